@@ -1,0 +1,41 @@
+# How every target of this project is compiled: one place for language, warnings, sanitizers and caching.
+include(GNUInstallDirs)
+
+find_program(DATAFLOW_CCACHE ccache)
+if(DATAFLOW_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  # Paths are made relative, so that every checkout on a machine shares the cache.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime
+      ${DATAFLOW_CCACHE})
+endif()
+
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+find_program(DATAFLOW_MOLD mold)
+
+# dataflow_configure(TARGET): C++20, our warnings as errors, sanitizers, the root as include directory.
+function(dataflow_configure target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
+  if(DATAFLOW_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${DATAFLOW_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    target_link_options(${target} PUBLIC -fsanitize=${DATAFLOW_SANITIZE})
+  endif()
+  if(DATAFLOW_MOLD)
+    target_link_options(${target} PRIVATE -fuse-ld=mold)
+  endif()
+endfunction()
+
+# dataflow_add_layer(NAME): the static library dataflow::NAME from every .cpp below the current folder.
+function(dataflow_add_layer name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cpp)
+  add_library(dataflow_${name} STATIC ${sources})
+  add_library(dataflow::${name} ALIAS dataflow_${name})
+  set_target_properties(dataflow_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+  dataflow_configure(dataflow_${name})
+  target_include_directories(dataflow_${name} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/dataflow>)
+endfunction()
