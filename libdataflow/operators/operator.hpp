@@ -1,0 +1,119 @@
+#pragma once
+// What every built-in and user operator is written with: whole batches in, whole batches out, event time as
+// watermarks, and no sight of threads, actors, channels or barriers.
+//
+// Everything can pause. An operator checks Output::full() after each batch it emits; when it is full and there
+// is more to give, it keeps a cursor and returns Step::yield; the task calls `resume` once there is room.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "serialization/batch.hpp"
+#include "serialization/result.hpp"
+
+namespace dataflow {
+
+/// Where an operator's results go. Output 0 is the main one, the others are its side outputs in declared order.
+class Output {
+ public:
+  virtual ~Output() = default;
+  /// Takes a batch of that output's schema. Empty batches are dropped. Never blocks, never fails; at most a few
+  /// batches beyond `full` are accepted, so check it after each.
+  virtual void emit(BatchPtr batch, std::size_t output = 0) = 0;
+  [[nodiscard]] virtual bool full() const = 0;
+};
+
+enum class Step : std::uint8_t {
+  done,   ///< ready for the next event
+  yield,  ///< more to emit: call resume when the output has room
+};
+
+/// What to do with a record that cannot be decoded or computed.
+enum class ErrorPolicy : std::uint8_t { fail, skip, side_output };
+
+/// A number that an operator counts up; shown in summaries, `show` and metrics. Owned by the task; one writer.
+class Counter {
+ public:
+  void add(std::uint64_t n) { value_ += n; }
+  [[nodiscard]] std::uint64_t value() const { return value_; }
+
+ private:
+  std::uint64_t value_ = 0;
+};
+
+/// What an operator may know of where it runs. Lives as long as the operator.
+class OperatorContext {
+ public:
+  virtual ~OperatorContext() = default;
+  [[nodiscard]] virtual const std::string& operator_name() const = 0;
+  [[nodiscard]] virtual std::uint32_t subtask() const = 0;
+  [[nodiscard]] virtual std::uint32_t parallelism() const = 0;
+  [[nodiscard]] virtual std::uint32_t max_parallelism() const = 0;
+  /// Number of this deployment of the subtask, from 0; names of files and transactions contain it.
+  [[nodiscard]] virtual std::uint32_t attempt() const = 0;
+  [[nodiscard]] virtual const std::string& job_id() const = 0;
+  /// Processing time; virtual in tests and simulation.
+  [[nodiscard]] virtual Timestamp now() const = 0;
+  /// The event-time watermark that the operator has been given last.
+  [[nodiscard]] virtual Timestamp watermark() const = 0;
+  /// The counter of that name, made on first use: "late", "errors", "filtered".
+  virtual Counter& counter(std::string_view name) = 0;
+};
+
+/// One subtask's instance of an operator. Called by one thread at a time. An Error ends the attempt: the task adds
+/// the operator, subtask and record position, and the job restarts or fails by its strategy. Exceptions are
+/// caught by the task and treated alike.
+class Operator {
+ public:
+  virtual ~Operator() = default;
+
+  virtual Status open(OperatorContext& context);
+  /// `input` is 0 except for operators with two inputs (joins, connected streams). The batch has at least one row.
+  virtual Result<Step> process(std::size_t input, const BatchPtr& batch, Output& out) = 0;
+  /// Event time has reached `watermark` over all inputs: fire what is due. The task forwards the watermark after
+  /// this (and its resumes) are done.
+  virtual Result<Step> on_watermark(Timestamp watermark, Output& out);
+  /// Processing time has reached `now`, which is at or after what next_processing_timer returned.
+  virtual Result<Step> on_processing_time(Timestamp now, Output& out);
+  /// When on_processing_time wants to be called next, if ever.
+  [[nodiscard]] virtual std::optional<Timestamp> next_processing_timer() const;
+  /// No more input will come. A bounded stream has been drained by a watermark of Timestamp::max() before.
+  virtual Result<Step> end_of_data(Output& out);
+  /// Goes on after a yield.
+  virtual Result<Step> resume(Output& out);
+
+  /// Two-phase commit (sinks): everything taken so far belongs to `epoch` and is made durable but not visible.
+  virtual Status pre_commit(std::uint64_t epoch);
+  /// Everything pre-committed in epochs up to and including `epoch` becomes visible. Idempotent.
+  virtual Status commit(std::uint64_t epoch);
+  /// The attempt is over without its end having been reached: undo what is not committed, release resources.
+  /// Called at most once, instead of `close`.
+  virtual void abort();
+  virtual Status close();
+
+  /// A message from outside (`dfnode send`), between two batches: a JSON object in, a JSON value out.
+  /// Errors: not_found when the operator knows no such message.
+  virtual Result<std::string> receive(std::string_view message, std::string_view json);
+  /// The declared state `state` of the key given as JSON (`dfnode ask`), as JSON; `null` when the key has none.
+  virtual Result<std::string> query(std::string_view state, std::string_view key_json);
+};
+
+/// The immutable description of an operator, shared by all its subtasks.
+class OperatorFactory {
+ public:
+  virtual ~OperatorFactory() = default;
+  [[nodiscard]] virtual std::unique_ptr<Operator> create() const = 0;
+
+  /// Once on the master before the job's first attempt: look at what the outside world holds (an output folder
+  /// with files in it) and refuse or prepare.
+  [[nodiscard]] virtual Status before_job(const std::string& job_id) const;
+  /// On the master before each attempt, when no subtask of an earlier one runs: remove what those left behind.
+  [[nodiscard]] virtual Status before_attempt(const std::string& job_id, std::uint32_t attempt) const;
+};
+
+using OperatorFactoryPtr = std::shared_ptr<const OperatorFactory>;
+
+}  // namespace dataflow

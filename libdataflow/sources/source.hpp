@@ -1,0 +1,115 @@
+#pragma once
+// Sources: a SplitEnumerator on the master hands out splits in order, a SourceReader in each subtask turns its
+// splits into batches. Event time, watermarks per split, idleness, rate limits and the error policy are the
+// engine's (libdataflow/sources/source_driver.hpp), so that a reader only reads.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "libdataflow/operators/operator.hpp"
+#include "serialization/batch.hpp"
+#include "serialization/result.hpp"
+
+namespace dataflow {
+
+/// A piece of a source that one subtask reads from start to end. `id` is unique in the source and shown to people
+/// ("readings.csv[0..1048576)"); `description` is the reader's own encoding.
+struct Split {
+  std::string id;
+  std::string description;
+};
+
+/// How records get their event time, and how far it has come.
+struct EventTimeSpec {
+  std::size_t field = 0;                ///< a timestamp field of the source's schema
+  Duration out_of_orderness{0};         ///< the watermark trails the newest record of a split by this much
+  std::optional<Duration> idle_after{};  ///< a split silent for so long holds no watermark back
+};
+
+/// What a reader gives its records to.
+class SourceOutput {
+ public:
+  virtual ~SourceOutput() = default;
+  /// Batches have the source's schema and no timestamps yet. `split` is the id of the split they come from.
+  virtual void emit(BatchPtr batch, std::string_view split) = 0;
+  /// A record that does not decode: its raw bytes, why, and where ("readings.csv:17", line 17). The engine applies
+  /// on_error; with `fail` the reader's next poll is not reached.
+  virtual void malformed(std::string_view raw, std::string_view error, std::string_view position) = 0;
+  [[nodiscard]] virtual bool full() const = 0;
+  /// The most rows the reader should put into its next batch (the rate limit, or max_batch_rows).
+  [[nodiscard]] virtual std::uint32_t batch_rows() const = 0;
+};
+
+/// What a poll came to.
+struct SourceStep {
+  enum class Kind : std::uint8_t {
+    more,       ///< poll again as soon as there is room
+    wait,       ///< nothing now; poll again at `until`
+    split_end,  ///< the current split is read to its end, or there was none: give me the next
+  };
+  Kind kind = Kind::more;
+  Timestamp until{};
+};
+
+/// One subtask's reader. Polls are bounded: one batch, or a few milliseconds of work.
+class SourceReader {
+ public:
+  virtual ~SourceReader() = default;
+  virtual Status open(OperatorContext& context);
+  /// Called after split_end with the next split.
+  virtual Status start_split(const Split& split) = 0;
+  virtual Result<SourceStep> poll(SourceOutput& out) = 0;
+  virtual Status close();
+  /// Where the reader stands, for error messages: "readings.csv, line 17".
+  [[nodiscard]] virtual std::string position() const = 0;
+};
+
+/// Knows all splits and hands them out in order. Lives on the master; called by one thread at a time.
+class SplitEnumerator {
+ public:
+  struct Next {
+    enum class Kind : std::uint8_t {
+      split,  ///< `split` is for the caller
+      wait,   ///< none at present (a watched folder): ask again at `until`
+      done,   ///< there will be no more for this subtask
+    };
+    Kind kind = Kind::done;
+    Split split{};
+    Timestamp until{};
+  };
+
+  virtual ~SplitEnumerator() = default;
+  /// Finds the splits. Errors: not_found, io with the path.
+  virtual Status open(std::uint32_t parallelism) = 0;
+  virtual Result<Next> next(std::uint32_t subtask, Timestamp now) = 0;
+};
+
+/// The immutable description of a source.
+class SourceFactory {
+ public:
+  virtual ~SourceFactory() = default;
+  [[nodiscard]] virtual std::unique_ptr<SplitEnumerator> create_enumerator() const = 0;
+  [[nodiscard]] virtual std::unique_ptr<SourceReader> create_reader() const = 0;
+  /// Whether it ends by itself.
+  [[nodiscard]] virtual bool bounded() const = 0;
+  /// The most subtasks that could have something to do (1 for standard input); nothing when there is no limit.
+  [[nodiscard]] virtual std::optional<std::uint32_t> max_readers() const { return std::nullopt; }
+};
+
+using SourceFactoryPtr = std::shared_ptr<const SourceFactory>;
+
+/// What the engine needs to know of a source beyond its factory.
+struct SourceSpec {
+  SourceFactoryPtr factory;
+  std::optional<EventTimeSpec> event_time;
+  ErrorPolicy on_error = ErrorPolicy::fail;
+  std::optional<double> rate_limit_per_second;  ///< over all subtasks
+};
+
+/// The side output `NAME.errors` of a source with on_error = "side_output": raw bytes, error string, position string.
+SchemaPtr source_error_schema();
+
+}  // namespace dataflow
