@@ -29,6 +29,15 @@ struct EventTimeSpec {
   std::optional<Duration> idle_after{};  ///< a split silent for so long holds no watermark back
 };
 
+/// How a timestamp field is written in the source; all are `timestamp` afterwards.
+enum class TimestampEncoding : std::uint8_t { iso8601, epoch_s, epoch_ms, epoch_us };
+
+/// A field of a source's schema with how it is read.
+struct SourceField {
+  Field field;
+  TimestampEncoding timestamp_encoding = TimestampEncoding::iso8601;
+};
+
 /// What a reader gives its records to.
 class SourceOutput {
  public:

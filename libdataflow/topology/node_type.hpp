@@ -98,6 +98,10 @@ class NodeBuilder {
   [[nodiscard]] virtual const std::string& name() const = 0;
   [[nodiscard]] virtual const std::vector<InputInfo>& inputs() const = 0;  ///< one for each input index
 
+  /// Sources: the checked `schema` option in file order; empty when the file gives none. event_time, on_error and
+  /// rate_limit are handled by the topology layer after build has set the main output's schema.
+  [[nodiscard]] virtual const std::vector<SourceField>& source_schema() const = 0;
+
   /// A mistake at an option's value, at `offset` characters into its text when the value is a text.
   virtual void error(std::string_view path, std::string message, std::string suggestion = {}) = 0;
   virtual void error(std::string_view path, const ExpressionError& error) = 0;
