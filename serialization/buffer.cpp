@@ -8,14 +8,21 @@ namespace dataflow {
 
 namespace {
 constexpr std::size_t alignment = 64;
+/// A buffer that is filled again and again starts with the size of its last filling, up to this.
+constexpr std::size_t largest_first_capacity = 256 * 1024;
 
-constexpr std::size_t round_up(std::size_t n) { return (n + alignment - 1) / alignment * alignment; }
+constexpr std::size_t round_up(std::size_t n) {
+  return (n + alignment - 1) / alignment * alignment;
+}
 }  // namespace
 
-GrowingBuffer::~GrowingBuffer() { std::free(data_); }
+GrowingBuffer::~GrowingBuffer() {
+  std::free(data_);
+}
 
 void GrowingBuffer::grow(std::size_t at_least) {
-  const std::size_t capacity = round_up(std::max({at_least, capacity_ * 2, alignment}));
+  const std::size_t capacity =
+      round_up(std::max({at_least, capacity_ * 2, data_ == nullptr ? first_capacity_ : 0, alignment}));
   auto* bigger = static_cast<std::byte*>(std::aligned_alloc(alignment, capacity));
   if (bigger == nullptr) throw std::bad_alloc{};
   if (size_ != 0) std::memcpy(bigger, data_, size_);
@@ -25,6 +32,7 @@ void GrowingBuffer::grow(std::size_t at_least) {
 }
 
 Buffer GrowingBuffer::freeze() {
+  first_capacity_ = std::min(size_, largest_first_capacity);
   if (data_ == nullptr) grow(1);  // an empty blob still has an address, so that "absent" stays distinct
   const std::size_t padded = (size_ + 7) / 8 * 8;
   std::memset(data_ + size_, 0, std::min(padded, capacity_) - size_);

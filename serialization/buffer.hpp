@@ -29,6 +29,8 @@ class Buffer {
   [[nodiscard]] const T* as() const {
     return reinterpret_cast<const T*>(bytes_.data());
   }
+  /// A part of the same memory with the same owner. `part` lies inside and keeps the constructor's promises.
+  [[nodiscard]] Buffer view(std::span<const std::byte> part) const { return Buffer{owner_, part}; }
 
  private:
   std::shared_ptr<const void> owner_;
@@ -94,11 +96,13 @@ class GrowingBuffer {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     std::swap(capacity_, other.capacity_);
+    std::swap(first_capacity_, other.first_capacity_);
   }
 
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
+  std::size_t first_capacity_ = 0;  ///< what the next filling after a freeze starts with
 };
 
 }  // namespace dataflow

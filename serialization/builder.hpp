@@ -2,6 +2,8 @@
 // Builders that turn values into immutable columns and batches.
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -98,6 +100,8 @@ class BatchBuilder {
   BatchPtr finish();
 
  private:
+  void append_kind(RowKind kind);
+
   SchemaPtr schema_;
   std::vector<ColumnBuilder> columns_;
   ColumnBuilder timestamps_{TypeKind::timestamp};

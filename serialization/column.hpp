@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "serialization/buffer.hpp"
@@ -14,12 +15,20 @@
 namespace dataflow {
 
 /// Bit `row` of a validity bitmap (least significant bit of byte 0 first); 1 means a value, 0 means NULL.
-inline bool bit_at(const std::uint8_t* bits, std::size_t row) { return (bits[row >> 3] >> (row & 7)) & 1; }
-inline void set_bit(std::uint8_t* bits, std::size_t row) { bits[row >> 3] |= static_cast<std::uint8_t>(1U << (row & 7)); }
+inline bool bit_at(const std::uint8_t* bits, std::size_t row) {
+  return (bits[row >> 3] >> (row & 7)) & 1;
+}
+inline void set_bit(std::uint8_t* bits, std::size_t row) {
+  bits[row >> 3] |= static_cast<std::uint8_t>(1U << (row & 7));
+}
 inline void clear_bit(std::uint8_t* bits, std::size_t row) {
   bits[row >> 3] &= static_cast<std::uint8_t>(~(1U << (row & 7)));
 }
-inline constexpr std::size_t bitmap_bytes(std::size_t rows) { return (rows + 7) / 8; }
+inline constexpr std::size_t bitmap_bytes(std::size_t rows) {
+  return (rows + 7) / 8;
+}
+/// Whether each of the first `rows` bits is 1.
+bool all_bits_set(const std::uint8_t* bits, std::size_t rows);
 
 /// Layout: fixed-width types hold `rows` little-endian values (bool: one byte, 0 or 1); string and bytes hold
 /// `rows + 1` uint32 offsets, the first 0, monotone, into `values`. The value under a NULL is any valid value
@@ -33,9 +42,7 @@ struct Column {
 
   [[nodiscard]] bool has_nulls() const { return !validity.empty(); }
   [[nodiscard]] const std::uint8_t* validity_bits() const { return validity.as<std::uint8_t>(); }
-  [[nodiscard]] bool is_null(std::size_t row) const {
-    return has_nulls() && !bit_at(validity_bits(), row);
-  }
+  [[nodiscard]] bool is_null(std::size_t row) const { return has_nulls() && !bit_at(validity_bits(), row); }
   /// The values of a fixed-width column: uint8_t for bool, int32_t, int64_t (also decimal, timestamp), double.
   template <class T>
   [[nodiscard]] std::span<const T> as() const {
@@ -55,10 +62,17 @@ struct Column {
 
 using ColumnPtr = std::shared_ptr<const Column>;
 
-/// The rows of `column` at `indices`, in that order. O(indices).
+/// The rows of `column` at `indices`, in that order; a row may be taken more than once. O(indices). Throws
+/// std::length_error when the text of the result passes 4 GiB, which offsets cannot reach.
 ColumnPtr gather(const Column& column, std::span<const std::uint32_t> indices);
+
+/// All rows of `columns`, which share a type, in one column; not empty (asserted). Throws as gather does.
+ColumnPtr concatenate(std::span<const ColumnPtr> columns);
 
 /// `rows` times the same value (monostate: NULL).
 ColumnPtr constant_column(const DataType& type, const Value& value, std::uint32_t rows);
+
+/// One cell as JSON, without a Value between: what append_json writes for value(row).
+void append_json(const Column& column, std::size_t row, std::string& out);
 
 }  // namespace dataflow

@@ -31,7 +31,9 @@ class Schema {
 
 using SchemaPtr = std::shared_ptr<const Schema>;
 
-inline SchemaPtr make_schema(std::vector<Field> fields) { return std::make_shared<const Schema>(std::move(fields)); }
+inline SchemaPtr make_schema(std::vector<Field> fields) {
+  return std::make_shared<const Schema>(std::move(fields));
+}
 
 /// `{ date timestamp, pressure float64 }`, for plans and errors.
 std::string to_string(const Schema& schema);

@@ -32,6 +32,10 @@ endfunction()
 # dataflow_add_layer(NAME): the static library dataflow::NAME from every .cpp below the current folder.
 function(dataflow_add_layer name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cpp)
+  if(NOT sources)  # a layer of headers only, so far
+    set(sources ${PROJECT_BINARY_DIR}/${name}_without_sources.cpp)
+    file(WRITE ${sources} "")
+  endif()
   add_library(dataflow_${name} STATIC ${sources})
   add_library(dataflow::${name} ALIAS dataflow_${name})
   set_target_properties(dataflow_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
