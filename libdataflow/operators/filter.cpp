@@ -18,7 +18,7 @@ class Filter final : public Operator {
     return {};
   }
 
-  Result<Step> process(std::size_t, const BatchPtr& batch, Output& out) override {
+  Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput& out) override {
     selected_.clear();
     failed_.clear();
     eval_.processing_time = context_->now();

@@ -3,11 +3,11 @@
 namespace dataflow {
 
 Status Operator::open(OperatorContext&) { return {}; }
-Result<Step> Operator::on_watermark(Timestamp, Output&) { return Step::done; }
-Result<Step> Operator::on_processing_time(Timestamp, Output&) { return Step::done; }
+Result<Step> Operator::on_watermark(Timestamp, OperatorOutput&) { return Step::done; }
+Result<Step> Operator::on_processing_time(Timestamp, OperatorOutput&) { return Step::done; }
 std::optional<Timestamp> Operator::next_processing_timer() const { return std::nullopt; }
-Result<Step> Operator::end_of_data(Output&) { return Step::done; }
-Result<Step> Operator::resume(Output&) { return Step::done; }
+Result<Step> Operator::end_of_data(OperatorOutput&) { return Step::done; }
+Result<Step> Operator::resume(OperatorOutput&) { return Step::done; }
 Status Operator::pre_commit(std::uint64_t) { return {}; }
 Status Operator::commit(std::uint64_t) { return {}; }
 void Operator::abort() {}

@@ -2,7 +2,7 @@
 // What every built-in and user operator is written with: whole batches in, whole batches out, event time as
 // watermarks, and no sight of threads, actors, channels or barriers.
 //
-// Everything can pause. An operator checks Output::full() after each batch it emits; when it is full and there
+// Everything can pause. An operator checks OperatorOutput::full() after each batch it emits; when it is full and there
 // is more to give, it keeps a cursor and returns Step::yield; the task calls `resume` once there is room.
 
 #include <cstdint>
@@ -16,10 +16,10 @@
 
 namespace dataflow {
 
-/// Where an operator's results go. Output 0 is the main one, the others are its side outputs in declared order.
-class Output {
+/// Where an operator's results go (a user sees the typed Output<T> on top of it). Output 0 is the main one, the others are its side outputs in declared order.
+class OperatorOutput {
  public:
-  virtual ~Output() = default;
+  virtual ~OperatorOutput() = default;
   /// Takes a batch of that output's schema. Empty batches are dropped. Never blocks, never fails; at most a few
   /// batches beyond `full` are accepted, so check it after each.
   virtual void emit(BatchPtr batch, std::size_t output = 0) = 0;
@@ -72,18 +72,18 @@ class Operator {
 
   virtual Status open(OperatorContext& context);
   /// `input` is 0 except for operators with two inputs (joins, connected streams). The batch has at least one row.
-  virtual Result<Step> process(std::size_t input, const BatchPtr& batch, Output& out) = 0;
+  virtual Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) = 0;
   /// Event time has reached `watermark` over all inputs: fire what is due. The task forwards the watermark after
   /// this (and its resumes) are done.
-  virtual Result<Step> on_watermark(Timestamp watermark, Output& out);
+  virtual Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out);
   /// Processing time has reached `now`, which is at or after what next_processing_timer returned.
-  virtual Result<Step> on_processing_time(Timestamp now, Output& out);
+  virtual Result<Step> on_processing_time(Timestamp now, OperatorOutput& out);
   /// When on_processing_time wants to be called next, if ever.
   [[nodiscard]] virtual std::optional<Timestamp> next_processing_timer() const;
   /// No more input will come. A bounded stream has been drained by a watermark of Timestamp::max() before.
-  virtual Result<Step> end_of_data(Output& out);
+  virtual Result<Step> end_of_data(OperatorOutput& out);
   /// Goes on after a yield.
-  virtual Result<Step> resume(Output& out);
+  virtual Result<Step> resume(OperatorOutput& out);
 
   /// Two-phase commit (sinks): everything taken so far belongs to `epoch` and is made durable but not visible.
   virtual Status pre_commit(std::uint64_t epoch);

@@ -18,7 +18,7 @@ class Route final : public Operator {
   }
 
   /// Conditions are tried in order on the rows that none before them took.
-  Result<Step> process(std::size_t, const BatchPtr& batch, Output& out) override {
+  Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput& out) override {
     eval_.processing_time = context_->now();
     BatchPtr rest = batch;
     for (std::size_t i = 0; i < routes_.size() && rest->rows() != 0; ++i) {

@@ -25,7 +25,7 @@ void declare_error_output(NodeBuilder& builder) {
       {.name = "errors", .schema = source_error_schema(), .event_time = builder.inputs()[0].event_time});
 }
 
-Status RowErrors::handle(const Batch& batch, std::span<const RowError> errors, Output& out) {
+Status RowErrors::handle(const Batch& batch, std::span<const RowError> errors, OperatorOutput& out) {
   if (errors.empty()) return {};
   counter_->add(errors.size());
   if (policy_ == ErrorPolicy::skip) return {};

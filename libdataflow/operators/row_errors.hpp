@@ -26,7 +26,7 @@ class RowErrors {
   void open(OperatorContext& context) { counter_ = &context.counter("errors"); }
 
   /// Counts the errors and drops, hands on or refuses the rows. Errors: arithmetic, naming the first row's content.
-  Status handle(const Batch& batch, std::span<const RowError> errors, Output& out);
+  Status handle(const Batch& batch, std::span<const RowError> errors, OperatorOutput& out);
 
  private:
   ErrorPolicy policy_;

@@ -21,7 +21,7 @@ class Select final : public Operator {
     return {};
   }
 
-  Result<Step> process(std::size_t, const BatchPtr& batch, Output& out) override {
+  Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput& out) override {
     eval_.processing_time = context_->now();
     std::vector<ColumnPtr> columns;
     columns.reserve(expressions_.size());
