@@ -60,10 +60,11 @@ void gather_text(const Column& column, std::span<const std::uint32_t> indices, C
     const std::size_t at = from[indices[i]];
     const std::size_t length = to[i + 1] - to[i];
     // What is copied too much is overwritten by the next row or lies in the reserve.
-    if (length <= short_text && at + short_text <= source_size)
+    if (length <= short_text && at + short_text <= source_size) {
       std::memcpy(target + to[i], source + at, short_text);
-    else
+    } else if (length != 0) {
       std::memcpy(target + to[i], source + at, length);
+    }
   }
   result.offsets = offsets.freeze();
   result.values = bytes.freeze();
