@@ -12,8 +12,8 @@ namespace {
 constexpr std::string_view kind_names[] = {"bool",  "int32",     "int64", "float64", "decimal", "string",
                                            "bytes", "timestamp", "array", "map",     "row"};
 
-/// A parser's recursion and a decoder's must end before the stack does.
-constexpr int deepest_nesting = 32;
+/// A recursion that text drives must end; as deep as schema_codec.cpp reads.
+constexpr int deepest_nesting = 16;
 
 /// Levenshtein's distance; type names are short, so a row of the table suffices.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
