@@ -1,0 +1,173 @@
+#include "libdataflow/runtime/output_edge.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "serialization/key_hash.hpp"
+
+namespace dataflow {
+
+namespace {
+
+/// From this much on, waiting for more would not make sending cheaper.
+constexpr std::size_t worthwhile_rows = 1024;
+constexpr std::size_t worthwhile_bytes = 32 * 1024;
+/// Beyond this the feeder pauses until the receiver grants credit.
+constexpr std::size_t blocked_bytes = 64 * 1024;
+constexpr std::size_t blocked_envelopes = 64;
+
+}  // namespace
+
+void ChannelSender::push(Envelope envelope, Timestamp now) {
+  if (pending_.empty()) due_at_ = std::max(now, last_sent_ == Timestamp::min() ? now : last_sent_ + timeout_);
+  if (const auto* batch = std::get_if<BatchPtr>(&envelope)) {
+    pending_bytes_ += (*batch)->byte_size();
+    pending_rows_ += (*batch)->rows();
+  } else if (!std::holds_alternative<Watermark>(envelope)) {
+    forced_ = true;  // barriers, status changes and ends do not wait
+  }
+  if (!pending_.empty() && std::holds_alternative<Watermark>(envelope) &&
+      std::holds_alternative<Watermark>(pending_.back())) {
+    pending_.back() = std::move(envelope);
+    return;
+  }
+  pending_.push_back(std::move(envelope));
+}
+
+bool ChannelSender::due(Timestamp now) const {
+  return forced_ || pending_rows_ >= worthwhile_rows || pending_bytes_ >= worthwhile_bytes || now >= due_at_;
+}
+
+/// The first envelope; batches in a row are joined up to a batch's limits.
+Envelope ChannelSender::take_front() {
+  Envelope front = std::move(pending_.front());
+  pending_.pop_front();
+  auto* first = std::get_if<BatchPtr>(&front);
+  if (first == nullptr) return front;
+  std::vector<BatchPtr> run{*first};
+  std::size_t rows = (*first)->rows();
+  std::size_t bytes = (*first)->byte_size();
+  while (!pending_.empty()) {
+    const auto* next = std::get_if<BatchPtr>(&pending_.front());
+    if (next == nullptr || rows + (*next)->rows() > max_batch_rows || bytes + (*next)->byte_size() > max_batch_bytes) break;
+    rows += (*next)->rows();
+    bytes += (*next)->byte_size();
+    run.push_back(*next);
+    pending_.pop_front();
+  }
+  pending_rows_ -= rows;
+  pending_bytes_ -= bytes;
+  if (run.size() > 1) front = concatenate(run);
+  return front;
+}
+
+void ChannelSender::pump(Timestamp now, TaskHost& host) {
+  if (pending_.empty() || !due(now)) return;
+  while (!pending_.empty()) {
+    const bool is_batch = std::holds_alternative<BatchPtr>(pending_.front());
+    if (is_batch && !may_send_batches()) return;
+    EncodedEnvelopePtr encoded = encode(take_front());
+    if (is_batch) credit_ -= static_cast<std::int64_t>(encoded->wire_size());
+    last_sent_ = now;
+    host.send(channel_, std::move(encoded));
+  }
+  forced_ = false;
+}
+
+bool ChannelSender::blocked() const {
+  return pending_bytes_ >= blocked_bytes || pending_.size() >= blocked_envelopes || (!pending_.empty() && !may_send_batches());
+}
+
+std::optional<Timestamp> ChannelSender::deadline() const {
+  if (pending_.empty() || (std::holds_alternative<BatchPtr>(pending_.front()) && !may_send_batches())) return std::nullopt;
+  return due_at_;
+}
+
+OutputEdge::OutputEdge(const JobEdge& edge, std::uint32_t max_parallelism, std::size_t first_channel,
+                       std::size_t channels, std::uint32_t subtask, Duration buffer_timeout)
+    : partitioning_{edge.partitioning},
+      key_fields_{edge.key_fields},
+      max_parallelism_{max_parallelism},
+      first_channel_{first_channel},
+      next_{subtask % channels},  // so that the subtasks of a rebalance do not all begin with the same receiver
+      rows_of_target_(channels) {
+  for (std::size_t i = 0; i < channels; ++i) senders_.emplace_back(first_channel + i, buffer_timeout);
+  if (partitioning_ == Partitioning::hash) {
+    for (std::uint32_t group = 0; group < max_parallelism; ++group) {
+      subtask_of_group_.push_back(subtask_of_key_group(group, max_parallelism, static_cast<std::uint32_t>(channels)));
+    }
+  }
+}
+
+void OutputEdge::push(std::size_t target, BatchPtr batch, Timestamp now, TaskHost& host) {
+  senders_[target].push(std::move(batch), now);
+  senders_[target].pump(now, host);
+}
+
+void OutputEdge::emit(BatchPtr batch, Timestamp now, TaskHost& host) {
+  switch (partitioning_) {
+    case Partitioning::forward: return push(0, std::move(batch), now, host);
+    case Partitioning::rebalance:
+      push(next_, std::move(batch), now, host);
+      next_ = next_ + 1 == senders_.size() ? 0 : next_ + 1;
+      return;
+    case Partitioning::broadcast:
+      for (std::size_t i = 0; i < senders_.size(); ++i) push(i, batch, now, host);
+      return;
+    case Partitioning::hash: return scatter(batch, now, host);
+  }
+}
+
+void OutputEdge::scatter(const BatchPtr& batch, Timestamp now, TaskHost& host) {
+  if (senders_.size() == 1) return push(0, batch, now, host);
+  std::vector<const Column*> keys;
+  keys.reserve(key_fields_.size());
+  for (const std::size_t field : key_fields_) keys.push_back(&batch->column(field));
+  hash_rows(keys, batch->rows(), hashes_);
+  for (auto& rows : rows_of_target_) rows.clear();
+  for (std::uint32_t row = 0; row < batch->rows(); ++row) {
+    rows_of_target_[subtask_of_group_[key_group_of(hashes_[row], max_parallelism_)]].push_back(row);
+  }
+  for (std::size_t target = 0; target < senders_.size(); ++target) {
+    const auto& rows = rows_of_target_[target];
+    if (rows.empty()) continue;
+    push(target, rows.size() == batch->rows() ? batch : batch->select_rows(rows), now, host);
+  }
+}
+
+void OutputEdge::emit_to_all(const Envelope& envelope, Timestamp now, TaskHost& host) {
+  for (ChannelSender& sender : senders_) {
+    sender.push(envelope, now);
+    sender.pump(now, host);
+  }
+}
+
+void OutputEdge::pump(Timestamp now, TaskHost& host) {
+  for (ChannelSender& sender : senders_) sender.pump(now, host);
+}
+
+void OutputEdge::flush(Timestamp now, TaskHost& host) {
+  for (ChannelSender& sender : senders_) {
+    sender.force();
+    sender.pump(now, host);
+  }
+}
+
+bool OutputEdge::blocked() const {
+  return std::any_of(senders_.begin(), senders_.end(), [](const ChannelSender& s) { return s.blocked(); });
+}
+
+bool OutputEdge::empty() const {
+  return std::all_of(senders_.begin(), senders_.end(), [](const ChannelSender& s) { return s.empty(); });
+}
+
+std::optional<Timestamp> OutputEdge::deadline() const {
+  std::optional<Timestamp> earliest;
+  for (const ChannelSender& sender : senders_) {
+    const auto at = sender.deadline();
+    if (at && (!earliest || *at < *earliest)) earliest = at;
+  }
+  return earliest;
+}
+
+}  // namespace dataflow

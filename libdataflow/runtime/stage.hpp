@@ -1,0 +1,120 @@
+#pragma once
+// One node of a task's chain: its operator (or source), what waits for it, and where its results go.
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "libdataflow/graph/job_graph.hpp"
+#include "libdataflow/operators/operator.hpp"
+#include "libdataflow/runtime/output_edge.hpp"
+#include "libdataflow/sources/source_driver.hpp"
+#include "serialization/envelope.hpp"
+
+namespace dataflow {
+
+/// A task's identity and clock, seen by all its stages.
+struct TaskScope {
+  JobGraphPtr graph;
+  std::string job_id;
+  std::uint32_t vertex = 0;
+  std::uint32_t subtask = 0;
+  std::uint32_t attempt = 0;
+  Timestamp now{};
+  TaskHost* host = nullptr;
+};
+
+/// What flows from stage to stage; the order is kept.
+struct StageInput {
+  std::variant<BatchPtr, Watermark, StreamStatus, EndOfData> event;
+  std::size_t input = 0;
+};
+
+/// Numbers of one node in one subtask.
+struct NodeMetrics {
+  NodeId node = 0;
+  std::uint64_t records_in = 0;
+  std::uint64_t records_out = 0;  ///< over all outputs
+  Timestamp watermark = Timestamp::min();
+  std::map<std::string, std::uint64_t> counters;  ///< "late", "errors", "filtered", ...
+};
+
+class Stage final : public Output, public OperatorContext {
+ public:
+  Stage(const StreamNode& node, const TaskScope& scope);
+
+  // Wiring, before open.
+  void connect(std::size_t output, Stage& next) { links_[output].stages.push_back(&next); }
+  void connect(std::size_t output, OutputEdge& edge) { links_[output].edges.push_back(&edge); }
+
+  Status open();
+  /// Takes one event behind those that wait.
+  void push(StageInput input) { inbox_.push_back(std::move(input)); }
+
+  /// There is something to do and room for what comes of it.
+  [[nodiscard]] bool runnable() const { return (yielded_ || !inbox_.empty()) && !full(); }
+  /// Nothing waits and nothing is unfinished.
+  [[nodiscard]] bool settled() const { return !yielded_ && inbox_.empty(); }
+  [[nodiscard]] bool ended() const { return ended_; }
+  /// So much waits that the feeder should pause.
+  [[nodiscard]] bool crowded() const { return inbox_.size() >= 2 || yielded_; }
+  /// One event, or one continuation of an event. Call only when runnable.
+  Status step();
+  /// Processing-time timers that are due; call only when settled or when the operator has not yielded.
+  Status fire_processing_timers();
+  [[nodiscard]] std::optional<Timestamp> next_processing_timer() const;
+
+  /// Sends a control event to everything behind this stage.
+  void forward(const std::variant<BatchPtr, Watermark, StreamStatus, EndOfData>& event);
+  /// For a source stage: notes what its driver reports, and hands it on.
+  void advance_watermark(Timestamp watermark);
+  void end(EndOfData how);
+
+  [[nodiscard]] const StreamNode& node() const { return node_; }
+  [[nodiscard]] Operator* op() { return operator_.get(); }
+  [[nodiscard]] NodeMetrics metrics() const;
+
+  // Output, for this stage's operator.
+  void emit(BatchPtr batch, std::size_t output) override;
+  [[nodiscard]] bool full() const override;
+
+  // OperatorContext.
+  [[nodiscard]] const std::string& operator_name() const override { return node_.name; }
+  [[nodiscard]] std::uint32_t subtask() const override { return scope_.subtask; }
+  [[nodiscard]] std::uint32_t parallelism() const override;
+  [[nodiscard]] std::uint32_t max_parallelism() const override { return scope_.graph->max_parallelism; }
+  [[nodiscard]] std::uint32_t attempt() const override { return scope_.attempt; }
+  [[nodiscard]] const std::string& job_id() const override { return scope_.job_id; }
+  [[nodiscard]] Timestamp now() const override { return scope_.now; }
+  [[nodiscard]] Timestamp watermark() const override { return watermark_; }
+  Counter& counter(std::string_view name) override;
+
+ private:
+  struct Links {
+    std::vector<Stage*> stages;
+    std::vector<OutputEdge*> edges;
+  };
+
+  Result<Step> begin(StageInput& input);
+  void complete();
+
+  const StreamNode& node_;
+  const TaskScope& scope_;
+  std::unique_ptr<Operator> operator_;  ///< null for a source
+  std::vector<Links> links_;            ///< by output
+  std::deque<StageInput> inbox_;
+  bool yielded_ = false;
+  bool ended_ = false;
+  /// The control event that goes on once the operator is done with it.
+  std::optional<std::variant<BatchPtr, Watermark, StreamStatus, EndOfData>> to_forward_;
+  Timestamp watermark_ = Timestamp::min();
+  std::uint64_t records_in_ = 0;
+  std::uint64_t records_out_ = 0;
+  std::map<std::string, Counter, std::less<>> counters_;  ///< a map: operators hold references
+};
+
+}  // namespace dataflow

@@ -1,0 +1,312 @@
+#include "libdataflow/runtime/task.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <exception>
+
+namespace dataflow {
+
+namespace {
+
+/// Steps of a run: enough for a batch to pass a long chain, few enough to let others have the thread.
+constexpr int steps_per_run = 32;
+
+}  // namespace
+
+Task::Task(JobGraphPtr graph, Identity identity, TaskHost& host)
+    : scope_{std::move(graph), std::move(identity.job_id), identity.vertex, identity.subtask, identity.attempt, {}, &host},
+      merger_{input_channels(*scope_.graph, identity.vertex, identity.subtask).size()} {
+  build_inputs();
+  build_stages();
+}
+
+Task::~Task() = default;
+
+void Task::build_inputs() {
+  for (const ChannelId& id : input_channels(*scope_.graph, scope_.vertex, scope_.subtask)) {
+    channels_.push_back({.input = scope_.graph->edges[id.edge].input});
+  }
+  open_channels_ = channels_.size();
+}
+
+void Task::build_stages() {
+  const JobGraph& graph = *scope_.graph;
+  const JobVertex& vertex = graph.vertices[scope_.vertex];
+  const auto stage_of = [&](NodeId id) {
+    return std::find_if(stages_.begin(), stages_.end(), [&](const auto& s) { return s->node().id == id; });
+  };
+  for (const NodeId id : vertex.chain) {
+    const StreamNode& node = graph.node(id);
+    stages_.push_back(std::make_unique<Stage>(node, scope_));
+    if (stages_.size() == 1) continue;
+    const StreamEdge& from = node.inputs.front();
+    (*stage_of(from.from))->connect(from.output, *stages_.back());
+  }
+  const auto channels = output_channels(graph, scope_.vertex, scope_.subtask);
+  output_channel_count_ = channels.size();
+  std::size_t first = 0;
+  for (const std::uint32_t id : vertex.outputs) {
+    const JobEdge& edge = graph.edges[id];
+    const auto count = static_cast<std::size_t>(
+        std::count_if(channels.begin(), channels.end(), [&](const ChannelId& c) { return c.edge == id; }));
+    edges_.push_back(std::make_unique<OutputEdge>(edge, graph.max_parallelism, first, count, scope_.subtask,
+                                                  graph.stream->settings.buffer_timeout));
+    (*stage_of(edge.from_node))->connect(edge.output, *edges_.back());
+    first += count;
+  }
+  const StreamNode& head = stages_.front()->node();
+  if (head.is_source()) source_ = std::make_unique<SourceDriver>(*head.source, head.outputs[0].schema);
+}
+
+tl::expected<void, TaskFailure> Task::open(Timestamp now) {
+  scope_.now = now;
+  for (const auto& stage : stages_) {
+    if (auto status = stage->open(); !status) return tl::unexpected(failure(*stage, status.error()));
+  }
+  if (source_) {
+    if (auto status = source_->open(*stages_.front()); !status) {
+      return tl::unexpected(failure(*stages_.front(), status.error()));
+    }
+  }
+  return {};
+}
+
+void Task::receive(std::size_t input_channel, EncodedEnvelopePtr envelope) {
+  assert(input_channel < channels_.size());
+  received_.push_back({input_channel, std::move(envelope)});
+}
+
+void Task::credit(std::size_t output_channel, std::size_t bytes) {
+  for (const auto& edge : edges_) {
+    if (output_channel < edge->first_channel() + edge->size()) {
+      edge->sender(output_channel - edge->first_channel()).credit(bytes);
+      return;
+    }
+  }
+}
+
+void Task::assign_split(Split split) {
+  split_requested_ = false;
+  source_wake_.reset();
+  source_->assign_split(std::move(split));
+}
+
+void Task::no_more_splits() {
+  split_requested_ = false;
+  source_wake_.reset();
+  source_->no_more_splits();
+}
+
+void Task::stop(EndOfData how) {
+  if (source_ && !stop_) stop_ = how;
+}
+
+tl::expected<Task::Progress, TaskFailure> Task::run(Timestamp now) {
+  scope_.now = now;
+  for (const auto& edge : edges_) edge->pump(now, *scope_.host);
+  for (const auto& stage : stages_) {
+    if (auto status = stage->fire_processing_timers(); !status) return tl::unexpected(failure(*stage, status.error()));
+  }
+  for (int i = 0; i < steps_per_run; ++i) {
+    auto stepped = step();
+    if (!stepped) return tl::unexpected(stepped.error());
+    if (!*stepped) return rest();
+  }
+  return Progress{.kind = Progress::Kind::more, .wake_at = {}};
+}
+
+Stage* Task::deepest_runnable() {
+  for (auto stage = stages_.rbegin(); stage != stages_.rend(); ++stage) {
+    if ((*stage)->runnable()) return stage->get();
+  }
+  return nullptr;
+}
+
+tl::expected<bool, TaskFailure> Task::step() {
+  if (Stage* stage = deepest_runnable()) {
+    if (auto status = stage->step(); !status) return tl::unexpected(failure(*stage, status.error()));
+    return true;
+  }
+  Stage& head = *stages_.front();
+  if (source_) {
+    if (head.ended() || head.full() || (source_wake_ && *source_wake_ > scope_.now && !stop_)) return false;
+    if (auto status = poll_source(); !status) return tl::unexpected(failure(head, status.error()));
+    return !source_wake_;
+  }
+  if (received_.empty() || head.crowded()) return false;
+  take_received();
+  return true;
+}
+
+Status Task::poll_source() {
+  Stage& head = *stages_.front();
+  if (stop_) {
+    if (stop_->drain) head.advance_watermark(Timestamp::max());
+    head.end(*stop_);
+    return source_->close();
+  }
+  source_wake_.reset();
+  Result<SourceDriver::Progress> polled = [&]() -> Result<SourceDriver::Progress> {
+    try {
+      return source_->poll(scope_.now, head);
+    } catch (const std::exception& e) {
+      return fail(ErrorCode::user_code, std::string{"an exception was thrown: "} + e.what());
+    }
+  }();
+  if (!polled) return fail(polled.error());
+  if (polled->idle) head.forward(StreamStatus{*polled->idle});
+  if (polled->watermark) head.advance_watermark(*polled->watermark);
+  using Kind = SourceDriver::Progress::Kind;
+  switch (polled->kind) {
+    case Kind::more: break;
+    case Kind::wait: source_wake_ = polled->until; break;
+    case Kind::needs_split:
+      // The answer wakes the source; until then there is nothing to poll for.
+      source_wake_ = Timestamp::max();
+      if (!split_requested_) {
+        split_requested_ = true;
+        scope_.host->request_split();
+      }
+      break;
+    case Kind::finished:
+      head.advance_watermark(Timestamp::max());
+      head.end(EndOfData{.drain = true});
+      return source_->close();
+  }
+  return {};
+}
+
+void Task::take_received() {
+  const Received next = std::move(received_.front());
+  received_.pop_front();
+  const Envelope& envelope = next.envelope->envelope();
+  if (std::holds_alternative<BatchPtr>(envelope)) {
+    InputChannel& channel = channels_[next.channel];
+    channel.to_grant += next.envelope->wire_size();
+    if (channel.to_grant >= channel_window_bytes / 2) {
+      scope_.host->grant(next.channel, channel.to_grant);
+      channel.to_grant = 0;
+    }
+  }
+  take_envelope(next.channel, envelope);
+}
+
+void Task::take_envelope(std::size_t channel, const Envelope& envelope) {
+  Stage& head = *stages_.front();
+  if (const auto* batch = std::get_if<BatchPtr>(&envelope)) {
+    head.push({*batch, channels_[channel].input});
+  } else if (const auto* watermark = std::get_if<Watermark>(&envelope)) {
+    take_merged(merger_.advance(channel, watermark->time));
+  } else if (const auto* status = std::get_if<StreamStatus>(&envelope)) {
+    take_merged(merger_.set_idle(channel, status->idle));
+  } else if (const auto* end = std::get_if<EndOfData>(&envelope)) {
+    if (channels_[channel].ended) return;
+    channels_[channel].ended = true;
+    drained_ = drained_ && end->drain;
+    take_merged(merger_.finish(channel));
+    if (--open_channels_ == 0) head.push({EndOfData{.drain = drained_}, 0});
+  }
+  // Barriers and latency markers are not sent by this version.
+}
+
+void Task::take_merged(const WatermarkMerger::Change& change) {
+  Stage& head = *stages_.front();
+  if (change.idle) head.push({StreamStatus{*change.idle}, 0});
+  if (change.watermark) head.push({Watermark{*change.watermark}, 0});
+}
+
+/// Nothing can be done now: either everything has been, or something has to come from outside.
+tl::expected<Task::Progress, TaskFailure> Task::rest() {
+  const bool ended = std::all_of(stages_.begin(), stages_.end(), [](const auto& s) { return s->ended(); });
+  const bool sent = std::all_of(edges_.begin(), edges_.end(), [](const auto& e) { return e->empty(); });
+  if (!ended || !sent) return Progress{.kind = Progress::Kind::blocked, .wake_at = wake_time()};
+  if (!prepared_) {
+    for (const auto& stage : stages_) {
+      if (stage->op() == nullptr) continue;
+      if (auto status = stage->op()->pre_commit(final_epoch); !status) {
+        return tl::unexpected(failure(*stage, status.error()));
+      }
+    }
+    prepared_ = true;
+  }
+  return Progress{.kind = Progress::Kind::prepared, .wake_at = {}};
+}
+
+std::optional<Timestamp> Task::wake_time() const {
+  std::optional<Timestamp> earliest;
+  const auto consider = [&](std::optional<Timestamp> at) {
+    if (at && (!earliest || *at < *earliest)) earliest = at;
+  };
+  for (const auto& edge : edges_) consider(edge->deadline());
+  for (const auto& stage : stages_) {
+    if (!stage->full()) consider(stage->next_processing_timer());
+  }
+  if (source_ && !stages_.front()->ended() && !stages_.front()->full() && source_wake_ != Timestamp::max()) {
+    consider(source_wake_);
+  }
+  return earliest;
+}
+
+tl::expected<void, TaskFailure> Task::commit(std::uint64_t epoch) {
+  for (const auto& stage : stages_) {
+    if (stage->op() == nullptr) continue;
+    try {
+      if (auto status = stage->op()->commit(epoch); !status) return tl::unexpected(failure(*stage, status.error()));
+      if (auto status = stage->op()->close(); !status) return tl::unexpected(failure(*stage, status.error()));
+    } catch (const std::exception& e) {
+      return tl::unexpected(failure(*stage, Error{ErrorCode::user_code, std::string{"an exception was thrown: "} + e.what()}));
+    }
+  }
+  return {};
+}
+
+void Task::abort() {
+  for (const auto& stage : stages_) {
+    if (stage->op() == nullptr) continue;
+    try {
+      stage->op()->abort();
+    } catch (const std::exception&) {
+      // The attempt has failed already, for a reason that is reported; an abort that throws adds nothing to it.
+    }
+  }
+}
+
+Stage* Task::find_stage(NodeId node) {
+  const auto at = std::find_if(stages_.begin(), stages_.end(), [&](const auto& s) { return s->node().id == node; });
+  return at == stages_.end() ? nullptr : at->get();
+}
+
+Result<std::string> Task::send(NodeId node, std::string_view message, std::string_view json) {
+  Stage* stage = find_stage(node);
+  if (stage == nullptr || stage->op() == nullptr) return fail(ErrorCode::not_found, "no such operator in this task");
+  try {
+    return stage->op()->receive(message, json);
+  } catch (const std::exception& e) {
+    return fail(ErrorCode::user_code, std::string{"an exception was thrown: "} + e.what());
+  }
+}
+
+Result<std::string> Task::ask(NodeId node, std::string_view state, std::string_view key_json) {
+  Stage* stage = find_stage(node);
+  if (stage == nullptr || stage->op() == nullptr) return fail(ErrorCode::not_found, "no such operator in this task");
+  return stage->op()->query(state, key_json);
+}
+
+std::vector<NodeMetrics> Task::metrics() const {
+  std::vector<NodeMetrics> all;
+  all.reserve(stages_.size());
+  for (const auto& stage : stages_) all.push_back(stage->metrics());
+  return all;
+}
+
+TaskFailure Task::failure(const Stage& stage, Error error) const {
+  std::string position;
+  if (source_) {
+    position = source_->position();
+  } else if (const auto records = stage.metrics().records_in; records != 0) {
+    position = "after " + std::to_string(records) + " records";
+  }
+  return {stage.node().name, std::move(position), std::move(error)};
+}
+
+}  // namespace dataflow

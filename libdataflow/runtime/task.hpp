@@ -1,0 +1,128 @@
+#pragma once
+// A Task: one subtask's operator chain as a plain state machine. Envelopes, credit, splits and time go in; envelopes,
+// grants and split requests come out through the TaskHost. No thread, no clock of its own, no actor; the same class
+// runs under actors, in tests on virtual time, and in simulation.
+//
+// Life: open -> run ... -> `prepared` (all data is through, sinks have pre-committed) -> commit -> `finished`; or, at
+// any moment, an error or abort.
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libdataflow/graph/job_graph.hpp"
+#include "libdataflow/runtime/output_edge.hpp"
+#include "libdataflow/runtime/stage.hpp"
+#include "libdataflow/runtime/task_host.hpp"
+#include "libdataflow/runtime/watermark_merger.hpp"
+
+namespace dataflow {
+
+/// The epoch in which a job that ends by itself commits.
+inline constexpr std::uint64_t final_epoch = 1;
+
+/// A failure with the node it came from.
+struct TaskFailure {
+  std::string node;      ///< name
+  std::string position;  ///< "readings.csv, line 17" or "after 4096 records"; empty before the first
+  Error error;
+};
+
+class Task {
+ public:
+  struct Identity {
+    std::string job_id;
+    std::uint32_t vertex = 0;
+    std::uint32_t subtask = 0;
+    std::uint32_t attempt = 0;
+  };
+
+  /// Where a bounded run has come to.
+  struct Progress {
+    enum class Kind : std::uint8_t {
+      more,      ///< run again soon
+      blocked,   ///< run again when something arrives, or at `wake_at`
+      prepared,  ///< all data is through and pre-committed; waits for commit
+    };
+    Kind kind = Kind::blocked;
+    std::optional<Timestamp> wake_at;
+  };
+
+  /// `host` outlives the task.
+  Task(JobGraphPtr graph, Identity identity, TaskHost& host);
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+  ~Task();
+
+  tl::expected<void, TaskFailure> open(Timestamp now);
+
+  // Events. Cheap; the work is done by run.
+  void receive(std::size_t input_channel, EncodedEnvelopePtr envelope);
+  void credit(std::size_t output_channel, std::size_t bytes);
+  void assign_split(Split split);
+  void no_more_splits();
+  /// Sources end now; records in flight finish. `drain`: open windows fire as if the input had ended.
+  void stop(EndOfData how);
+
+  /// At most about a batch through the whole chain, then returns.
+  tl::expected<Progress, TaskFailure> run(Timestamp now);
+  /// After `prepared`: sinks make `epoch` visible, then everything is closed.
+  tl::expected<void, TaskFailure> commit(std::uint64_t epoch);
+  /// The attempt is over: undo what is not committed.
+  void abort();
+
+  /// A message to the operator `node` of this chain; see Operator::receive and Operator::query.
+  Result<std::string> send(NodeId node, std::string_view message, std::string_view json);
+  Result<std::string> ask(NodeId node, std::string_view state, std::string_view key_json);
+
+  [[nodiscard]] std::vector<NodeMetrics> metrics() const;
+  [[nodiscard]] std::size_t input_channel_count() const { return channels_.size(); }
+  [[nodiscard]] std::size_t output_channel_count() const { return output_channel_count_; }
+
+ private:
+  struct InputChannel {
+    std::size_t input = 0;  ///< of the first node
+    std::size_t to_grant = 0;
+    bool ended = false;
+  };
+  struct Received {
+    std::size_t channel;
+    EncodedEnvelopePtr envelope;
+  };
+
+  void build_stages();
+  void build_inputs();
+  Stage* deepest_runnable();
+  /// One step of something; false when nothing can be done.
+  tl::expected<bool, TaskFailure> step();
+  Status poll_source();
+  void take_received();
+  void take_envelope(std::size_t channel, const Envelope& envelope);
+  void take_merged(const WatermarkMerger::Change& change);
+  tl::expected<Progress, TaskFailure> rest();
+  [[nodiscard]] std::optional<Timestamp> wake_time() const;
+  [[nodiscard]] TaskFailure failure(const Stage& stage, Error error) const;
+  Stage* find_stage(NodeId node);
+
+  TaskScope scope_;
+  std::vector<std::unique_ptr<OutputEdge>> edges_;
+  std::vector<std::unique_ptr<Stage>> stages_;  ///< inputs before their users
+  std::size_t output_channel_count_ = 0;
+
+  std::unique_ptr<SourceDriver> source_;
+  bool split_requested_ = false;
+  std::optional<Timestamp> source_wake_;  ///< nothing: poll when there is room
+  std::optional<EndOfData> stop_;
+
+  std::vector<InputChannel> channels_;
+  std::deque<Received> received_;  ///< bounded by the senders' credit
+  WatermarkMerger merger_;
+  std::size_t open_channels_ = 0;
+  bool drained_ = true;  ///< every channel that ended was drained
+  bool prepared_ = false;
+};
+
+}  // namespace dataflow

@@ -1,0 +1,25 @@
+#pragma once
+// What a task asks of the shell around it. The shell carries messages and time; it decides nothing.
+
+#include <cstddef>
+
+#include "serialization/envelope.hpp"
+
+namespace dataflow {
+
+/// Bytes that may be under way or waiting in a channel before its sender pauses. The receiver grants credit again
+/// in halves of this as it consumes. At least one batch is always let through.
+inline constexpr std::size_t channel_window_bytes = 512 * 1024;
+
+class TaskHost {
+ public:
+  virtual ~TaskHost() = default;
+  /// Carry to the receiver of the task's output channel `channel`, in order.
+  virtual void send(std::size_t channel, EncodedEnvelopePtr envelope) = 0;
+  /// Tell the sender of input channel `channel` that `bytes` more may be sent.
+  virtual void grant(std::size_t channel, std::size_t bytes) = 0;
+  /// Ask the source's enumerator for the next split; answered by Task::assign_split or Task::no_more_splits.
+  virtual void request_split() = 0;
+};
+
+}  // namespace dataflow

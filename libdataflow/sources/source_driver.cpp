@@ -1,0 +1,184 @@
+#include "libdataflow/sources/source_driver.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dataflow {
+
+namespace {
+
+/// How much of an unused rate limit may be caught up at once, in seconds of it.
+constexpr double burst_seconds = 0.02;
+
+}  // namespace
+
+SourceDriver::SourceDriver(const SourceSpec& spec, SchemaPtr schema)
+    : spec_{spec}, schema_{std::move(schema)}, reader_{spec.factory->create_reader()}, error_rows_{source_error_schema()} {}
+
+Status SourceDriver::open(OperatorContext& context) {
+  errors_ = &context.counter("errors");
+  if (spec_.rate_limit_per_second) tokens_per_second_ = *spec_.rate_limit_per_second / context.parallelism();
+  return reader_->open(context);
+}
+
+void SourceDriver::assign_split(Split split) {
+  next_split_ = std::move(split);
+}
+
+Status SourceDriver::start_next_split() {
+  const Split split = std::move(*next_split_);
+  next_split_.reset();
+  if (auto status = reader_->start_split(split); !status) return fail(status.error().within(split.id));
+  reading_ = true;
+  newest_ = Timestamp::min();
+  return {};
+}
+
+Result<SourceDriver::Progress> SourceDriver::poll(Timestamp now, Output& out) {
+  Progress progress;
+  if (!started_) {
+    started_ = true;
+    last_record_ = now;
+  }
+  if (!reading_ && next_split_) {
+    if (auto status = start_next_split(); !status) return fail(status.error());
+  }
+  if (!reading_) {
+    if (no_more_splits_) {
+      progress.kind = Progress::Kind::finished;
+      return progress;
+    }
+    progress.kind = Progress::Kind::needs_split;
+    note_silence(now, progress);
+    return progress;
+  }
+  refill(now);
+  if (tokens_per_second_ > 0 && tokens_ < 1) {
+    progress.kind = Progress::Kind::wait;
+    progress.until = now + Duration{1 + static_cast<std::int64_t>((1 - tokens_) / tokens_per_second_ * 1e6)};
+    return progress;
+  }
+  out_ = &out;
+  rows_emitted_ = 0;
+  auto step = reader_->poll(*this);
+  if (!error_rows_.empty() && !failure_) out.emit(error_rows_.finish(), 1);
+  out_ = nullptr;
+  if (!step) return fail(step.error());
+  if (failure_) return fail(*failure_);
+  tokens_ -= rows_emitted_;
+  if (rows_emitted_ != 0) {
+    last_record_ = now;
+    if (idle_) progress.idle = idle_ = false;
+    if (newest_ != Timestamp::min()) {
+      const Timestamp reached = newest_ - (spec_.event_time->out_of_orderness + Duration{1});
+      if (reached > watermark_) progress.watermark = watermark_ = reached;
+    }
+  }
+  switch (step->kind) {
+    case SourceStep::Kind::more: progress.kind = Progress::Kind::more; break;
+    case SourceStep::Kind::wait:
+      progress.kind = Progress::Kind::wait;
+      progress.until = step->until;
+      note_silence(now, progress);
+      break;
+    case SourceStep::Kind::split_end: reading_ = false; break;
+  }
+  return progress;
+}
+
+/// A source that has been silent for idle_after stops holding the watermarks of others back. One that still waits for
+/// its first split is not silent: its records are yet to come.
+void SourceDriver::note_silence(Timestamp now, Progress& progress) {
+  if (!spec_.event_time || !spec_.event_time->idle_after || idle_) return;
+  if (watermark_ == Timestamp::min() && progress.kind == Progress::Kind::needs_split) return;
+  const Timestamp idle_at = last_record_ + *spec_.event_time->idle_after;
+  if (now >= idle_at) {
+    progress.idle = idle_ = true;
+  } else if (progress.kind == Progress::Kind::wait) {
+    progress.until = std::min(progress.until, idle_at);
+  }
+}
+
+void SourceDriver::refill(Timestamp now) {
+  if (tokens_per_second_ <= 0) return;
+  if (refilled_at_ == Timestamp::min()) {
+    refilled_at_ = now;
+    tokens_ = 1;
+    return;
+  }
+  const double seconds = static_cast<double>((now - refilled_at_).count()) / 1e6;
+  refilled_at_ = now;
+  tokens_ = std::min(tokens_ + seconds * tokens_per_second_, std::max(1.0, tokens_per_second_ * burst_seconds));
+}
+
+void SourceDriver::emit(BatchPtr batch, std::string_view) {
+  if (batch->rows() == 0) return;
+  rows_emitted_ += batch->rows();
+  if (spec_.event_time) batch = with_event_time(std::move(batch));
+  if (batch->rows() != 0) out_->emit(std::move(batch));
+}
+
+BatchPtr SourceDriver::with_event_time(BatchPtr batch) {
+  if (batch->column(spec_.event_time->field).has_nulls()) batch = without_missing_event_time(batch);
+  if (batch->rows() == 0) return batch;
+  const ColumnPtr& times = batch->columns()[spec_.event_time->field];
+  const auto values = times->as<std::int64_t>();
+  newest_ = std::max(newest_, Timestamp{*std::max_element(values.begin(), values.end())});
+  return std::make_shared<const Batch>(batch->schema(), batch->rows(), batch->columns(), times, batch->kinds());
+}
+
+/// Records without event time cannot be placed in the stream: they are errors like those that do not decode.
+BatchPtr SourceDriver::without_missing_event_time(const BatchPtr& batch) {
+  const Column& times = batch->column(spec_.event_time->field);
+  std::vector<std::uint32_t> good;
+  std::string row_json;
+  for (std::uint32_t row = 0; row < batch->rows(); ++row) {
+    if (!times.is_null(row)) {
+      good.push_back(row);
+      continue;
+    }
+    row_json.clear();
+    append_row_json(*batch, row, row_json);
+    malformed(row_json, "the event time field \"" + (*schema_)[spec_.event_time->field].name + "\" is NULL",
+              reader_->position());
+  }
+  if (good.size() == batch->rows()) return batch;
+  auto columns = batch->select_rows(good)->columns();
+  Column with_times = *columns[spec_.event_time->field];
+  with_times.validity = {};
+  columns[spec_.event_time->field] = std::make_shared<const Column>(std::move(with_times));
+  return std::make_shared<const Batch>(batch->schema(), static_cast<std::uint32_t>(good.size()), std::move(columns));
+}
+
+void SourceDriver::malformed(std::string_view raw, std::string_view error, std::string_view position) {
+  errors_->add(1);
+  switch (spec_.on_error) {
+    case ErrorPolicy::skip: return;
+    case ErrorPolicy::fail:
+      if (!failure_) {
+        std::string message{position};
+        message += ": ";
+        message += error;
+        message += "; on_error = \"skip\" or \"side_output\" goes on after such records";
+        failure_.emplace(ErrorCode::malformed_data, std::move(message));
+      }
+      return;
+    case ErrorPolicy::side_output:
+      error_rows_.column(0).append_text(raw);
+      error_rows_.column(1).append_text(error);
+      error_rows_.column(2).append_text(position);
+      error_rows_.end_row();
+  }
+}
+
+bool SourceDriver::full() const { return out_->full() || failure_.has_value(); }
+
+std::uint32_t SourceDriver::batch_rows() const {
+  if (tokens_per_second_ <= 0) return max_batch_rows;
+  const double left = std::max(1.0, std::floor(tokens_) - rows_emitted_);
+  return static_cast<std::uint32_t>(std::min(left, static_cast<double>(max_batch_rows)));
+}
+
+Status SourceDriver::close() { return reader_->close(); }
+
+}  // namespace dataflow

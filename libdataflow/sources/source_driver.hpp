@@ -1,0 +1,77 @@
+#pragma once
+// What the engine adds to a reader, in one place for all sources: splits one after the other, event time and
+// watermarks per split, idleness, the rate limit and the error policy.
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "libdataflow/sources/source.hpp"
+#include "serialization/builder.hpp"
+
+namespace dataflow {
+
+class SourceDriver final : private SourceOutput {
+ public:
+  /// What a poll came to. Batches were emitted to the poll's Output; the rest is here.
+  struct Progress {
+    enum class Kind : std::uint8_t {
+      more,         ///< poll again when there is room
+      wait,         ///< poll again at `until`
+      needs_split,  ///< ask for the next split; poll again when it is there
+      finished,     ///< all splits are read: end of data
+    };
+    Kind kind = Kind::more;
+    Timestamp until{};
+    std::optional<Timestamp> watermark;  ///< has advanced to this
+    std::optional<bool> idle;            ///< has become idle or active
+  };
+
+  /// `schema`: the source's main output. `spec` must outlive the driver.
+  SourceDriver(const SourceSpec& spec, SchemaPtr schema);
+
+  Status open(OperatorContext& context);
+  void assign_split(Split split);
+  void no_more_splits() { no_more_splits_ = true; }
+  Result<Progress> poll(Timestamp now, Output& out);
+  Status close();
+  [[nodiscard]] std::string position() const { return reader_->position(); }
+
+ private:
+  void emit(BatchPtr batch, std::string_view split) override;
+  void malformed(std::string_view raw, std::string_view error, std::string_view position) override;
+  [[nodiscard]] bool full() const override;
+  [[nodiscard]] std::uint32_t batch_rows() const override;
+
+  BatchPtr with_event_time(BatchPtr batch);
+  BatchPtr without_missing_event_time(const BatchPtr& batch);
+  void refill(Timestamp now);
+  void note_silence(Timestamp now, Progress& progress);
+  Status start_next_split();
+
+  const SourceSpec& spec_;
+  SchemaPtr schema_;
+  std::unique_ptr<SourceReader> reader_;
+  std::optional<Split> next_split_;
+  bool reading_ = false;
+  bool no_more_splits_ = false;
+  Counter* errors_ = nullptr;
+
+  Output* out_ = nullptr;  ///< during a poll
+  std::optional<Error> failure_;
+  std::uint32_t rows_emitted_ = 0;  ///< by the current poll
+  BatchBuilder error_rows_;
+
+  Timestamp newest_ = Timestamp::min();     ///< greatest event time of the current split
+  Timestamp watermark_ = Timestamp::min();  ///< last one given out
+  Timestamp last_record_{};                 ///< processing time
+  bool started_ = false;
+  bool idle_ = false;
+
+  double tokens_ = 0;  ///< records that the rate limit allows now
+  double tokens_per_second_ = 0;
+  Timestamp refilled_at_ = Timestamp::min();
+};
+
+}  // namespace dataflow
