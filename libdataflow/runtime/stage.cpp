@@ -21,6 +21,15 @@ auto guarded(Call&& call) -> decltype(call()) {
 
 }  // namespace
 
+void NodeMetrics::add(const NodeMetrics& other) {
+  const bool first = records_in == 0 && records_out == 0 && counters.empty() && watermark == Timestamp::min();
+  watermark = first ? other.watermark : std::min(watermark, other.watermark);
+  node = other.node;
+  records_in += other.records_in;
+  records_out += other.records_out;
+  for (const auto& [name, value] : other.counters) counters[name] += value;
+}
+
 Stage::Stage(const StreamNode& node, const TaskScope& scope)
     : node_{node}, scope_{scope}, links_(std::max<std::size_t>(node.outputs.size(), 1)) {}
 

@@ -41,9 +41,12 @@ struct NodeMetrics {
   std::uint64_t records_out = 0;  ///< over all outputs
   Timestamp watermark = Timestamp::min();
   std::map<std::string, std::uint64_t> counters;  ///< "late", "errors", "filtered", ...
+
+  /// Adds another subtask's numbers; the watermark is the lesser one.
+  void add(const NodeMetrics& other);
 };
 
-class Stage final : public Output, public OperatorContext {
+class Stage final : public OperatorOutput, public OperatorContext {
  public:
   Stage(const StreamNode& node, const TaskScope& scope);
 

@@ -79,6 +79,8 @@ class Task {
   Result<std::string> ask(NodeId node, std::string_view state, std::string_view key_json);
 
   [[nodiscard]] std::vector<NodeMetrics> metrics() const;
+  /// Envelopes have arrived that no run has taken yet.
+  [[nodiscard]] bool has_received() const { return !received_.empty(); }
   [[nodiscard]] std::size_t input_channel_count() const { return channels_.size(); }
   [[nodiscard]] std::size_t output_channel_count() const { return output_channel_count_; }
 

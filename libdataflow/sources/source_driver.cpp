@@ -34,7 +34,7 @@ Status SourceDriver::start_next_split() {
   return {};
 }
 
-Result<SourceDriver::Progress> SourceDriver::poll(Timestamp now, Output& out) {
+Result<SourceDriver::Progress> SourceDriver::poll(Timestamp now, OperatorOutput& out) {
   Progress progress;
   if (!started_) {
     started_ = true;

@@ -14,7 +14,7 @@ namespace dataflow {
 
 class SourceDriver final : private SourceOutput {
  public:
-  /// What a poll came to. Batches were emitted to the poll's Output; the rest is here.
+  /// What a poll came to. Batches were emitted to the poll's OperatorOutput; the rest is here.
   struct Progress {
     enum class Kind : std::uint8_t {
       more,         ///< poll again when there is room
@@ -34,7 +34,7 @@ class SourceDriver final : private SourceOutput {
   Status open(OperatorContext& context);
   void assign_split(Split split);
   void no_more_splits() { no_more_splits_ = true; }
-  Result<Progress> poll(Timestamp now, Output& out);
+  Result<Progress> poll(Timestamp now, OperatorOutput& out);
   Status close();
   [[nodiscard]] std::string position() const { return reader_->position(); }
 
@@ -58,7 +58,7 @@ class SourceDriver final : private SourceOutput {
   bool no_more_splits_ = false;
   Counter* errors_ = nullptr;
 
-  Output* out_ = nullptr;  ///< during a poll
+  OperatorOutput* out_ = nullptr;  ///< during a poll
   std::optional<Error> failure_;
   std::uint32_t rows_emitted_ = 0;  ///< by the current poll
   BatchBuilder error_rows_;
