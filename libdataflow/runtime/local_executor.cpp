@@ -175,7 +175,10 @@ Status LocalExecutor::commit() {
 std::map<std::string, NodeMetrics> LocalExecutor::metrics() const {
   std::map<std::string, NodeMetrics> all;
   for (const auto& host : hosts_) {
-    for (const NodeMetrics& m : host->task_.metrics()) all[graph_->node(m.node).name].add(m);
+    for (const NodeMetrics& m : host->task_.metrics()) {
+      const auto [at, added] = all.emplace(graph_->node(m.node).name, m);
+      if (!added) at->second.add(m);
+    }
   }
   return all;
 }

@@ -22,9 +22,7 @@ auto guarded(Call&& call) -> decltype(call()) {
 }  // namespace
 
 void NodeMetrics::add(const NodeMetrics& other) {
-  const bool first = records_in == 0 && records_out == 0 && counters.empty() && watermark == Timestamp::min();
-  watermark = first ? other.watermark : std::min(watermark, other.watermark);
-  node = other.node;
+  watermark = std::min(watermark, other.watermark);
   records_in += other.records_in;
   records_out += other.records_out;
   for (const auto& [name, value] : other.counters) counters[name] += value;
