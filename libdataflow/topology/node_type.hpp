@@ -21,18 +21,18 @@ namespace dataflow {
 /// What an option's TOML value must be.
 enum class OptionKind : std::uint8_t {
   text,
-  choice,       ///< one of Option::choices
+  choice,  ///< one of Option::choices
   integer,
   number,
-  flag,         ///< true or false
-  duration,     ///< "10s"
-  size,         ///< "64MiB"
-  path,         ///< relative to the topology file's folder
-  expression,   ///< text that is an expression
-  text_list,    ///< ["a", "b"], or one string for a list of one
-  text_table,   ///< { name = "text", ... } in file order: fields, schema, aggregate, routes
-  table,        ///< { ... } with the keys in Option::nested
-  rows,         ///< [ { field = value, ... }, ... ]
+  flag,        ///< true or false
+  duration,    ///< "10s"
+  size,        ///< "64MiB"
+  path,        ///< relative to the topology file's folder
+  expression,  ///< text that is an expression
+  text_list,   ///< ["a", "b"], or one string for a list of one
+  text_table,  ///< { name = "text", ... } in file order: fields, schema, aggregate, routes
+  table,       ///< { ... } with the keys in Option::nested
+  rows,        ///< [ { field = value, ... }, ... ]
 };
 
 struct Option {
@@ -67,7 +67,8 @@ class Settings {
   virtual ~Settings() = default;
   /// Whether the file gives the key, or it has a default.
   [[nodiscard]] virtual bool has(std::string_view key) const = 0;
-  [[nodiscard]] virtual std::string text(std::string_view key) const = 0;  ///< text, choice, expression, path (absolute)
+  [[nodiscard]] virtual std::string text(
+      std::string_view key) const = 0;  ///< text, choice, expression, path (absolute)
   [[nodiscard]] virtual std::int64_t integer(std::string_view key) const = 0;
   [[nodiscard]] virtual double number(std::string_view key) const = 0;
   [[nodiscard]] virtual bool flag(std::string_view key) const = 0;
@@ -108,7 +109,8 @@ class NodeBuilder {
   /// Compiles the expression at `path` against input `input`, reporting its mistakes; nothing when it has some.
   virtual std::optional<Expression> compile(std::string_view path, std::string_view text, std::size_t input = 0) = 0;
   /// A field of input `input` named at `path`; reports an unknown name with the nearest known one.
-  virtual std::optional<std::size_t> field(std::string_view path, std::string_view field_name, std::size_t input = 0) = 0;
+  virtual std::optional<std::size_t> field(std::string_view path, std::string_view field_name,
+                                           std::size_t input = 0) = 0;
 
   /// The node under construction: set outputs and factory or source; inputs' partitioning as below.
   virtual StreamNode& node() = 0;

@@ -1,0 +1,238 @@
+#include "libdataflow/topology/document.hpp"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cassert>
+#include <sstream>
+
+#include "libdataflow/topology/text_position.hpp"
+
+namespace dataflow {
+
+namespace {
+
+std::shared_ptr<const SourceText> make_source(std::string name, std::string text) {
+  auto source = std::make_shared<SourceText>();
+  source->name = std::move(name);
+  source->text = std::move(text);
+  source->line_starts.push_back(0);
+  for (std::size_t i = 0; i < source->text.size(); ++i)
+    if (source->text[i] == '\n') source->line_starts.push_back(i + 1);
+  return source;
+}
+
+/// Turns toml++'s tree, whose tables are sorted by key, into ours.
+class Converter {
+ public:
+  explicit Converter(std::shared_ptr<const SourceText> source) : source_{std::move(source)} {}
+
+  TomlValue convert(const toml::node& node) const {
+    TomlValue value;
+    value.place = place_of(node.source());
+    switch (node.type()) {
+      case toml::node_type::table: convert_table(*node.as_table(), value); break;
+      case toml::node_type::array:
+        value.kind = TomlValue::Kind::array;
+        for (const toml::node& item : *node.as_array()) value.items.push_back(convert(item));
+        break;
+      case toml::node_type::string: convert_text(node.as_string()->get(), value); break;
+      case toml::node_type::integer:
+        value.kind = TomlValue::Kind::integer;
+        value.integer = node.as_integer()->get();
+        break;
+      case toml::node_type::floating_point:
+        value.kind = TomlValue::Kind::number;
+        value.number = node.as_floating_point()->get();
+        break;
+      case toml::node_type::boolean:
+        value.kind = TomlValue::Kind::boolean;
+        value.boolean = node.as_boolean()->get();
+        break;
+      default: convert_datetime(node, value); break;
+    }
+    return value;
+  }
+
+ private:
+  void convert_table(const toml::table& table, TomlValue& value) const {
+    value.kind = TomlValue::Kind::table;
+    std::vector<std::pair<const toml::key*, const toml::node*>> entries;
+    entries.reserve(table.size());
+    for (auto it = table.cbegin(); it != table.cend(); ++it) entries.emplace_back(&it->first, &it->second);
+    std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
+      const auto& x = a.first->source().begin;
+      const auto& y = b.first->source().begin;
+      return std::pair{x.line, x.column} < std::pair{y.line, y.column};
+    });
+    for (const auto& [key, node] : entries)
+      value.members.push_back({std::string{key->str()}, place_of(key->source()), convert(*node)});
+  }
+
+  void convert_text(const std::string& text, TomlValue& value) const {
+    value.kind = TomlValue::Kind::text;
+    value.text = text;
+    const std::string_view line = source_->line(value.place.span.line);
+    const std::size_t quote = byte_offset(line, value.place.span.column - 1);
+    const std::string_view rest = line.substr(std::min(quote, line.size()));
+    value.verbatim = rest.size() >= text.size() + 2 && rest.substr(1, text.size()) == text &&
+                     rest[text.size() + 1] == rest[0] && text.find('\n') == std::string::npos;
+  }
+
+  void convert_datetime(const toml::node& node, TomlValue& value) const {
+    value.kind = TomlValue::Kind::datetime;
+    std::ostringstream text;
+    if (const auto* date_time = node.as_date_time()) text << date_time->get();
+    if (const auto* date = node.as_date()) text << date->get();
+    if (const auto* time = node.as_time()) text << time->get();
+    value.text = text.str();
+  }
+
+  SourceSpan place_of(const toml::source_region& region) const {
+    FileSpan span{region.begin.line, region.begin.column, 1};
+    if (region.end.line == region.begin.line && region.end.column > region.begin.column) {
+      span.length = region.end.column - region.begin.column;
+    } else if (region.end.line > region.begin.line) {
+      const auto width = static_cast<std::uint32_t>(character_count(source_->line(region.begin.line)));
+      if (width >= region.begin.column) span.length = width - region.begin.column + 1;
+    }
+    return {source_, span};
+  }
+
+  std::shared_ptr<const SourceText> source_;
+};
+
+/// toml++ says "Error while parsing key-value pair: cannot redefine existing integer 'a'".
+std::string toml_message(std::string_view description) {
+  constexpr std::string_view prefix = "Error while parsing ";
+  if (description.substr(0, prefix.size()) == prefix) description.remove_prefix(prefix.size());
+  return "not valid TOML: " + std::string{description};
+}
+
+tl::expected<TomlValue, Diagnostic> parse_source(const std::shared_ptr<const SourceText>& source) {
+  try {
+    const toml::table table = toml::parse(std::string_view{source->text}, std::string_view{source->name});
+    return Converter{source}.convert(table);
+  } catch (const toml::parse_error& error) {
+    const toml::source_position at = error.source().begin;
+    const FileSpan span{std::max<std::uint32_t>(1, at.line), std::max<std::uint32_t>(1, at.column), 1};
+    return tl::unexpected(diagnose(Severity::error, {source, span}, toml_message(error.description())));
+  }
+}
+
+/// The value as a TOML string: a literal one where it can be, so that columns in errors are the value's own.
+std::string quoted(std::string_view text) {
+  if (text.find('\'') == std::string_view::npos) return "'" + std::string{text} + "'";
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
+/// Tables written as `a.b.c = 1` are merged member by member; anything else replaces what was there.
+bool merge(TomlValue& target, TomlValue&& addition) {
+  for (TomlMember& member : addition.members) {
+    TomlMember* old = target.find_member(member.key);
+    const bool leads_on = member.value.kind == TomlValue::Kind::table && member.value.members.size() == 1 &&
+                          member.value.place.span.column == member.key_place.span.column;  // not an inline table
+    if (old == nullptr) {
+      target.members.push_back(std::move(member));
+    } else if (!leads_on) {
+      old->value = std::move(member.value);
+      old->key_place = member.key_place;
+    } else if (old->value.kind != TomlValue::Kind::table || !merge(old->value, std::move(member.value))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string_view SourceText::line(std::uint32_t number) const {
+  if (number == 0 || number > line_starts.size()) return {};
+  const std::size_t from = line_starts[number - 1];
+  const std::size_t to = number < line_starts.size() ? line_starts[number] - 1 : text.size();
+  std::string_view line = std::string_view{text}.substr(from, to - from);
+  if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+  return line;
+}
+
+const TomlMember* TomlValue::find_member(std::string_view key) const {
+  for (const TomlMember& member : members)
+    if (member.key == key) return &member;
+  return nullptr;
+}
+
+TomlMember* TomlValue::find_member(std::string_view key) {
+  return const_cast<TomlMember*>(std::as_const(*this).find_member(key));
+}
+
+const TomlValue* TomlValue::find(std::string_view key) const {
+  const TomlMember* member = find_member(key);
+  return member ? &member->value : nullptr;
+}
+
+std::string_view describe(TomlValue::Kind kind) {
+  switch (kind) {
+    case TomlValue::Kind::table: return "a table";
+    case TomlValue::Kind::array: return "an array";
+    case TomlValue::Kind::text: return "a text";
+    case TomlValue::Kind::integer: return "an integer";
+    case TomlValue::Kind::number: return "a number";
+    case TomlValue::Kind::boolean: return "true or false";
+    case TomlValue::Kind::datetime: return "a date or time";
+  }
+  return "";
+}
+
+SourceSpan place_within(const TomlValue& value, std::size_t offset, std::size_t length) {
+  if (!value.verbatim || value.substituted || offset > value.text.size()) return value.place;
+  SourceSpan place = value.place;
+  const std::string_view text = value.text;
+  place.span.column += 1 + static_cast<std::uint32_t>(character_count(text.substr(0, offset)));
+  place.span.length = std::max<std::uint32_t>(
+      1, static_cast<std::uint32_t>(character_count(text.substr(offset, std::max<std::size_t>(1, length)))));
+  return place;
+}
+
+Diagnostic diagnose(Severity severity, const SourceSpan& place, std::string message, std::string suggestion) {
+  Diagnostic diagnostic{severity, std::move(message), {}, place.span, {}, std::move(suggestion)};
+  if (place.text) {
+    diagnostic.file = place.text->name;
+    diagnostic.source_line = std::string{place.text->line(place.span.line)};
+  }
+  return diagnostic;
+}
+
+tl::expected<TomlValue, Diagnostic> parse_toml(std::string name, std::string text) {
+  return parse_source(make_source(std::move(name), std::move(text)));
+}
+
+tl::expected<void, Diagnostic> apply_override(TomlValue& root, std::string_view key_and_value) {
+  const auto refuse = [&](std::string message) {
+    const SourceSpan place{make_source("--set", std::string{key_and_value}), {1, 1, 1}};
+    return tl::unexpected(diagnose(Severity::error, place, std::move(message)));
+  };
+  const std::size_t equals = key_and_value.find('=');
+  if (equals == std::string_view::npos || equals == 0)
+    return refuse("write --set KEY=VALUE, for example --set operators.hot.where=\"temperature > 30\"");
+  if (key_and_value.find('\n') != std::string_view::npos) return refuse("a --set is one line");
+
+  auto parsed = parse_toml("--set", std::string{key_and_value});
+  if (!parsed) {
+    const std::string key{key_and_value.substr(0, equals)};
+    parsed = parse_toml("--set", key + "=" + quoted(key_and_value.substr(equals + 1)));
+  }
+  if (!parsed || parsed->members.size() != 1)
+    return refuse("\"" + std::string{key_and_value.substr(0, equals)} + "\" is no key such as operators.hot.where");
+  const SourceSpan place = parsed->members.front().key_place;
+  if (!merge(root, std::move(*parsed))) {
+    return tl::unexpected(diagnose(Severity::error, place, "this key leads through a value that is no table"));
+  }
+  return {};
+}
+
+}  // namespace dataflow

@@ -1,0 +1,85 @@
+#include "libdataflow/topology/file_node_builder.hpp"
+
+#include "libdataflow/topology/nearest_name.hpp"
+
+namespace dataflow {
+
+FileNodeBuilder::FileNodeBuilder(const DeclaredNode& declared, std::vector<InputInfo> inputs,
+                                 std::vector<SourceField> source_schema, std::vector<Diagnostic>& diagnostics)
+    : declared_{declared},
+      inputs_{std::move(inputs)},
+      source_schema_{std::move(source_schema)},
+      diagnostics_{diagnostics} {
+  node_.name = declared.name;
+  node_.uid = declared.settings.has("uid") ? declared.settings.text("uid") : declared.name;
+  node_.type = declared.type->name;
+  if (declared.settings.has("parallelism"))
+    node_.parallelism = static_cast<std::uint32_t>(declared.settings.integer("parallelism"));
+  const SourceSpan& place = declared.member->key_place;
+  node_.defined_at = (place.text ? place.text->name : "") + ":" + std::to_string(place.span.line);
+}
+
+void FileNodeBuilder::report(const SourceSpan& place, std::string message, std::string suggestion) {
+  has_errors_ = true;
+  diagnostics_.push_back(diagnose(Severity::error, place, std::move(message), std::move(suggestion)));
+}
+
+void FileNodeBuilder::error(std::string_view path, std::string message, std::string suggestion) {
+  const TomlValue* value = path.empty() ? nullptr : find_path(declared_.member->value, path);
+  report(value ? place_within(*value, 0, value->text.size()) : declared_.member->key_place, std::move(message),
+         std::move(suggestion));
+}
+
+void FileNodeBuilder::error(std::string_view path, const ExpressionError& mistake) {
+  const TomlValue* value = path.empty() ? nullptr : find_path(declared_.member->value, path);
+  report(value ? place_within(*value, mistake.offset, mistake.length) : declared_.member->key_place, mistake.message,
+         mistake.suggestion);
+}
+
+std::optional<Expression> FileNodeBuilder::compile(std::string_view path, std::string_view text, std::size_t input) {
+  const InputInfo& info = inputs_.at(input);
+  auto expression = Expression::compile(text, *info.schema, info.name);
+  if (expression) return std::move(*expression);
+  error(path, expression.error());
+  return std::nullopt;
+}
+
+std::optional<std::size_t> FileNodeBuilder::field(std::string_view path, std::string_view field_name,
+                                                  std::size_t input) {
+  const InputInfo& info = inputs_.at(input);
+  if (const auto found = info.schema->find(field_name)) return found;
+  const TomlValue* value = path.empty() ? nullptr : find_path(declared_.member->value, path);
+  if (value != nullptr && value->kind == TomlValue::Kind::array) {
+    // The element that names the field, not the whole list.
+    for (const TomlValue& item : value->items) {
+      if (item.text != field_name) continue;
+      value = &item;
+      break;
+    }
+  }
+  report(value ? place_within(*value, 0, value->text.size()) : declared_.member->key_place,
+         "no column \"" + std::string{field_name} + "\" in \"" + info.name + "\"",
+         did_you_mean(field_name, field_names(*info.schema)));
+  return std::nullopt;
+}
+
+void FileNodeBuilder::key_by(std::vector<std::size_t> fields, std::size_t input) {
+  keys_.emplace_back(input, std::move(fields));
+}
+
+const TomlValue* find_path(const TomlValue& table, std::string_view path) {
+  // A key may itself contain dots, so the longest key that matches is taken.
+  if (const TomlValue* whole = table.find(path)) return whole;
+  for (std::size_t dot = path.rfind('.'); dot != std::string_view::npos && dot > 0; dot = path.rfind('.', dot - 1)) {
+    if (const TomlValue* value = table.find(path.substr(0, dot))) return find_path(*value, path.substr(dot + 1));
+  }
+  return nullptr;
+}
+
+std::vector<std::string> field_names(const Schema& schema) {
+  std::vector<std::string> names;
+  for (const Field& field : schema.fields()) names.push_back(field.name);
+  return names;
+}
+
+}  // namespace dataflow

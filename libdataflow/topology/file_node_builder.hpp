@@ -1,0 +1,56 @@
+#pragma once
+// The NodeBuilder behind which a node type builds a node of a topology file: mistakes become diagnostics with the
+// place in the file of the option that has them.
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "libdataflow/topology/declared_node.hpp"
+#include "libdataflow/topology/node_type.hpp"
+
+namespace dataflow {
+
+class FileNodeBuilder final : public NodeBuilder {
+ public:
+  /// `declared` and `diagnostics` outlive the builder.
+  FileNodeBuilder(const DeclaredNode& declared, std::vector<InputInfo> inputs, std::vector<SourceField> source_schema,
+                  std::vector<Diagnostic>& diagnostics);
+
+  [[nodiscard]] const Settings& settings() const override { return declared_.settings; }
+  [[nodiscard]] const std::string& name() const override { return declared_.name; }
+  [[nodiscard]] const std::vector<InputInfo>& inputs() const override { return inputs_; }
+  [[nodiscard]] const std::vector<SourceField>& source_schema() const override { return source_schema_; }
+
+  void error(std::string_view path, std::string message, std::string suggestion = {}) override;
+  void error(std::string_view path, const ExpressionError& error) override;
+  std::optional<Expression> compile(std::string_view path, std::string_view text, std::size_t input = 0) override;
+  std::optional<std::size_t> field(std::string_view path, std::string_view field_name, std::size_t input = 0) override;
+
+  StreamNode& node() override { return node_; }
+  void key_by(std::vector<std::size_t> fields, std::size_t input = 0) override;
+
+  [[nodiscard]] bool has_errors() const { return has_errors_; }
+  /// What key_by was called with, by input.
+  [[nodiscard]] const std::vector<std::pair<std::size_t, std::vector<std::size_t>>>& keys() const { return keys_; }
+
+ private:
+  void report(const SourceSpan& place, std::string message, std::string suggestion);
+
+  const DeclaredNode& declared_;
+  std::vector<InputInfo> inputs_;
+  std::vector<SourceField> source_schema_;
+  std::vector<Diagnostic>& diagnostics_;
+  StreamNode node_;
+  std::vector<std::pair<std::size_t, std::vector<std::size_t>>> keys_;
+  bool has_errors_ = false;
+};
+
+/// The value at a path such as "fields.total" below `table`; null when there is none.
+const TomlValue* find_path(const TomlValue& table, std::string_view path);
+
+/// The names of a schema's fields.
+std::vector<std::string> field_names(const Schema& schema);
+
+}  // namespace dataflow

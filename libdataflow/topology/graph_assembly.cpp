@@ -1,0 +1,251 @@
+#include "libdataflow/topology/graph_assembly.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "libdataflow/topology/file_node_builder.hpp"
+#include "libdataflow/topology/nearest_name.hpp"
+#include "libdataflow/topology/node_order.hpp"
+#include "libdataflow/topology/source_settings.hpp"
+
+namespace dataflow {
+
+namespace {
+
+bool has_substitution(const TomlValue& value) {
+  return value.substituted ||
+         std::any_of(value.members.begin(), value.members.end(),
+                     [](const TomlMember& member) { return has_substitution(member.value); }) ||
+         std::any_of(value.items.begin(), value.items.end(), has_substitution);
+}
+
+class Assembler {
+ public:
+  Assembler(std::vector<DeclaredNode>& declared, const Secrets& secrets, std::vector<Diagnostic>& diagnostics)
+      : declared_{declared}, secrets_{secrets}, diagnostics_{diagnostics}, ids_(declared.size()) {}
+
+  std::vector<StreamNode> assemble() {
+    for (std::size_t i = 0; i < declared_.size(); ++i) by_name_.emplace(declared_[i].name, i);
+    resolve_inputs();
+    const NodeOrder order = order_nodes(input_indices());
+    for (const auto& cycle : order.cycles) report_cycle(cycle);
+    for (const std::size_t index : order.order) build(index);
+    check_uids();
+    if (!unresolved_) warn_of_dead_ends();
+    return std::move(nodes_);
+  }
+
+ private:
+  void error(const SourceSpan& place, std::string message, std::string suggestion = {}) {
+    diagnostics_.push_back(diagnose(Severity::error, place, std::move(message), std::move(suggestion)));
+  }
+
+  void resolve_inputs() {
+    for (DeclaredNode& node : declared_) {
+      for (InputReference& reference : node.inputs) {
+        const auto found = by_name_.find(reference.node);
+        if (found == by_name_.end()) {
+          unknown_input(node, reference);
+        } else if (declared_[found->second].role == NodeRole::sink) {
+          error(reference.place, "\"" + reference.node + "\" is a sink: nothing comes out of it");
+        } else {
+          reference.resolved = true;
+          reference.target = found->second;
+          continue;
+        }
+        node.broken = true;
+        unresolved_ = true;
+      }
+    }
+  }
+
+  void unknown_input(const DeclaredNode& node, const InputReference& reference) {
+    std::vector<std::string> known;
+    for (const DeclaredNode& other : declared_) {
+      if (other.role == NodeRole::sink || other.name == node.name) continue;
+      known.push_back(other.name);
+      if (other.type == nullptr) continue;
+      for (const std::string& output : other.type->side_outputs) known.push_back(other.name + "." + output);
+    }
+    error(reference.place, "no node \"" + reference.node + "\"", did_you_mean(reference.text, known));
+  }
+
+  [[nodiscard]] std::vector<std::vector<std::size_t>> input_indices() const {
+    std::vector<std::vector<std::size_t>> inputs(declared_.size());
+    for (std::size_t i = 0; i < declared_.size(); ++i)
+      for (const InputReference& reference : declared_[i].inputs)
+        if (reference.resolved) inputs[i].push_back(reference.target);
+    return inputs;
+  }
+
+  void report_cycle(const std::vector<std::size_t>& cycle) {
+    std::string path;
+    for (const std::size_t index : cycle) path += declared_[index].name + " -> ";
+    const DeclaredNode& first = declared_[cycle.front()];
+    const auto closing = std::find_if(first.inputs.begin(), first.inputs.end(), [&](const InputReference& reference) {
+      return reference.resolved && reference.target == cycle.back();
+    });
+    error(closing != first.inputs.end() ? closing->place : first.member->key_place,
+          "the nodes form a cycle: " + path + first.name, "records must not come back to where they were");
+    for (const std::size_t index : cycle) declared_[index].broken = true;
+  }
+
+  /// The output of a built node that a reference names; nothing when that node is broken or has no such output.
+  const StreamOutput* find_output(DeclaredNode& node, const InputReference& reference, StreamEdge& edge) {
+    if (!ids_[reference.target]) {
+      node.broken = true;  // a mistake further up, reported there
+      return nullptr;
+    }
+    const StreamNode& source = nodes_[*ids_[reference.target]];
+    edge.from = source.id;
+    for (std::size_t i = 0; i < source.outputs.size(); ++i) {
+      if (source.outputs[i].name != reference.output) continue;
+      edge.output = i;
+      return &source.outputs[i];
+    }
+    node.broken = true;
+    unresolved_ = true;
+    unknown_output(source, reference);
+    return nullptr;
+  }
+
+  void unknown_output(const StreamNode& source, const InputReference& reference) {
+    std::vector<std::string> outputs;
+    for (const StreamOutput& output : source.outputs)
+      if (!output.name.empty()) outputs.push_back(source.name + "." + output.name);
+    std::string suggestion = did_you_mean(reference.text, outputs);
+    if (suggestion.empty() && reference.output == "errors" && source.is_source()) {
+      suggestion = "set on_error = \"side_output\" in \"" + source.name + "\"";
+    } else if (suggestion.empty()) {
+      suggestion = outputs.empty() ? "it has no side output" : "it has";
+      for (const std::string& output : outputs) suggestion += " \"" + output + "\"";
+    }
+    error(reference.place, "\"" + source.name + "\" has no output \"" + reference.output + "\"", suggestion);
+  }
+
+  /// The union of a node's inputs: all their edges, and what is true of all. False when they cannot be united.
+  bool unite_inputs(DeclaredNode& node, std::vector<StreamEdge>& edges, InputInfo& united) {
+    for (const InputReference& reference : node.inputs) {
+      StreamEdge edge;
+      if (!reference.resolved) return false;
+      const StreamOutput* output = find_output(node, reference, edge);
+      if (output == nullptr) continue;  // look at the other inputs too
+      if (edges.empty()) {
+        united = {reference.text, output->schema, output->event_time, output->changelog};
+      } else if (*united.schema != *output->schema) {
+        error(reference.place,
+              "\"" + reference.text + "\" and \"" + node.inputs.front().text +
+                  "\" cannot be united: their schemas are " + to_string(*output->schema) + " and " +
+                  to_string(*united.schema),
+              "make them equal with a select");
+        node.broken = true;
+      } else {
+        united.event_time = united.event_time && output->event_time;
+        united.changelog = std::max(united.changelog, output->changelog);
+      }
+      edges.push_back(edge);
+    }
+    return !node.broken;
+  }
+
+  void build(std::size_t index) {
+    DeclaredNode& declared = declared_[index];
+    std::vector<InputInfo> inputs;
+    std::vector<StreamEdge> edges;
+    std::vector<SourceField> schema;
+    const std::size_t diagnostics_before = diagnostics_.size();
+    if (declared.role == NodeRole::source) {
+      if (declared.broken) return;
+      schema = read_source_schema(declared, diagnostics_);
+    } else {
+      InputInfo united;
+      if (!unite_inputs(declared, edges, united)) return;
+      inputs.push_back(std::move(united));
+    }
+    if (diagnostics_.size() != diagnostics_before) return;
+
+    FileNodeBuilder builder{declared, std::move(inputs), std::move(schema), diagnostics_};
+    declared.type->build(builder);
+    if (declared.role == NodeRole::source && !builder.has_errors()) finish_source(declared, builder);
+    StreamNode& node = builder.node();
+    for (const auto& [input, fields] : builder.keys()) {
+      for (StreamEdge& edge : edges) {
+        if (edge.input != input) continue;
+        edge.partitioning = Partitioning::hash;
+        edge.key_fields = fields;
+      }
+    }
+    node.inputs = std::move(edges);
+    if (builder.has_errors()) {
+      declared.broken = true;
+      if (!passes_schema_through(node, builder.inputs())) return;
+    }
+    if (has_substitution(declared.member->value)) node.details = secrets_.redact_all(std::move(node.details));
+    node.id = static_cast<NodeId>(nodes_.size());
+    ids_[index] = node.id;
+    nodes_.push_back(std::move(node));
+  }
+
+  /// A filter with a mistake in its condition still gives its input's rows: what reads it can be checked.
+  static bool passes_schema_through(const StreamNode& node, const std::vector<InputInfo>& inputs) {
+    return !node.outputs.empty() && !inputs.empty() && node.outputs.front().schema == inputs.front().schema;
+  }
+
+  void check_uids() {
+    std::map<std::string, const DeclaredNode*> seen;
+    for (const DeclaredNode& node : declared_) {
+      if (node.type == nullptr) continue;
+      const std::string uid = node.settings.has("uid") ? node.settings.text("uid") : node.name;
+      const auto [first, is_new] = seen.emplace(uid, &node);
+      if (is_new) continue;
+      const DeclaredNode& said = node.settings.has("uid") ? node : *first->second;
+      if (!said.settings.has("uid")) continue;  // two nodes of one name, reported already
+      error(said.member->value.find("uid")->place,
+            "\"" + first->second->name + "\" and \"" + node.name + "\" would have the same identity \"" + uid + "\"",
+            "give each node a uid of its own");
+    }
+  }
+
+  void warn_of_dead_ends() {
+    std::vector<bool> reaches(declared_.size(), false);
+    std::vector<std::size_t> open;
+    for (std::size_t i = 0; i < declared_.size(); ++i) {
+      if (declared_[i].role != NodeRole::sink) continue;
+      reaches[i] = true;
+      open.push_back(i);
+    }
+    while (!open.empty()) {
+      const DeclaredNode& node = declared_[open.back()];
+      open.pop_back();
+      for (const InputReference& reference : node.inputs) {
+        if (!reference.resolved || reaches[reference.target]) continue;
+        reaches[reference.target] = true;
+        open.push_back(reference.target);
+      }
+    }
+    for (std::size_t i = 0; i < declared_.size(); ++i) {
+      if (reaches[i]) continue;
+      diagnostics_.push_back(
+          diagnose(Severity::warning, declared_[i].member->key_place,
+                   "\"" + declared_[i].name + "\" reaches no sink: what it gives is thrown away",
+                   "a sink or an operator with input = \"" + declared_[i].name + "\" would read it"));
+    }
+  }
+
+  std::vector<DeclaredNode>& declared_;
+  const Secrets& secrets_;
+  std::vector<Diagnostic>& diagnostics_;
+  std::map<std::string, std::size_t, std::less<>> by_name_;
+  std::vector<std::optional<NodeId>> ids_;  ///< of the nodes built, by declared index
+  std::vector<StreamNode> nodes_;
+  bool unresolved_ = false;  ///< some input names nothing, so that other nodes may only seem to reach no sink
+};
+
+}  // namespace
+
+std::vector<StreamNode> assemble_graph(std::vector<DeclaredNode>& declared, const Secrets& secrets,
+                                       std::vector<Diagnostic>& diagnostics) {
+  return Assembler{declared, secrets, diagnostics}.assemble();
+}
+
+}  // namespace dataflow

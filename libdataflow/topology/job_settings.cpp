@@ -1,0 +1,272 @@
+#include "libdataflow/topology/job_settings.hpp"
+
+#include "libdataflow/topology/checked_settings.hpp"
+
+namespace dataflow {
+
+namespace {
+
+constexpr std::int64_t most_key_groups = 32768;
+constexpr std::uint64_t least_memory = 16ULL << 20;
+
+Option checkpoint_option() {
+  return {.name = "checkpoint",
+          .kind = OptionKind::table,
+          .help = "When state and positions are saved. Checked, but not acted upon by this version.",
+          .example = "{ interval = \"10s\", storage = \"file:///var/lib/dataflow\" }",
+          .nested = {{.name = "interval",
+                      .kind = OptionKind::duration,
+                      .help = "Time between two checkpoints.",
+                      .example = "\"10s\"",
+                      .required = true},
+                     {.name = "storage", .help = "Where they are kept.", .example = "\"file:///var/lib/dataflow\""},
+                     {.name = "timeout",
+                      .kind = OptionKind::duration,
+                      .help = "One that takes longer is given up.",
+                      .example = "\"10m\"",
+                      .default_value = "10m"},
+                     {.name = "min_pause",
+                      .kind = OptionKind::duration,
+                      .help = "Least time between the end of one and the start of the next.",
+                      .example = "\"1s\"",
+                      .default_value = "0s"},
+                     {.name = "mode",
+                      .kind = OptionKind::choice,
+                      .help = "How barriers pass records: only \"aligned\" exists.",
+                      .example = "\"aligned\"",
+                      .default_value = "aligned",
+                      .choices = {"aligned", "unaligned"}},
+                     {.name = "retain",
+                      .kind = OptionKind::integer,
+                      .help = "How many completed ones are kept.",
+                      .example = "3",
+                      .default_value = "3"}}};
+}
+
+Option state_option() {
+  return {.name = "state",
+          .kind = OptionKind::table,
+          .help = "Where keyed state lives.",
+          .example = "{ backend = \"heap\" }",
+          .nested = {{.name = "backend",
+                      .kind = OptionKind::choice,
+                      .help = "Memory, or disk with a cache in memory.",
+                      .example = "\"heap\"",
+                      .default_value = "heap",
+                      .choices = {"heap", "rocksdb"}},
+                     {.name = "ttl",
+                      .kind = OptionKind::duration,
+                      .help = "State that is not used for so long is forgotten.",
+                      .example = "\"7d\""}}};
+}
+
+Option restart_option() {
+  return {.name = "restart",
+          .kind = OptionKind::table,
+          .help = "When and how often a failed job is started again.",
+          .example = "{ strategy = \"fixed\", attempts = 3, delay = \"1s\" }",
+          .nested = {{.name = "strategy",
+                      .kind = OptionKind::choice,
+                      .help = "exponential: at once, then after growing pauses; fixed: some attempts with equal "
+                              "pauses; failure_rate: as long as failures are rare; none: never.",
+                      .example = "\"fixed\"",
+                      .default_value = "exponential",
+                      .choices = {"exponential", "fixed", "failure_rate", "none"}},
+                     {.name = "attempts",
+                      .kind = OptionKind::integer,
+                      .help = "fixed: restarts before the job fails.",
+                      .example = "3",
+                      .default_value = "3"},
+                     {.name = "delay",
+                      .kind = OptionKind::duration,
+                      .help = "fixed, failure_rate: the pause before each restart.",
+                      .example = "\"1s\"",
+                      .default_value = "1s"},
+                     {.name = "initial_delay",
+                      .kind = OptionKind::duration,
+                      .help = "exponential: the pause after the first restart, which comes at once.",
+                      .example = "\"100ms\"",
+                      .default_value = "100ms"},
+                     {.name = "max_delay",
+                      .kind = OptionKind::duration,
+                      .help = "exponential: pauses double up to this.",
+                      .example = "\"10s\"",
+                      .default_value = "10s"},
+                     {.name = "reset_after",
+                      .kind = OptionKind::duration,
+                      .help = "exponential: after so long without a failure, back to the start.",
+                      .example = "\"1m\"",
+                      .default_value = "1m"},
+                     {.name = "max_failures",
+                      .kind = OptionKind::integer,
+                      .help = "failure_rate: more within `interval` fail the job.",
+                      .example = "5",
+                      .default_value = "5"},
+                     {.name = "interval",
+                      .kind = OptionKind::duration,
+                      .help = "failure_rate: the time over which failures are counted.",
+                      .example = "\"5m\"",
+                      .default_value = "5m"}}};
+}
+
+class JobReader {
+ public:
+  JobReader(const TomlValue& root, const CheckedSettings& settings, std::vector<Diagnostic>& diagnostics)
+      : root_{root}, settings_{settings}, diagnostics_{diagnostics} {}
+
+  JobHeader read(const std::string& default_name) {
+    JobHeader job{settings_.has("name") ? settings_.text("name") : default_name, {}};
+    JobSettings& out = job.settings;
+    out.max_parallelism = in_range({"max_parallelism"}, settings_, 1, most_key_groups, 128);
+    if (settings_.has("parallelism")) out.parallelism = in_range({"parallelism"}, settings_, 1, out.max_parallelism, 1);
+    if (settings_.has("mode") && settings_.text("mode") == "streaming") out.mode = ExecutionMode::streaming;
+    if (settings_.has("mode") && settings_.text("mode") == "batch") out.mode = ExecutionMode::batch;
+    if (settings_.has("memory")) out.memory_bytes = settings_.size("memory");
+    if (out.memory_bytes < least_memory) error({"memory"}, "\"memory\" must be at least 16MiB");
+    if (settings_.has("buffer_timeout")) out.buffer_timeout = settings_.duration("buffer_timeout");
+    if (out.buffer_timeout < Duration{0}) error({"buffer_timeout"}, "\"buffer_timeout\" must not be negative");
+    if (settings_.has("restart")) out.restart = read_restart(settings_.table("restart"));
+    check_checkpoint();
+    check_state();
+    return job;
+  }
+
+ private:
+  /// Where a key, or a key of a table, stands: its value, or the table's name when it has its default.
+  SourceSpan place(std::initializer_list<std::string_view> path) const {
+    const TomlValue* table = &root_;
+    SourceSpan found;
+    for (const std::string_view key : path) {
+      const TomlMember* member = table->find_member(key);
+      if (member == nullptr) break;
+      found = member->value.kind == TomlValue::Kind::table ? member->key_place : member->value.place;
+      table = &member->value;
+    }
+    return found;
+  }
+
+  void error(std::initializer_list<std::string_view> path, std::string message, std::string suggestion = {}) {
+    diagnostics_.push_back(diagnose(Severity::error, place(path), std::move(message), std::move(suggestion)));
+  }
+  void warning(std::initializer_list<std::string_view> path, std::string message) {
+    diagnostics_.push_back(diagnose(Severity::warning, place(path), std::move(message)));
+  }
+
+  std::uint32_t in_range(std::initializer_list<std::string_view> path, const Settings& settings, std::int64_t least,
+                         std::int64_t most, std::uint32_t otherwise) {
+    const std::string_view key = *(path.end() - 1);
+    if (!settings.has(key)) return otherwise;
+    const std::int64_t value = settings.integer(key);
+    if (value >= least && value <= most) return static_cast<std::uint32_t>(value);
+    error(path, "\"" + std::string{key} + "\" must be from " + std::to_string(least) + " to " + std::to_string(most) +
+                    (key == "parallelism" ? " (max_parallelism)" : ""));
+    return otherwise;
+  }
+
+  Duration positive(std::initializer_list<std::string_view> path, const Settings& settings) {
+    const std::string_view key = *(path.end() - 1);
+    const Duration value = settings.duration(key);
+    if (value <= Duration{0}) error(path, "\"" + std::string{key} + "\" must be more than 0s");
+    return value;
+  }
+
+  RestartSettings read_restart(const Settings& settings) {
+    constexpr std::int64_t many = 1'000'000;
+    RestartSettings out;
+    const std::string strategy = settings.text("strategy");
+    out.strategy = strategy == "fixed"          ? RestartSettings::Strategy::fixed
+                   : strategy == "failure_rate" ? RestartSettings::Strategy::failure_rate
+                   : strategy == "none"         ? RestartSettings::Strategy::none
+                                                : RestartSettings::Strategy::exponential;
+    out.attempts = in_range({"restart", "attempts"}, settings, 0, many, out.attempts);
+    out.delay = settings.duration("delay");
+    if (out.delay < Duration{0}) error({"restart", "delay"}, "\"delay\" must not be negative");
+    out.initial_delay = positive({"restart", "initial_delay"}, settings);
+    out.max_delay = positive({"restart", "max_delay"}, settings);
+    out.reset_after = positive({"restart", "reset_after"}, settings);
+    out.max_failures = in_range({"restart", "max_failures"}, settings, 0, many, out.max_failures);
+    out.interval = positive({"restart", "interval"}, settings);
+    if (out.max_delay < out.initial_delay)
+      error({"restart", "max_delay"}, "\"max_delay\" is shorter than \"initial_delay\"");
+    return out;
+  }
+
+  void check_checkpoint() {
+    if (!settings_.has("checkpoint")) return;
+    const Settings& settings = settings_.table("checkpoint");
+    positive({"checkpoint", "interval"}, settings);
+    positive({"checkpoint", "timeout"}, settings);
+    in_range({"checkpoint", "retain"}, settings, 1, 1000, 3);
+    if (settings.text("mode") == "unaligned")
+      error({"checkpoint", "mode"}, "unaligned checkpoints do not exist yet", "write \"aligned\"");
+    if (settings.has("storage") && settings.text("storage").rfind("file:///", 0) != 0)
+      error({"checkpoint", "storage"}, "\"storage\" must be a folder as file:///path",
+            "other storage does not exist yet");
+    warning({"checkpoint"},
+            "checkpoints are not taken by this version: after a failure the job starts from the beginning");
+  }
+
+  void check_state() {
+    if (!settings_.has("state")) return;
+    const Settings& settings = settings_.table("state");
+    if (settings.has("ttl")) {
+      positive({"state", "ttl"}, settings);
+      warning({"state", "ttl"},
+              "\"ttl\" has no effect in this version: state is kept as long as its operator needs it");
+    }
+    if (settings.text("backend") == "rocksdb")
+      warning({"state", "backend"}, "the rocksdb backend does not exist in this version: state is kept in memory");
+  }
+
+  const TomlValue& root_;
+  const CheckedSettings& settings_;
+  std::vector<Diagnostic>& diagnostics_;
+};
+
+}  // namespace
+
+const std::vector<Option>& job_options() {
+  static const std::vector<Option> options = {
+      {.name = "name", .help = "The job's name; default: the file's.", .example = "\"temperature-spikes\""},
+      {.name = "parallelism",
+       .kind = OptionKind::integer,
+       .help = "Subtasks of each node; default: the number of slots, locally the number of cores.",
+       .example = "4"},
+      {.name = "max_parallelism",
+       .kind = OptionKind::integer,
+       .help = "Key groups: the most that parallelism can ever be.",
+       .example = "128",
+       .default_value = "128"},
+      {.name = "mode",
+       .kind = OptionKind::choice,
+       .help = "batch: results once at the end of bounded inputs.",
+       .example = "\"streaming\"",
+       .default_value = "auto",
+       .choices = {"streaming", "batch", "auto"}},
+      {.name = "memory",
+       .kind = OptionKind::size,
+       .help = "The one budget of a worker process: exchange, state, caches.",
+       .example = "\"512MiB\"",
+       .default_value = "512MiB"},
+      {.name = "buffer_timeout",
+       .kind = OptionKind::duration,
+       .help = "Partial batches leave after this; 0s: each record at once.",
+       .example = "\"5ms\"",
+       .default_value = "5ms"},
+      checkpoint_option(),
+      state_option(),
+      restart_option()};
+  return options;
+}
+
+JobHeader read_job_settings(const TomlValue& root, const std::string& default_name,
+                            const std::filesystem::path& base_folder, std::vector<Diagnostic>& diagnostics) {
+  SettingsRules rules;
+  for (const Option& option : job_options()) rules.options.push_back(&option);
+  rules.elsewhere = {"sources", "operators", "sinks", "tests"};
+  rules.what = "a topology";
+  const SettingsCheck check = check_settings(root, root.place, rules, base_folder, diagnostics);
+  return JobReader{root, check.settings, diagnostics}.read(default_name);
+}
+
+}  // namespace dataflow

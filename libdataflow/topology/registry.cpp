@@ -1,0 +1,21 @@
+#include "libdataflow/operators/operator_types.hpp"
+#include "libdataflow/topology/node_type.hpp"
+
+namespace dataflow {
+
+const std::vector<NodeType>& node_types() {
+  static const std::vector<NodeType> types = {
+      filter_type(),
+      select_type(),
+      route_type(),
+  };
+  return types;
+}
+
+const NodeType* find_node_type(NodeRole role, std::string_view name) {
+  for (const NodeType& type : node_types())
+    if (type.role == role && type.name == name) return &type;
+  return nullptr;
+}
+
+}  // namespace dataflow
