@@ -6,16 +6,20 @@ namespace dataflow {
 
 namespace {
 
-Result<SourceField> parse_source_field(const std::string& name, const std::string& type) {
-  constexpr std::pair<std::string_view, TimestampEncoding> epochs[] = {{"timestamp_s", TimestampEncoding::epoch_s},
-                                                                       {"timestamp_ms", TimestampEncoding::epoch_ms},
-                                                                       {"timestamp_us", TimestampEncoding::epoch_us}};
-  for (const auto& [epoch, encoding] : epochs)
-    if (type == epoch) return SourceField{{name, TypeKind::timestamp}, encoding};
-  auto parsed = parse_data_type(type);
-  if (!parsed) return fail(parsed.error());
-  if (parsed->is_nested()) return fail(ErrorCode::unsupported, "arrays, maps and rows cannot be read by this version");
-  return SourceField{{name, std::move(*parsed)}};
+struct WrittenType {
+  DataType type;
+  TimestampEncoding encoding = TimestampEncoding::iso8601;
+};
+
+/// Nothing when `text` names no type; `why` says so.
+std::optional<WrittenType> parse_written_type(std::string_view text, std::string& why) {
+  if (text == "timestamp_s") return WrittenType{TypeKind::timestamp, TimestampEncoding::epoch_s};
+  if (text == "timestamp_ms") return WrittenType{TypeKind::timestamp, TimestampEncoding::epoch_ms};
+  if (text == "timestamp_us") return WrittenType{TypeKind::timestamp, TimestampEncoding::epoch_us};
+  const auto parsed = parse_data_type(text);
+  if (parsed && !parsed->is_nested()) return WrittenType{*parsed};
+  why = parsed ? "arrays, maps and rows cannot be read by this version" : parsed.error().message();
+  return std::nullopt;
 }
 
 ErrorPolicy error_policy(const std::string& choice) {
@@ -70,12 +74,12 @@ std::vector<SourceField> read_source_schema(const DeclaredNode& declared, std::v
       diagnostics.push_back(diagnose(Severity::error, member.key_place, "a field needs a name"));
       continue;
     }
-    auto field = parse_source_field(member.key, member.value.text);
-    if (field) {
-      fields.push_back(std::move(*field));
+    std::string why;
+    if (const auto type = parse_written_type(member.value.text, why)) {
+      fields.push_back({{member.key, type->type}, type->encoding});
     } else {
       diagnostics.push_back(
-          diagnose(Severity::error, place_within(member.value, 0, member.value.text.size()), field.error().message()));
+          diagnose(Severity::error, place_within(member.value, 0, member.value.text.size()), std::move(why)));
     }
   }
   return fields;
