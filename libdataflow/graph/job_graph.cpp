@@ -21,10 +21,10 @@ class JobGraphBuilder {
     for (const StreamNode& node : stream_->nodes) {
       parallelism_[node.id] = choose_parallelism(node);
       if (parallelism_[node.id] == 0 || parallelism_[node.id] > graph_.max_parallelism) {
-        return fail(ErrorCode::invalid_argument,
-                    "\"" + node.name + "\" has parallelism " + std::to_string(parallelism_[node.id]) +
-                        "; it must be between 1 and max_parallelism, which is " +
-                        std::to_string(graph_.max_parallelism));
+        return fail(ErrorCode::invalid_argument, "\"" + node.name + "\" has parallelism " +
+                                                     std::to_string(parallelism_[node.id]) +
+                                                     "; it must be between 1 and max_parallelism, which is " +
+                                                     std::to_string(graph_.max_parallelism));
       }
       place(node);
     }

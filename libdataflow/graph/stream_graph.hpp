@@ -50,8 +50,8 @@ struct StreamOutput {
 struct StreamNode {
   NodeId id = 0;
   std::string name;
-  std::string uid;   ///< the identity of its state; the name unless said otherwise
-  std::string type;  ///< as in a topology: "filter", "window", "print"
+  std::string uid;                               ///< the identity of its state; the name unless said otherwise
+  std::string type;                              ///< as in a topology: "filter", "window", "print"
   std::optional<std::uint32_t> parallelism;      ///< nothing: the job's
   std::optional<std::uint32_t> max_parallelism;  ///< 1 for a window without key
   bool stateful = false;
@@ -59,7 +59,7 @@ struct StreamNode {
   std::vector<StreamOutput> outputs;  ///< at least the main one, except for sinks
   std::optional<SourceSpec> source;   ///< exactly one of source and factory
   OperatorFactoryPtr factory;
-  std::string details;  ///< one line for plans: `temperature > 25`
+  std::string details;     ///< one line for plans: `temperature > 25`
   std::string defined_at;  ///< "topology.toml:18" or "fraud.cpp:31", for errors
 
   [[nodiscard]] bool is_source() const { return source.has_value(); }
@@ -72,12 +72,12 @@ enum class ExecutionMode : std::uint8_t { automatic, streaming, batch };
 struct RestartSettings {
   enum class Strategy : std::uint8_t { exponential, fixed, failure_rate, none };
   Strategy strategy = Strategy::exponential;
-  std::uint32_t attempts = 3;                         ///< fixed: restarts before the job fails
-  Duration delay = std::chrono::seconds{1};           ///< fixed, failure_rate: before each restart
+  std::uint32_t attempts = 3;                               ///< fixed: restarts before the job fails
+  Duration delay = std::chrono::seconds{1};                 ///< fixed, failure_rate: before each restart
   Duration initial_delay = std::chrono::milliseconds{100};  ///< exponential: after the first, immediate restart
   Duration max_delay = std::chrono::seconds{10};
-  Duration reset_after = std::chrono::minutes{1};     ///< exponential: without failure, back to the start
-  std::uint32_t max_failures = 5;                     ///< failure_rate: more within `interval` fail the job
+  Duration reset_after = std::chrono::minutes{1};  ///< exponential: without failure, back to the start
+  std::uint32_t max_failures = 5;                  ///< failure_rate: more within `interval` fail the job
   Duration interval = std::chrono::minutes{5};
 };
 

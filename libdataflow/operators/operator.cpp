@@ -2,16 +2,34 @@
 
 namespace dataflow {
 
-Status Operator::open(OperatorContext&) { return {}; }
-Result<Step> Operator::on_watermark(Timestamp, OperatorOutput&) { return Step::done; }
-Result<Step> Operator::on_processing_time(Timestamp, OperatorOutput&) { return Step::done; }
-std::optional<Timestamp> Operator::next_processing_timer() const { return std::nullopt; }
-Result<Step> Operator::end_of_data(OperatorOutput&) { return Step::done; }
-Result<Step> Operator::resume(OperatorOutput&) { return Step::done; }
-Status Operator::pre_commit(std::uint64_t) { return {}; }
-Status Operator::commit(std::uint64_t) { return {}; }
+Status Operator::open(OperatorContext&) {
+  return {};
+}
+Result<Step> Operator::on_watermark(Timestamp, OperatorOutput&) {
+  return Step::done;
+}
+Result<Step> Operator::on_processing_time(Timestamp, OperatorOutput&) {
+  return Step::done;
+}
+std::optional<Timestamp> Operator::next_processing_timer() const {
+  return std::nullopt;
+}
+Result<Step> Operator::end_of_data(OperatorOutput&) {
+  return Step::done;
+}
+Result<Step> Operator::resume(OperatorOutput&) {
+  return Step::done;
+}
+Status Operator::pre_commit(std::uint64_t) {
+  return {};
+}
+Status Operator::commit(std::uint64_t) {
+  return {};
+}
 void Operator::abort() {}
-Status Operator::close() { return {}; }
+Status Operator::close() {
+  return {};
+}
 
 Result<std::string> Operator::receive(std::string_view message, std::string_view) {
   return fail(ErrorCode::not_found, "the operator takes no message \"" + std::string{message} + "\"");
@@ -21,7 +39,11 @@ Result<std::string> Operator::query(std::string_view state, std::string_view) {
   return fail(ErrorCode::not_found, "the operator has no state \"" + std::string{state} + "\" that can be asked for");
 }
 
-Status OperatorFactory::before_job(const std::string&) const { return {}; }
-Status OperatorFactory::before_attempt(const std::string&, std::uint32_t) const { return {}; }
+Status OperatorFactory::before_job(const std::string&) const {
+  return {};
+}
+Status OperatorFactory::before_attempt(const std::string&, std::uint32_t) const {
+  return {};
+}
 
 }  // namespace dataflow

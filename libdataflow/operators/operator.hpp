@@ -16,7 +16,8 @@
 
 namespace dataflow {
 
-/// Where an operator's results go (a user sees the typed Output<T> on top of it). Output 0 is the main one, the others are its side outputs in declared order.
+/// Where an operator's results go (a user sees the typed Output<T> on top of it). Output 0 is the main one, the others
+/// are its side outputs in declared order.
 class OperatorOutput {
  public:
   virtual ~OperatorOutput() = default;

@@ -113,18 +113,19 @@ OperatorFactoryPtr make_route(std::vector<Expression> routes, ErrorPolicy policy
 }
 
 NodeType route_type() {
-  return {.name = "route",
-          .role = NodeRole::transform,
-          .summary = "Each row to the first condition that is true; the rest to NODE.default.",
-          .options = {{.name = "routes",
-                       .kind = OptionKind::text_table,
-                       .help = "A condition for each side output, tried in order; NODE.NAME has its rows.",
-                       .example = "{ big = \"amount > 1000\", small = \"amount < 1\" }",
-                       .required = true},
-                      on_error_option()},
-          .side_outputs = {"default"},
-          .example = "[operators.size]\ntype   = \"route\"\ninput  = \"payments\"\nroutes = { big = \"amount > 1000\" }\n",
-          .build = build_route};
+  return {
+      .name = "route",
+      .role = NodeRole::transform,
+      .summary = "Each row to the first condition that is true; the rest to NODE.default.",
+      .options = {{.name = "routes",
+                   .kind = OptionKind::text_table,
+                   .help = "A condition for each side output, tried in order; NODE.NAME has its rows.",
+                   .example = "{ big = \"amount > 1000\", small = \"amount < 1\" }",
+                   .required = true},
+                  on_error_option()},
+      .side_outputs = {"default"},
+      .example = "[operators.size]\ntype   = \"route\"\ninput  = \"payments\"\nroutes = { big = \"amount > 1000\" }\n",
+      .build = build_route};
 }
 
 }  // namespace dataflow

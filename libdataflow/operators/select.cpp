@@ -47,8 +47,8 @@ class Select final : public Operator {
     both.reserve(failed.size() + more.size());
     const auto by_row = [](const RowError& a, const RowError& b) { return a.row < b.row; };
     std::set_union(std::make_move_iterator(failed.begin()), std::make_move_iterator(failed.end()),
-                   std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()),
-                   std::back_inserter(both), by_row);
+                   std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()), std::back_inserter(both),
+                   by_row);
     failed = std::move(both);
   }
 
@@ -206,8 +206,9 @@ NodeType select_type() {
                        .example = "{ temp = \"temperature\" }"},
                       on_error_option()},
           .side_outputs = {},
-          .example = "[operators.metric]\ntype   = \"select\"\ninput  = \"readings\"\nfields = { city = \"upper(city)\", "
-                     "celsius = \"(fahrenheit - 32) / 1.8\" }\n",
+          .example =
+              "[operators.metric]\ntype   = \"select\"\ninput  = \"readings\"\nfields = { city = \"upper(city)\", "
+              "celsius = \"(fahrenheit - 32) / 1.8\" }\n",
           .build = build_select};
 }
 

@@ -74,10 +74,10 @@ LocalExecutor::LocalExecutor(JobGraphPtr graph, Options options) : graph_{std::m
 LocalExecutor::~LocalExecutor() = default;
 
 Result<std::unique_ptr<LocalExecutor>> LocalExecutor::create(StreamGraph graph, Options options) {
-  auto job = build_job_graph(std::make_shared<const StreamGraph>(std::move(graph)), options.parallelism, options.chaining);
+  auto job =
+      build_job_graph(std::make_shared<const StreamGraph>(std::move(graph)), options.parallelism, options.chaining);
   if (!job) return fail(job.error());
-  return std::unique_ptr<LocalExecutor>(
-      new LocalExecutor(std::make_shared<const JobGraph>(std::move(*job)), options));
+  return std::unique_ptr<LocalExecutor>(new LocalExecutor(std::make_shared<const JobGraph>(std::move(*job)), options));
 }
 
 Status LocalExecutor::open() {

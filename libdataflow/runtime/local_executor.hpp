@@ -18,12 +18,14 @@ class LocalExecutor {
   struct Options {
     std::uint32_t parallelism = 1;  ///< where the graph says none
     Chaining chaining = Chaining::where_possible;
-    Timestamp start{};              ///< where virtual time begins
+    Timestamp start{};  ///< where virtual time begins
   };
 
   /// Errors: those of build_job_graph.
   static Result<std::unique_ptr<LocalExecutor>> create(StreamGraph graph, Options options);
-  static Result<std::unique_ptr<LocalExecutor>> create(StreamGraph graph) { return create(std::move(graph), Options{}); }
+  static Result<std::unique_ptr<LocalExecutor>> create(StreamGraph graph) {
+    return create(std::move(graph), Options{});
+  }
   ~LocalExecutor();
 
   /// Opens all tasks and runs until the job has ended, commits included. Virtual time jumps to the next timer when

@@ -49,7 +49,8 @@ Envelope ChannelSender::take_front() {
   std::size_t bytes = (*first)->byte_size();
   while (!pending_.empty()) {
     const auto* next = std::get_if<BatchPtr>(&pending_.front());
-    if (next == nullptr || rows + (*next)->rows() > max_batch_rows || bytes + (*next)->byte_size() > max_batch_bytes) break;
+    if (next == nullptr || rows + (*next)->rows() > max_batch_rows || bytes + (*next)->byte_size() > max_batch_bytes)
+      break;
     rows += (*next)->rows();
     bytes += (*next)->byte_size();
     run.push_back(*next);
@@ -75,11 +76,13 @@ void ChannelSender::pump(Timestamp now, TaskHost& host) {
 }
 
 bool ChannelSender::blocked() const {
-  return pending_bytes_ >= blocked_bytes || pending_.size() >= blocked_envelopes || (!pending_.empty() && !may_send_batches());
+  return pending_bytes_ >= blocked_bytes || pending_.size() >= blocked_envelopes ||
+         (!pending_.empty() && !may_send_batches());
 }
 
 std::optional<Timestamp> ChannelSender::deadline() const {
-  if (pending_.empty() || (std::holds_alternative<BatchPtr>(pending_.front()) && !may_send_batches())) return std::nullopt;
+  if (pending_.empty() || (std::holds_alternative<BatchPtr>(pending_.front()) && !may_send_batches()))
+    return std::nullopt;
   return due_at_;
 }
 

@@ -31,7 +31,9 @@ void NodeMetrics::add(const NodeMetrics& other) {
 Stage::Stage(const StreamNode& node, const TaskScope& scope)
     : node_{node}, scope_{scope}, links_(std::max<std::size_t>(node.outputs.size(), 1)) {}
 
-std::uint32_t Stage::parallelism() const { return scope_.graph->vertices[scope_.vertex].parallelism; }
+std::uint32_t Stage::parallelism() const {
+  return scope_.graph->vertices[scope_.vertex].parallelism;
+}
 
 Status Stage::open() {
   if (node_.is_source()) return {};
@@ -132,7 +134,10 @@ Status Stage::fire_processing_timers() {
 }
 
 NodeMetrics Stage::metrics() const {
-  NodeMetrics m{.node = node_.id, .records_in = records_in_, .records_out = records_out_, .watermark = watermark_,
+  NodeMetrics m{.node = node_.id,
+                .records_in = records_in_,
+                .records_out = records_out_,
+                .watermark = watermark_,
                 .counters = {}};
   for (const auto& [name, counter] : counters_) m.counters.emplace(name, counter.value());
   return m;

@@ -14,7 +14,13 @@ constexpr int steps_per_run = 32;
 }  // namespace
 
 Task::Task(JobGraphPtr graph, Identity identity, TaskHost& host)
-    : scope_{std::move(graph), std::move(identity.job_id), identity.vertex, identity.subtask, identity.attempt, {}, &host},
+    : scope_{std::move(graph),
+             std::move(identity.job_id),
+             identity.vertex,
+             identity.subtask,
+             identity.attempt,
+             {},
+             &host},
       merger_{input_channels(*scope_.graph, identity.vertex, identity.subtask).size()} {
   build_inputs();
   build_stages();
@@ -254,7 +260,8 @@ tl::expected<void, TaskFailure> Task::commit(std::uint64_t epoch) {
       if (auto status = stage->op()->commit(epoch); !status) return tl::unexpected(failure(*stage, status.error()));
       if (auto status = stage->op()->close(); !status) return tl::unexpected(failure(*stage, status.error()));
     } catch (const std::exception& e) {
-      return tl::unexpected(failure(*stage, Error{ErrorCode::user_code, std::string{"an exception was thrown: "} + e.what()}));
+      return tl::unexpected(
+          failure(*stage, Error{ErrorCode::user_code, std::string{"an exception was thrown: "} + e.what()}));
     }
   }
   return {};

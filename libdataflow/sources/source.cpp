@@ -2,12 +2,16 @@
 
 namespace dataflow {
 
-Status SourceReader::open(OperatorContext&) { return {}; }
-Status SourceReader::close() { return {}; }
+Status SourceReader::open(OperatorContext&) {
+  return {};
+}
+Status SourceReader::close() {
+  return {};
+}
 
 SchemaPtr source_error_schema() {
-  static const SchemaPtr schema = make_schema(
-      {{"raw", TypeKind::bytes}, {"error", TypeKind::string}, {"position", TypeKind::string}});
+  static const SchemaPtr schema =
+      make_schema({{"raw", TypeKind::bytes}, {"error", TypeKind::string}, {"position", TypeKind::string}});
   return schema;
 }
 

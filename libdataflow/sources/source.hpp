@@ -24,8 +24,8 @@ struct Split {
 
 /// How records get their event time, and how far it has come.
 struct EventTimeSpec {
-  std::size_t field = 0;                ///< a timestamp field of the source's schema
-  Duration out_of_orderness{0};         ///< the watermark trails the newest record of a split by this much
+  std::size_t field = 0;                 ///< a timestamp field of the source's schema
+  Duration out_of_orderness{0};          ///< the watermark trails the newest record of a split by this much
   std::optional<Duration> idle_after{};  ///< a split silent for so long holds no watermark back
 };
 

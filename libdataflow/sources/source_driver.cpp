@@ -13,7 +13,10 @@ constexpr double burst_seconds = 0.02;
 }  // namespace
 
 SourceDriver::SourceDriver(const SourceSpec& spec, SchemaPtr schema)
-    : spec_{spec}, schema_{std::move(schema)}, reader_{spec.factory->create_reader()}, error_rows_{source_error_schema()} {}
+    : spec_{spec},
+      schema_{std::move(schema)},
+      reader_{spec.factory->create_reader()},
+      error_rows_{source_error_schema()} {}
 
 Status SourceDriver::open(OperatorContext& context) {
   errors_ = &context.counter("errors");
@@ -171,7 +174,9 @@ void SourceDriver::malformed(std::string_view raw, std::string_view error, std::
   }
 }
 
-bool SourceDriver::full() const { return out_->full() || failure_.has_value(); }
+bool SourceDriver::full() const {
+  return out_->full() || failure_.has_value();
+}
 
 std::uint32_t SourceDriver::batch_rows() const {
   if (tokens_per_second_ <= 0) return max_batch_rows;
@@ -179,6 +184,8 @@ std::uint32_t SourceDriver::batch_rows() const {
   return static_cast<std::uint32_t>(std::min(left, static_cast<double>(max_batch_rows)));
 }
 
-Status SourceDriver::close() { return reader_->close(); }
+Status SourceDriver::close() {
+  return reader_->close();
+}
 
 }  // namespace dataflow

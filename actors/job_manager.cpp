@@ -1,0 +1,88 @@
+#include "actors/job_manager.hpp"
+
+#include <algorithm>
+
+#include <caf/all.hpp>
+
+#include "actors/job_supervisor.hpp"
+
+namespace dataflow {
+
+JobManager::JobManager(caf::actor_config& config) : caf::event_based_actor{config} {}
+
+caf::behavior JobManager::make_behavior() {
+  return {
+      [this](const msg::RegisterTaskManager& m) {
+        nodes_.push_back({m.task_manager, m.slots, 0});
+        serve_waiting();
+      },
+      [this](const msg::SubmitJob& m) { return submit(m); },
+      [this](const msg::RequestSlots& m) {
+        grant_or_wait({caf::actor_cast<caf::actor>(current_sender()), m});
+      },
+      [this](const msg::JobEnded& m) {
+        release(m.job_id);
+        serve_waiting();
+      },
+  };
+}
+
+void JobManager::on_exit() {
+  nodes_.clear();
+  waiting_.clear();
+  jobs_.clear();
+}
+
+msg::JobAccepted JobManager::submit(const msg::SubmitJob& job) {
+  std::string id = "job-" + std::to_string(next_job_++);
+  auto supervisor = spawn<JobSupervisor, caf::detached>(caf::actor_cast<caf::actor>(this), id, job.graph);
+  jobs_.emplace(id, supervisor);
+  return {std::move(id), std::move(supervisor)};
+}
+
+void JobManager::grant_or_wait(Waiting waiting) {
+  release(waiting.request.job_id);  // those of an earlier attempt
+  std::uint32_t exist = 0;
+  for (const Node& node : nodes_) exist += node.slots;
+  if (!nodes_.empty() && waiting.request.count > exist) {
+    const std::uint32_t missing = waiting.request.count - exist;
+    send(waiting.supervisor,
+         msg::SlotsRefused{waiting.request.attempt, "the job needs " + std::to_string(waiting.request.count) +
+                                                        " slots, " + std::to_string(exist) + " exist; give it " +
+                                                        std::to_string(missing) + " more, or a smaller parallelism"});
+    return;
+  }
+  waiting_.push_back(std::move(waiting));
+  serve_waiting();
+}
+
+void JobManager::serve_waiting() {
+  while (!waiting_.empty()) {
+    const Waiting& first = waiting_.front();
+    std::uint32_t free = 0;
+    for (const Node& node : nodes_) free += node.slots - node.used;
+    if (free < first.request.count) return;
+    msg::SlotsGranted granted{first.request.attempt, {}};
+    auto& lease = leases_[first.request.job_id];
+    while (granted.task_managers.size() < first.request.count) {
+      // The emptiest node first, so that a job's subtasks spread.
+      const auto emptiest = std::max_element(nodes_.begin(), nodes_.end(), [](const Node& a, const Node& b) {
+        return a.slots - a.used < b.slots - b.used;
+      });
+      ++emptiest->used;
+      lease.push_back(static_cast<std::size_t>(emptiest - nodes_.begin()));
+      granted.task_managers.push_back(emptiest->task_manager);
+    }
+    send(first.supervisor, std::move(granted));
+    waiting_.pop_front();
+  }
+}
+
+void JobManager::release(const std::string& job_id) {
+  const auto lease = leases_.find(job_id);
+  if (lease == leases_.end()) return;
+  for (const std::size_t node : lease->second) --nodes_[node].used;
+  leases_.erase(lease);
+}
+
+}  // namespace dataflow

@@ -1,0 +1,62 @@
+#pragma once
+// The JobSupervisor actor: one per job. Holds the ExecutionGraph, carries events to it and its effects out, and hosts
+// the sources' split enumerators. It decides nothing itself.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <caf/event_based_actor.hpp>
+#include <caf/response_promise.hpp>
+
+#include "actors/messages.hpp"
+
+namespace dataflow {
+
+class JobSupervisor final : public caf::event_based_actor {
+ public:
+  JobSupervisor(caf::actor_config& config, caf::actor job_manager, std::string job_id, JobGraphPtr graph);
+
+  caf::behavior make_behavior() override;
+  void on_exit() override;
+  [[nodiscard]] const char* name() const override { return "dataflow.job_supervisor"; }
+
+ private:
+  void apply(std::vector<Effect> effects);
+  void carry_out(const DeployTasks& effect);
+  void carry_out(const OpenTasks& effect);
+  void carry_out(const StartTasks& effect);
+  void carry_out(const CommitTasks& effect);
+  void carry_out(const CancelTasks& effect);
+  void carry_out(const StopSources& effect);
+  void carry_out(const ScheduleRestart& effect);
+  void carry_out(const EndJob& effect);
+
+  void start();
+  /// What has to be true of the outside world before an attempt; opens the enumerators.
+  Status prepare_attempt(std::uint32_t attempt);
+  void deploy(const msg::SlotsGranted& granted);
+  void take_deployed(const msg::SlotDeployed& deployed);
+  void take_report(const msg::SubtaskReport& report);
+  void answer_split_request(const msg::RequestSplit& request);
+  void retry_split_requests();
+  void fail_attempt(const Error& error);
+  caf::result<msg::Answer> ask_operator(const msg::AskOperator& question);
+  [[nodiscard]] std::size_t index(SubtaskId id) const;
+  [[nodiscard]] msg::JobViewPtr view() const;
+
+  caf::actor job_manager_;
+  std::string job_id_;
+  JobGraphPtr graph_;
+  ExecutionGraph execution_;
+  std::vector<SubtaskId> subtask_ids_;
+  std::vector<caf::actor> subtasks_;  ///< of the current attempt, same order; null until deployed
+  std::vector<caf::actor> slots_;     ///< of the current attempt
+  std::vector<msg::SubtaskReport> reports_;
+  std::map<std::uint32_t, std::unique_ptr<SplitEnumerator>> enumerators_;  ///< by vertex
+  std::vector<msg::RequestSplit> waiting_for_splits_;
+  std::vector<caf::response_promise> waiting_for_end_;
+};
+
+}  // namespace dataflow

@@ -1,0 +1,153 @@
+#include "actors/local_run.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include <caf/all.hpp>
+
+#include "actors/job_manager.hpp"
+#include "actors/job_supervisor.hpp"
+#include "actors/task_manager.hpp"
+
+namespace dataflow {
+
+namespace {
+
+constexpr auto answer_deadline = std::chrono::seconds{10};
+/// Messages an actor may handle in a row: small, so that no subtask holds a thread from the others.
+constexpr std::size_t max_throughput = 5;
+
+class LocalConfig : public caf::actor_system_config {
+ public:
+  explicit LocalConfig(std::size_t threads) {
+    // Work stealing's idle polling costs more than it brings at this number of actors.
+    set("scheduler.policy", caf::atom("sharing"));
+    set("scheduler.max-threads", threads);
+    set("scheduler.max-throughput", max_throughput);
+    set("logger.verbosity", caf::atom("quiet"));
+  }
+};
+
+}  // namespace
+
+struct LocalJob::Impl {
+  Impl(JobGraphPtr job_graph, std::uint32_t slots, std::size_t threads)
+      : graph{std::move(job_graph)}, config{threads}, system{config} {
+    job_manager = system.spawn<JobManager, caf::detached>();
+    task_manager = system.spawn<TaskManager, caf::detached>(job_manager, slots);
+    caf::scoped_actor self{system};
+    self->request(job_manager, answer_deadline, msg::SubmitJob{graph})
+        .receive([this](const msg::JobAccepted& accepted) { supervisor = accepted.supervisor; },
+                 [this](const caf::error& e) { submit_error = system.render(e); });
+  }
+
+  ~Impl() {
+    for (caf::actor* actor : {&supervisor, &task_manager, &job_manager}) {
+      if (*actor) caf::anon_send_exit(*actor, caf::exit_reason::user_shutdown);
+      *actor = nullptr;
+    }
+  }
+
+  Result<msg::JobViewPtr> view() {
+    caf::scoped_actor self{system};
+    Result<msg::JobViewPtr> result = fail(ErrorCode::io, "the job does not answer");
+    self->request(supervisor, answer_deadline, msg::GetJob{})
+        .receive(
+            [&](const msg::JobViewPtr& v) { result = v; },
+            [&](const caf::error& e) { result = fail(ErrorCode::io, "the job does not answer: " + system.render(e)); });
+    return result;
+  }
+
+  Result<std::string> ask_operator(std::string_view node, msg::OperatorMessage message) {
+    caf::scoped_actor self{system};
+    Result<std::string> result = fail(ErrorCode::io, "no answer");
+    self->request(supervisor, answer_deadline, msg::AskOperator{std::move(message), std::string{node}, {}})
+        .receive([&](const msg::Answer& answer) { result = answer.json; },
+                 [&](const caf::error& e) { result = fail(ErrorCode::io, "no answer: " + system.render(e)); });
+    return result;
+  }
+
+  JobGraphPtr graph;
+  LocalConfig config;
+  caf::actor_system system;
+  caf::actor job_manager;
+  caf::actor task_manager;
+  caf::actor supervisor;
+  std::string submit_error;
+};
+
+LocalJob::LocalJob(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
+
+LocalJob::~LocalJob() {
+  if (!impl_) return;
+  const auto now = impl_->view();
+  if (!now || is_terminal((*now)->state)) return;
+  cancel();
+  wait(answer_deadline);
+}
+
+Result<std::unique_ptr<LocalJob>> LocalJob::start(StreamGraph graph, LocalRunOptions options) {
+  const std::uint32_t cores = std::max(1U, std::thread::hardware_concurrency());
+  const std::uint32_t parallelism = options.slots != 0 ? options.slots : cores;
+  auto built = build_job_graph(std::make_shared<const StreamGraph>(std::move(graph)), parallelism, options.chaining);
+  if (!built) return fail(built.error());
+  auto job = std::make_shared<const JobGraph>(std::move(*built));
+  const std::uint32_t slots = options.slots != 0 ? options.slots : std::max(cores, job->slots_needed());
+  auto impl = std::make_unique<Impl>(std::move(job), slots, cores);
+  if (!impl->submit_error.empty())
+    return fail(ErrorCode::internal, "the JobManager did not take the job: " + impl->submit_error);
+  return std::unique_ptr<LocalJob>(new LocalJob(std::move(impl)));
+}
+
+const JobGraphPtr& LocalJob::graph() const {
+  return impl_->graph;
+}
+
+void LocalJob::stop(EndOfData how) {
+  caf::anon_send(impl_->supervisor, msg::StopJob{how});
+}
+
+void LocalJob::cancel() {
+  caf::anon_send(impl_->supervisor, msg::CancelJob{});
+}
+
+Result<JobStatus> LocalJob::status() {
+  const auto view = impl_->view();
+  if (!view) return fail(view.error());
+  JobStatus status{.state = (*view)->state,
+                   .restarts = (*view)->restarts,
+                   .error = (*view)->error,
+                   .failures = (*view)->failures,
+                   .nodes = {}};
+  for (const msg::SubtaskReport& report : (*view)->reports) {
+    for (const NodeMetrics& m : report.nodes) {
+      const auto [at, added] = status.nodes.emplace(impl_->graph->node(m.node).name, m);
+      if (!added) at->second.add(m);
+    }
+  }
+  return status;
+}
+
+std::optional<JobStatus> LocalJob::wait(Duration timeout) {
+  caf::scoped_actor self{impl_->system};
+  bool ended = false;
+  self->request(impl_->supervisor, timeout, msg::AwaitEnd{})
+      .receive([&](msg::Ended) { ended = true; }, [](const caf::error&) {});
+  if (!ended) return std::nullopt;
+  auto now = status();
+  return now ? std::optional{std::move(*now)} : std::nullopt;
+}
+
+Result<std::string> LocalJob::send(std::string_view node, std::string_view message, std::string_view json) {
+  return impl_->ask_operator(node,
+                             {.node = 0, .name = std::string{message}, .json = std::string{json}, .is_query = false});
+}
+
+Result<std::string> LocalJob::ask(std::string_view node, std::string_view state, std::string_view key_json) {
+  return impl_->ask_operator(node,
+                             {.node = 0, .name = std::string{state}, .json = std::string{key_json}, .is_query = true});
+}
+
+}  // namespace dataflow

@@ -1,0 +1,37 @@
+#pragma once
+// The Slot actor: supervises the subtasks that share one task slot, one of each vertex that is wide enough. It is
+// also a CAF group, by which all its subtasks are told something at once.
+
+#include <map>
+#include <optional>
+
+#include <caf/event_based_actor.hpp>
+#include <caf/group.hpp>
+
+#include "actors/messages.hpp"
+
+namespace dataflow {
+
+class Slot final : public caf::event_based_actor {
+ public:
+  Slot(caf::actor_config& config, caf::actor task_manager, msg::DeploySlot deployment);
+
+  caf::behavior make_behavior() override;
+  void on_exit() override;
+  [[nodiscard]] const char* name() const override { return "dataflow.slot"; }
+
+ private:
+  void deploy();
+  void on_subtask_down(const caf::down_msg& down);
+
+  caf::actor task_manager_;
+  msg::DeploySlot deployment_;
+  caf::group group_;
+  std::map<caf::actor_addr, SubtaskId> alive_;
+  std::map<SubtaskId, Error> reasons_;  ///< said before the end, reported with it
+};
+
+/// The name of a slot's group.
+std::string slot_group_name(const std::string& job_id, std::uint32_t attempt, std::uint32_t slot);
+
+}  // namespace dataflow

@@ -1,0 +1,52 @@
+#pragma once
+// The Subtask actor: hosts one Task and is the only kind of actor on the data path. Each handler hands one event to
+// the task and lets it run a bounded step; what the task decides goes out as messages.
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <caf/event_based_actor.hpp>
+
+#include "actors/messages.hpp"
+
+namespace dataflow {
+
+class Subtask final : public caf::event_based_actor, public TaskHost {
+ public:
+  Subtask(caf::actor_config& config, caf::actor supervisor, caf::actor slot, JobGraphPtr graph, Task::Identity identity,
+          caf::group slot_group);
+
+  caf::behavior make_behavior() override;
+  void on_exit() override;
+  [[nodiscard]] const char* name() const override { return "dataflow.subtask"; }
+
+ private:
+  // TaskHost.
+  void send(std::size_t channel, EncodedEnvelopePtr envelope) override;
+  void grant(std::size_t channel, std::size_t bytes) override;
+  void request_split() override;
+
+  void open(const msg::Open& peers);
+  void run();
+  void schedule_wake(Timestamp at);
+  void commit(std::uint64_t epoch);
+  void fail_with(const TaskFailure& failure);
+  [[nodiscard]] msg::SubtaskReport report() const;
+
+  caf::actor supervisor_;
+  caf::actor slot_;
+  JobGraphPtr graph_;
+  SubtaskId id_;
+  std::uint32_t attempt_;
+  std::unique_ptr<Task> task_;
+  std::vector<msg::Peer> receivers_;
+  std::vector<msg::Peer> senders_;
+  bool started_ = false;
+  bool run_again_sent_ = false;       ///< a RunAgain is in the mailbox
+  std::optional<Timestamp> wake_at_;  ///< the earliest WakeUp under way
+  bool prepared_sent_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace dataflow
