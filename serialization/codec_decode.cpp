@@ -26,7 +26,7 @@ using Segments = std::vector<std::span<const std::byte>>;
 using CapnpSegment = kj::ArrayPtr<const capnp::word>;
 
 tl::unexpected<Error> malformed(std::string what) {
-  return fail(ErrorCode::malformed_data, "envelope: " + std::move(what));
+  return fail(ErrorCode::malformed_data, std::move(what));
 }
 
 class ReceivedEnvelope final : public EncodedEnvelope {
@@ -253,9 +253,7 @@ Buffer aligned(const Buffer& words) {
   return copy.freeze();
 }
 
-}  // namespace
-
-Result<EncodedEnvelopePtr> decode(const Buffer& words, const SchemaPtr& schema, const DecodeLimits& limits) {
+Result<EncodedEnvelopePtr> decode_words(const Buffer& words, const SchemaPtr& schema, const DecodeLimits& limits) {
   if (words.size() > limits.max_bytes) {
     return malformed("its " + std::to_string(words.size()) + " bytes exceed the limit of " +
                      std::to_string(limits.max_bytes));
@@ -280,6 +278,12 @@ Result<EncodedEnvelopePtr> decode(const Buffer& words, const SchemaPtr& schema, 
   }
   if (!*envelope) return fail(envelope->error());
   return std::make_shared<const ReceivedEnvelope>(std::move(whole), std::move(*segments), std::move(**envelope));
+}
+
+}  // namespace
+
+Result<EncodedEnvelopePtr> decode(const Buffer& words, const SchemaPtr& schema, const DecodeLimits& limits) {
+  return decode_words(words, schema, limits).map_error([](const Error& error) { return error.within("envelope"); });
 }
 
 }  // namespace dataflow

@@ -238,7 +238,8 @@ TEST_CASE("a batch that does not match the channel's schema is refused") {
   const SchemaPtr schema = make_schema({{"id", TypeKind::int64}});
   const BatchPtr batch = make_batch(schema, {{1}});
   CHECK(mentions(error_of(through_words(batch, make_schema({}))), "1 columns, its channel's schema 0"));
-  CHECK(mentions(error_of(through_words(batch, make_schema({{"id", TypeKind::timestamp}}))), "column 0 'id'"));
+  CHECK(mentions(error_of(through_words(batch, make_schema({{"id", TypeKind::timestamp}}))),
+                 "envelope: column 0 'id': its type is not the schema's timestamp"));
   CHECK(mentions(error_of(through_words(batch, nullptr)), "without a schema"));
   const SchemaPtr price = make_schema({{"p", DataType::decimal(10, 2)}});
   CHECK(mentions(error_of(through_words(make_batch(price, {{1}}), make_schema({{"p", DataType::decimal(10, 3)}}))),
