@@ -137,7 +137,7 @@ tl::expected<bool, TaskFailure> Task::step() {
   if (source_) {
     if (head.ended() || head.full() || (source_wake_ && *source_wake_ > scope_.now && !stop_)) return false;
     if (auto status = poll_source(); !status) return tl::unexpected(failure(head, status.error()));
-    return !source_wake_;
+    return true;
   }
   if (received_.empty() || head.crowded()) return false;
   take_received();

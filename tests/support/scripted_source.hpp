@@ -1,0 +1,101 @@
+#pragma once
+// A source that plays what a test wrote: for each split a list of batches, pauses and failures.
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "libdataflow/sources/source.hpp"
+
+namespace dataflow::testing_support {
+
+struct Pause {
+  Duration length;
+};
+struct Fail {
+  Error error;
+};
+struct Throw {
+  std::string what;
+};
+using ScriptStep = std::variant<BatchPtr, Pause, Fail, Throw>;
+using Script = std::vector<ScriptStep>;
+
+/// Splits are named "split-0", "split-1", ... and handed out in that order. An endless one repeats its last script.
+class ScriptedSource final : public SourceFactory {
+ public:
+  explicit ScriptedSource(std::vector<Script> scripts, bool is_bounded = true)
+      : scripts_{std::make_shared<const std::vector<Script>>(std::move(scripts))}, bounded_{is_bounded} {}
+
+  [[nodiscard]] std::unique_ptr<SplitEnumerator> create_enumerator() const override {
+    return std::make_unique<Enumerator>(scripts_, bounded_);
+  }
+  [[nodiscard]] std::unique_ptr<SourceReader> create_reader() const override {
+    return std::make_unique<Reader>(scripts_);
+  }
+  [[nodiscard]] bool bounded() const override { return bounded_; }
+
+ private:
+  using Scripts = std::shared_ptr<const std::vector<Script>>;
+
+  class Enumerator final : public SplitEnumerator {
+   public:
+    Enumerator(Scripts scripts, bool is_bounded) : scripts_{std::move(scripts)}, bounded_{is_bounded} {}
+    Status open(std::uint32_t) override { return {}; }
+    Result<Next> next(std::uint32_t, Timestamp) override {
+      if (next_ == scripts_->size()) {
+        if (bounded_) return Next{};
+        --next_;
+      }
+      const std::string number = std::to_string(next_++);
+      return Next{.kind = Next::Kind::split, .split = {"split-" + number, number}};
+    }
+
+   private:
+    Scripts scripts_;
+    bool bounded_;
+    std::size_t next_ = 0;
+  };
+
+  class Reader final : public SourceReader {
+   public:
+    explicit Reader(Scripts scripts) : scripts_{std::move(scripts)} {}
+    Status open(OperatorContext& context) override {
+      context_ = &context;
+      return {};
+    }
+    Status start_split(const Split& split) override {
+      script_ = &(*scripts_)[std::stoul(split.description)];
+      split_ = split.id;
+      step_ = 0;
+      return {};
+    }
+    Result<SourceStep> poll(SourceOutput& out) override {
+      if (step_ == script_->size()) return SourceStep{.kind = SourceStep::Kind::split_end};
+      const ScriptStep& step = (*script_)[step_++];
+      if (const auto* batch = std::get_if<BatchPtr>(&step)) {
+        out.emit(*batch, split_);
+        return SourceStep{};
+      }
+      if (const auto* pause = std::get_if<Pause>(&step)) {
+        return SourceStep{.kind = SourceStep::Kind::wait, .until = context_->now() + pause->length};
+      }
+      if (const auto* failure = std::get_if<Fail>(&step)) return fail(failure->error);
+      throw std::runtime_error(std::get<Throw>(step).what);
+    }
+    [[nodiscard]] std::string position() const override { return split_ + ", step " + std::to_string(step_); }
+
+   private:
+    Scripts scripts_;
+    OperatorContext* context_ = nullptr;
+    const Script* script_ = nullptr;
+    std::string split_;
+    std::size_t step_ = 0;
+  };
+
+  Scripts scripts_;
+  bool bounded_;
+};
+
+}  // namespace dataflow::testing_support
