@@ -1,0 +1,132 @@
+#pragma once
+// The text of one field turned into its value. Inline, because a decoder calls these once per cell; the common
+// spellings are read by hand here, everything else by the library functions behind the `_slow` calls.
+
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "libdataflow/sources/source.hpp"
+#include "serialization/data_type.hpp"
+
+namespace dataflow::text {
+
+/// The rare spellings: surrounding blanks, a plus sign, 19 digits. False when `text` is no such number.
+bool parse_int64_slow(std::string_view text, std::int64_t& out);
+bool parse_float64_slow(std::string_view text, double& out);
+bool parse_timestamp_slow(std::string_view text, std::int64_t& micros);
+
+/// `text` without ASCII blanks around it.
+std::string_view trimmed(std::string_view text);
+
+inline bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
+
+inline bool parse_int64(std::string_view text, std::int64_t& out) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const bool negative = at != end && *at == '-';
+  at += negative;
+  if (at == end || end - at > 18) return parse_int64_slow(text, out);
+  std::int64_t value = 0;
+  for (; at != end; ++at) {
+    if (!is_digit(*at)) return parse_int64_slow(text, out);
+    value = value * 10 + (*at - '0');
+  }
+  out = negative ? -value : value;
+  return true;
+}
+
+inline bool parse_int32(std::string_view text, std::int32_t& out) {
+  std::int64_t wide = 0;
+  if (!parse_int64(text, wide) || wide < INT32_MIN || wide > INT32_MAX) return false;
+  out = static_cast<std::int32_t>(wide);
+  return true;
+}
+
+/// `[-]digits[.digits]` with at most 15 digits is exact as (integer < 2^53) / (power of ten <= 10^22), one correctly
+/// rounded division (Clinger, PLDI 1990); the rest goes to fast_float.
+inline bool parse_float64(std::string_view text, double& out) {
+  static constexpr double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                      1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const bool negative = at != end && *at == '-';
+  at += negative;
+  if (at == end || end - at > 16 || !is_digit(*at)) return parse_float64_slow(text, out);
+  std::int64_t value = 0;
+  for (; at != end && is_digit(*at); ++at) value = value * 10 + (*at - '0');
+  std::size_t fraction = 0;
+  if (at != end) {
+    if (*at != '.') return parse_float64_slow(text, out);
+    const char* const point = at++;
+    for (; at != end && is_digit(*at); ++at) value = value * 10 + (*at - '0');
+    fraction = static_cast<std::size_t>(at - point) - 1;
+    if (at != end || fraction == 0) return parse_float64_slow(text, out);
+  } else if (text.size() - negative > 15) {
+    return parse_float64_slow(text, out);
+  }
+  const double magnitude = static_cast<double>(value) / powers[fraction];
+  out = negative ? -magnitude : magnitude;
+  return true;
+}
+
+/// true/false/1/0 in any case.
+bool parse_bool(std::string_view text, bool& out);
+
+/// Exact: an error when there are more fraction digits than the scale (trailing zeros apart) or more digits than
+/// the precision.
+bool parse_decimal(std::string_view text, const DataType& type, std::int64_t& unscaled);
+
+/// An integer epoch in the encoding's unit to microseconds; false when it leaves the range.
+inline bool epoch_to_micros(std::int64_t value, TimestampEncoding encoding, std::int64_t& micros) {
+  const std::int64_t factor = encoding == TimestampEncoding::epoch_s    ? 1'000'000
+                              : encoding == TimestampEncoding::epoch_ms ? 1'000
+                                                                        : 1;
+  return !__builtin_mul_overflow(value, factor, &micros);
+}
+
+/// Days from 1970-01-01 to a Gregorian date (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+constexpr std::int64_t days_from_civil(std::int64_t y, unsigned m, unsigned d) {
+  y -= m <= 2;
+  const std::int64_t era = (y >= 0 ? y : y - 399) / 400;
+  const auto yoe = static_cast<unsigned>(y - era * 400);
+  const unsigned doy = (153 * (m > 2 ? m - 3 : m + 9) + 2) / 5 + d - 1;
+  const unsigned doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+  return era * 146097 + static_cast<std::int64_t>(doe) - 719468;
+}
+
+/// `2010-01-01T01:00:00`, also with a space or a final Z, by hand; every other form by parse_iso8601.
+inline bool parse_iso(std::string_view text, std::int64_t& micros) {
+  const char* p = text.data();
+  if (text.size() != 19 && !(text.size() == 20 && p[19] == 'Z')) return parse_timestamp_slow(text, micros);
+  unsigned wrong = 0;
+  const auto two = [&](int i) {
+    const auto a = static_cast<unsigned char>(p[i] - '0');
+    const auto b = static_cast<unsigned char>(p[i + 1] - '0');
+    wrong |= static_cast<unsigned>(a > 9) | static_cast<unsigned>(b > 9);
+    return a * 10U + b;
+  };
+  const unsigned year = two(0) * 100 + two(2);
+  const unsigned month = two(5);
+  const unsigned day = two(8);
+  const unsigned hour = two(11);
+  const unsigned minute = two(14);
+  const unsigned second = two(17);
+  wrong |= static_cast<unsigned>(p[4] != '-' || p[7] != '-' || (p[10] != 'T' && p[10] != ' ') || p[13] != ':' ||
+                                 p[16] != ':');
+  // Days above 28 need the month's length: the slow path knows it.
+  if (wrong != 0 || year == 0 || month - 1 > 11 || day - 1 > 27 || hour > 23 || minute > 59 || second > 59) {
+    return parse_timestamp_slow(text, micros);
+  }
+  const std::int64_t days = days_from_civil(year, month, day);
+  micros = ((days * 24 + hour) * 60 + minute) * 60'000'000 + second * 1'000'000LL;
+  return true;
+}
+
+inline bool parse_timestamp(std::string_view text, TimestampEncoding encoding, std::int64_t& micros) {
+  if (encoding == TimestampEncoding::iso8601) return parse_iso(text, micros);
+  std::int64_t value = 0;
+  return parse_int64(text, value) && epoch_to_micros(value, encoding, micros);
+}
+
+}  // namespace dataflow::text

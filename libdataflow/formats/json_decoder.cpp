@@ -1,0 +1,360 @@
+#include "libdataflow/formats/json_decoder.hpp"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <simdjson.h>
+
+#include "libdataflow/formats/field_text.hpp"
+#include "libdataflow/formats/json_text.hpp"
+
+namespace dataflow {
+
+namespace {
+
+/// JSON takes about twice the room of the rows in it.
+constexpr std::size_t max_block_bytes = 2 * max_batch_bytes;
+
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+
+bool blank_line(std::string_view line) {
+  for (const char c : line) {
+    if (!is_blank(c)) return false;
+  }
+  return true;
+}
+
+std::string_view without_return(std::string_view line) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
+std::string describe(simdjson::error_code error) {
+  switch (error) {
+    case simdjson::UTF8_ERROR:
+      return "the line is not valid UTF-8";
+    case simdjson::UNCLOSED_STRING:
+      return "a string is not closed";
+    case simdjson::UNESCAPED_CHARS:
+      return "a string contains a control character that must be escaped";
+    default:
+      return simdjson::error_message(error);
+  }
+}
+
+}  // namespace
+
+/// Positions of the tokens of one block: each `{ } [ ] , :`, and the first byte of each string, number and word.
+struct JsonDecoder::Tokens {
+  simdjson::dom::parser parser;
+  const char* block = nullptr;
+  const std::uint32_t* positions = nullptr;
+  std::size_t count = 0;
+  std::size_t at = 0;
+  std::uint32_t line_end = 0;  ///< tokens from here on belong to other lines
+
+  simdjson::error_code index(std::string_view text) {
+    // Grown in powers of two, so that blocks of about one size allocate once.
+    if (parser.capacity() < text.size()) {
+      if (const auto error = parser.allocate(std::bit_ceil(text.size()))) return error;
+    }
+    auto& stage = *parser.implementation;
+    const auto error = stage.stage1(reinterpret_cast<const std::uint8_t*>(text.data()), text.size(),
+                                    simdjson::stage1_mode::regular);
+    block = text.data();
+    positions = stage.structural_indexes.get();
+    count = error ? 0 : stage.n_structural_indexes;
+    at = 0;
+    return error;
+  }
+
+  [[nodiscard]] bool more() const { return at < count && positions[at] < line_end; }
+  /// The current token's first byte; a newline, which is no token, at the end of the line.
+  [[nodiscard]] char peek() const { return more() ? block[positions[at]] : '\n'; }
+  /// The text from the current token to the next, without blanks behind it.
+  [[nodiscard]] std::string_view scalar() const {
+    const std::uint32_t start = positions[at];
+    std::uint32_t end = at + 1 < count ? std::min(positions[at + 1], line_end) : line_end;
+    while (end > start && is_blank(block[end - 1])) --end;
+    return {block + start, end - start};
+  }
+  /// The text of the object or array at the cursor, which moves behind it; empty when it is not closed.
+  std::string_view skip_nested() {
+    const std::uint32_t start = positions[at];
+    std::size_t depth = 0;
+    for (; more(); ++at) {
+      const char c = block[positions[at]];
+      if (c == '{' || c == '[') ++depth;
+      if ((c == '}' || c == ']') && --depth == 0) return {block + start, positions[at++] + 1 - start};
+    }
+    return {};
+  }
+};
+
+JsonDecoder::JsonDecoder(const DecoderOptions& options)
+    : fields_{options.fields},
+      schema_{schema_of(options.fields)},
+      tokens_{std::make_unique<Tokens>()},
+      rows_{schema_},
+      seen_(options.fields.size(), 0) {}
+
+JsonDecoder::~JsonDecoder() = default;
+
+Result<std::optional<std::size_t>> JsonDecoder::start(std::string_view window, bool last) {
+  return byte_order_mark(window, last);
+}
+
+DecodedRecords JsonDecoder::decode(std::string_view window, bool, std::uint32_t max_rows) {
+  DecodedRecords result;
+  std::size_t end = 0;
+  for (std::uint32_t lines = 0; lines < max_rows && (end == 0 || end < max_block_bytes); ++lines) {
+    const auto* newline = static_cast<const char*>(std::memchr(window.data() + end, '\n', window.size() - end));
+    if (newline == nullptr) break;
+    end = static_cast<std::size_t>(newline - window.data()) + 1;
+  }
+  result.consumed = end;
+  if (end == 0) return result;
+  decode_lines(window, 0, end, result);
+  if (!rows_.empty()) result.batch = rows_.finish();
+  return result;
+}
+
+/// Decodes the lines in [begin, end) of the window, which is not empty and ends with a newline.
+void JsonDecoder::decode_lines(std::string_view window, std::size_t begin, std::size_t end, DecodedRecords& result) {
+  const std::string_view block = window.substr(begin, end - begin);
+  const simdjson::error_code error = tokens_->index(block);
+  if (error == simdjson::EMPTY) return;
+  if (error) {
+    const std::size_t middle = block.find('\n', block.size() / 2);
+    const std::size_t last_line = block.rfind('\n', block.size() - 2);
+    if (last_line == std::string_view::npos) {
+      result.malformed.push_back({begin, without_return(block.substr(0, block.size() - 1)), describe(error)});
+      return;
+    }
+    const std::size_t cut = begin + (middle + 1 < block.size() ? middle : last_line) + 1;
+    decode_lines(window, begin, cut, result);
+    decode_lines(window, cut, end, result);
+    return;
+  }
+  for (std::size_t at = 0; at < block.size();) {
+    const auto* newline = static_cast<const char*>(std::memchr(block.data() + at, '\n', block.size() - at));
+    const std::size_t line_end = static_cast<std::size_t>(newline - block.data());
+    const std::string_view line = block.substr(at, line_end - at);
+    tokens_->line_end = static_cast<std::uint32_t>(line_end);
+    if (tokens_->more()) {
+      if (decode_object(*tokens_)) {
+        rows_.end_row();
+      } else {
+        rows_.abandon_row();
+        result.malformed.push_back({begin + at, without_return(line), error_});
+        while (tokens_->more()) ++tokens_->at;
+      }
+    }
+    at = line_end + 1;
+  }
+}
+
+bool JsonDecoder::mistake(std::string message) {
+  error_ = std::move(message);
+  return false;
+}
+
+bool JsonDecoder::wrong_type(std::size_t field, std::string_view value) {
+  std::string message = describe_bad_value(fields_[field], value);
+  return mistake(std::move(message));
+}
+
+bool JsonDecoder::decode_object(Tokens& tokens) {
+  if (tokens.peek() != '{') return mistake("the line is not a JSON object");
+  ++tokens.at;
+  ++objects_;
+  std::size_t place = 0;
+  if (tokens.peek() == '}') {
+    ++tokens.at;
+  } else {
+    for (;; ++place) {
+      if (tokens.peek() != '"') {
+        return mistake(tokens.more() ? "expected a member name in quotes" : "the object is not closed on its line");
+      }
+      const std::string_view name = tokens.scalar();
+      ++tokens.at;
+      if (name.size() < 2 || name.back() != '"' || tokens.peek() != ':') {
+        return mistake("expected a colon behind the member name " + excerpt(name));
+      }
+      ++tokens.at;
+      if (!tokens.more()) return mistake("the object is not closed on its line");
+      if (!append_member(tokens, find_field(name.substr(1, name.size() - 2), place))) return false;
+      const char next = tokens.peek();
+      ++tokens.at;
+      if (next == '}') break;
+      if (next == '\n') return mistake("the object is not closed on its line");
+      if (next != ',') return mistake("expected a comma or } behind the member " + excerpt(name));
+    }
+  }
+  if (tokens.more()) return mistake("text behind the object: a line must hold one object only");
+  for (std::size_t field = 0; field < fields_.size(); ++field) {
+    if (seen_[field] != objects_) rows_.column(field).append_null();
+  }
+  return true;
+}
+
+/// The field that a member belongs to. Objects of one file mostly have their members in the same order, so the name
+/// that was at this place in the object before is tried first.
+std::size_t JsonDecoder::find_field(std::string_view raw_name, std::size_t place) {
+  if (place < guesses_.size() && guesses_[place].name == raw_name) return guesses_[place].field;
+  std::string_view name = raw_name;
+  if (name.find('\\') != std::string_view::npos) {
+    scratch_.clear();
+    // A name that cannot be unescaped is no field's name.
+    if (text::unescape_json(raw_name, scratch_)) name = scratch_;
+  }
+  std::size_t field = no_field;
+  for (std::size_t i = 0; i < fields_.size() && field == no_field; ++i) {
+    if (fields_[i].field.name == name) field = i;
+  }
+  constexpr std::size_t most_guesses = 256;
+  if (place < most_guesses) {
+    if (place >= guesses_.size()) guesses_.resize(place + 1, Guess{"", no_field});
+    guesses_[place] = {std::string{raw_name}, field};
+  }
+  return field;
+}
+
+/// Converts or skips the value at the cursor.
+bool JsonDecoder::append_member(Tokens& tokens, std::size_t field) {
+  const char first = tokens.peek();
+  if (field != no_field) {
+    if (seen_[field] == objects_) return mistake("the member \"" + fields_[field].field.name + "\" is there twice");
+    seen_[field] = objects_;
+  }
+  if (first == '{' || first == '[') {
+    const std::string_view nested = tokens.skip_nested();
+    if (nested.empty()) return mistake("the object is not closed on its line");
+    if (field == no_field) return true;
+    if (fields_[field].field.type.kind() != TypeKind::string) return wrong_type(field, nested);
+    rows_.column(field).append_text(nested);
+    return true;
+  }
+  if (first == ',' || first == '}' || first == ':' || first == ']') return mistake("expected a value behind a colon");
+  const std::string_view token = tokens.scalar();
+  ++tokens.at;
+  if (field == no_field) return true;
+  if (first == '"') {
+    if (token.size() < 2 || token.back() != '"') return mistake("expected a comma or } behind " + excerpt(token));
+    return append_string(token.substr(1, token.size() - 2), field);
+  }
+  return append_scalar(token, field);
+}
+
+bool JsonDecoder::append_string(std::string_view raw, std::size_t field) {
+  std::string_view value = raw;
+  if (std::memchr(raw.data(), '\\', raw.size()) != nullptr) {
+    scratch_.clear();
+    if (!text::unescape_json(raw, scratch_)) {
+      return mistake("field \"" + fields_[field].field.name + "\" has an invalid escape: " + excerpt(raw));
+    }
+    value = scratch_;
+  }
+  ColumnBuilder& column = rows_.column(field);
+  const DataType& type = fields_[field].field.type;
+  std::int64_t number = 0;
+  switch (type.kind()) {
+    case TypeKind::string:
+      column.append_text(value);
+      return true;
+    case TypeKind::timestamp:
+      if (fields_[field].timestamp_encoding != TimestampEncoding::iso8601) return wrong_type(field, value);
+      if (!text::parse_iso(value, number)) return wrong_type(field, value);
+      column.append_int64(number);
+      return true;
+    case TypeKind::decimal:
+      if (!text::parse_decimal(value, type, number)) return wrong_type(field, value);
+      column.append_int64(number);
+      return true;
+    case TypeKind::bytes: {
+      std::string decoded;
+      if (!text::decode_base64(value, decoded)) {
+        return mistake("field \"" + fields_[field].field.name + "\" is not base64: " + excerpt(value));
+      }
+      column.append_text(decoded);
+      return true;
+    }
+    default:
+      return wrong_type(field, value);
+  }
+}
+
+bool JsonDecoder::append_scalar(std::string_view token, std::size_t field) {
+  if (token.front() == '-' || text::is_digit(token.front())) return append_number(token, field);
+  ColumnBuilder& column = rows_.column(field);
+  if (token == "null") {
+    column.append_null();
+    return true;
+  }
+  const bool is_true = token == "true";
+  if (!is_true && token != "false") return mistake("not a JSON value: " + excerpt(token));
+  if (fields_[field].field.type.kind() != TypeKind::boolean) return wrong_type(field, token);
+  column.append_bool(is_true);
+  return true;
+}
+
+namespace {
+
+/// A JSON number as an int64 when its value is exactly integral: 12, -3, 1.0, 1e3.
+bool integral_number(std::string_view token, std::int64_t& out) {
+  const bool negative = token.front() == '-';
+  const bool plain = token.size() == 1U + negative || token[negative] != '0';
+  if (plain && text::parse_int64(token, out)) return true;
+  if (!text::is_json_number(token)) return false;
+  double value = 0;
+  if (token.find_first_of(".eE") == std::string_view::npos) return text::parse_int64(token, out);
+  if (!text::parse_float64(token, value)) return false;
+  // Beyond 2^53 a double no longer tells which integer was written.
+  if (value != std::floor(value) || std::abs(value) > 9007199254740992.0) return false;
+  out = static_cast<std::int64_t>(value);
+  return true;
+}
+
+}  // namespace
+
+bool JsonDecoder::append_number(std::string_view token, std::size_t field) {
+  ColumnBuilder& column = rows_.column(field);
+  const DataType& type = fields_[field].field.type;
+  std::int64_t integer = 0;
+  switch (type.kind()) {
+    case TypeKind::float64: {
+      double value = 0;
+      if (!text::is_json_number(token) || !text::parse_float64(token, value)) return wrong_type(field, token);
+      column.append_float64(value);
+      return true;
+    }
+    case TypeKind::int64:
+      if (!integral_number(token, integer)) return wrong_type(field, token);
+      column.append_int64(integer);
+      return true;
+    case TypeKind::int32:
+      if (!integral_number(token, integer) || integer < INT32_MIN || integer > INT32_MAX) {
+        return wrong_type(field, token);
+      }
+      column.append_int32(static_cast<std::int32_t>(integer));
+      return true;
+    case TypeKind::decimal:
+      if (!text::is_json_number(token) || !text::parse_decimal(token, type, integer)) return wrong_type(field, token);
+      column.append_int64(integer);
+      return true;
+    case TypeKind::timestamp: {
+      const TimestampEncoding encoding = fields_[field].timestamp_encoding;
+      std::int64_t micros = 0;
+      if (encoding == TimestampEncoding::iso8601 || !integral_number(token, integer) ||
+          !text::epoch_to_micros(integer, encoding, micros)) {
+        return wrong_type(field, token);
+      }
+      column.append_int64(micros);
+      return true;
+    }
+    default:
+      return wrong_type(field, token);
+  }
+}
+
+}  // namespace dataflow
