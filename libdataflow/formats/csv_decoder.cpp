@@ -1,8 +1,8 @@
 #include "libdataflow/formats/csv_decoder.hpp"
 
+#include <simdjson.h>
 #include <algorithm>
 #include <cassert>
-#include <simdjson.h>
 
 #include "libdataflow/formats/field_text.hpp"
 
@@ -11,7 +11,8 @@ namespace dataflow {
 namespace {
 
 bool any_text(const std::vector<SourceField>& fields) {
-  return std::any_of(fields.begin(), fields.end(), [](const SourceField& f) { return f.field.type.is_variable_width(); });
+  return std::any_of(fields.begin(), fields.end(),
+                     [](const SourceField& f) { return f.field.type.is_variable_width(); });
 }
 
 std::string_view without_return(std::string_view text) {
@@ -116,9 +117,9 @@ DecodedRecords CsvDecoder::decode(std::string_view window, bool last, std::uint3
   }
   for (const RaggedRow& row : index_.ragged()) {
     const std::string expected = std::to_string(header_.size());
-    result.malformed.push_back({row.start, without_return(window.substr(row.start, row.end - row.start)),
-                                std::to_string(row.fields) + (row.fields == 1 ? " field" : " fields") +
-                                    " where the header has " + expected});
+    result.malformed.push_back(
+        {row.start, without_return(window.substr(row.start, row.end - row.start)),
+         std::to_string(row.fields) + (row.fields == 1 ? " field" : " fields") + " where the header has " + expected});
   }
   if (index_.rows() == 0) return result;
 
@@ -217,8 +218,7 @@ ColumnPtr CsvDecoder::convert(std::string_view window, std::size_t field) {
       return convert_fixed<std::int64_t>(window, field, [&f](std::string_view text, std::int64_t& out) {
         return text::parse_timestamp(text, f.timestamp_encoding, out);
       });
-    default:
-      return convert_text(window, field);
+    default: return convert_text(window, field);
   }
 }
 

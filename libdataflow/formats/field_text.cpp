@@ -1,7 +1,7 @@
 #include "libdataflow/formats/field_text.hpp"
 
-#include <charconv>
 #include <fast_float/fast_float.h>
+#include <charconv>
 
 #include "serialization/time.hpp"
 

@@ -19,7 +19,9 @@ bool parse_timestamp_slow(std::string_view text, std::int64_t& micros);
 /// `text` without ASCII blanks around it.
 std::string_view trimmed(std::string_view text);
 
-inline bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
+inline bool is_digit(char c) {
+  return static_cast<unsigned char>(c - '0') < 10;
+}
 
 inline bool parse_int64(std::string_view text, std::int64_t& out) {
   const char* at = text.data();

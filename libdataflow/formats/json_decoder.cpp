@@ -1,9 +1,9 @@
 #include "libdataflow/formats/json_decoder.hpp"
 
+#include <simdjson.h>
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <simdjson.h>
 
 #include "libdataflow/formats/field_text.hpp"
 #include "libdataflow/formats/json_text.hpp"
@@ -15,7 +15,9 @@ namespace {
 /// JSON takes about twice the room of the rows in it.
 constexpr std::size_t max_block_bytes = 2 * max_batch_bytes;
 
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r';
+}
 
 bool blank_line(std::string_view line) {
   for (const char c : line) {
@@ -31,14 +33,10 @@ std::string_view without_return(std::string_view line) {
 
 std::string describe(simdjson::error_code error) {
   switch (error) {
-    case simdjson::UTF8_ERROR:
-      return "the line is not valid UTF-8";
-    case simdjson::UNCLOSED_STRING:
-      return "a string is not closed";
-    case simdjson::UNESCAPED_CHARS:
-      return "a string contains a control character that must be escaped";
-    default:
-      return simdjson::error_message(error);
+    case simdjson::UTF8_ERROR: return "the line is not valid UTF-8";
+    case simdjson::UNCLOSED_STRING: return "a string is not closed";
+    case simdjson::UNESCAPED_CHARS: return "a string contains a control character that must be escaped";
+    default: return simdjson::error_message(error);
   }
 }
 
@@ -59,8 +57,8 @@ struct JsonDecoder::Tokens {
       if (const auto error = parser.allocate(std::bit_ceil(text.size()))) return error;
     }
     auto& stage = *parser.implementation;
-    const auto error = stage.stage1(reinterpret_cast<const std::uint8_t*>(text.data()), text.size(),
-                                    simdjson::stage1_mode::regular);
+    const auto error =
+        stage.stage1(reinterpret_cast<const std::uint8_t*>(text.data()), text.size(), simdjson::stage1_mode::regular);
     block = text.data();
     positions = stage.structural_indexes.get();
     count = error ? 0 : stage.n_structural_indexes;
@@ -259,9 +257,7 @@ bool JsonDecoder::append_string(std::string_view raw, std::size_t field) {
   const DataType& type = fields_[field].field.type;
   std::int64_t number = 0;
   switch (type.kind()) {
-    case TypeKind::string:
-      column.append_text(value);
-      return true;
+    case TypeKind::string: column.append_text(value); return true;
     case TypeKind::timestamp:
       if (fields_[field].timestamp_encoding != TimestampEncoding::iso8601) return wrong_type(field, value);
       if (!text::parse_iso(value, number)) return wrong_type(field, value);
@@ -279,8 +275,7 @@ bool JsonDecoder::append_string(std::string_view raw, std::size_t field) {
       column.append_text(decoded);
       return true;
     }
-    default:
-      return wrong_type(field, value);
+    default: return wrong_type(field, value);
   }
 }
 
@@ -352,8 +347,7 @@ bool JsonDecoder::append_number(std::string_view token, std::size_t field) {
       column.append_int64(micros);
       return true;
     }
-    default:
-      return wrong_type(field, token);
+    default: return wrong_type(field, token);
   }
 }
 

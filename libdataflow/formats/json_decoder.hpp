@@ -54,8 +54,8 @@ class JsonDecoder final : public RecordDecoder {
   SchemaPtr schema_;
   std::unique_ptr<Tokens> tokens_;
   BatchBuilder rows_;
-  std::vector<Guess> guesses_;      ///< by place in the object
-  std::vector<std::uint64_t> seen_; ///< for each field the number of the last object that had it
+  std::vector<Guess> guesses_;       ///< by place in the object
+  std::vector<std::uint64_t> seen_;  ///< for each field the number of the last object that had it
   std::uint64_t objects_ = 0;
   std::string error_;  ///< why the current object is malformed
   std::string scratch_;

@@ -8,12 +8,9 @@ namespace dataflow {
 
 std::string_view to_string(TextFormat format) {
   switch (format) {
-    case TextFormat::csv:
-      return "csv";
-    case TextFormat::json:
-      return "json";
-    case TextFormat::lines:
-      return "lines";
+    case TextFormat::csv: return "csv";
+    case TextFormat::json: return "json";
+    case TextFormat::lines: return "lines";
   }
   return "?";
 }
@@ -27,12 +24,9 @@ Result<TextFormat> parse_text_format(std::string_view name) {
 
 std::unique_ptr<RecordDecoder> make_decoder(const DecoderOptions& options) {
   switch (options.format) {
-    case TextFormat::csv:
-      return std::make_unique<CsvDecoder>(options);
-    case TextFormat::json:
-      return std::make_unique<JsonDecoder>(options);
-    case TextFormat::lines:
-      return std::make_unique<LinesDecoder>(options);
+    case TextFormat::csv: return std::make_unique<CsvDecoder>(options);
+    case TextFormat::json: return std::make_unique<JsonDecoder>(options);
+    case TextFormat::lines: return std::make_unique<LinesDecoder>(options);
   }
   return nullptr;
 }
@@ -64,14 +58,10 @@ std::string describe_bad_value(const SourceField& field, std::string_view text) 
   std::string message = "field \"" + field.field.name + "\": \"" + excerpt(text) + "\" is not a ";
   if (field.field.type.kind() != TypeKind::timestamp) return message + to_string(field.field.type);
   switch (field.timestamp_encoding) {
-    case TimestampEncoding::iso8601:
-      return message + "timestamp such as 2010-01-01T01:00:00";
-    case TimestampEncoding::epoch_s:
-      return message + "timestamp in whole seconds since 1970";
-    case TimestampEncoding::epoch_ms:
-      return message + "timestamp in whole milliseconds since 1970";
-    case TimestampEncoding::epoch_us:
-      return message + "timestamp in whole microseconds since 1970";
+    case TimestampEncoding::iso8601: return message + "timestamp such as 2010-01-01T01:00:00";
+    case TimestampEncoding::epoch_s: return message + "timestamp in whole seconds since 1970";
+    case TimestampEncoding::epoch_ms: return message + "timestamp in whole milliseconds since 1970";
+    case TimestampEncoding::epoch_us: return message + "timestamp in whole microseconds since 1970";
   }
   return message;
 }

@@ -44,8 +44,8 @@ struct MalformedRecord {
 
 /// What one call came to.
 struct DecodedRecords {
-  std::size_t consumed = 0;  ///< bytes of whole records, blank lines and malformed records
-  BatchPtr batch;            ///< null when there was no row
+  std::size_t consumed = 0;                ///< bytes of whole records, blank lines and malformed records
+  BatchPtr batch;                          ///< null when there was no row
   std::vector<MalformedRecord> malformed;  ///< in the order of the window
 };
 

@@ -1,12 +1,12 @@
 #include "libdataflow/sources/byte_stream.hpp"
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "libdataflow/sources/decompressor.hpp"
 
@@ -15,6 +15,19 @@ namespace dataflow {
 FileHandle::~FileHandle() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
+
+namespace {
+
+Error not_readable(const std::string& path, int reason) {
+  switch (reason) {
+    case ENOENT:
+    case ENOTDIR: return {ErrorCode::not_found, path + " does not exist; check the path"};
+    case EACCES: return {ErrorCode::io, "no permission to read " + path + "; allow it with chmod or run as its owner"};
+    default: return {ErrorCode::io, "cannot open " + path + ": " + std::strerror(reason)};
+  }
+}
+
+}  // namespace
 
 Result<FileHandle> open_to_read(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -26,24 +39,19 @@ Result<FileHandle> open_to_read(const std::string& path) {
     }
     return FileHandle{descriptor};
   }
-  const int error = errno;
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-      return fail(ErrorCode::not_found, path + " does not exist; check the path");
-    case EACCES:
-      return fail(ErrorCode::io, "no permission to read " + path + "; allow it with chmod or run as its owner");
-    default:
-      return fail(ErrorCode::io, "cannot open " + path + ": " + std::strerror(error));
-  }
+  return fail(not_readable(path, errno));
+}
+
+Status check_readable(const std::string& path) {
+  if (::access(path.c_str(), R_OK) == 0) return {};
+  return fail(not_readable(path, errno));
 }
 
 namespace {
 
 class FileRange final : public ByteStream {
  public:
-  FileRange(FileHandle file, std::uint64_t begin, std::uint64_t end)
-      : file_{std::move(file)}, at_{begin}, end_{end} {}
+  FileRange(FileHandle file, std::uint64_t begin, std::uint64_t end) : file_{std::move(file)}, at_{begin}, end_{end} {}
 
   Result<Read> read(char* into, std::size_t capacity) override {
     const std::size_t wanted = std::min<std::uint64_t>(capacity, end_ - at_);
@@ -102,7 +110,9 @@ std::unique_ptr<ByteStream> file_range(FileHandle file, std::uint64_t begin, std
   return std::make_unique<FileRange>(std::move(file), begin, end);
 }
 
-std::unique_ptr<ByteStream> pipe_stream(int descriptor) { return std::make_unique<PipeStream>(descriptor); }
+std::unique_ptr<ByteStream> pipe_stream(int descriptor) {
+  return std::make_unique<PipeStream>(descriptor);
+}
 
 Compression compression_of(std::string_view path) {
   if (path.ends_with(".gz")) return Compression::gzip;
@@ -112,12 +122,9 @@ Compression compression_of(std::string_view path) {
 
 std::unique_ptr<ByteStream> decompress(std::unique_ptr<ByteStream> compressed, Compression compression) {
   switch (compression) {
-    case Compression::none:
-      return compressed;
-    case Compression::gzip:
-      return gunzip(std::move(compressed));
-    case Compression::zstd:
-      return unzstd(std::move(compressed));
+    case Compression::none: return compressed;
+    case Compression::gzip: return gunzip(std::move(compressed));
+    case Compression::zstd: return unzstd(std::move(compressed));
   }
   return compressed;
 }

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "serialization/result.hpp"
 
@@ -44,6 +46,9 @@ class FileHandle {
 
 /// Opens for reading. Errors: not_found, io with the path, the system's reason and what to do.
 Result<FileHandle> open_to_read(const std::string& path);
+
+/// Whether open_to_read may succeed, with its errors; opens nothing.
+Status check_readable(const std::string& path);
 
 /// The end of a range that goes to the end of the file, wherever that is.
 inline constexpr std::uint64_t to_end_of_file = UINT64_MAX;

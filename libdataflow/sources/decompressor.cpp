@@ -1,8 +1,8 @@
 #include "libdataflow/sources/decompressor.hpp"
 
-#include <vector>
 #include <zlib.h>
 #include <zstd.h>
+#include <vector>
 
 namespace dataflow {
 

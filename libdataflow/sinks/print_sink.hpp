@@ -1,0 +1,23 @@
+#pragma once
+// The `print` sink: rows on standard output, at least once.
+
+#include <cstdio>
+
+#include "libdataflow/formats/row_encoder.hpp"
+#include "libdataflow/operators/operator.hpp"
+#include "serialization/schema.hpp"
+
+namespace dataflow {
+
+struct PrintSinkSpec {
+  SchemaPtr schema;
+  OutputFormat format = OutputFormat::json;
+  bool changelog = false;      ///< the rows' kinds matter
+  std::FILE* stream = stdout;  ///< outlives the sink
+};
+
+/// A batch's rows are written in one piece, so that the rows of several subtasks never mix within a line. The
+/// subtasks of a process share one heading. Errors: io when the stream cannot be written or its reader is gone.
+OperatorFactoryPtr make_print_sink(PrintSinkSpec spec);
+
+}  // namespace dataflow
