@@ -19,13 +19,6 @@ bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r';
 }
 
-bool blank_line(std::string_view line) {
-  for (const char c : line) {
-    if (!is_blank(c)) return false;
-  }
-  return true;
-}
-
 std::string_view without_return(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
   return line;
@@ -183,9 +176,9 @@ bool JsonDecoder::decode_object(Tokens& tokens) {
       if (!tokens.more()) return mistake("the object is not closed on its line");
       if (!append_member(tokens, find_field(name.substr(1, name.size() - 2), place))) return false;
       const char next = tokens.peek();
+      if (next == '\n') return mistake("the object is not closed on its line");
       ++tokens.at;
       if (next == '}') break;
-      if (next == '\n') return mistake("the object is not closed on its line");
       if (next != ',') return mistake("expected a comma or } behind the member " + excerpt(name));
     }
   }
