@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include <spdlog/spdlog.h>
 #include <caf/all.hpp>
 
 #include "actors/clock.hpp"

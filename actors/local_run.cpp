@@ -60,10 +60,11 @@ struct LocalJob::Impl {
     return result;
   }
 
-  Result<std::string> ask_operator(std::string_view node, msg::OperatorMessage message) {
+  Result<std::string> ask_operator(std::string_view node, msg::OperatorMessage message, std::string_view key_json) {
     caf::scoped_actor self{system};
     Result<std::string> result = fail(ErrorCode::io, "no answer");
-    self->request(supervisor, answer_deadline, msg::AskOperator{std::move(message), std::string{node}, {}})
+    self->request(supervisor, answer_deadline,
+                  msg::AskOperator{std::move(message), std::string{node}, std::string{key_json}})
         .receive([&](const msg::Answer& answer) { result = answer.json; },
                  [&](const caf::error& e) { result = fail(ErrorCode::io, "no answer: " + system.render(e)); });
     return result;
@@ -140,14 +141,15 @@ std::optional<JobStatus> LocalJob::wait(Duration timeout) {
   return now ? std::optional{std::move(*now)} : std::nullopt;
 }
 
-Result<std::string> LocalJob::send(std::string_view node, std::string_view message, std::string_view json) {
-  return impl_->ask_operator(node,
-                             {.node = 0, .name = std::string{message}, .json = std::string{json}, .is_query = false});
+Result<std::string> LocalJob::send(std::string_view node, std::string_view message, std::string_view json,
+                                   std::string_view key_json) {
+  return impl_->ask_operator(
+      node, {.node = 0, .name = std::string{message}, .json = std::string{json}, .is_query = false}, key_json);
 }
 
 Result<std::string> LocalJob::ask(std::string_view node, std::string_view state, std::string_view key_json) {
-  return impl_->ask_operator(node,
-                             {.node = 0, .name = std::string{state}, .json = std::string{key_json}, .is_query = true});
+  return impl_->ask_operator(
+      node, {.node = 0, .name = std::string{state}, .json = std::string{key_json}, .is_query = true}, key_json);
 }
 
 }  // namespace dataflow

@@ -51,7 +51,8 @@ class LocalJob {
   std::optional<JobStatus> wait(Duration timeout);
 
   /// A message to every subtask of `node`, or, with a key, to the one that owns it; a JSON array of their answers.
-  Result<std::string> send(std::string_view node, std::string_view message, std::string_view json);
+  Result<std::string> send(std::string_view node, std::string_view message, std::string_view json,
+                           std::string_view key_json = {});
   /// The declared state of a key.
   Result<std::string> ask(std::string_view node, std::string_view state, std::string_view key_json);
 
