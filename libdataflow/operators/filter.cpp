@@ -1,5 +1,7 @@
 #include "libdataflow/operators/filter.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "libdataflow/operators/operator_types.hpp"
 #include "libdataflow/operators/row_errors.hpp"
 
@@ -9,7 +11,8 @@ namespace {
 
 class Filter final : public Operator {
  public:
-  Filter(Expression where, RowErrors errors) : where_{std::move(where)}, errors_{errors} {}
+  Filter(Expression where, SchemaPtr input, RowErrors errors)
+      : where_{std::move(where)}, input_{std::move(input)}, errors_{errors} {}
 
   Status open(OperatorContext& context) override {
     context_ = &context;
@@ -33,8 +36,28 @@ class Filter final : public Operator {
     return Step::done;
   }
 
+  Result<std::string> receive(std::string_view message, std::string_view json) override {
+    if (message != "set") return Operator::receive(message, json);
+    const auto settings = nlohmann::json::parse(json, nullptr, false);
+    const bool understood =
+        settings.is_object() && settings.size() == 1 && settings.contains("where") && settings["where"].is_string();
+    if (!understood) return fail(ErrorCode::invalid_argument, "a filter is set by {\"where\": \"a condition\"}");
+    const std::string text = settings["where"];
+    auto where = Expression::compile(text, *input_);
+    if (!where) {
+      const std::string& suggestion = where.error().suggestion;
+      return fail(ErrorCode::invalid_argument, where.error().message + (suggestion.empty() ? "" : "; " + suggestion));
+    }
+    if (where->type().kind() != TypeKind::boolean) {
+      return fail(ErrorCode::invalid_argument, "a condition must be bool, this is " + to_string(where->type()));
+    }
+    where_ = std::move(*where);
+    return settings.dump();
+  }
+
  private:
   Expression where_;
+  SchemaPtr input_;
   RowErrors errors_;
   OperatorContext* context_ = nullptr;
   Counter* filtered_ = nullptr;
@@ -45,11 +68,15 @@ class Filter final : public Operator {
 
 class FilterFactory final : public OperatorFactory {
  public:
-  FilterFactory(Expression where, RowErrors errors) : where_{std::move(where)}, errors_{errors} {}
-  [[nodiscard]] std::unique_ptr<Operator> create() const override { return std::make_unique<Filter>(where_, errors_); }
+  FilterFactory(Expression where, SchemaPtr input, RowErrors errors)
+      : where_{std::move(where)}, input_{std::move(input)}, errors_{errors} {}
+  [[nodiscard]] std::unique_ptr<Operator> create() const override {
+    return std::make_unique<Filter>(where_, input_, errors_);
+  }
 
  private:
   Expression where_;
+  SchemaPtr input_;
   RowErrors errors_;
 };
 
@@ -66,13 +93,13 @@ void build_filter(NodeBuilder& builder) {
   node.details = text;
   node.outputs = {{.schema = input.schema, .event_time = input.event_time, .changelog = input.changelog}};
   declare_error_output(builder);
-  node.factory = make_filter(*where, parse_error_policy(builder.settings().text("on_error")));
+  node.factory = make_filter(*where, input.schema, parse_error_policy(builder.settings().text("on_error")));
 }
 
 }  // namespace
 
-OperatorFactoryPtr make_filter(Expression where, ErrorPolicy policy, std::size_t errors_output) {
-  return std::make_shared<FilterFactory>(std::move(where), RowErrors{policy, errors_output});
+OperatorFactoryPtr make_filter(Expression where, SchemaPtr input, ErrorPolicy policy, std::size_t errors_output) {
+  return std::make_shared<FilterFactory>(std::move(where), std::move(input), RowErrors{policy, errors_output});
 }
 
 NodeType filter_type() {
@@ -83,7 +110,8 @@ NodeType filter_type() {
                        .kind = OptionKind::expression,
                        .help = "The condition; rows for which it is false or NULL are dropped.",
                        .example = "\"temperature > 25 AND city IS NOT NULL\"",
-                       .required = true},
+                       .required = true,
+                       .changeable = true},
                       on_error_option()},
           .side_outputs = {},
           .example = "[operators.hot]\ntype  = \"filter\"\ninput = \"readings\"\nwhere = \"temperature > 25\"\n",

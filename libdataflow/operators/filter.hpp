@@ -6,7 +6,9 @@
 
 namespace dataflow {
 
-/// `errors_output`: the side output for failing rows when `policy` is side_output.
-OperatorFactoryPtr make_filter(Expression where, ErrorPolicy policy = ErrorPolicy::fail, std::size_t errors_output = 1);
+/// `where` is compiled over `input`. `errors_output`: the side output for failing rows when `policy` is side_output.
+/// A running filter takes the message `set` with `{"where": "..."}`, which replaces its condition.
+OperatorFactoryPtr make_filter(Expression where, SchemaPtr input, ErrorPolicy policy = ErrorPolicy::fail,
+                               std::size_t errors_output = 1);
 
 }  // namespace dataflow
