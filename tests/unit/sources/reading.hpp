@@ -41,6 +41,24 @@ class CollectedOutput final : public SourceOutput {
   std::uint32_t batch_rows_;
 };
 
+/// A context whose clock stands still.
+class FixedContext final : public OperatorContext {
+ public:
+  [[nodiscard]] const std::string& operator_name() const override { return name_; }
+  [[nodiscard]] std::uint32_t subtask() const override { return 0; }
+  [[nodiscard]] std::uint32_t parallelism() const override { return 1; }
+  [[nodiscard]] std::uint32_t max_parallelism() const override { return 128; }
+  [[nodiscard]] std::uint32_t attempt() const override { return 0; }
+  [[nodiscard]] const std::string& job_id() const override { return name_; }
+  [[nodiscard]] Timestamp now() const override { return Timestamp{1'000'000}; }
+  [[nodiscard]] Timestamp watermark() const override { return Timestamp::min(); }
+  Counter& counter(std::string_view) override { return counter_; }
+
+ private:
+  std::string name_ = "test";
+  Counter counter_;
+};
+
 struct WholeRead {
   std::string rows;
   std::vector<std::string> errors;
