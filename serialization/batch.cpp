@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <limits>
+#include <utility>
 
 namespace dataflow {
 namespace {
@@ -103,8 +104,10 @@ BatchPtr concatenate(std::span<const BatchPtr> batches) {
 void append_row_json(const Batch& batch, std::size_t row, std::string& out) {
   const Schema& schema = *batch.schema();
   out += '{';
+  bool first = true;
   for (std::size_t i = 0; i < schema.size(); ++i) {
-    if (i != 0) out += ',';
+    if (is_unread(batch.column(i))) continue;
+    if (!std::exchange(first, false)) out += ',';
     append_json_string(schema[i].name, out);
     out += ':';
     append_json(batch.column(i), row, out);

@@ -62,7 +62,7 @@ class Batch {
 /// All rows of `batches`, which share a schema, as one batch. Errors: none; an empty span is a bug (asserted).
 BatchPtr concatenate(std::span<const BatchPtr> batches);
 
-/// One row as a JSON object in the schema's field order.
+/// One row as a JSON object in the schema's field order, without the fields that nobody reads.
 void append_row_json(const Batch& batch, std::size_t row, std::string& out);
 
 }  // namespace dataflow

@@ -4,6 +4,7 @@
 #include "serialization/column.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 #include <stdexcept>
@@ -194,6 +195,7 @@ Value Column::value(std::size_t row) const {
 }
 
 ColumnPtr gather(const Column& column, std::span<const std::uint32_t> indices) {
+  if (is_unread(column)) return unread_column(column.type, static_cast<std::uint32_t>(indices.size()));
   assert(std::all_of(indices.begin(), indices.end(), [&](std::uint32_t i) { return i < column.rows; }));
   auto result = new_column(column.type, indices.size());
   if (column.type.is_variable_width()) {
@@ -269,6 +271,33 @@ void append_json(const Column& column, std::size_t row, std::string& out) {
       break;
     default: assert(false && "columns of nested types cannot be built"); out += "null";
   }
+}
+
+namespace {
+
+/// The most rows of an unread column that costs nothing; zero pages that are never written to.
+constexpr std::size_t unread_rows = 1 << 16;
+alignas(64) constinit std::array<std::byte, (unread_rows + 1) * sizeof(std::int64_t)> zeros{};
+
+Buffer zero_bytes(std::size_t count) {
+  return Buffer{nullptr, std::span<const std::byte>{zeros}.first(count)};
+}
+
+}  // namespace
+
+ColumnPtr unread_column(const DataType& type, std::uint32_t rows) {
+  if (rows > unread_rows) return constant_column(type, Value{}, rows);
+  auto column = std::make_shared<Column>();
+  column->type = type;
+  column->rows = rows;
+  column->values = zero_bytes(type.width() * rows);
+  if (type.is_variable_width()) column->offsets = zero_bytes((rows + std::size_t{1}) * sizeof(std::uint32_t));
+  column->validity = zero_bytes(bitmap_bytes(rows));
+  return column;
+}
+
+bool is_unread(const Column& column) {
+  return column.rows != 0 && column.validity.data() == zeros.data();
 }
 
 }  // namespace dataflow

@@ -69,6 +69,11 @@ ColumnPtr gather(const Column& column, std::span<const std::uint32_t> indices);
 /// All rows of `columns`, which share a type, in one column; not empty (asserted). Throws as gather does.
 ColumnPtr concatenate(std::span<const ColumnPtr> columns);
 
+/// Stands for a field that nobody reads and that was therefore not decoded: all NULL, shared by all batches where
+/// possible, free to gather. Its values must not be looked at.
+ColumnPtr unread_column(const DataType& type, std::uint32_t rows);
+[[nodiscard]] bool is_unread(const Column& column);
+
 /// `rows` times the same value (monostate: NULL).
 ColumnPtr constant_column(const DataType& type, const Value& value, std::uint32_t rows);
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "libdataflow/graph/column_pruning.hpp"
+
 namespace dataflow {
 
 namespace {
@@ -111,7 +113,9 @@ std::uint32_t JobGraph::slots_needed() const {
 }
 
 Result<JobGraph> build_job_graph(StreamGraphPtr stream, std::uint32_t default_parallelism, Chaining chaining) {
-  return JobGraphBuilder{std::move(stream), default_parallelism, chaining}.build();
+  auto pruned = std::make_shared<StreamGraph>(*stream);
+  prune_unread_columns(*pruned);
+  return JobGraphBuilder{std::move(pruned), default_parallelism, chaining}.build();
 }
 
 std::vector<ChannelId> input_channels(const JobGraph& graph, std::uint32_t vertex, std::uint32_t subtask) {

@@ -25,6 +25,7 @@ class Filter final : public Operator {
     selected_.clear();
     failed_.clear();
     eval_.processing_time = context_->now();
+    newest_ = batch;
     where_.select(*batch, eval_, selected_, failed_);
     if (auto status = errors_.handle(*batch, failed_, out); !status) return fail(status.error());
     filtered_->add(batch->rows() - selected_.size() - failed_.size());
@@ -51,6 +52,14 @@ class Filter final : public Operator {
     if (where->type().kind() != TypeKind::boolean) {
       return fail(ErrorCode::invalid_argument, "a condition must be bool, this is " + to_string(where->type()));
     }
+    // The job may have been planned without fields that its first condition does not read.
+    if (!newest_) return fail(ErrorCode::not_found, "the filter has seen no record yet; ask again when it has");
+    for (const std::size_t field : where->fields_used()) {
+      if (is_unread(newest_->column(field))) {
+        return fail(ErrorCode::invalid_argument, "nothing in the running job reads \"" + (*input_)[field].name +
+                                                     "\", so it is not decoded; submit the job with the new condition");
+      }
+    }
     where_ = std::move(*where);
     return settings.dump();
   }
@@ -62,6 +71,7 @@ class Filter final : public Operator {
   OperatorContext* context_ = nullptr;
   Counter* filtered_ = nullptr;
   EvalContext eval_;
+  BatchPtr newest_;                      ///< shows which fields are decoded
   std::vector<std::uint32_t> selected_;  // scratch, kept for its capacity
   std::vector<RowError> failed_;
 };
@@ -72,6 +82,10 @@ class FilterFactory final : public OperatorFactory {
       : where_{std::move(where)}, input_{std::move(input)}, errors_{errors} {}
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
     return std::make_unique<Filter>(where_, input_, errors_);
+  }
+  [[nodiscard]] std::optional<FieldUse> field_use() const override {
+    if (errors_.hands_on()) return std::nullopt;
+    return FieldUse{.reads = where_.fields_used(), .passing_outputs = {0}};
   }
 
  private:

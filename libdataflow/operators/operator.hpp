@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "serialization/batch.hpp"
 #include "serialization/result.hpp"
@@ -102,11 +103,19 @@ class Operator {
   virtual Result<std::string> query(std::string_view state, std::string_view key_json);
 };
 
+/// What an operator does with its input's fields, so that nobody decodes or copies those that no one reads.
+struct FieldUse {
+  std::vector<std::size_t> reads;            ///< indices of fields whose values it looks at
+  std::vector<std::size_t> passing_outputs;  ///< outputs that carry the input's rows under the input's schema
+};
+
 /// The immutable description of an operator, shared by all its subtasks.
 class OperatorFactory {
  public:
   virtual ~OperatorFactory() = default;
   [[nodiscard]] virtual std::unique_ptr<Operator> create() const = 0;
+  /// Nothing: it may read every field of every input.
+  [[nodiscard]] virtual std::optional<FieldUse> field_use() const { return std::nullopt; }
 
   /// Once on the master before the job's first attempt: look at what the outside world holds (an output folder
   /// with files in it) and refuse or prepare.

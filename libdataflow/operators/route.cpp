@@ -68,6 +68,16 @@ class RouteFactory final : public OperatorFactory {
  public:
   RouteFactory(std::vector<Expression> routes, RowErrors errors) : routes_{std::move(routes)}, errors_{errors} {}
   [[nodiscard]] std::unique_ptr<Operator> create() const override { return std::make_unique<Route>(routes_, errors_); }
+  [[nodiscard]] std::optional<FieldUse> field_use() const override {
+    if (errors_.hands_on()) return std::nullopt;
+    FieldUse use;
+    for (std::size_t i = 0; i < routes_.size(); ++i) {
+      for (const std::size_t field : routes_[i].fields_used()) use.reads.push_back(field);
+      use.passing_outputs.push_back(i + 1);
+    }
+    use.passing_outputs.push_back(routes_.size() + 1);
+    return use;
+  }
 
  private:
   std::vector<Expression> routes_;

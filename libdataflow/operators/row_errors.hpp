@@ -23,6 +23,9 @@ class RowErrors {
   /// `side_output`: the index of the `errors` output, used with ErrorPolicy::side_output only.
   RowErrors(ErrorPolicy policy, std::size_t side_output) : policy_{policy}, side_output_{side_output} {}
 
+  /// Failing rows go to a side output, whole.
+  [[nodiscard]] bool hands_on() const { return policy_ == ErrorPolicy::side_output; }
+
   void open(OperatorContext& context) { counter_ = &context.counter("errors"); }
 
   /// Counts the errors and drops, hands on or refuses the rows. Errors: arithmetic, naming the first row's content.

@@ -66,6 +66,14 @@ class SelectFactory final : public OperatorFactory {
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
     return std::make_unique<Select>(expressions_, output_, errors_);
   }
+  [[nodiscard]] std::optional<FieldUse> field_use() const override {
+    if (errors_.hands_on()) return std::nullopt;
+    FieldUse use;
+    for (const Expression& expression : expressions_) {
+      for (const std::size_t field : expression.fields_used()) use.reads.push_back(field);
+    }
+    return use;
+  }
 
  private:
   std::vector<Expression> expressions_;

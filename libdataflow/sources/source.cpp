@@ -9,6 +9,8 @@ Status SourceReader::close() {
   return {};
 }
 
+std::shared_ptr<const SourceFactory> SourceFactory::reading(const std::vector<bool>&) const { return nullptr; }
+
 SchemaPtr source_error_schema() {
   static const SchemaPtr schema =
       make_schema({{"raw", TypeKind::bytes}, {"error", TypeKind::string}, {"position", TypeKind::string}});

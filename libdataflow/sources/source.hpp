@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "libdataflow/operators/operator.hpp"
 #include "serialization/batch.hpp"
@@ -104,6 +105,9 @@ class SourceFactory {
   [[nodiscard]] virtual std::unique_ptr<SourceReader> create_reader() const = 0;
   /// Whether it ends by itself.
   [[nodiscard]] virtual bool bounded() const = 0;
+  /// The same source with only the marked fields decoded; the others may come as unread_column. Null when the source
+  /// cannot leave fields out.
+  [[nodiscard]] virtual std::shared_ptr<const SourceFactory> reading(const std::vector<bool>& fields) const;
   /// The most subtasks that could have something to do (1 for standard input); nothing when there is no limit.
   [[nodiscard]] virtual std::optional<std::uint32_t> max_readers() const { return std::nullopt; }
 };

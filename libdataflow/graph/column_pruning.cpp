@@ -1,0 +1,50 @@
+#include "libdataflow/graph/column_pruning.hpp"
+
+#include <algorithm>
+
+namespace dataflow {
+
+namespace {
+
+/// Which fields are read, by output of a node.
+using Needs = std::vector<std::vector<bool>>;
+
+void add(std::vector<bool>& needed, const std::vector<bool>& more) {
+  for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+}
+
+/// What `node`, whose own outputs' needs are known, needs of an input of `fields` fields.
+std::vector<bool> needs_of_input(const StreamNode& node, const Needs& outputs, std::size_t fields) {
+  const auto use = node.factory->field_use();
+  if (!use) return std::vector<bool>(fields, true);
+  std::vector<bool> needed(fields, false);
+  for (const std::size_t field : use->reads) needed[field] = true;
+  for (const std::size_t output : use->passing_outputs) {
+    if (output < outputs.size()) add(needed, outputs[output]);
+  }
+  return needed;
+}
+
+}  // namespace
+
+void prune_unread_columns(StreamGraph& graph) {
+  std::vector<Needs> needs(graph.nodes.size());
+  for (const StreamNode& node : graph.nodes) {
+    for (const StreamOutput& output : node.outputs) needs[node.id].emplace_back(output.schema->size(), false);
+  }
+  // Users come after their inputs, so going backwards every node's outputs are settled before its inputs are asked for.
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
+    for (const StreamEdge& edge : node->inputs) {
+      std::vector<bool>& needed = needs[edge.from][edge.output];
+      add(needed, needs_of_input(*node, needs[node->id], needed.size()));
+      for (const std::size_t key : edge.key_fields) needed[key] = true;
+    }
+    if (!node->is_source() || node->outputs.empty()) continue;
+    std::vector<bool>& needed = needs[node->id][0];
+    if (node->source->event_time) needed[node->source->event_time->field] = true;
+    if (std::find(needed.begin(), needed.end(), false) == needed.end()) continue;
+    if (auto pruned = node->source->factory->reading(needed)) node->source->factory = std::move(pruned);
+  }
+}
+
+}  // namespace dataflow

@@ -1,0 +1,12 @@
+#pragma once
+// Leaves out what nobody reads: a source decodes only the fields that some operator behind it looks at.
+
+#include "libdataflow/graph/stream_graph.hpp"
+
+namespace dataflow {
+
+/// Replaces the sources of `graph` that can leave fields out by ones that do. Fields keep their places; those that are
+/// left out arrive as unread_column. What a sink or any operator that does not declare its FieldUse receives is read.
+void prune_unread_columns(StreamGraph& graph);
+
+}  // namespace dataflow

@@ -1,0 +1,84 @@
+#include <doctest/doctest.h>
+
+#include "libdataflow/graph/column_pruning.hpp"
+#include "serialization/builder.hpp"
+#include "tests/support/graphs.hpp"
+
+using namespace dataflow;
+using namespace dataflow::testing_support;
+
+namespace {
+
+const SchemaPtr schema =
+    make_schema({{"a", TypeKind::int64}, {"b", TypeKind::string}, {"c", TypeKind::int64}, {"d", TypeKind::timestamp}});
+
+/// Only remembers which fields it was asked for.
+class PlannedSource final : public SourceFactory {
+ public:
+  explicit PlannedSource(std::vector<bool> fields = {}) : fields_{std::move(fields)} {}
+  [[nodiscard]] std::unique_ptr<SplitEnumerator> create_enumerator() const override { return nullptr; }
+  [[nodiscard]] std::unique_ptr<SourceReader> create_reader() const override { return nullptr; }
+  [[nodiscard]] bool bounded() const override { return true; }
+  [[nodiscard]] SourceFactoryPtr reading(const std::vector<bool>& fields) const override {
+    return std::make_shared<PlannedSource>(fields);
+  }
+  std::vector<bool> fields_;
+};
+
+class Using final : public OperatorFactory {
+ public:
+  explicit Using(FieldUse use) : use_{std::move(use)} {}
+  [[nodiscard]] std::unique_ptr<Operator> create() const override { return nullptr; }
+  [[nodiscard]] std::optional<FieldUse> field_use() const override { return use_; }
+
+ private:
+  FieldUse use_;
+};
+
+std::vector<bool> fields_read(GraphBuilder& b) {
+  prune_unread_columns(b.graph);
+  return dynamic_cast<const PlannedSource&>(*b.graph.nodes[0].source->factory).fields_;
+}
+
+}  // namespace
+
+TEST_CASE("a source decodes what a filter and the node behind it read, and its event time") {
+  GraphBuilder b;
+  b.source("in", schema, std::make_shared<PlannedSource>(), EventTimeSpec{.field = 3});
+  b.transform("filter", {"in"}, std::make_shared<Using>(FieldUse{.reads = {0}, .passing_outputs = {0}}));
+  b.sink("sum", {"filter"}, std::make_shared<Using>(FieldUse{.reads = {2}, .passing_outputs = {}}));
+  CHECK(fields_read(b) == std::vector<bool>{true, false, true, true});
+}
+
+TEST_CASE("key fields are read by the exchange") {
+  GraphBuilder b;
+  b.source("in", schema, std::make_shared<PlannedSource>());
+  auto& count = b.sink("count", {"in"}, std::make_shared<Using>(FieldUse{}));
+  count.inputs[0].partitioning = Partitioning::hash;
+  count.inputs[0].key_fields = {1};
+  CHECK(fields_read(b) == std::vector<bool>{false, true, false, false});
+}
+
+TEST_CASE("an operator that does not say what it reads gets everything") {
+  GraphBuilder b;
+  b.source("in", schema, std::make_shared<PlannedSource>());
+  b.sink("narrow", {"in"}, std::make_shared<Using>(FieldUse{.reads = {0}, .passing_outputs = {}}));
+  b.collect("out", {"in"});
+  CHECK(fields_read(b).empty());
+}
+
+TEST_CASE("an unread column is free to gather and is left out of a row's JSON") {
+  BatchBuilder builder{make_schema({{"a", TypeKind::int64}})};
+  builder.column(0).append_int64(7);
+  builder.end_row();
+  builder.column(0).append_int64(8);
+  builder.end_row();
+  const Batch batch{make_schema({{"a", TypeKind::int64}, {"b", TypeKind::string}}),
+                    2,
+                    {builder.finish()->columns()[0], unread_column(TypeKind::string, 2)}};
+  const BatchPtr second = batch.select_rows(std::vector<std::uint32_t>{1});
+  CHECK(is_unread(second->column(1)));
+  std::string json;
+  append_row_json(*second, 0, json);
+  CHECK(json == "{\"a\":8}");
+}
