@@ -1,0 +1,81 @@
+#pragma once
+// What a process function runs on, without its types: the keys of a batch as slots, timers, and both as a snapshot.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataflow/state.hpp"
+#include "serialization/batch.hpp"
+
+namespace dataflow {
+
+enum class TimerDomain : std::uint8_t { event_time = 0, processing_time = 1 };
+
+/// A timer that is due, taken out of the queue.
+struct DueTimer {
+  Timestamp time;
+  std::uint32_t slot = 0;
+  std::string name;
+  TimerDomain domain = TimerDomain::event_time;
+};
+
+/// How a key is held: one integer, one text, or several fields encoded one after the other.
+enum class KeyForm : std::uint8_t { none, integer, text, composite };
+
+/// One fixed-width field that cannot be NULL is an integer key, one text that cannot be a text key.
+KeyForm key_form(std::span<const DataType> types, bool optional);
+
+class KeyedRuntime {
+ public:
+  /// `fields` are the key's fields in the input's schema; none: one slot for everything.
+  KeyedRuntime(StateOwner& owner, std::vector<std::size_t> fields, std::vector<DataType> types, bool optional);
+  ~KeyedRuntime();
+  KeyedRuntime(const KeyedRuntime&) = delete;
+  KeyedRuntime& operator=(const KeyedRuntime&) = delete;
+
+  /// The slot of each row's key; valid until end_batch.
+  const std::uint32_t* begin_batch(const Batch& batch, Timestamp now);
+  /// Gives back the slots of keys that have neither state nor timers.
+  void end_batch();
+  void select(std::uint32_t slot) { owner_.slot_ = slot; }
+  void set_now(Timestamp now) { owner_.now_ = now.micros; }
+  [[nodiscard]] std::uint32_t slot() const { return owner_.slot_; }
+
+  [[nodiscard]] KeyForm form() const { return form_; }
+  [[nodiscard]] std::int64_t integer_key(std::uint32_t slot) const;
+  /// The text, or the encoded fields of a composite key (as their Codecs write optionals).
+  [[nodiscard]] std::string_view text_key(std::uint32_t slot) const;
+
+  /// One timer for each (time, key, name); setting it twice is setting it once.
+  void set_timer(TimerDomain domain, Timestamp time, std::string_view name);
+  void delete_timer(TimerDomain domain, Timestamp time, std::string_view name);
+  [[nodiscard]] std::optional<Timestamp> next_timer(TimerDomain domain) const;
+  /// Takes out the first timer at or before `until`, by (time, key, name), and selects its key.
+  std::optional<DueTimer> pop_due(TimerDomain domain, Timestamp until);
+  /// After a timer: gives its key's slot back when nothing is left of it.
+  void end_timer(std::uint32_t slot);
+
+  /// Keyed state and timers as a versioned blob; keys in order, so that equal states give equal bytes.
+  [[nodiscard]] std::string snapshot() const;
+  /// Into an empty runtime. Errors: malformed_data; invalid_argument naming a state that is not declared.
+  Status restore(std::string_view blob);
+
+  /// A declared state of the key given as JSON; "null" when it has none.
+  /// Errors: not_found naming the states there are; invalid_argument when the key does not fit.
+  Result<std::string> query(std::string_view state, std::string_view key_json) const;
+  /// Errors: invalid_argument when two states have one name.
+  [[nodiscard]] Status check() const;
+
+ private:
+  struct Impl;
+  StateOwner& owner_;
+  KeyForm form_;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dataflow

@@ -1,0 +1,124 @@
+#pragma once
+// Between columns and rows, without knowing any record type: what is read from a batch as raw pointers, and what is
+// written as one. Everything that need not be a template lives here, so that a job compiles quickly.
+
+#include <cstdint>
+#include <exception>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serialization/batch.hpp"
+#include "serialization/column.hpp"
+
+namespace dataflow {
+
+/// A column of the batch at hand, as its rows are read.
+struct ColumnView {
+  const std::byte* values = nullptr;
+  const std::uint32_t* offsets = nullptr;
+  const std::uint8_t* validity = nullptr;  ///< null when no row is NULL
+
+  template <class V>
+  [[nodiscard]] V fixed(std::uint32_t row) const {
+    return reinterpret_cast<const V*>(values)[row];
+  }
+  [[nodiscard]] std::string_view text(std::uint32_t row) const {
+    return {reinterpret_cast<const char*>(values) + offsets[row], offsets[row + 1] - offsets[row]};
+  }
+  [[nodiscard]] bool is_null(std::uint32_t row) const { return validity != nullptr && !bit_at(validity, row); }
+};
+
+/// What a record type asks of a field when it is read.
+struct FieldUse {
+  std::string_view name;
+  bool optional = false;
+};
+
+/// Points `views[i]` at the column of `batch` at `positions[i]`.
+/// Errors: malformed_data when a field that is not optional holds a NULL, naming field, record type and row.
+Status bind_columns(const Batch& batch, std::span<const FieldUse> fields, std::string_view record_name,
+                    std::span<const std::uint16_t> positions, ColumnView* views);
+
+/// A value that the record type cannot hold (an unknown enumerator). Caught where batches are looped over.
+class RecordError : public std::exception {
+ public:
+  explicit RecordError(std::string message) : message_{std::move(message)} {}
+  [[nodiscard]] const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  std::string message_;
+};
+
+/// Called in a catch block: what went wrong as an Error that names the record: its content and event time.
+/// `user code threw std::runtime_error: no such card, at record {"card":"4711"} (event time 2010-01-01T00:00:00Z)`.
+Error error_of_current_exception(const Batch& batch, std::uint32_t row);
+/// The same where there is no record: `where` is "in open()".
+Error error_of_current_exception(std::string_view where);
+
+/// Rows that are being written. A row is written field by field at `rows()`, between `begin_row` and an `end_row`.
+class RowBuffer {
+ public:
+  explicit RowBuffer(SchemaPtr schema);
+
+  [[nodiscard]] const SchemaPtr& schema() const { return schema_; }
+  [[nodiscard]] std::uint32_t rows() const { return rows_; }
+  [[nodiscard]] bool empty() const { return rows_ == 0; }
+  /// As many rows or bytes as a batch should have.
+  [[nodiscard]] bool full() const { return rows_ >= max_batch_rows || text_bytes_ >= max_batch_bytes; }
+
+  /// Room for `rows` in all; `pointers` moves.
+  void reserve(std::uint32_t rows) {
+    if (rows > capacity_) grow(rows);
+  }
+  /// The start of each fixed-width column, for loops that write many rows.
+  [[nodiscard]] std::byte* const* pointers() const { return pointers_.data(); }
+
+  void begin_row() {
+    if (rows_ == capacity_) grow(rows_ + 1);
+  }
+  void put_text(std::size_t column, std::uint32_t row, std::string_view text) {
+    Slot& slot = slots_[column];
+    slot.values.append(text.data(), text.size());
+    text_bytes_ += text.size();
+    slot.offsets.as<std::uint32_t>()[row + 1] = static_cast<std::uint32_t>(slot.values.size());
+  }
+  void put_null(std::size_t column, std::uint32_t row);
+  /// Ends a row without event time.
+  void end_row() { ++rows_; }
+  void end_row(Timestamp event_time) {
+    times_.push(event_time.micros);
+    ++rows_;
+  }
+  /// Ends `rows` rows at once that were written through `pointers`; their timestamps are given to `finish`.
+  void end_rows(std::uint32_t rows) { rows_ += rows; }
+  /// Rows so far as a batch; empty afterwards. With timestamps when rows were ended with one.
+  BatchPtr finish();
+  /// The same with timestamps and kinds that somebody else has.
+  BatchPtr finish(ColumnPtr timestamps, Buffer kinds);
+
+ private:
+  struct Slot {
+    DataType type;
+    std::size_t width = 0;  ///< 0: text
+    GrowingBuffer values;
+    GrowingBuffer offsets;
+    GrowingBuffer validity;  ///< empty until the first NULL
+  };
+  void grow(std::uint32_t at_least);
+
+  SchemaPtr schema_;
+  std::vector<Slot> slots_;
+  std::vector<std::byte*> pointers_;
+  GrowingBuffer times_;
+  std::uint32_t rows_ = 0;
+  std::uint32_t capacity_ = 0;
+  std::size_t text_bytes_ = 0;
+};
+
+/// One row from a JSON object whose members are the schema's fields; absent members and null are NULL.
+/// A schema of the single field "value" also takes the bare value. Errors: invalid_argument naming the member.
+Result<BatchPtr> row_from_json(const SchemaPtr& schema, std::string_view json);
+
+}  // namespace dataflow

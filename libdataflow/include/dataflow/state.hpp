@@ -1,0 +1,287 @@
+#pragma once
+// Keyed state, declared as a member of the process function that owns it:
+//
+//     df::ValueState<double> small_{this, "small", df::ttl(1h)};
+//
+// Idea: the engine looks the keys of a batch up once and numbers them (slots); every state is an array over slots, so
+// that touching a state costs an index and no hashing, however many states a function has. A slot is given back when
+// its key has neither state nor timers.
+
+#include <cassert>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "dataflow/codec.hpp"
+
+namespace dataflow {
+
+class StateBase;
+
+/// How long a state is kept after it was last written, in processing time (Flink's OnCreateAndWrite, never returning
+/// what has expired). Zero: for ever.
+struct Ttl {
+  Duration after{0};
+};
+inline Ttl ttl(Duration after) {
+  return Ttl{after};
+}
+
+/// What has state as members. The engine sets the current slot before each call of the user's code.
+class StateOwner {
+ public:
+  StateOwner() = default;
+  StateOwner(const StateOwner&) = delete;
+  StateOwner& operator=(const StateOwner&) = delete;
+
+ private:
+  friend class StateBase;
+  friend class KeyedRuntime;
+  std::uint32_t slot_ = 0;
+  std::int64_t now_ = 0;                 ///< processing time in microseconds, read once a batch
+  std::vector<std::uint32_t> uses_{0};  ///< per slot: states with a value, and timers
+  std::vector<StateBase*> states_;      ///< in the order of their declaration
+};
+
+/// One declared state over all keys.
+class StateBase {
+ public:
+  StateBase(StateOwner* owner, std::string name, Ttl ttl);
+  StateBase(const StateBase&) = delete;
+  StateBase& operator=(const StateBase&) = delete;
+  virtual ~StateBase() = default;
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  /// Appends the value of a key; false when it has none.
+  virtual bool encode(std::uint32_t slot, std::string& out) const = 0;
+  /// Sets the value of a key to what encode wrote; false when the bytes are not such.
+  virtual bool decode(std::uint32_t slot, std::string_view bytes) = 0;
+  [[nodiscard]] virtual std::optional<std::string> json(std::uint32_t slot) const = 0;
+  /// Drops expired values among the next `slots` slots.
+  virtual void expire_some(std::uint32_t slots) = 0;
+
+ protected:
+  [[nodiscard]] std::uint32_t slot() const { return owner_->slot_; }
+  [[nodiscard]] std::int64_t now() const { return owner_->now_; }
+  [[nodiscard]] std::int64_t ttl_micros() const { return ttl_.after.count(); }
+  [[nodiscard]] std::uint32_t slots() const { return static_cast<std::uint32_t>(owner_->uses_.size()); }
+  void used(std::uint32_t slot) { ++owner_->uses_[slot]; }
+  void unused(std::uint32_t slot) { --owner_->uses_[slot]; }
+
+ private:
+  StateOwner* owner_;
+  std::string name_;
+  Ttl ttl_;
+};
+
+/// A V for each key that has one.
+template <class V>
+class SlotState : public StateBase {
+ public:
+  static_assert(Codec<V>::known,
+                "state must own its bytes and fit into a snapshot: a record declared with DATAFLOW_RECORD, a field "
+                "type (std::string, not std::string_view), or std::vector, std::map, std::pair of these");
+  using StateBase::StateBase;
+
+  bool encode(std::uint32_t slot, std::string& out) const override {
+    const V* value = find(slot);
+    if (value != nullptr) Codec<V>::encode(*value, out);
+    return value != nullptr;
+  }
+  bool decode(std::uint32_t slot, std::string_view bytes) override {
+    ByteReader in{bytes};
+    Codec<V>::decode(in, write(slot));
+    return in.ok() && in.at_end();
+  }
+  [[nodiscard]] std::optional<std::string> json(std::uint32_t slot) const override {
+    const V* value = find(slot);
+    return value == nullptr ? std::nullopt : std::optional{state_to_json(*value)};
+  }
+  void expire_some(std::uint32_t count) override {
+    if (ttl_micros() == 0 || values_.empty()) return;
+    for (; count != 0; --count) {
+      sweep_ = sweep_ + 1 < values_.size() ? sweep_ + 1 : 0;
+      if (values_[sweep_] && expired(sweep_)) erase(sweep_);
+    }
+  }
+
+ protected:
+  [[nodiscard]] const V* find(std::uint32_t slot) const {
+    if (slot >= values_.size() || !values_[slot] || expired(slot)) return nullptr;
+    return &*values_[slot];
+  }
+  [[nodiscard]] const V* find() const { return find(this->slot()); }
+  /// The key's value to be changed; a fresh one when there is none. Counts as written now.
+  V& write(std::uint32_t slot) {
+    if (slot >= values_.size()) {
+      values_.resize(slots());
+      if (ttl_micros() != 0) written_.resize(slots());
+    }
+    std::optional<V>& value = values_[slot];
+    if (!value) {
+      value.emplace();
+      used(slot);
+    } else if (expired(slot)) {
+      value.emplace();
+    }
+    if (ttl_micros() != 0) written_[slot] = now();
+    return *value;
+  }
+  V& write() { return write(this->slot()); }
+  void erase(std::uint32_t slot) {
+    if (slot >= values_.size() || !values_[slot]) return;
+    values_[slot].reset();
+    unused(slot);
+  }
+  void erase() { erase(this->slot()); }
+
+ private:
+  [[nodiscard]] bool expired(std::uint32_t slot) const {
+    return ttl_micros() != 0 && now() - written_[slot] >= ttl_micros();
+  }
+
+  std::vector<std::optional<V>> values_;
+  std::vector<std::int64_t> written_;  ///< processing time; only with a TTL
+  std::size_t sweep_ = 0;
+};
+
+/// One value for each key, or none. Reads like an optional: `if (small_) use(*small_); small_ = 3.0; small_.clear();`
+template <class T>
+class ValueState final : public SlotState<T> {
+ public:
+  ValueState(StateOwner* owner, std::string name, Ttl ttl = {}) : SlotState<T>{owner, std::move(name), ttl} {}
+
+  explicit operator bool() const { return this->find() != nullptr; }
+  [[nodiscard]] bool has_value() const { return this->find() != nullptr; }
+  /// The key must have a value (asserted).
+  const T& operator*() const {
+    assert(has_value());
+    return *this->find();
+  }
+  const T* operator->() const { return &**this; }
+  [[nodiscard]] T value_or(T otherwise) const {
+    const T* value = this->find();
+    return value == nullptr ? std::move(otherwise) : *value;
+  }
+  ValueState& operator=(T value) {  // NOLINT: assigns the key's value, not the state
+    this->write() = std::move(value);
+    return *this;
+  }
+  void clear() { this->erase(); }
+};
+
+/// A list for each key, in the order of adding.
+template <class T>
+class ListState final : public SlotState<std::vector<T>> {
+ public:
+  ListState(StateOwner* owner, std::string name, Ttl ttl = {})
+      : SlotState<std::vector<T>>{owner, std::move(name), ttl} {}
+
+  void add(T value) { this->write().push_back(std::move(value)); }
+  /// The whole list; empty when the key has none. Valid until the state changes.
+  [[nodiscard]] const std::vector<T>& get() const {
+    static const std::vector<T> none;
+    const std::vector<T>* values = this->find();
+    return values == nullptr ? none : *values;
+  }
+  void set(std::vector<T> values) {
+    if (values.empty()) return this->erase();
+    this->write() = std::move(values);
+  }
+  [[nodiscard]] auto begin() const { return get().begin(); }
+  [[nodiscard]] auto end() const { return get().end(); }
+  [[nodiscard]] std::size_t size() const { return get().size(); }
+  [[nodiscard]] bool empty() const { return get().empty(); }
+  void clear() { this->erase(); }
+};
+
+/// A map for each key, iterated in the order of its keys.
+template <class K, class V>
+class MapState final : public SlotState<std::map<K, V>> {
+ public:
+  MapState(StateOwner* owner, std::string name, Ttl ttl = {})
+      : SlotState<std::map<K, V>>{owner, std::move(name), ttl} {}
+
+  [[nodiscard]] const std::map<K, V>& get() const {
+    static const std::map<K, V> none;
+    const std::map<K, V>* entries = this->find();
+    return entries == nullptr ? none : *entries;
+  }
+  /// The entry's value, or null. Valid until the state changes.
+  [[nodiscard]] const V* find(const K& key) const {
+    const auto& entries = get();
+    const auto at = entries.find(key);
+    return at == entries.end() ? nullptr : &at->second;
+  }
+  [[nodiscard]] bool contains(const K& key) const { return find(key) != nullptr; }
+  void put(K key, V value) { this->write().insert_or_assign(std::move(key), std::move(value)); }
+  void remove(const K& key) {
+    if (!contains(key)) return;
+    std::map<K, V>& entries = this->write();
+    entries.erase(key);
+    if (entries.empty()) this->erase();
+  }
+  [[nodiscard]] auto begin() const { return get().begin(); }
+  [[nodiscard]] auto end() const { return get().end(); }
+  [[nodiscard]] std::size_t size() const { return get().size(); }
+  [[nodiscard]] bool empty() const { return get().empty(); }
+  void clear() { this->erase(); }
+
+ private:
+  using SlotState<std::map<K, V>>::find;
+};
+
+/// One value for each key into which what is added is folded; a sum unless told otherwise.
+template <class T>
+class ReducingState final : public SlotState<T> {
+ public:
+  using Reduce = T (*)(const T&, const T&);
+  ReducingState(StateOwner* owner, std::string name, Ttl ttl = {})
+      : ReducingState{owner, std::move(name), [](const T& a, const T& b) -> T { return a + b; }, ttl} {}
+  /// `reduce` is a function or a lambda that captures nothing.
+  ReducingState(StateOwner* owner, std::string name, Reduce reduce, Ttl ttl = {})
+      : SlotState<T>{owner, std::move(name), ttl}, reduce_{reduce} {}
+
+  void add(const T& value) {
+    const T* old = this->find();
+    T reduced = old == nullptr ? value : reduce_(*old, value);
+    this->write() = std::move(reduced);
+  }
+  /// Null when nothing was added.
+  [[nodiscard]] const T* get() const { return this->find(); }
+  explicit operator bool() const { return this->find() != nullptr; }
+  const T& operator*() const {
+    assert(this->find() != nullptr);
+    return *this->find();
+  }
+  void clear() { this->erase(); }
+
+ private:
+  Reduce reduce_;
+};
+
+/// An aggregator (a record with `add` and `result`) for each key.
+template <class Aggregator>
+class AggregatingState final : public SlotState<Aggregator> {
+ public:
+  AggregatingState(StateOwner* owner, std::string name, Ttl ttl = {})
+      : SlotState<Aggregator>{owner, std::move(name), ttl} {}
+
+  template <class In>
+  void add(const In& value) {
+    this->write().add(value);
+  }
+  /// Nothing when the key has been given nothing.
+  [[nodiscard]] auto get() const {
+    const Aggregator* aggregator = this->find();
+    using Answer = decltype(aggregator->result());
+    return aggregator == nullptr ? std::optional<Answer>{} : std::optional<Answer>{aggregator->result()};
+  }
+  void clear() { this->erase(); }
+};
+
+}  // namespace dataflow
