@@ -54,6 +54,9 @@ class ProcessContext {
   [[nodiscard]] const std::string& timer_name() const { return timer_.name; }
   [[nodiscard]] TimerDomain timer_domain() const { return timer_.domain; }
 
+  /// The event time of what is emitted from here on during this call; else it is `timestamp()`.
+  void set_result_time(Timestamp time) { outputs_.set_time(time); }
+
   /// Emits to a side output, read with `stream.side_output<T>(name)`; dropped when nobody reads it.
   template <class T>
   void emit(std::string_view output, const T& record) {

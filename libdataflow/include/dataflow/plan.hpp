@@ -1,0 +1,130 @@
+#pragma once
+// The job under construction, without record types: nodes, their inputs, and mistakes with the line of the job's source
+// that made them. Environment and Stream<T> are thin typed layers over it.
+
+#include <memory>
+#include <optional>
+#include <source_location>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataflow/kernels.hpp"
+#include "dataflow/output.hpp"
+#include "libdataflow/graph/stream_graph.hpp"
+#include "libdataflow/windows/window_spec.hpp"
+
+namespace dataflow {
+
+/// One output of one node.
+struct StreamOrigin {
+  NodeId node = 0;
+  std::size_t output = 0;
+};
+
+/// A stream as the plan sees it: where its records come from and what they look like.
+struct StreamInfo {
+  std::vector<StreamOrigin> origins;  ///< several: a union
+  SchemaPtr schema;
+  bool event_time = false;
+  ChangelogMode changelog = ChangelogMode::append_only;
+  std::optional<Partitioning> partitioning;
+  std::vector<std::size_t> key_fields;  ///< of a keyed stream
+};
+
+/// A node to be added; what is not said has its default.
+struct NodeDraft {
+  std::string type;     ///< "filter", "process", as in a topology
+  std::string details;  ///< one line for plans
+  std::vector<StreamOutput> outputs;
+  OperatorFactoryPtr factory;
+  std::optional<SourceSpec> source;
+  std::optional<RowPipeline> rows;  ///< instead of a factory
+  bool stateful = false;            ///< needs a name
+  bool keyed = false;               ///< its input is spread by the stream's key
+  bool single = false;              ///< runs in one subtask
+  bool needs_event_time = false;
+  SideOutputsPtr sides;             ///< side outputs that the user's code may name later
+};
+
+class Plan {
+ public:
+  using Place = std::source_location;
+
+  NodeId add(NodeDraft draft, const StreamInfo* input, const Place& where);
+  /// The main output of a node as a stream.
+  [[nodiscard]] StreamInfo stream_of(NodeId node) const;
+  /// A declared side output, or one that the node's function may emit to; a mistake when there can be none.
+  StreamInfo side_output(NodeId node, std::string_view name, const RecordInfo& record, const Place& where);
+
+  void set_name(const StreamInfo& stream, std::string name, const Place& where);
+  void set_parallelism(const StreamInfo& stream, std::uint32_t parallelism, const Place& where);
+  void set_event_time(StreamInfo& stream, std::size_t field, Duration out_of_orderness,
+                      std::optional<Duration> idle_after, const Place& where);
+  void mistake(const Place& where, std::string message);
+  [[nodiscard]] JobSettings& settings() { return settings_; }
+
+  /// Adds the nodes of a finished graph; where they are now, by node name.
+  void embed(StreamGraph graph, const Place& where);
+  /// The output named as in a topology ("daily", "daily.late").
+  std::optional<StreamInfo> find(std::string_view name) const;
+
+  /// Errors: invalid_argument with every mistake, a line each: `fraud.cpp:31: ...`.
+  Result<StreamGraph> build(std::string_view job_name) const;
+
+ private:
+  struct Entry {
+    StreamNode node;
+    std::optional<RowPipeline> rows;
+    bool named = false;
+    SideOutputsPtr sides;
+  };
+  void check_names(std::vector<std::string>& mistakes) const;
+  void give_names(std::vector<StreamNode>& nodes) const;
+
+  std::vector<Entry> entries_;
+  std::vector<std::string> mistakes_;
+  JobSettings settings_;
+};
+
+/// "fraud.cpp:31".
+std::string to_string(const std::source_location& place);
+
+/// What Stream<T> adds that needs the expression language, apart so that a job without it does not pull it in.
+void add_where(Plan& plan, StreamInfo& stream, std::string_view condition, const Plan::Place& where);
+void add_select(Plan& plan, StreamInfo& stream, std::span<const std::pair<std::string, std::string>> fields,
+                const RecordInfo& result, const Plan::Place& where);
+
+/// The sinks.
+NodeId add_print(Plan& plan, const StreamInfo& stream, std::string_view format, const Plan::Place& where);
+NodeId add_file_sink(Plan& plan, const StreamInfo& stream, std::string_view path, std::string_view format,
+                     std::string_view on_existing, const Plan::Place& where);
+NodeId add_discard(Plan& plan, const StreamInfo& stream, const Plan::Place& where);
+
+/// The sources.
+NodeId add_collection(Plan& plan, SchemaPtr schema, std::vector<BatchPtr> batches, const Plan::Place& where);
+NodeId add_file_source(Plan& plan, const RecordInfo& record, std::string_view path, std::string_view format,
+                       const Plan::Place& where);
+
+/// One output field of an aggregation made of ready-made pieces.
+struct AggregatePiece {
+  enum class Kind : std::uint8_t { key, window_start, window_end, call };
+  Kind kind = Kind::call;
+  std::string function;            ///< "sum", for call
+  std::size_t input_field = 0;     ///< of the aggregated records; ignored by count
+  std::size_t output_field = 0;    ///< of the result record
+};
+/// What window(...) has been told so far.
+struct WindowDraft {
+  WindowSpec spec;
+  std::string late_output = "late";
+  Plan::Place where;
+};
+NodeId add_piecewise_window(Plan& plan, const StreamInfo& stream, WindowDraft draft, const RecordInfo& input,
+                            std::span<const std::uint16_t> positions, std::span<const AggregatePiece> pieces,
+                            const RecordInfo& result, const Plan::Place& where);
+/// Mistakes in sizes, or a window over event time on a stream that has none; false when there is one.
+bool check_window_draft(Plan& plan, const StreamInfo& stream, const WindowDraft& draft);
+
+}  // namespace dataflow

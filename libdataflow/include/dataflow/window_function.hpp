@@ -1,0 +1,252 @@
+#pragma once
+// Windows over a user's own aggregator: a struct that starts empty and has
+//
+//     void add(const T& record);
+//     void merge(const Self& other);                      // for session windows
+//     R result() const;                                   // or result(df::Window), or result(key, df::Window)
+//
+// Written as a process function: open windows are state, their ends are timers (libdataflow/windows/assign.hpp has the
+// arithmetic that the built-in windows use too).
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dataflow/process.hpp"
+#include "dataflow/window.hpp"
+#include "libdataflow/windows/assign.hpp"
+
+namespace dataflow {
+
+template <class A, class T>
+concept Aggregator = std::is_default_constructible_v<A> && requires(A& a, const T& record) { a.add(record); };
+
+/// What `result` gives, whichever of its forms the aggregator has.
+template <class A, class K>
+decltype(auto) aggregator_result(const A& aggregator, const K& key, const Window& window) {
+  if constexpr (requires { aggregator.result(key, window); }) {
+    return aggregator.result(key, window);
+  } else if constexpr (requires { aggregator.result(window); }) {
+    return aggregator.result(window);
+  } else {
+    static_assert(requires { aggregator.result(); },
+                  "an aggregator has R result() const, R result(df::Window) const or R result(key, df::Window) const");
+    return aggregator.result();
+  }
+}
+
+/// Stands for the key of a window without one.
+struct NoKey {};
+
+template <class A>
+struct OpenWindow {
+  std::int64_t start = 0;
+  std::int64_t end = 0;
+  std::int64_t newest = first_micros;  ///< event time of the newest record
+  std::uint64_t records = 0;
+  bool changed = false;  ///< since its last result
+  A aggregate{};
+};
+
+/// The open windows of each key. In a snapshot only when the aggregator is a record.
+template <class A>
+class OpenWindows final : public StateBase {
+ public:
+  OpenWindows(StateOwner* owner, std::string name) : StateBase{owner, std::move(name), {}} {}
+
+  std::vector<OpenWindow<A>>& of_key() {
+    if (slot() >= windows_.size()) windows_.resize(slots());
+    return windows_[slot()];
+  }
+  /// To be called when the current key's list has become empty or is so no more.
+  void count_use(bool before, bool after) {
+    if (!before && after) used(slot());
+    if (before && !after) unused(slot());
+  }
+
+  bool encode(std::uint32_t slot, std::string& out) const override {
+    if constexpr (Codec<A>::known) {
+      if (slot >= windows_.size() || windows_[slot].empty()) return false;
+      for (const auto& open : windows_[slot]) {
+        put_fixed(out, open.start);
+        put_fixed(out, open.end);
+        put_fixed(out, open.newest);
+        put_fixed(out, open.records);
+        put_fixed(out, static_cast<std::uint8_t>(open.changed));
+        Codec<A>::encode(open.aggregate, out);
+      }
+      return true;
+    }
+    return false;
+  }
+  bool decode(std::uint32_t slot, std::string_view bytes) override {
+    if constexpr (Codec<A>::known) {
+      ByteReader in{bytes};
+      if (slot >= windows_.size()) windows_.resize(slots());
+      while (in.ok() && !in.at_end()) {
+        OpenWindow<A> open{in.fixed<std::int64_t>(), in.fixed<std::int64_t>(), in.fixed<std::int64_t>(),
+                           in.fixed<std::uint64_t>(), in.fixed<std::uint8_t>() != 0};
+        Codec<A>::decode(in, open.aggregate);
+        windows_[slot].push_back(std::move(open));
+      }
+      if (!windows_[slot].empty()) used(slot);
+      return in.ok();
+    }
+    return false;
+  }
+  [[nodiscard]] std::optional<std::string> json(std::uint32_t) const override { return std::nullopt; }
+  void expire_some(std::uint32_t) override {}
+
+ private:
+  std::vector<std::vector<OpenWindow<A>>> windows_;
+};
+
+/// `Base` is KeyedProcess<K, T, R> or Process<T, R>.
+template <class Base, class A>
+class WindowFunction final : public Base {
+  using T = typename Base::input_type;
+  using R = typename Base::output_type;
+  using Context = typename Base::Context;
+  using Windows = std::vector<OpenWindow<A>>;
+
+ public:
+  WindowFunction(WindowSpec spec, std::string late_output) : spec_{std::move(spec)}, late_{std::move(late_output)} {}
+
+  void process(const T& record, Context& context, Output<R>& out) override {
+    const bool in_event_time = spec_.time == TimeDomain::event;
+    const std::int64_t ts = (in_event_time ? context.timestamp() : context.now()).micros;
+    Windows& windows = windows_.of_key();
+    const bool before = !windows.empty();
+    bool taken = false;
+    const auto add_to = [&](std::int64_t start, std::int64_t end) {
+      if (in_event_time && window_expired(end, spec_.allowed_lateness.count(), context.watermark().micros)) return;
+      taken = true;
+      add(record, ts, window_of(windows, start, end), context, out);
+    };
+    const std::int64_t offset = spec_.offset.count();
+    const std::int64_t size = spec_.size.count();
+    switch (spec_.kind) {
+      case WindowKind::tumbling: add_to(tumbling_start(ts, size, offset), tumbling_end(ts, size, offset)); break;
+      case WindowKind::sliding: for_each_sliding_window(ts, size, spec_.slide.count(), offset, add_to); break;
+      case WindowKind::cumulate: for_each_cumulating_window(ts, size, spec_.step.count(), offset, add_to); break;
+      case WindowKind::session: add_to_session(record, ts, windows, context, out, taken); break;
+      case WindowKind::count:
+      case WindowKind::global: add_to(first_micros, last_micros); break;
+    }
+    if (!taken) {
+      context.counter("late").add(1);
+      context.emit(late_, record);
+    }
+    windows_.count_use(before, !windows.empty());
+  }
+
+  void on_timer(Timestamp time, Context& context, Output<R>& out) override {
+    Windows& windows = windows_.of_key();
+    const bool before = !windows.empty();
+    const bool early = context.timer_name() == "early";
+    const bool at_end = time == Timestamp::max();
+    for (OpenWindow<A>& open : windows) {
+      if (open.changed && (early || at_end || open.end == saturating_add(time.micros, 1))) fire(open, context, out);
+    }
+    if (!early) {
+      std::erase_if(windows, [&](const OpenWindow<A>& open) {
+        return at_end || window_expired(open.end, spec_.allowed_lateness.count(), time.micros);
+      });
+    }
+    windows_.count_use(before, !windows.empty());
+  }
+
+ private:
+  OpenWindow<A>& window_of(Windows& windows, std::int64_t start, std::int64_t end) {
+    for (OpenWindow<A>& open : windows) {
+      if (open.start == start && open.end == end) return open;
+    }
+    return windows.emplace_back(OpenWindow<A>{.start = start, .end = end});
+  }
+
+  void add(const T& record, std::int64_t ts, OpenWindow<A>& open, Context& context, Output<R>& out) {
+    open.aggregate.add(record);
+    open.newest = std::max(open.newest, ts);
+    open.changed = true;
+    ++open.records;
+    if (spec_.kind == WindowKind::count && open.records == spec_.count) {
+      fire(open, context, out);
+      auto& windows = windows_.of_key();
+      windows.erase(windows.begin() + (&open - windows.data()));
+      return;
+    }
+    if (spec_.kind != WindowKind::count) set_timers(open, context, out);
+    if (spec_.early) {
+      context.on_processing_time(Timestamp{tumbling_end(context.now().micros, spec_.early->count())}, "early");
+    }
+  }
+
+  void set_timers(OpenWindow<A>& open, Context& context, Output<R>& out) {
+    if (spec_.time == TimeDomain::processing) {
+      if (open.end != last_micros) context.on_processing_time(Timestamp{open.end - 1});
+      context.on_event_time(Timestamp::max());  // a bounded input ends: what is open fires
+      return;
+    }
+    if (open.end == last_micros) return context.on_event_time(Timestamp::max());
+    if (window_complete(open.end, context.watermark().micros)) {
+      fire(open, context, out);  // late, but within the allowed lateness: the result again, corrected
+    } else {
+      context.on_event_time(Timestamp{open.end - 1});
+    }
+    if (spec_.allowed_lateness.count() != 0) {
+      context.on_event_time(Timestamp{saturating_add(open.end - 1, spec_.allowed_lateness.count())}, "expired");
+    }
+  }
+
+  void add_to_session(const T& record, std::int64_t ts, Windows& windows, Context& context, Output<R>& out,
+                      bool& taken) {
+    std::int64_t start = ts;
+    std::int64_t end = saturating_add(ts, spec_.gap.count());
+    for (const OpenWindow<A>& open : windows) {
+      if (open.start <= end && ts <= open.end) {
+        start = std::min(start, open.start);
+        end = std::max(end, open.end);
+      }
+    }
+    const bool in_event_time = spec_.time == TimeDomain::event;
+    if (in_event_time && window_expired(end, spec_.allowed_lateness.count(), context.watermark().micros)) return;
+    taken = true;
+    OpenWindow<A> merged{.start = start, .end = end};
+    std::erase_if(windows, [&](OpenWindow<A>& open) {
+      if (open.start < start || open.end > end) return false;
+      merged.newest = std::max(merged.newest, open.newest);
+      merged.records += open.records;
+      if constexpr (requires { merged.aggregate.merge(open.aggregate); }) {
+        merged.aggregate.merge(open.aggregate);
+      } else {
+        merged.aggregate = std::move(open.aggregate);  // without merge a session may only grow
+      }
+      return true;
+    });
+    windows.push_back(std::move(merged));
+    add(record, ts, windows.back(), context, out);
+  }
+
+  void fire(OpenWindow<A>& open, Context& context, Output<R>& out) {
+    const bool bounded = open.start != first_micros || open.end != last_micros;
+    if (bounded) {
+      context.set_result_time(Timestamp{open.end - 1});
+    } else if (spec_.time == TimeDomain::event) {
+      context.set_result_time(Timestamp{open.newest});
+    }
+    const Window window{Timestamp{open.start}, Timestamp{open.end}};
+    if constexpr (KeyedFunction<Base>) {
+      out.emit(aggregator_result(open.aggregate, context.key(), window));
+    } else {
+      out.emit(aggregator_result(open.aggregate, NoKey{}, window));
+    }
+    open.changed = false;
+  }
+
+  WindowSpec spec_;
+  std::string late_;
+  OpenWindows<A> windows_{this, "windows"};
+};
+
+}  // namespace dataflow
