@@ -81,10 +81,10 @@ class LambdaFilter final : public RowFilter {
         to[kept] = row;
         if constexpr (std::is_trivially_copyable_v<T>) {
           T record{};  // never leaves registers
-          RecordReader<T>::read_row(views.data(), row, record);
+          RowReader<T>::read_row(views.data(), row, record);
           kept += static_cast<std::uint32_t>(static_cast<bool>(keep_(std::as_const(record))));
         } else {
-          RecordReader<T>::read_row(views.data(), row, reused);
+          RowReader<T>::read_row(views.data(), row, reused);
           kept += static_cast<std::uint32_t>(static_cast<bool>(keep_(std::as_const(reused))));
         }
       }
@@ -98,7 +98,7 @@ class LambdaFilter final : public RowFilter {
 
  private:
   F keep_;
-  RecordReader<T> reader_;
+  RowReader<T> reader_;
 };
 
 template <class T, class R, class F>
@@ -122,10 +122,10 @@ class LambdaMap final : public RowMap {
         row = from != nullptr ? from[i] : i;
         if constexpr (std::is_trivially_copyable_v<T>) {
           T record{};
-          RecordReader<T>::read_row(views.data(), row, record);
+          RowReader<T>::read_row(views.data(), row, record);
           write_row<R>(mapped_, at.data(), i, map_(std::as_const(record)));
         } else {
-          RecordReader<T>::read_row(views.data(), row, reused);
+          RowReader<T>::read_row(views.data(), row, reused);
           write_row<R>(mapped_, at.data(), i, map_(std::as_const(reused)));
         }
       }
@@ -138,7 +138,7 @@ class LambdaMap final : public RowMap {
 
  private:
   F map_;
-  RecordReader<T> reader_;
+  RowReader<T> reader_;
   RowBuffer mapped_;
 };
 
@@ -169,7 +169,7 @@ class LambdaKey final : public RowMap {
 
  private:
   F key_;
-  RecordReader<T> reader_;
+  RowReader<T> reader_;
   SchemaPtr schema_;
   RowBuffer keys_;
 };
@@ -234,7 +234,7 @@ class LambdaFlatMap final : public FlatMapOperator {
 
  private:
   F expand_;
-  RecordReader<T> reader_;
+  RowReader<T> reader_;
   T record_{};
 };
 

@@ -141,7 +141,7 @@ class ProcessOperatorOf final : public ProcessOperator {
   std::optional<P> function_;
   std::optional<Context> typed_context_;
   std::optional<Output<Out>> out_;
-  RecordReader<In> reader_;
+  RowReader<In> reader_;
   In record_{};
 };
 

@@ -322,14 +322,14 @@ Result<std::vector<std::uint16_t>> match_fields(const RecordInfo& record, const 
 
 /// Reads rows of a batch as records. Bind it to each batch; a record read into again reuses its strings' memory.
 template <class T>
-class RecordReader {
+class RowReader {
  public:
   /// For streams whose schema is the record's own.
-  RecordReader() : positions_(field_count<T>) {
+  RowReader() : positions_(field_count<T>) {
     for (std::size_t i = 0; i < positions_.size(); ++i) positions_[i] = static_cast<std::uint16_t>(i);
   }
   /// With what match_fields found.
-  explicit RecordReader(std::vector<std::uint16_t> positions) : positions_{std::move(positions)} {}
+  explicit RowReader(std::vector<std::uint16_t> positions) : positions_{std::move(positions)} {}
 
   Status bind(const Batch& batch) {
     const RecordInfo& info = record_info<T>();
@@ -382,7 +382,7 @@ template <class T>
 Status append_records(const Batch& batch, std::vector<T>& out) {
   auto positions = match_fields(record_info<T>(), *batch.schema());
   if (!positions) return fail(positions.error());
-  RecordReader<T> reader{std::move(*positions)};
+  RowReader<T> reader{std::move(*positions)};
   if (auto status = reader.bind(batch); !status) return status;
   for (std::uint32_t row = 0; row < batch.rows(); ++row) reader.read(row, out.emplace_back());
   return {};
@@ -409,7 +409,7 @@ template <class T>
 Status record_from_json(std::string_view json, T& out) {
   auto batch = row_from_json(schema_of<T>(), json);
   if (!batch) return fail(batch.error());
-  RecordReader<T> reader;
+  RowReader<T> reader;
   if (auto status = reader.bind(**batch); !status) return status;
   try {
     reader.read(0, out);

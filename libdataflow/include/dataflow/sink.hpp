@@ -114,7 +114,7 @@ class TypedSink final : public UserSink {
 
  private:
   S sink_;
-  RecordReader<T> reader_;
+  RowReader<T> reader_;
   T record_{};
 };
 

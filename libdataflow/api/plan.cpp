@@ -1,0 +1,241 @@
+#include "dataflow/plan.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <map>
+#include <set>
+
+namespace dataflow {
+
+namespace {
+
+bool is_name(std::string_view name) {
+  if (name.empty() || name[0] < 'a' || name[0] > 'z') return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
+}  // namespace
+
+std::string to_string(const std::source_location& place) {
+  std::string_view file = place.file_name();
+  file = file.substr(file.find_last_of('/') + 1);
+  return std::string{file} + ":" + std::to_string(place.line());
+}
+
+void Plan::mistake(const Place& where, std::string message) {
+  mistakes_.push_back(to_string(where) + ": " + std::move(message));
+}
+
+NodeId Plan::add(NodeDraft draft, const StreamInfo* input, const Place& where) {
+  Entry entry;
+  StreamNode& node = entry.node;
+  node.id = static_cast<NodeId>(entries_.size());
+  node.type = std::move(draft.type);
+  node.details = std::move(draft.details);
+  node.defined_at = to_string(where);
+  node.outputs = std::move(draft.outputs);
+  node.factory = std::move(draft.factory);
+  node.source = std::move(draft.source);
+  node.stateful = draft.stateful;
+  if (draft.single) node.max_parallelism = 1;
+  if (draft.needs_event_time && input != nullptr && !input->event_time) {
+    mistake(where, "a " + node.type +
+                       " over event time needs a stream with event time: call event_time(&Record::member, ...) after "
+                       "the source, or use in_processing_time(...)");
+  }
+  if (input != nullptr) {
+    for (const StreamOrigin& origin : input->origins) {
+      StreamEdge edge{.from = origin.node, .output = origin.output, .partitioning = input->partitioning};
+      if (draft.keyed) {
+        edge.partitioning = Partitioning::hash;
+        edge.key_fields = input->key_fields;
+      }
+      node.inputs.push_back(std::move(edge));
+    }
+  }
+  entry.rows = std::move(draft.rows);
+  entry.sides = std::move(draft.sides);
+  entries_.push_back(std::move(entry));
+  return entries_.back().node.id;
+}
+
+StreamInfo Plan::stream_of(NodeId id) const {
+  const StreamOutput& main = entries_[id].node.outputs[0];
+  return {.origins = {{id, 0}}, .schema = main.schema, .event_time = main.event_time, .changelog = main.changelog};
+}
+
+StreamInfo Plan::side_output(NodeId id, std::string_view name, const RecordInfo& record, const Place& where) {
+  Entry& entry = entries_[id];
+  auto& outputs = entry.node.outputs;
+  auto at = std::find_if(outputs.begin() + 1, outputs.end(), [&](const StreamOutput& o) { return o.name == name; });
+  if (at == outputs.end()) {
+    if (entry.sides) {
+      entry.sides->push_back({std::string{name}, record.schema, std::string{record.name}});
+    } else {
+      mistake(where, "a " + entry.node.type + " has no side output \"" + std::string{name} + "\"");
+    }
+    outputs.push_back(
+        {.name = std::string{name}, .schema = record.schema, .event_time = outputs[0].event_time});
+    at = outputs.end() - 1;
+  }
+  return {.origins = {{id, static_cast<std::size_t>(at - outputs.begin())}},
+          .schema = at->schema,
+          .event_time = at->event_time,
+          .changelog = at->changelog};
+}
+
+void Plan::set_name(const StreamInfo& stream, std::string name, const Place& where) {
+  if (stream.origins.size() != 1) return mistake(where, "a union has no node of its own that could be named");
+  if (!is_name(name)) {
+    return mistake(where, "\"" + name + "\" is no name: names start with a small letter and have small letters, digits and _");
+  }
+  Entry& entry = entries_[stream.origins[0].node];
+  entry.node.name = std::move(name);
+  entry.named = true;
+}
+
+void Plan::set_parallelism(const StreamInfo& stream, std::uint32_t parallelism, const Place& where) {
+  if (stream.origins.size() != 1) return mistake(where, "a union has no node of its own whose parallelism could be set");
+  if (parallelism == 0) return mistake(where, "parallelism is at least 1");
+  StreamNode& node = entries_[stream.origins[0].node].node;
+  if (node.max_parallelism && parallelism > *node.max_parallelism) {
+    return mistake(where, "this " + node.type + " runs in " + std::to_string(*node.max_parallelism) + " subtask: it has no key");
+  }
+  node.parallelism = parallelism;
+}
+
+void Plan::set_event_time(StreamInfo& stream, std::size_t field, Duration out_of_orderness,
+                          std::optional<Duration> idle_after, const Place& where) {
+  const bool one_source = stream.origins.size() == 1 && entries_[stream.origins[0].node].node.is_source();
+  if (!one_source) {
+    return mistake(where, "event_time stands directly after a source, where watermarks are made for each split");
+  }
+  StreamNode& node = entries_[stream.origins[0].node].node;
+  node.source->event_time = EventTimeSpec{field, out_of_orderness, idle_after};
+  node.outputs[0].event_time = true;
+  stream.event_time = true;
+}
+
+void Plan::embed(StreamGraph graph, const Place& where) {
+  const auto offset = static_cast<NodeId>(entries_.size());
+  for (StreamNode& node : graph.nodes) {
+    node.id += offset;
+    for (StreamEdge& edge : node.inputs) edge.from += offset;
+    Entry entry;
+    entry.node = std::move(node);
+    entry.named = true;
+    if (find(entry.node.name)) {
+      mistake(where, "the topology's node \"" + entry.node.name + "\" has the name of another node");
+    }
+    entries_.push_back(std::move(entry));
+  }
+}
+
+std::optional<StreamInfo> Plan::find(std::string_view name) const {
+  const std::size_t dot = name.find('.');
+  const std::string_view side = dot == std::string_view::npos ? std::string_view{} : name.substr(dot + 1);
+  for (const Entry& entry : entries_) {
+    if (entry.node.name != name.substr(0, dot)) continue;
+    for (std::size_t i = 0; i < entry.node.outputs.size(); ++i) {
+      const StreamOutput& output = entry.node.outputs[i];
+      if (output.name != side) continue;
+      return StreamInfo{.origins = {{entry.node.id, i}},
+                        .schema = output.schema,
+                        .event_time = output.event_time,
+                        .changelog = output.changelog};
+    }
+  }
+  return std::nullopt;
+}
+
+void Plan::check_names(std::vector<std::string>& mistakes) const {
+  std::map<std::string, std::string> first_place;
+  for (const Entry& entry : entries_) {
+    const StreamNode& node = entry.node;
+    if (!entry.named) {
+      if (node.stateful) {
+        mistakes.push_back(node.defined_at + ": this " + node.type +
+                           " keeps state and needs a name, .named(\"...\"), so that its state finds it again after a change");
+      }
+      continue;
+    }
+    const auto [at, added] = first_place.emplace(node.name, node.defined_at);
+    if (!added) {
+      mistakes.push_back(node.defined_at + ": the name \"" + node.name + "\" is taken by the node at " + at->second);
+    }
+  }
+}
+
+/// Nodes without a name are called after their type: "filter", "filter_2", ...
+void Plan::give_names(std::vector<StreamNode>& nodes) const {
+  std::set<std::string> taken;
+  for (const StreamNode& node : nodes) taken.insert(node.name);
+  for (StreamNode& node : nodes) {
+    if (node.name.empty()) {
+      node.name = node.type;
+      for (int i = 2; !taken.insert(node.name).second; ++i) node.name = node.type + "_" + std::to_string(i);
+    }
+    if (node.uid.empty()) node.uid = node.name;
+  }
+}
+
+Result<StreamGraph> Plan::build(std::string_view job_name) const {
+  std::vector<std::string> mistakes = mistakes_;
+  check_names(mistakes);
+  if (entries_.empty()) mistakes.emplace_back("the job has no nodes");
+  if (!mistakes.empty()) {
+    std::string all;
+    for (const std::string& mistake : mistakes) (all += all.empty() ? "" : "\n") += mistake;
+    return fail(ErrorCode::invalid_argument, std::move(all));
+  }
+
+  // A lambda filter that only one lambda map or filter reads becomes part of it: no batch is built between them.
+  std::vector<std::uint32_t> readers(entries_.size(), 0);
+  for (const Entry& entry : entries_) {
+    for (const StreamEdge& edge : entry.node.inputs) ++readers[edge.from];
+  }
+  const auto joins = [&](const Entry& entry) {
+    if (!entry.rows || entry.node.inputs.size() != 1) return false;
+    const StreamEdge& edge = entry.node.inputs[0];
+    const Entry& before = entries_[edge.from];
+    return before.rows && !before.rows->map && !before.named && readers[edge.from] == 1 && !edge.partitioning &&
+           entry.node.parallelism == before.node.parallelism;
+  };
+  std::vector<bool> joined(entries_.size(), false);
+  for (const Entry& entry : entries_) {
+    if (joins(entry)) joined[entry.node.inputs[0].from] = true;
+  }
+
+  StreamGraph graph{.name = std::string{job_name}, .settings = settings_, .nodes = {}};
+  std::vector<NodeId> new_id(entries_.size(), 0);
+  std::vector<std::optional<RowPipeline>> pipelines(entries_.size());
+  for (const Entry& entry : entries_) {
+    StreamNode node = entry.node;
+    if (entry.rows) {
+      RowPipeline rows = *entry.rows;
+      if (joins(entry)) {
+        const NodeId from = node.inputs[0].from;
+        rows.filters.insert(rows.filters.begin(), pipelines[from]->filters.begin(), pipelines[from]->filters.end());
+        node.inputs = entries_[from].node.inputs;
+        if (joins(entries_[from])) {  // its own input was taken over already
+          NodeId first = from;
+          while (joins(entries_[first])) first = entries_[first].node.inputs[0].from;
+          node.inputs = entries_[first].node.inputs;
+        }
+      }
+      pipelines[entry.node.id] = rows;
+      if (joined[entry.node.id]) continue;
+      node.factory = make_row_operator(std::move(rows));
+    }
+    node.id = static_cast<NodeId>(graph.nodes.size());
+    new_id[entry.node.id] = node.id;
+    for (StreamEdge& edge : node.inputs) edge.from = new_id[edge.from];
+    graph.nodes.push_back(std::move(node));
+  }
+  give_names(graph.nodes);
+  return graph;
+}
+
+}  // namespace dataflow

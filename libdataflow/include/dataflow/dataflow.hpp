@@ -1,0 +1,26 @@
+#pragma once
+// The one header of a job:
+//
+//     #include <dataflow/dataflow.hpp>
+//     namespace df = dataflow;
+//
+//     struct Reading { std::string sensor; double celsius; };
+//     DATAFLOW_RECORD(Reading, sensor, celsius)
+//
+//     void hot(df::Environment& env) {
+//       env.read_csv<Reading>("readings.csv").filter([](const Reading& r) { return r.celsius > 25; }).print();
+//     }
+//     DATAFLOW_JOB("hot", hot)
+//
+// It drags in the standard library and tl::expected, nothing else.
+
+#include "dataflow/environment.hpp"
+#include "dataflow/job.hpp"
+#include "dataflow/process.hpp"
+#include "dataflow/record.hpp"
+#include "dataflow/sink.hpp"
+#include "dataflow/source.hpp"
+#include "dataflow/state.hpp"
+#include "dataflow/stream.hpp"
+#include "dataflow/types.hpp"
+#include "dataflow/window.hpp"

@@ -1,0 +1,119 @@
+#pragma once
+// What a shared library exports, so that dfnode can load it: a job (DATAFLOW_JOB), or process functions that a
+// topology's `process` nodes name (DATAFLOW_FUNCTION).
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+#include <type_traits>
+
+#include "dataflow/environment.hpp"
+#include "dataflow/version.hpp"
+
+namespace dataflow {
+
+/// The one symbol that is read before anything of the library is trusted, so its layout never changes: the stamp
+/// first, then what the stamp vouches for.
+struct JobDescriptor {
+  const char* abi_stamp;
+  const char* name;
+  void (*function)(Environment&);
+};
+
+/// What a `process` node needs of a function in a library.
+struct FunctionDescriptor {
+  const char* name;
+  bool keyed;
+  const RecordInfo& (*input)();
+  const RecordInfo& (*output)();
+  /// The key types, and whether the key may be NULL.
+  std::vector<DataType> (*key_types)();
+  bool optional_key;
+  /// `settings_json` holds the node's own keys. Throws what the constructor throws.
+  OperatorFactoryPtr (*make)(std::shared_ptr<const ProcessPlan> plan, std::string_view settings_json);
+  const FunctionDescriptor* next = nullptr;
+};
+
+struct FunctionList {
+  const char* abi_stamp;
+  const FunctionDescriptor* first;
+};
+
+/// The library's own functions: hidden, so that each library has its own list.
+[[gnu::visibility("hidden")]] inline const FunctionDescriptor* dataflow_functions_of_this_library = nullptr;
+
+/// A function made from a record of settings, from the JSON text of its node's keys, or from nothing.
+template <class P>
+OperatorFactoryPtr make_function(std::shared_ptr<const ProcessPlan> plan, std::string_view settings_json) {
+  if constexpr (requires { typename P::settings_type; }) {
+    typename P::settings_type settings{};
+    if (auto status = record_from_json(settings_json, settings); !status) {
+      throw std::invalid_argument{status.error().message()};
+    }
+    return std::make_shared<ProcessFactory<P, typename P::settings_type>>(std::move(plan), std::tuple{std::move(settings)});
+  } else if constexpr (std::is_constructible_v<P, const std::string&>) {
+    return std::make_shared<ProcessFactory<P, std::string>>(std::move(plan), std::tuple{std::string{settings_json}});
+  } else {
+    static_assert(std::is_default_constructible_v<P>,
+                  "a function for topologies has a settings_type (a record that its constructor takes), or is made "
+                  "from a std::string of JSON or from nothing");
+    return std::make_shared<ProcessFactory<P>>(std::move(plan), std::tuple<>{});
+  }
+}
+
+template <class P>
+FunctionDescriptor describe_function(const char* name) {
+  FunctionDescriptor made{name,
+                          KeyedFunction<P>,
+                          &record_info<typename P::input_type>,
+                          &record_info<typename P::output_type>,
+                          [] { return std::vector<DataType>{}; },
+                          false,
+                          &make_function<P>};
+  if constexpr (KeyedFunction<P>) {
+    made.key_types = &KeyTraits<typename P::key_type>::types;
+    made.optional_key = KeyTraits<typename P::key_type>::optional;
+  }
+  return made;
+}
+
+/// Puts a function into its library's list when the library is loaded.
+class FunctionRegistration {
+ public:
+  explicit FunctionRegistration(FunctionDescriptor descriptor) : descriptor_{descriptor} {
+    descriptor_.next = dataflow_functions_of_this_library;
+    dataflow_functions_of_this_library = &descriptor_;
+  }
+  FunctionRegistration(const FunctionRegistration&) = delete;
+  FunctionRegistration& operator=(const FunctionRegistration&) = delete;
+
+ private:
+  FunctionDescriptor descriptor_;
+};
+
+}  // namespace dataflow
+
+extern "C" {
+/// Defined by DATAFLOW_JOB, once in a library or program.
+extern const dataflow::JobDescriptor dataflow_job_v1;
+/// In every library that includes this header.
+[[gnu::used, gnu::visibility("default")]] inline dataflow::FunctionList dataflow_functions_v1() {
+  return {DATAFLOW_ABI_STAMP, dataflow::dataflow_functions_of_this_library};
+}
+}
+
+/// `DATAFLOW_JOB("fraud", fraud)` makes `void fraud(df::Environment&)` the job of this library or program.
+#define DATAFLOW_JOB(name, function) \
+  extern "C" {                          \
+  const ::dataflow::JobDescriptor dataflow_job_v1{DATAFLOW_ABI_STAMP, name, &function}; \
+  }
+
+#define DATAFLOW_JOIN_(a, b) a##b
+#define DATAFLOW_JOIN(a, b) DATAFLOW_JOIN_(a, b)
+/// `DATAFLOW_FUNCTION("enrich", Enrich)` lets topologies name the process function as `function = "enrich"`.
+#define DATAFLOW_FUNCTION(name, ...)                                                          \
+  static const ::dataflow::FunctionRegistration DATAFLOW_JOIN(dataflow_function_, __COUNTER__){ \
+      ::dataflow::describe_function<__VA_ARGS__>(name)};

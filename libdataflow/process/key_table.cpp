@@ -1,0 +1,152 @@
+#include "libdataflow/process/key_table.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "dataflow/codec.hpp"
+
+namespace dataflow {
+
+namespace {
+
+/// How far ahead of its use a table entry is fetched.
+constexpr std::uint32_t prefetch_distance = 8;
+
+std::int64_t integer_at(const Column& column, std::uint32_t row) {
+  switch (column.type.width()) {
+    case 1: return column.values.as<std::uint8_t>()[row];
+    case 4: return column.values.as<std::int32_t>()[row];
+    default: return column.values.as<std::int64_t>()[row];
+  }
+}
+
+/// One field of a composite key, as Codec<std::optional<M>> writes it.
+void append_field(const Column& column, std::uint32_t row, std::string& out) {
+  const bool null = column.is_null(row);
+  put_fixed(out, static_cast<std::uint8_t>(!null));
+  if (null) return;
+  if (column.type.is_variable_width()) {
+    put_text(out, column.text(row));
+  } else {
+    out.append(reinterpret_cast<const char*>(column.values.data()) + row * column.type.width(), column.type.width());
+  }
+}
+
+}  // namespace
+
+KeyForm key_form(std::span<const DataType> types, bool optional) {
+  if (types.empty()) return KeyForm::none;
+  if (types.size() > 1 || optional) return KeyForm::composite;
+  if (types[0].is_variable_width()) return KeyForm::text;
+  // Doubles are compared by value elsewhere; as bytes they are at least the same everywhere.
+  return types[0].kind() == TypeKind::float64 ? KeyForm::composite : KeyForm::integer;
+}
+
+KeyTable::KeyTable(KeyForm form) : form_{form} {
+  if (form_ == KeyForm::none) take_slot();
+}
+
+std::uint32_t KeyTable::take_slot() {
+  if (!free_.empty()) {
+    const std::uint32_t slot = free_.back();
+    free_.pop_back();
+    return slot;
+  }
+  if (form_ == KeyForm::integer) integers_.push_back(0);
+  if (form_ == KeyForm::text || form_ == KeyForm::composite) texts_.emplace_back();
+  return slots_++;
+}
+
+std::uint32_t KeyTable::slot_of_integer(std::int64_t key) {
+  const auto [at, added] = by_integer_.try_emplace(key, 0);
+  if (added) {
+    at->second = take_slot();
+    integers_[at->second] = key;
+  }
+  return at->second;
+}
+
+std::uint32_t KeyTable::slot_of_text(std::string_view key) {
+  if (const auto at = by_text_.find(key); at != by_text_.end()) return at->second;
+  const std::uint32_t slot = take_slot();
+  texts_[slot].assign(key);
+  by_text_.emplace(texts_[slot], slot);
+  return slot;
+}
+
+void KeyTable::resolve(const Batch& batch, std::span<const std::size_t> fields, std::vector<std::uint32_t>& out) {
+  const std::uint32_t rows = batch.rows();
+  out.resize(rows);
+  switch (form_) {
+    case KeyForm::none: std::fill(out.begin(), out.end(), 0); return;
+    case KeyForm::integer: {
+      const Column& column = batch.column(fields[0]);
+      for (std::uint32_t row = 0; row < rows; ++row) {
+        if (row + prefetch_distance < rows) by_integer_.prefetch(integer_at(column, row + prefetch_distance));
+        out[row] = slot_of_integer(integer_at(column, row));
+      }
+      return;
+    }
+    case KeyForm::text: {
+      const Column& column = batch.column(fields[0]);
+      for (std::uint32_t row = 0; row < rows; ++row) {
+        if (row + prefetch_distance < rows) by_text_.prefetch(column.text(row + prefetch_distance));
+        out[row] = slot_of_text(column.text(row));
+      }
+      return;
+    }
+    case KeyForm::composite:
+      for (std::uint32_t row = 0; row < rows; ++row) {
+        scratch_.clear();
+        for (const std::size_t field : fields) append_field(batch.column(field), row, scratch_);
+        out[row] = slot_of_text(scratch_);
+      }
+  }
+}
+
+std::optional<std::uint32_t> KeyTable::find(const Batch& batch, std::span<const std::size_t> fields,
+                                            std::uint32_t row) const {
+  if (form_ == KeyForm::none) return 0;
+  if (form_ == KeyForm::integer) {
+    const auto at = by_integer_.find(integer_at(batch.column(fields[0]), row));
+    return at == by_integer_.end() ? std::nullopt : std::optional{at->second};
+  }
+  std::string key;
+  if (form_ == KeyForm::text) {
+    key = batch.column(fields[0]).text(row);
+  } else {
+    for (const std::size_t field : fields) append_field(batch.column(field), row, key);
+  }
+  const auto at = by_text_.find(key);
+  return at == by_text_.end() ? std::nullopt : std::optional{at->second};
+}
+
+void KeyTable::release(std::uint32_t slot) {
+  if (form_ == KeyForm::none) return;
+  if (form_ == KeyForm::integer) {
+    by_integer_.erase(integers_[slot]);
+  } else {
+    by_text_.erase(texts_[slot]);
+    texts_[slot].clear();
+  }
+  free_.push_back(slot);
+}
+
+bool KeyTable::before(std::uint32_t a, std::uint32_t b) const {
+  switch (form_) {
+    case KeyForm::none: return false;
+    case KeyForm::integer: return integers_[a] < integers_[b];
+    default: return texts_[a] < texts_[b];
+  }
+}
+
+std::vector<std::uint32_t> KeyTable::in_order() const {
+  std::vector<std::uint32_t> slots;
+  if (form_ == KeyForm::none) slots.push_back(0);
+  for (const auto& [key, slot] : by_integer_) slots.push_back(slot);
+  for (const auto& [key, slot] : by_text_) slots.push_back(slot);
+  std::sort(slots.begin(), slots.end(), [this](std::uint32_t a, std::uint32_t b) { return before(a, b); });
+  return slots;
+}
+
+}  // namespace dataflow

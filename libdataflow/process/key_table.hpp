@@ -1,0 +1,54 @@
+#pragma once
+// Keys numbered: each key that is in use has a slot, and a batch's keys are looked up in one go.
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+
+#include "dataflow/keyed_runtime.hpp"
+#include "serialization/batch.hpp"
+
+namespace dataflow {
+
+class KeyTable {
+ public:
+  explicit KeyTable(KeyForm form);
+
+  /// The slot of each row's key in `out`, new keys included. `fields` are the key's columns.
+  void resolve(const Batch& batch, std::span<const std::size_t> fields, std::vector<std::uint32_t>& out);
+  /// The slot of one row's key, if it has one.
+  [[nodiscard]] std::optional<std::uint32_t> find(const Batch& batch, std::span<const std::size_t> fields,
+                                                  std::uint32_t row) const;
+  std::uint32_t slot_of_integer(std::int64_t key);
+  std::uint32_t slot_of_text(std::string_view key);
+  void release(std::uint32_t slot);
+
+  /// Slots ever used, free ones included.
+  [[nodiscard]] std::uint32_t slots() const { return slots_; }
+  [[nodiscard]] std::int64_t integer(std::uint32_t slot) const { return integers_[slot]; }
+  [[nodiscard]] std::string_view text(std::uint32_t slot) const { return texts_[slot]; }
+  /// By key, the same on every machine and in every run.
+  [[nodiscard]] bool before(std::uint32_t a, std::uint32_t b) const;
+  /// Slots of all keys, in the order of the keys.
+  [[nodiscard]] std::vector<std::uint32_t> in_order() const;
+
+ private:
+  std::uint32_t take_slot();
+
+  KeyForm form_;
+  std::uint32_t slots_ = 0;
+  std::vector<std::uint32_t> free_;
+  absl::flat_hash_map<std::int64_t, std::uint32_t> by_integer_;
+  absl::flat_hash_map<std::string_view, std::uint32_t> by_text_;  ///< views of texts_
+  std::vector<std::int64_t> integers_;
+  std::deque<std::string> texts_;  ///< never moves its strings
+  std::string scratch_;
+};
+
+}  // namespace dataflow

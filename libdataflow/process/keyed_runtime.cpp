@@ -1,0 +1,219 @@
+#include "dataflow/keyed_runtime.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "libdataflow/process/key_table.hpp"
+#include "libdataflow/process/timer_queue.hpp"
+
+namespace dataflow {
+
+namespace {
+
+constexpr std::string_view snapshot_magic = "DFKS";
+constexpr std::uint16_t snapshot_version = 1;
+/// Expired values are looked for in a few slots a batch, so that memory follows the TTL without a pause.
+constexpr std::uint32_t slots_swept_per_batch = 64;
+/// The uses of a slot that no key has, so that it is given back once only.
+constexpr std::uint32_t released = UINT32_MAX;
+
+}  // namespace
+
+StateBase::StateBase(StateOwner* owner, std::string name, Ttl ttl) : owner_{owner}, name_{std::move(name)}, ttl_{ttl} {
+  owner_->states_.push_back(this);
+}
+
+struct KeyedRuntime::Impl {
+  Impl(KeyForm form, std::vector<std::size_t> key_fields, std::vector<DataType> key_types)
+      : keys{form}, fields{std::move(key_fields)}, types{std::move(key_types)} {}
+
+  TimerQueue& timers(TimerDomain domain) { return domain == TimerDomain::event_time ? event_timers : processing_timers; }
+
+  KeyTable keys;
+  TimerQueue event_timers{keys};
+  TimerQueue processing_timers{keys};
+  std::vector<std::size_t> fields;
+  std::vector<DataType> types;
+  std::vector<std::uint32_t> slots;  ///< of the batch at hand
+};
+
+KeyedRuntime::KeyedRuntime(StateOwner& owner, std::vector<std::size_t> fields, std::vector<DataType> types,
+                           bool optional)
+    : owner_{owner},
+      form_{key_form(types, optional)},
+      impl_{std::make_unique<Impl>(form_, std::move(fields), std::move(types))} {}
+
+KeyedRuntime::~KeyedRuntime() = default;
+
+const std::uint32_t* KeyedRuntime::begin_batch(const Batch& batch, Timestamp now) {
+  owner_.now_ = now.micros;
+  impl_->keys.resolve(batch, impl_->fields, impl_->slots);
+  owner_.uses_.resize(std::max<std::size_t>(impl_->keys.slots(), 1));
+  for (const std::uint32_t slot : impl_->slots) {
+    if (owner_.uses_[slot] == released) owner_.uses_[slot] = 0;
+  }
+  return impl_->slots.data();
+}
+
+void KeyedRuntime::end_batch() {
+  for (StateBase* state : owner_.states_) state->expire_some(slots_swept_per_batch);
+  if (form_ == KeyForm::none) return;
+  for (const std::uint32_t slot : impl_->slots) end_timer(slot);
+  impl_->slots.clear();
+}
+
+void KeyedRuntime::end_timer(std::uint32_t slot) {
+  std::uint32_t& uses = owner_.uses_[slot];
+  if (uses != 0 || form_ == KeyForm::none) return;
+  impl_->keys.release(slot);
+  uses = released;
+}
+
+std::int64_t KeyedRuntime::integer_key(std::uint32_t slot) const {
+  return impl_->keys.integer(slot);
+}
+std::string_view KeyedRuntime::text_key(std::uint32_t slot) const {
+  return impl_->keys.text(slot);
+}
+
+void KeyedRuntime::set_timer(TimerDomain domain, Timestamp time, std::string_view name) {
+  if (impl_->timers(domain).add(time, owner_.slot_, name)) ++owner_.uses_[owner_.slot_];
+}
+
+void KeyedRuntime::delete_timer(TimerDomain domain, Timestamp time, std::string_view name) {
+  if (impl_->timers(domain).remove(time, owner_.slot_, name)) --owner_.uses_[owner_.slot_];
+}
+
+std::optional<Timestamp> KeyedRuntime::next_timer(TimerDomain domain) const {
+  return impl_->timers(domain).first();
+}
+
+std::optional<DueTimer> KeyedRuntime::pop_due(TimerDomain domain, Timestamp until) {
+  TimerQueue& timers = impl_->timers(domain);
+  const std::optional<Timer> timer = timers.pop(until);
+  if (!timer) return std::nullopt;
+  --owner_.uses_[timer->slot];
+  owner_.slot_ = timer->slot;
+  return DueTimer{timer->time, timer->slot, timers.name(*timer), domain};
+}
+
+Status KeyedRuntime::check() const {
+  std::set<std::string_view> names;
+  for (const StateBase* state : owner_.states_) {
+    if (!names.insert(state->name()).second) {
+      return fail(ErrorCode::invalid_argument, "two states are named \"" + state->name() + "\"");
+    }
+  }
+  return {};
+}
+
+// Layout: magic, version, key form; the states' names; for each key in order its bytes, its timers of both domains,
+// and for each state one byte (has a value) and the value's bytes.
+std::string KeyedRuntime::snapshot() const {
+  std::string blob{snapshot_magic};
+  put_fixed(blob, snapshot_version);
+  put_fixed(blob, static_cast<std::uint8_t>(form_));
+  put_fixed(blob, static_cast<std::uint32_t>(owner_.states_.size()));
+  for (const StateBase* state : owner_.states_) put_text(blob, state->name());
+
+  const std::vector<std::uint32_t> slots = impl_->keys.in_order();
+  std::vector<std::vector<std::pair<TimerDomain, Timer>>> timers(impl_->keys.slots());
+  for (const Timer& timer : impl_->event_timers) timers[timer.slot].emplace_back(TimerDomain::event_time, timer);
+  for (const Timer& timer : impl_->processing_timers) {
+    timers[timer.slot].emplace_back(TimerDomain::processing_time, timer);
+  }
+  put_fixed(blob, static_cast<std::uint32_t>(slots.size()));
+  std::string value;
+  for (const std::uint32_t slot : slots) {
+    if (form_ == KeyForm::integer) put_fixed(blob, integer_key(slot));
+    if (form_ == KeyForm::text || form_ == KeyForm::composite) put_text(blob, text_key(slot));
+    put_fixed(blob, static_cast<std::uint32_t>(timers[slot].size()));
+    for (const auto& [domain, timer] : timers[slot]) {
+      put_fixed(blob, static_cast<std::uint8_t>(domain));
+      put_fixed(blob, timer.time.micros);
+      put_text(blob, impl_->timers(domain).name(timer));
+    }
+    for (const StateBase* state : owner_.states_) {
+      value.clear();
+      const bool has_value = state->encode(slot, value);
+      put_fixed(blob, static_cast<std::uint8_t>(has_value));
+      if (has_value) put_text(blob, value);
+    }
+  }
+  return blob;
+}
+
+Status KeyedRuntime::restore(std::string_view blob) {
+  const auto refuse = [](std::string message) {
+    return fail(ErrorCode::malformed_data, "this is no snapshot of this function: " + std::move(message));
+  };
+  ByteReader in{blob};
+  if (in.take(snapshot_magic.size()) != snapshot_magic) return refuse("its first bytes are others");
+  if (const auto version = in.fixed<std::uint16_t>(); version != snapshot_version) {
+    return refuse("it has format version " + std::to_string(version) + ", this engine reads " +
+                  std::to_string(snapshot_version));
+  }
+  if (in.fixed<std::uint8_t>() != static_cast<std::uint8_t>(form_)) return refuse("its keys have another type");
+
+  std::vector<StateBase*> states;
+  for (std::uint32_t left = in.fixed<std::uint32_t>(); left != 0 && in.ok(); --left) {
+    const std::string_view name = in.text();
+    const auto at = std::find_if(owner_.states_.begin(), owner_.states_.end(),
+                                 [&](const StateBase* state) { return state->name() == name; });
+    if (at == owner_.states_.end()) {
+      return fail(ErrorCode::invalid_argument,
+                  "the snapshot has a state \"" + std::string{name} + "\", which the function does not declare");
+    }
+    states.push_back(*at);
+  }
+  for (std::uint32_t left = in.fixed<std::uint32_t>(); left != 0 && in.ok(); --left) {
+    std::uint32_t slot = 0;
+    if (form_ == KeyForm::integer) slot = impl_->keys.slot_of_integer(in.fixed<std::int64_t>());
+    if (form_ == KeyForm::text || form_ == KeyForm::composite) slot = impl_->keys.slot_of_text(in.text());
+    owner_.uses_.resize(std::max<std::size_t>(impl_->keys.slots(), 1));
+    owner_.slot_ = slot;
+    for (std::uint32_t timers = in.fixed<std::uint32_t>(); timers != 0 && in.ok(); --timers) {
+      const auto domain = static_cast<TimerDomain>(in.fixed<std::uint8_t>());
+      const Timestamp time{in.fixed<std::int64_t>()};
+      set_timer(domain, time, in.text());
+    }
+    for (StateBase* state : states) {
+      if (in.fixed<std::uint8_t>() != 0 && !state->decode(slot, in.text())) {
+        return refuse("the value of \"" + state->name() + "\" has another type");
+      }
+    }
+  }
+  if (!in.ok() || !in.at_end()) return refuse("it is cut off or damaged");
+  return {};
+}
+
+Result<std::string> KeyedRuntime::query(std::string_view name, std::string_view key_json) const {
+  const auto at = std::find_if(owner_.states_.begin(), owner_.states_.end(),
+                               [&](const StateBase* state) { return state->name() == name; });
+  if (at == owner_.states_.end()) {
+    std::string known;
+    for (const StateBase* state : owner_.states_) (known += known.empty() ? "" : ", ") += "\"" + state->name() + "\"";
+    return fail(ErrorCode::not_found, "there is no state \"" + std::string{name} + "\"" +
+                                          (known.empty() ? "; the operator declares none" : ", but " + known));
+  }
+  std::uint32_t slot = 0;
+  if (form_ != KeyForm::none) {
+    std::vector<Field> fields;
+    std::vector<std::size_t> positions;
+    for (std::size_t i = 0; i < impl_->types.size(); ++i) {
+      fields.push_back({impl_->types.size() == 1 ? "value" : "key" + std::to_string(i + 1), impl_->types[i]});
+      positions.push_back(i);
+    }
+    const auto key = row_from_json(make_schema(std::move(fields)), key_json);
+    if (!key) return fail(key.error().within("the key"));
+    if (form_ != KeyForm::composite && (*key)->column(0).is_null(0)) {
+      return fail(ErrorCode::invalid_argument, "the key cannot be null");
+    }
+    const auto found = impl_->keys.find(**key, positions, 0);
+    if (!found) return std::string{"null"};
+    slot = *found;
+  }
+  return (*at)->json(slot).value_or("null");
+}
+
+}  // namespace dataflow

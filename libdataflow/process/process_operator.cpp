@@ -1,0 +1,137 @@
+#include "dataflow/process_operator.hpp"
+
+#include <cassert>
+
+namespace dataflow {
+
+ProcessOperator::ProcessOperator(std::shared_ptr<const ProcessPlan> plan)
+    : plan_{std::move(plan)}, outputs_{plan_->output, plan_->sides, plan_->event_time} {}
+
+Status ProcessOperator::open(OperatorContext& context) {
+  operator_context_ = &context;
+  try {
+    StateOwner& function = construct(outputs_);
+    runtime_ = std::make_unique<KeyedRuntime>(function, plan_->key_fields, plan_->key_types, plan_->optional_key);
+    if (auto status = runtime_->check(); !status) return status;
+    context_ = &make_context(*runtime_, outputs_);
+    context_->operator_ = &context;
+    runtime_->set_now(context.now());
+    call_receives(receiver_);
+    call_open(context);
+  } catch (...) {
+    return fail(error_of_current_exception("in open()"));
+  }
+  return {};
+}
+
+Result<Step> ProcessOperator::process(std::size_t, const BatchPtr& batch, OperatorOutput& out) {
+  assert(!batch_);
+  if (auto status = bind(*batch); !status) return fail(status.error());
+  batch_ = batch;
+  row_ = 0;
+  slots_ = runtime_->begin_batch(*batch, operator_context_->now());
+  return go_on(out);
+}
+
+Result<Step> ProcessOperator::on_watermark(Timestamp watermark, OperatorOutput& out) {
+  event_due_ = watermark;
+  return go_on(out);
+}
+
+Result<Step> ProcessOperator::on_processing_time(Timestamp now, OperatorOutput& out) {
+  processing_due_ = now;
+  return go_on(out);
+}
+
+std::optional<Timestamp> ProcessOperator::next_processing_timer() const {
+  return runtime_ ? runtime_->next_timer(TimerDomain::processing_time) : std::nullopt;
+}
+
+Result<Step> ProcessOperator::resume(OperatorOutput& out) {
+  return go_on(out);
+}
+
+Result<Step> ProcessOperator::go_on(OperatorOutput& out) {
+  outputs_.attach(out);
+  if (batch_) {
+    try {
+      run_rows(*batch_);
+    } catch (...) {
+      return fail(error_of_current_exception(*batch_, row_));
+    }
+    outputs_.flush();
+    if (row_ < batch_->rows()) return Step::yield;
+    batch_.reset();
+    runtime_->end_batch();
+  }
+  for (const TimerDomain domain : {TimerDomain::event_time, TimerDomain::processing_time}) {
+    std::optional<Timestamp>& due = domain == TimerDomain::event_time ? event_due_ : processing_due_;
+    if (!due) continue;
+    runtime_->set_now(operator_context_->now());
+    auto finished = fire_due(domain, *due);
+    if (!finished) return fail(finished.error());
+    outputs_.flush();
+    if (!*finished) return Step::yield;
+    due.reset();
+  }
+  return Step::done;
+}
+
+Result<bool> ProcessOperator::fire_due(TimerDomain domain, Timestamp until) {
+  while (!outputs_.full()) {
+    const auto timer = runtime_->pop_due(domain, until);
+    if (!timer) return true;
+    context_->timer_ = *timer;
+    context_->key_known_ = false;
+    context_->timestamp_ = timer->time;
+    if (domain == TimerDomain::event_time) {
+      outputs_.set_time(timer->time);
+    } else {
+      // What a clock causes is as new as can be without being late downstream.
+      const Timestamp watermark = operator_context_->watermark();
+      outputs_.set_time(watermark == Timestamp::max() ? watermark : watermark + Duration{1});
+    }
+    try {
+      call_timer(timer->time);
+    } catch (...) {
+      return fail(error_of_current_exception("in on_timer() at " + to_iso8601(timer->time)));
+    }
+    runtime_->end_timer(timer->slot);
+  }
+  return false;
+}
+
+Status ProcessOperator::close() {
+  if (context_ == nullptr) return {};
+  try {
+    call_close();
+  } catch (...) {
+    return fail(error_of_current_exception("in close()"));
+  }
+  return {};
+}
+
+Result<std::string> ProcessOperator::receive(std::string_view message, std::string_view json) {
+  return receiver_.deliver(message, json);
+}
+
+Result<std::string> ProcessOperator::query(std::string_view state, std::string_view key_json) {
+  return runtime_->query(state, key_json);
+}
+
+Result<std::string> Receiver::deliver(std::string_view message, std::string_view json) const {
+  const auto at = handlers_.find(message);
+  if (at == handlers_.end()) {
+    std::string known;
+    for (const auto& [name, handler] : handlers_) (known += known.empty() ? "" : ", ") += "\"" + name + "\"";
+    return fail(ErrorCode::not_found, "the operator takes no message \"" + std::string{message} + "\"" +
+                                          (known.empty() ? "" : ", but " + known));
+  }
+  try {
+    return at->second(json);
+  } catch (...) {
+    return fail(error_of_current_exception("on message \"" + std::string{message} + "\""));
+  }
+}
+
+}  // namespace dataflow
