@@ -34,16 +34,16 @@ void append_field(const Column& column, std::uint32_t row, std::string& out) {
 
 }  // namespace
 
-KeyForm key_form(std::span<const DataType> types, bool optional) {
-  if (types.empty()) return KeyForm::none;
-  if (types.size() > 1 || optional) return KeyForm::composite;
-  if (types[0].is_variable_width()) return KeyForm::text;
+KeyShape key_shape(std::span<const DataType> types, bool optional) {
+  if (types.empty()) return KeyShape::none;
+  if (types.size() > 1 || optional) return KeyShape::composite;
+  if (types[0].is_variable_width()) return KeyShape::text;
   // Doubles are compared by value elsewhere; as bytes they are at least the same everywhere.
-  return types[0].kind() == TypeKind::float64 ? KeyForm::composite : KeyForm::integer;
+  return types[0].kind() == TypeKind::float64 ? KeyShape::composite : KeyShape::integer;
 }
 
-KeyTable::KeyTable(KeyForm form) : form_{form} {
-  if (form_ == KeyForm::none) take_slot();
+KeyTable::KeyTable(KeyShape form) : shape_{form} {
+  if (shape_ == KeyShape::none) take_slot();
 }
 
 std::uint32_t KeyTable::take_slot() {
@@ -52,8 +52,8 @@ std::uint32_t KeyTable::take_slot() {
     free_.pop_back();
     return slot;
   }
-  if (form_ == KeyForm::integer) integers_.push_back(0);
-  if (form_ == KeyForm::text || form_ == KeyForm::composite) texts_.emplace_back();
+  if (shape_ == KeyShape::integer) integers_.push_back(0);
+  if (shape_ == KeyShape::text || shape_ == KeyShape::composite) texts_.emplace_back();
   return slots_++;
 }
 
@@ -77,9 +77,9 @@ std::uint32_t KeyTable::slot_of_text(std::string_view key) {
 void KeyTable::resolve(const Batch& batch, std::span<const std::size_t> fields, std::vector<std::uint32_t>& out) {
   const std::uint32_t rows = batch.rows();
   out.resize(rows);
-  switch (form_) {
-    case KeyForm::none: std::fill(out.begin(), out.end(), 0); return;
-    case KeyForm::integer: {
+  switch (shape_) {
+    case KeyShape::none: std::fill(out.begin(), out.end(), 0); return;
+    case KeyShape::integer: {
       const Column& column = batch.column(fields[0]);
       for (std::uint32_t row = 0; row < rows; ++row) {
         if (row + prefetch_distance < rows) by_integer_.prefetch(integer_at(column, row + prefetch_distance));
@@ -87,7 +87,7 @@ void KeyTable::resolve(const Batch& batch, std::span<const std::size_t> fields, 
       }
       return;
     }
-    case KeyForm::text: {
+    case KeyShape::text: {
       const Column& column = batch.column(fields[0]);
       for (std::uint32_t row = 0; row < rows; ++row) {
         if (row + prefetch_distance < rows) by_text_.prefetch(column.text(row + prefetch_distance));
@@ -95,7 +95,7 @@ void KeyTable::resolve(const Batch& batch, std::span<const std::size_t> fields, 
       }
       return;
     }
-    case KeyForm::composite:
+    case KeyShape::composite:
       for (std::uint32_t row = 0; row < rows; ++row) {
         scratch_.clear();
         for (const std::size_t field : fields) append_field(batch.column(field), row, scratch_);
@@ -106,13 +106,13 @@ void KeyTable::resolve(const Batch& batch, std::span<const std::size_t> fields, 
 
 std::optional<std::uint32_t> KeyTable::find(const Batch& batch, std::span<const std::size_t> fields,
                                             std::uint32_t row) const {
-  if (form_ == KeyForm::none) return 0;
-  if (form_ == KeyForm::integer) {
+  if (shape_ == KeyShape::none) return 0;
+  if (shape_ == KeyShape::integer) {
     const auto at = by_integer_.find(integer_at(batch.column(fields[0]), row));
     return at == by_integer_.end() ? std::nullopt : std::optional{at->second};
   }
   std::string key;
-  if (form_ == KeyForm::text) {
+  if (shape_ == KeyShape::text) {
     key = batch.column(fields[0]).text(row);
   } else {
     for (const std::size_t field : fields) append_field(batch.column(field), row, key);
@@ -122,8 +122,8 @@ std::optional<std::uint32_t> KeyTable::find(const Batch& batch, std::span<const 
 }
 
 void KeyTable::release(std::uint32_t slot) {
-  if (form_ == KeyForm::none) return;
-  if (form_ == KeyForm::integer) {
+  if (shape_ == KeyShape::none) return;
+  if (shape_ == KeyShape::integer) {
     by_integer_.erase(integers_[slot]);
   } else {
     by_text_.erase(texts_[slot]);
@@ -133,16 +133,16 @@ void KeyTable::release(std::uint32_t slot) {
 }
 
 bool KeyTable::before(std::uint32_t a, std::uint32_t b) const {
-  switch (form_) {
-    case KeyForm::none: return false;
-    case KeyForm::integer: return integers_[a] < integers_[b];
+  switch (shape_) {
+    case KeyShape::none: return false;
+    case KeyShape::integer: return integers_[a] < integers_[b];
     default: return texts_[a] < texts_[b];
   }
 }
 
 std::vector<std::uint32_t> KeyTable::in_order() const {
   std::vector<std::uint32_t> slots;
-  if (form_ == KeyForm::none) slots.push_back(0);
+  if (shape_ == KeyShape::none) slots.push_back(0);
   for (const auto& [key, slot] : by_integer_) slots.push_back(slot);
   for (const auto& [key, slot] : by_text_) slots.push_back(slot);
   std::sort(slots.begin(), slots.end(), [this](std::uint32_t a, std::uint32_t b) { return before(a, b); });

@@ -18,7 +18,7 @@ namespace dataflow {
 
 class KeyTable {
  public:
-  explicit KeyTable(KeyForm form);
+  explicit KeyTable(KeyShape form);
 
   /// The slot of each row's key in `out`, new keys included. `fields` are the key's columns.
   void resolve(const Batch& batch, std::span<const std::size_t> fields, std::vector<std::uint32_t>& out);
@@ -41,7 +41,7 @@ class KeyTable {
  private:
   std::uint32_t take_slot();
 
-  KeyForm form_;
+  KeyShape shape_;
   std::uint32_t slots_ = 0;
   std::vector<std::uint32_t> free_;
   absl::flat_hash_map<std::int64_t, std::uint32_t> by_integer_;

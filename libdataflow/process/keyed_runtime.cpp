@@ -24,7 +24,7 @@ StateBase::StateBase(StateOwner* owner, std::string name, Ttl ttl) : owner_{owne
 }
 
 struct KeyedRuntime::Impl {
-  Impl(KeyForm form, std::vector<std::size_t> key_fields, std::vector<DataType> key_types)
+  Impl(KeyShape form, std::vector<std::size_t> key_fields, std::vector<DataType> key_types)
       : keys{form}, fields{std::move(key_fields)}, types{std::move(key_types)} {}
 
   TimerQueue& timers(TimerDomain domain) { return domain == TimerDomain::event_time ? event_timers : processing_timers; }
@@ -40,8 +40,8 @@ struct KeyedRuntime::Impl {
 KeyedRuntime::KeyedRuntime(StateOwner& owner, std::vector<std::size_t> fields, std::vector<DataType> types,
                            bool optional)
     : owner_{owner},
-      form_{key_form(types, optional)},
-      impl_{std::make_unique<Impl>(form_, std::move(fields), std::move(types))} {}
+      shape_{key_shape(types, optional)},
+      impl_{std::make_unique<Impl>(shape_, std::move(fields), std::move(types))} {}
 
 KeyedRuntime::~KeyedRuntime() = default;
 
@@ -57,14 +57,14 @@ const std::uint32_t* KeyedRuntime::begin_batch(const Batch& batch, Timestamp now
 
 void KeyedRuntime::end_batch() {
   for (StateBase* state : owner_.states_) state->expire_some(slots_swept_per_batch);
-  if (form_ == KeyForm::none) return;
+  if (shape_ == KeyShape::none) return;
   for (const std::uint32_t slot : impl_->slots) end_timer(slot);
   impl_->slots.clear();
 }
 
 void KeyedRuntime::end_timer(std::uint32_t slot) {
   std::uint32_t& uses = owner_.uses_[slot];
-  if (uses != 0 || form_ == KeyForm::none) return;
+  if (uses != 0 || shape_ == KeyShape::none) return;
   impl_->keys.release(slot);
   uses = released;
 }
@@ -90,7 +90,7 @@ std::optional<Timestamp> KeyedRuntime::next_timer(TimerDomain domain) const {
 
 std::optional<DueTimer> KeyedRuntime::pop_due(TimerDomain domain, Timestamp until) {
   TimerQueue& timers = impl_->timers(domain);
-  const std::optional<Timer> timer = timers.pop(until);
+  const std::optional<KeyTimer> timer = timers.pop(until);
   if (!timer) return std::nullopt;
   --owner_.uses_[timer->slot];
   owner_.slot_ = timer->slot;
@@ -112,21 +112,21 @@ Status KeyedRuntime::check() const {
 std::string KeyedRuntime::snapshot() const {
   std::string blob{snapshot_magic};
   put_fixed(blob, snapshot_version);
-  put_fixed(blob, static_cast<std::uint8_t>(form_));
+  put_fixed(blob, static_cast<std::uint8_t>(shape_));
   put_fixed(blob, static_cast<std::uint32_t>(owner_.states_.size()));
   for (const StateBase* state : owner_.states_) put_text(blob, state->name());
 
   const std::vector<std::uint32_t> slots = impl_->keys.in_order();
-  std::vector<std::vector<std::pair<TimerDomain, Timer>>> timers(impl_->keys.slots());
-  for (const Timer& timer : impl_->event_timers) timers[timer.slot].emplace_back(TimerDomain::event_time, timer);
-  for (const Timer& timer : impl_->processing_timers) {
+  std::vector<std::vector<std::pair<TimerDomain, KeyTimer>>> timers(impl_->keys.slots());
+  for (const KeyTimer& timer : impl_->event_timers) timers[timer.slot].emplace_back(TimerDomain::event_time, timer);
+  for (const KeyTimer& timer : impl_->processing_timers) {
     timers[timer.slot].emplace_back(TimerDomain::processing_time, timer);
   }
   put_fixed(blob, static_cast<std::uint32_t>(slots.size()));
   std::string value;
   for (const std::uint32_t slot : slots) {
-    if (form_ == KeyForm::integer) put_fixed(blob, integer_key(slot));
-    if (form_ == KeyForm::text || form_ == KeyForm::composite) put_text(blob, text_key(slot));
+    if (shape_ == KeyShape::integer) put_fixed(blob, integer_key(slot));
+    if (shape_ == KeyShape::text || shape_ == KeyShape::composite) put_text(blob, text_key(slot));
     put_fixed(blob, static_cast<std::uint32_t>(timers[slot].size()));
     for (const auto& [domain, timer] : timers[slot]) {
       put_fixed(blob, static_cast<std::uint8_t>(domain));
@@ -153,7 +153,7 @@ Status KeyedRuntime::restore(std::string_view blob) {
     return refuse("it has format version " + std::to_string(version) + ", this engine reads " +
                   std::to_string(snapshot_version));
   }
-  if (in.fixed<std::uint8_t>() != static_cast<std::uint8_t>(form_)) return refuse("its keys have another type");
+  if (in.fixed<std::uint8_t>() != static_cast<std::uint8_t>(shape_)) return refuse("its keys have another type");
 
   std::vector<StateBase*> states;
   for (std::uint32_t left = in.fixed<std::uint32_t>(); left != 0 && in.ok(); --left) {
@@ -168,8 +168,8 @@ Status KeyedRuntime::restore(std::string_view blob) {
   }
   for (std::uint32_t left = in.fixed<std::uint32_t>(); left != 0 && in.ok(); --left) {
     std::uint32_t slot = 0;
-    if (form_ == KeyForm::integer) slot = impl_->keys.slot_of_integer(in.fixed<std::int64_t>());
-    if (form_ == KeyForm::text || form_ == KeyForm::composite) slot = impl_->keys.slot_of_text(in.text());
+    if (shape_ == KeyShape::integer) slot = impl_->keys.slot_of_integer(in.fixed<std::int64_t>());
+    if (shape_ == KeyShape::text || shape_ == KeyShape::composite) slot = impl_->keys.slot_of_text(in.text());
     owner_.uses_.resize(std::max<std::size_t>(impl_->keys.slots(), 1));
     owner_.slot_ = slot;
     for (std::uint32_t timers = in.fixed<std::uint32_t>(); timers != 0 && in.ok(); --timers) {
@@ -197,7 +197,7 @@ Result<std::string> KeyedRuntime::query(std::string_view name, std::string_view 
                                           (known.empty() ? "; the operator declares none" : ", but " + known));
   }
   std::uint32_t slot = 0;
-  if (form_ != KeyForm::none) {
+  if (shape_ != KeyShape::none) {
     std::vector<Field> fields;
     std::vector<std::size_t> positions;
     for (std::size_t i = 0; i < impl_->types.size(); ++i) {
@@ -206,7 +206,7 @@ Result<std::string> KeyedRuntime::query(std::string_view name, std::string_view 
     }
     const auto key = row_from_json(make_schema(std::move(fields)), key_json);
     if (!key) return fail(key.error().within("the key"));
-    if (form_ != KeyForm::composite && (*key)->column(0).is_null(0)) {
+    if (shape_ != KeyShape::composite && (*key)->column(0).is_null(0)) {
       return fail(ErrorCode::invalid_argument, "the key cannot be null");
     }
     const auto found = impl_->keys.find(**key, positions, 0);

@@ -14,7 +14,7 @@
 
 namespace dataflow {
 
-struct Timer {
+struct KeyTimer {
   Timestamp time;
   std::uint32_t slot = 0;
   std::uint32_t name = 0;  ///< an index into the queue's names
@@ -38,13 +38,13 @@ class TimerQueue {
   [[nodiscard]] std::optional<Timestamp> first() const {
     return timers_.empty() ? std::nullopt : std::optional{timers_.begin()->time};
   }
-  std::optional<Timer> pop(Timestamp until) {
+  std::optional<KeyTimer> pop(Timestamp until) {
     if (timers_.empty() || timers_.begin()->time > until) return std::nullopt;
-    const Timer timer = *timers_.begin();
+    const KeyTimer timer = *timers_.begin();
     timers_.erase(timers_.begin());
     return timer;
   }
-  [[nodiscard]] const std::string& name(const Timer& timer) const { return names_[timer.name]; }
+  [[nodiscard]] const std::string& name(const KeyTimer& timer) const { return names_[timer.name]; }
   [[nodiscard]] std::size_t size() const { return timers_.size(); }
   [[nodiscard]] auto begin() const { return timers_.begin(); }
   [[nodiscard]] auto end() const { return timers_.end(); }
@@ -53,7 +53,7 @@ class TimerQueue {
   struct Order {
     const KeyTable* keys;
     const std::vector<std::string>* names;
-    bool operator()(const Timer& a, const Timer& b) const {
+    bool operator()(const KeyTimer& a, const KeyTimer& b) const {
       if (a.time != b.time) return a.time < b.time;
       if (a.slot != b.slot) return keys->before(a.slot, b.slot);
       return a.name != b.name && (*names)[a.name] < (*names)[b.name];
@@ -70,7 +70,7 @@ class TimerQueue {
   }
 
   std::vector<std::string> names_;
-  absl::btree_set<Timer, Order> timers_;
+  absl::btree_set<KeyTimer, Order> timers_;
 };
 
 }  // namespace dataflow

@@ -33,7 +33,7 @@ std::optional<std::string> read_secret(const std::filesystem::path& path) {
 
 class Substituter {
  public:
-  Substituter(const Environment& environment, const std::filesystem::path& base_folder, Secrets& secrets,
+  Substituter(const EnvironmentLookup& environment, const std::filesystem::path& base_folder, Secrets& secrets,
               std::vector<Diagnostic>& diagnostics)
       : environment_{environment}, base_folder_{base_folder}, secrets_{secrets}, diagnostics_{diagnostics} {}
 
@@ -115,7 +115,7 @@ class Substituter {
         diagnose(Severity::error, place_within(value, offset, length), std::move(message), std::move(suggestion)));
   }
 
-  const Environment& environment_;
+  const EnvironmentLookup& environment_;
   const std::filesystem::path& base_folder_;
   Secrets& secrets_;
   std::vector<Diagnostic>& diagnostics_;
@@ -127,7 +127,7 @@ bool is_word(char c) {
 
 }  // namespace
 
-Environment process_environment() {
+EnvironmentLookup process_environment() {
   return [](const std::string& name) -> std::optional<std::string> {
     const char* value = std::getenv(name.c_str());
     return value ? std::optional<std::string>{value} : std::nullopt;
@@ -166,7 +166,7 @@ std::string Secrets::redact_if(std::string text, bool defaults) const {
   return text;
 }
 
-void substitute(TomlValue& root, const Environment& environment, const std::filesystem::path& base_folder,
+void substitute(TomlValue& root, const EnvironmentLookup& environment, const std::filesystem::path& base_folder,
                 Secrets& secrets, std::vector<Diagnostic>& diagnostics) {
   Substituter{environment, base_folder, secrets, diagnostics}.visit(root);
 }

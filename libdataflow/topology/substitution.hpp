@@ -15,10 +15,10 @@
 namespace dataflow {
 
 /// The value of an environment variable, or nothing when it is not set.
-using Environment = std::function<std::optional<std::string>(const std::string&)>;
+using EnvironmentLookup = std::function<std::optional<std::string>(const std::string&)>;
 
 /// The environment of this process.
-Environment process_environment();
+EnvironmentLookup process_environment();
 
 /// What has been put in for the `${...}` of one file, and how to hide it again.
 class Secrets {
@@ -46,7 +46,7 @@ class Secrets {
 
 /// Puts values into every text of `root` and remembers them in `secrets`. Mistakes (an unset variable, a file that
 /// cannot be read, a `${` without end) are appended to `diagnostics`; such a text keeps its `${...}`.
-void substitute(TomlValue& root, const Environment& environment, const std::filesystem::path& base_folder,
+void substitute(TomlValue& root, const EnvironmentLookup& environment, const std::filesystem::path& base_folder,
                 Secrets& secrets, std::vector<Diagnostic>& diagnostics);
 
 }  // namespace dataflow

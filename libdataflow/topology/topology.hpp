@@ -43,7 +43,7 @@ struct Topology {
 
 struct LoadOptions {
   std::vector<std::string> overrides;  ///< `operators.hot.where=temperature > 30`, the last of equal keys wins
-  Environment environment = process_environment();
+  EnvironmentLookup environment = process_environment();
 };
 
 struct LoadedTopology {

@@ -25,10 +25,10 @@ struct DueTimer {
 };
 
 /// How a key is held: one integer, one text, or several fields encoded one after the other.
-enum class KeyForm : std::uint8_t { none, integer, text, composite };
+enum class KeyShape : std::uint8_t { none, integer, text, composite };
 
 /// One fixed-width field that cannot be NULL is an integer key, one text that cannot be a text key.
-KeyForm key_form(std::span<const DataType> types, bool optional);
+KeyShape key_shape(std::span<const DataType> types, bool optional);
 
 class KeyedRuntime {
  public:
@@ -46,7 +46,7 @@ class KeyedRuntime {
   void set_now(Timestamp now) { owner_.now_ = now.micros; }
   [[nodiscard]] std::uint32_t slot() const { return owner_.slot_; }
 
-  [[nodiscard]] KeyForm form() const { return form_; }
+  [[nodiscard]] KeyShape shape() const { return shape_; }
   [[nodiscard]] std::int64_t integer_key(std::uint32_t slot) const;
   /// The text, or the encoded fields of a composite key (as their Codecs write optionals).
   [[nodiscard]] std::string_view text_key(std::uint32_t slot) const;
@@ -74,7 +74,7 @@ class KeyedRuntime {
  private:
   struct Impl;
   StateOwner& owner_;
-  KeyForm form_;
+  KeyShape shape_;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -82,8 +82,8 @@ struct KeyTraits {
   static constexpr bool optional = FieldTraits<K>::optional;
   static std::vector<DataType> types() { return {FieldTraits<K>::type()}; }
   static void decode(const KeyedRuntime& runtime, K& key) {
-    switch (runtime.form()) {
-      case KeyForm::integer: {
+    switch (runtime.shape()) {
+      case KeyShape::integer: {
         const std::int64_t value = runtime.integer_key(runtime.slot());
         if constexpr (std::is_integral_v<K>) {
           key = static_cast<K>(value);
@@ -94,7 +94,7 @@ struct KeyTraits {
         }
         break;
       }
-      case KeyForm::text: {
+      case KeyShape::text: {
         const std::string_view text = runtime.text_key(runtime.slot());
         if constexpr (std::is_same_v<K, std::string>) {
           key.assign(text);
@@ -105,12 +105,12 @@ struct KeyTraits {
         }
         break;
       }
-      case KeyForm::composite: {
+      case KeyShape::composite: {
         ByteReader in{runtime.text_key(runtime.slot())};
         decode_field(in, key);
         break;
       }
-      case KeyForm::none: break;
+      case KeyShape::none: break;
     }
   }
   /// Fields of composite keys are written as optionals, whether they are or not.
