@@ -32,7 +32,8 @@ std::int64_t Arguments::get_integer(std::string_view name, std::int64_t otherwis
   return value;
 }
 
-Result<StreamGraph> build_job(std::string_view name, void (*function)(Environment&), std::vector<std::string> arguments) {
+Result<StreamGraph> build_job(std::string_view name, void (*function)(Environment&),
+                              std::vector<std::string> arguments) {
   Environment environment{Arguments{std::move(arguments)}};
   try {
     function(environment);

@@ -11,9 +11,8 @@ namespace {
 
 bool is_name(std::string_view name) {
   if (name.empty() || name[0] < 'a' || name[0] > 'z') return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-  });
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
 }  // namespace
@@ -40,11 +39,6 @@ NodeId Plan::add(NodeDraft draft, const StreamInfo* input, const Place& where) {
   node.source = std::move(draft.source);
   node.stateful = draft.stateful;
   if (draft.single) node.max_parallelism = 1;
-  if (draft.needs_event_time && input != nullptr && !input->event_time) {
-    mistake(where, "a " + node.type +
-                       " over event time needs a stream with event time: call event_time(&Record::member, ...) after "
-                       "the source, or use in_processing_time(...)");
-  }
   if (input != nullptr) {
     for (const StreamOrigin& origin : input->origins) {
       StreamEdge edge{.from = origin.node, .output = origin.output, .partitioning = input->partitioning};
@@ -76,8 +70,7 @@ StreamInfo Plan::side_output(NodeId id, std::string_view name, const RecordInfo&
     } else {
       mistake(where, "a " + entry.node.type + " has no side output \"" + std::string{name} + "\"");
     }
-    outputs.push_back(
-        {.name = std::string{name}, .schema = record.schema, .event_time = outputs[0].event_time});
+    outputs.push_back({.name = std::string{name}, .schema = record.schema, .event_time = outputs[0].event_time});
     at = outputs.end() - 1;
   }
   return {.origins = {{id, static_cast<std::size_t>(at - outputs.begin())}},
@@ -89,7 +82,8 @@ StreamInfo Plan::side_output(NodeId id, std::string_view name, const RecordInfo&
 void Plan::set_name(const StreamInfo& stream, std::string name, const Place& where) {
   if (stream.origins.size() != 1) return mistake(where, "a union has no node of its own that could be named");
   if (!is_name(name)) {
-    return mistake(where, "\"" + name + "\" is no name: names start with a small letter and have small letters, digits and _");
+    return mistake(where,
+                   "\"" + name + "\" is no name: names start with a small letter and have small letters, digits and _");
   }
   Entry& entry = entries_[stream.origins[0].node];
   entry.node.name = std::move(name);
@@ -97,11 +91,13 @@ void Plan::set_name(const StreamInfo& stream, std::string name, const Place& whe
 }
 
 void Plan::set_parallelism(const StreamInfo& stream, std::uint32_t parallelism, const Place& where) {
-  if (stream.origins.size() != 1) return mistake(where, "a union has no node of its own whose parallelism could be set");
+  if (stream.origins.size() != 1)
+    return mistake(where, "a union has no node of its own whose parallelism could be set");
   if (parallelism == 0) return mistake(where, "parallelism is at least 1");
   StreamNode& node = entries_[stream.origins[0].node].node;
   if (node.max_parallelism && parallelism > *node.max_parallelism) {
-    return mistake(where, "this " + node.type + " runs in " + std::to_string(*node.max_parallelism) + " subtask: it has no key");
+    return mistake(
+        where, "this " + node.type + " runs in " + std::to_string(*node.max_parallelism) + " subtask: it has no key");
   }
   node.parallelism = parallelism;
 }
@@ -156,8 +152,9 @@ void Plan::check_names(std::vector<std::string>& mistakes) const {
     const StreamNode& node = entry.node;
     if (!entry.named) {
       if (node.stateful) {
-        mistakes.push_back(node.defined_at + ": this " + node.type +
-                           " keeps state and needs a name, .named(\"...\"), so that its state finds it again after a change");
+        mistakes.push_back(
+            node.defined_at + ": this " + node.type +
+            " keeps state and needs a name, .named(\"...\"), so that its state finds it again after a change");
       }
       continue;
     }

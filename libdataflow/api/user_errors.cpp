@@ -41,7 +41,8 @@ Error error_of_current_exception_at(const std::string& where) {
     return {ErrorCode::user_code, "user code threw " + type_name(typeid(error)) + ": " + error.what() + ", " + where};
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
-    return {ErrorCode::user_code, "user code threw a " + (type != nullptr ? type_name(*type) : "foreign exception") + ", " + where};
+    return {ErrorCode::user_code,
+            "user code threw a " + (type != nullptr ? type_name(*type) : "foreign exception") + ", " + where};
   }
 }
 

@@ -27,7 +27,9 @@ struct KeyedRuntime::Impl {
   Impl(KeyShape form, std::vector<std::size_t> key_fields, std::vector<DataType> key_types)
       : keys{form}, fields{std::move(key_fields)}, types{std::move(key_types)} {}
 
-  TimerQueue& timers(TimerDomain domain) { return domain == TimerDomain::event_time ? event_timers : processing_timers; }
+  TimerQueue& timers(TimerDomain domain) {
+    return domain == TimerDomain::event_time ? event_timers : processing_timers;
+  }
 
   KeyTable keys;
   TimerQueue event_timers{keys};

@@ -76,7 +76,7 @@ struct Codec {
 };
 
 template <class T>
-  requires std::is_arithmetic_v<T> || std::is_same_v<T, Timestamp>
+requires std::is_arithmetic_v<T> || std::is_same_v<T, Timestamp>
 struct Codec<T> {
   static constexpr bool known = true;
   static void encode(const T& value, std::string& out) { put_fixed(out, value); }

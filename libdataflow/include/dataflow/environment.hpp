@@ -1,5 +1,6 @@
 #pragma once
-// The Environment: where a job begins. Sources are asked of it, and what is built on them becomes the job's StreamGraph.
+// The Environment: where a job begins. Sources are asked of it, and what is built on them becomes the job's
+// StreamGraph.
 
 #include <initializer_list>
 #include <memory>
@@ -122,6 +123,7 @@ class Environment {
 };
 
 /// Calls a job's function and plans what it declares. Errors: those of Environment::build; user_code when it throws.
-Result<StreamGraph> build_job(std::string_view name, void (*function)(Environment&), std::vector<std::string> arguments);
+Result<StreamGraph> build_job(std::string_view name, void (*function)(Environment&),
+                              std::vector<std::string> arguments);
 
 }  // namespace dataflow

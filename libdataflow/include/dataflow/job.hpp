@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 #include <tuple>
-#include <vector>
 #include <type_traits>
+#include <vector>
 
 #include "dataflow/environment.hpp"
 #include "dataflow/version.hpp"
@@ -53,7 +53,8 @@ OperatorFactoryPtr make_function(std::shared_ptr<const ProcessPlan> plan, std::s
     if (auto status = record_from_json(settings_json, settings); !status) {
       throw std::invalid_argument{status.error().message()};
     }
-    return std::make_shared<ProcessFactory<P, typename P::settings_type>>(std::move(plan), std::tuple{std::move(settings)});
+    return std::make_shared<ProcessFactory<P, typename P::settings_type>>(std::move(plan),
+                                                                          std::tuple{std::move(settings)});
   } else if constexpr (std::is_constructible_v<P, const std::string&>) {
     return std::make_shared<ProcessFactory<P, std::string>>(std::move(plan), std::tuple{std::string{settings_json}});
   } else {
@@ -106,14 +107,14 @@ extern const dataflow::JobDescriptor dataflow_job_v1;
 }
 
 /// `DATAFLOW_JOB("fraud", fraud)` makes `void fraud(df::Environment&)` the job of this library or program.
-#define DATAFLOW_JOB(name, function) \
-  extern "C" {                          \
+#define DATAFLOW_JOB(name, function)                                                    \
+  extern "C" {                                                                          \
   const ::dataflow::JobDescriptor dataflow_job_v1{DATAFLOW_ABI_STAMP, name, &function}; \
   }
 
 #define DATAFLOW_JOIN_(a, b) a##b
 #define DATAFLOW_JOIN(a, b) DATAFLOW_JOIN_(a, b)
 /// `DATAFLOW_FUNCTION("enrich", Enrich)` lets topologies name the process function as `function = "enrich"`.
-#define DATAFLOW_FUNCTION(name, ...)                                                          \
-  static const ::dataflow::FunctionRegistration DATAFLOW_JOIN(dataflow_function_, __COUNTER__){ \
-      ::dataflow::describe_function<__VA_ARGS__>(name)};
+#define DATAFLOW_FUNCTION(name, ...)                           \
+  static const ::dataflow::FunctionRegistration DATAFLOW_JOIN( \
+      dataflow_function_, __COUNTER__){::dataflow::describe_function<__VA_ARGS__>(name)};

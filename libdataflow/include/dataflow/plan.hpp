@@ -44,7 +44,6 @@ struct NodeDraft {
   bool stateful = false;            ///< needs a name
   bool keyed = false;               ///< its input is spread by the stream's key
   bool single = false;              ///< runs in one subtask
-  bool needs_event_time = false;
   SideOutputsPtr sides;             ///< side outputs that the user's code may name later
 };
 
@@ -111,9 +110,9 @@ NodeId add_file_source(Plan& plan, const RecordInfo& record, std::string_view pa
 struct AggregatePiece {
   enum class Kind : std::uint8_t { key, window_start, window_end, call };
   Kind kind = Kind::call;
-  std::string function;            ///< "sum", for call
-  std::size_t input_field = 0;     ///< of the aggregated records; ignored by count
-  std::size_t output_field = 0;    ///< of the result record
+  std::string function;          ///< "sum", for call
+  std::size_t input_field = 0;   ///< of the aggregated records; ignored by count
+  std::size_t output_field = 0;  ///< of the result record
 };
 /// What window(...) has been told so far.
 struct WindowDraft {

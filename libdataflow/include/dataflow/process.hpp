@@ -189,6 +189,8 @@ class Process : public StateOwner {
 };
 
 template <class P>
-concept KeyedFunction = requires { typename P::key_type; };
+concept KeyedFunction = requires {
+  typename P::key_type;
+};
 
 }  // namespace dataflow

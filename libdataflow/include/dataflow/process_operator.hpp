@@ -78,9 +78,9 @@ class ProcessOperator : public Operator {
   ProcessContext* context_ = nullptr;
   OperatorContext* operator_context_ = nullptr;
   Receiver receiver_;
-  BatchPtr batch_;                          ///< being fed, or null
-  const std::uint32_t* slots_ = nullptr;    ///< of batch_'s rows
-  std::optional<Timestamp> event_due_;      ///< timers up to here are being fired
+  BatchPtr batch_;                        ///< being fed, or null
+  const std::uint32_t* slots_ = nullptr;  ///< of batch_'s rows
+  std::optional<Timestamp> event_due_;    ///< timers up to here are being fired
   std::optional<Timestamp> processing_due_;
 };
 

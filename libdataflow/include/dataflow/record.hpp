@@ -23,30 +23,29 @@
 #include "serialization/schema.hpp"
 
 /// Declares the members of a struct as the fields of a record, at namespace scope beside the struct.
-#define DATAFLOW_RECORD(Type, ...)                                                                       \
-  DATAFLOW_FOR_EACH_(DATAFLOW_CHECK_MEMBER_, Type, __VA_ARGS__)                                          \
-  template <class DataflowVisitor>                                                                       \
-  constexpr void dataflow_visit_members([[maybe_unused]] const Type* type, DataflowVisitor&& visit) {    \
-    DATAFLOW_FOR_EACH_(DATAFLOW_VISIT_MEMBER_, Type, __VA_ARGS__)                                        \
-  }                                                                                                      \
-  [[maybe_unused]] constexpr std::string_view dataflow_record_name(const Type*) {                        \
-    return #Type;                                                                                        \
+#define DATAFLOW_RECORD(Type, ...)                                                                    \
+  DATAFLOW_FOR_EACH_(DATAFLOW_CHECK_MEMBER_, Type, __VA_ARGS__)                                       \
+  template <class DataflowVisitor>                                                                    \
+  constexpr void dataflow_visit_members([[maybe_unused]] const Type* type, DataflowVisitor&& visit) { \
+    DATAFLOW_FOR_EACH_(DATAFLOW_VISIT_MEMBER_, Type, __VA_ARGS__)                                     \
+  }                                                                                                   \
+  [[maybe_unused]] constexpr std::string_view dataflow_record_name(const Type*) {                     \
+    return #Type;                                                                                     \
   }
 
 #define DATAFLOW_VISIT_MEMBER_(Type, member) visit(#member, &Type::member);
-#define DATAFLOW_CHECK_MEMBER_(Type, member)                                                                       \
-  static_assert(::dataflow::is_field<decltype(Type::member)>,                                                      \
-                "the type of " #Type "::" #member                                                                  \
-                " cannot be a field of a record. Fields are bool, int32_t, int64_t, double, std::string, "         \
-                "std::string_view (for reading only), dataflow::Bytes, dataflow::Timestamp, "                      \
+#define DATAFLOW_CHECK_MEMBER_(Type, member)                                                               \
+  static_assert(::dataflow::is_field<decltype(Type::member)>,                                              \
+                "the type of " #Type "::" #member                                                          \
+                " cannot be a field of a record. Fields are bool, int32_t, int64_t, double, std::string, " \
+                "std::string_view (for reading only), dataflow::Bytes, dataflow::Timestamp, "              \
                 "dataflow::Decimal<P, S>, enums declared with DATAFLOW_ENUM, and std::optional of these (nullable)");
 
 /// Names the enumerators of an enum (`DATAFLOW_ENUM(Color, red, green)`), at namespace scope beside it. Its values
 /// travel as these names.
-#define DATAFLOW_ENUM(Type, ...)                                          \
-  [[maybe_unused]] constexpr auto dataflow_enum_names(const Type*) {      \
-    return std::to_array<::dataflow::EnumName<Type>>(                     \
-        {DATAFLOW_FOR_EACH_(DATAFLOW_ENUM_NAME_, Type, __VA_ARGS__)});    \
+#define DATAFLOW_ENUM(Type, ...)                                                                                    \
+  [[maybe_unused]] constexpr auto dataflow_enum_names(const Type*) {                                                \
+    return std::to_array<::dataflow::EnumName<Type>>({DATAFLOW_FOR_EACH_(DATAFLOW_ENUM_NAME_, Type, __VA_ARGS__)}); \
   }
 #define DATAFLOW_ENUM_NAME_(Type, enumerator) {Type::enumerator, #enumerator},
 
@@ -65,10 +64,14 @@ struct AnyVisitor {
 
 /// A struct declared with DATAFLOW_RECORD.
 template <class T>
-concept RecordStruct = requires(const T* type) { dataflow_visit_members(type, AnyVisitor{}); };
+concept RecordStruct = requires(const T* type) {
+  dataflow_visit_members(type, AnyVisitor{});
+};
 
 template <class T>
-concept NamedEnum = std::is_enum_v<T> && requires(const T* type) { dataflow_enum_names(type); };
+concept NamedEnum = std::is_enum_v<T> && requires(const T* type) {
+  dataflow_enum_names(type);
+};
 
 /// How a member of type M is a field: its type, and how one row of it is read and written.
 template <class M>
@@ -222,8 +225,9 @@ inline constexpr bool is_record = RecordStruct<T> || is_field<T>;
 template <class T, class Visit>
 constexpr void for_each_field_type(Visit&& visit) {
   if constexpr (RecordStruct<T>) {
-    dataflow_visit_members(static_cast<const T*>(nullptr),
-                           [&]<class M>(std::string_view name, M T::*) { visit(name, static_cast<const M*>(nullptr)); });
+    dataflow_visit_members(static_cast<const T*>(nullptr), [&]<class M>(std::string_view name, M T::*) {
+      visit(name, static_cast<const M*>(nullptr));
+    });
   } else {
     visit(std::string_view{"value"}, static_cast<const T*>(nullptr));
   }
@@ -233,8 +237,7 @@ constexpr void for_each_field_type(Visit&& visit) {
 template <class T, class Row, class Visit>
 constexpr void for_each_field(Row& row, Visit&& visit) {
   if constexpr (RecordStruct<T>) {
-    dataflow_visit_members(static_cast<const T*>(nullptr),
-                           [&](std::string_view, auto member) { visit(row.*member); });
+    dataflow_visit_members(static_cast<const T*>(nullptr), [&](std::string_view, auto member) { visit(row.*member); });
   } else {
     visit(row);
   }

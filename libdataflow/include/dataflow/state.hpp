@@ -42,7 +42,7 @@ class StateOwner {
   friend class StateBase;
   friend class KeyedRuntime;
   std::uint32_t slot_ = 0;
-  std::int64_t now_ = 0;                 ///< processing time in microseconds, read once a batch
+  std::int64_t now_ = 0;                ///< processing time in microseconds, read once a batch
   std::vector<std::uint32_t> uses_{0};  ///< per slot: states with a value, and timers
   std::vector<StateBase*> states_;      ///< in the order of their declaration
 };

@@ -151,7 +151,7 @@ class Stream {
   }
   /// The same by what a lambda computes; it must give equal keys for equal records.
   template <class F>
-    requires std::is_invocable_v<F&, const T&>
+  requires std::is_invocable_v<F&, const T&>
   auto key_by(F key, Place where = Place::current()) {
     using K = MapResult<F, T>;
     static_assert(is_field<K>, "a key is a field's type: bool, int32_t, int64_t, double, std::string, ...");
@@ -310,7 +310,8 @@ class Stream {
   auto add_process_function(std::tuple<Args...> arguments, std::vector<DataType> key_types, bool optional_key,
                             NodeDraft draft, const Place& where) {
     using R = typename P::output_type;
-    static_assert(std::is_same_v<typename P::input_type, T>, "the process function takes other records than the stream");
+    static_assert(std::is_same_v<typename P::input_type, T>,
+                  "the process function takes other records than the stream");
     static_assert(std::is_constructible_v<P, const Args&...>, "the process function has no such constructor");
     auto shape = std::make_shared<ProcessPlan>();
     shape->key_fields = info_.key_fields;
@@ -391,7 +392,8 @@ class KeyedStream : public Stream<T> {
 
   template <class P, class... Args>
   auto add_keyed(std::tuple<Args...> arguments, const Place& where) {
-    static_assert(KeyedFunction<P>, "the function is a Process: call process before key_by, or derive from KeyedProcess");
+    static_assert(KeyedFunction<P>,
+                  "the function is a Process: call process before key_by, or derive from KeyedProcess");
     static_assert(std::is_same_v<typename P::key_type, K>, "the function's key has another type than the stream's");
     return add_function<P>(std::move(arguments), {.type = "process"}, where);
   }
@@ -427,8 +429,7 @@ class WindowedStream {
   }
   /// Gives the stream of what came too late to `consume`: `.late_to([](df::Stream<Total> late) { late.print(); })`.
   template <class F>
-    requires std::is_invocable_v<F&, Stream<T>>
-  WindowedStream& late_to(F consume) {
+  requires std::is_invocable_v<F&, Stream<T>> WindowedStream& late_to(F consume) {
     late_consumer_ = std::move(consume);
     return *this;
   }
@@ -480,7 +481,8 @@ class WindowedStream {
   template <class R, class Of, class In>
   static AggregatePiece check_piece(const Piece<Of, In>& piece) {
     static_assert(std::is_same_v<Of, R>, "a piece fills a member of another record than aggregate<R> gives");
-    static_assert(std::is_void_v<In> || std::is_same_v<In, T>, "a piece reads a member of another record than the stream's");
+    static_assert(std::is_void_v<In> || std::is_same_v<In, T>,
+                  "a piece reads a member of another record than the stream's");
     return piece.piece;
   }
 

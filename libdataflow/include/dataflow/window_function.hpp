@@ -20,7 +20,9 @@
 namespace dataflow {
 
 template <class A, class T>
-concept Aggregator = std::is_default_constructible_v<A> && requires(A& a, const T& record) { a.add(record); };
+concept Aggregator = std::is_default_constructible_v<A> && requires(A& a, const T& record) {
+  a.add(record);
+};
 
 /// What `result` gives, whichever of its forms the aggregator has.
 template <class A, class K>
@@ -30,8 +32,9 @@ decltype(auto) aggregator_result(const A& aggregator, const K& key, const Window
   } else if constexpr (requires { aggregator.result(window); }) {
     return aggregator.result(window);
   } else {
-    static_assert(requires { aggregator.result(); },
-                  "an aggregator has R result() const, R result(df::Window) const or R result(key, df::Window) const");
+    static_assert(
+        requires { aggregator.result(); },
+        "an aggregator has R result() const, R result(df::Window) const or R result(key, df::Window) const");
     return aggregator.result();
   }
 }

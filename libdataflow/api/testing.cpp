@@ -1,0 +1,80 @@
+#include "dataflow/testing.hpp"
+
+#include "libdataflow/runtime/collect_sink.hpp"
+#include "libdataflow/runtime/local_executor.hpp"
+#include "libdataflow/sources/collection_source.hpp"
+
+namespace dataflow::testing {
+
+namespace {
+
+Error about(std::string message) {
+  return {ErrorCode::invalid_argument, std::move(message)};
+}
+
+void replace_sources(StreamGraph& graph, const Inputs& inputs) {
+  for (const auto& [name, batches] : inputs.batches()) {
+    StreamNode* source = nullptr;
+    std::string sources;
+    for (StreamNode& node : graph.nodes) {
+      if (!node.is_source()) continue;
+      if (node.name == name) source = &node;
+      (sources += sources.empty() ? "" : ", ") += "\"" + node.name + "\"";
+    }
+    if (source == nullptr) throw Failure{about("the job has no source \"" + name + "\", but " + sources)};
+    for (const BatchPtr& batch : batches) {
+      if (!(*batch->schema() == *source->outputs[0].schema)) {
+        throw Failure{about("the records for \"" + name + "\" are " + to_string(*batch->schema()) +
+                            ", the source gives " + to_string(*source->outputs[0].schema))};
+      }
+    }
+    source->source->factory = make_collection_source(batches);
+  }
+}
+
+}  // namespace
+
+Outputs run(void (*job)(Environment&), const Inputs& inputs, const RunOptions& options) {
+  auto graph = build_job("test", job, options.arguments);
+  if (!graph) throw Failure{graph.error()};
+  replace_sources(*graph, inputs);
+
+  std::map<std::string, std::shared_ptr<Collected>> collected;
+  for (StreamNode& node : graph->nodes) {
+    if (!node.is_sink()) continue;
+    const auto rows = std::make_shared<Collected>();
+    node.factory = make_collect_sink(rows);
+    collected[node.name] = rows;
+    const StreamEdge& edge = node.inputs[0];
+    const StreamNode& from = graph->nodes[edge.from];
+    collected.emplace(edge.output == 0 ? from.name : from.name + "." + from.outputs[edge.output].name, rows);
+  }
+  auto executor = LocalExecutor::create(std::move(*graph), {.parallelism = options.parallelism});
+  if (!executor) throw Failure{executor.error()};
+  if (auto status = (*executor)->run(options.until); !status) throw Failure{status.error()};
+
+  std::map<std::string, std::vector<BatchPtr>> batches;
+  for (const auto& [name, rows] : collected) batches[name] = rows->batches;
+  return Outputs{std::move(batches)};
+}
+
+const std::vector<BatchPtr>& Outputs::find(const std::string& name) const {
+  const auto at = batches_.find(name);
+  if (at != batches_.end()) return at->second;
+  std::string known;
+  for (const auto& [other, batches] : batches_) (known += known.empty() ? "" : ", ") += "\"" + other + "\"";
+  throw std::out_of_range{"the job has no sink or node \"" + name + "\" whose rows are kept, but " + known};
+}
+
+std::string Outputs::json_of(const std::string& name) const {
+  std::string lines;
+  for (const BatchPtr& batch : find(name)) {
+    for (std::uint32_t row = 0; row < batch->rows(); ++row) {
+      append_row_json(*batch, row, lines);
+      lines += '\n';
+    }
+  }
+  return lines;
+}
+
+}  // namespace dataflow::testing

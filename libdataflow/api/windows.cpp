@@ -1,0 +1,210 @@
+// window(...).aggregate<R>(pieces...): the pieces become a WindowSpec for the built-in window operators, whose result
+// columns are then put into R's order.
+
+#include "dataflow/plan.hpp"
+#include "libdataflow/windows/window_spec.hpp"
+
+namespace dataflow {
+
+namespace {
+
+/// Gives the columns `fields` of the main output under another schema; everything else passes.
+class ArrangedOutput final : public OperatorOutput {
+ public:
+  ArrangedOutput(const std::vector<std::size_t>& fields, const SchemaPtr& schema) : fields_{fields}, schema_{schema} {}
+  void attach(OperatorOutput& out) { out_ = &out; }
+  void emit(BatchPtr batch, std::size_t output) override {
+    if (output != window_main_output) return out_->emit(std::move(batch), output);
+    std::vector<ColumnPtr> columns;
+    columns.reserve(fields_.size());
+    for (const std::size_t field : fields_) columns.push_back(batch->columns()[field]);
+    out_->emit(batch->with_columns(schema_, std::move(columns)), output);
+  }
+  [[nodiscard]] bool full() const override { return out_->full(); }
+
+ private:
+  const std::vector<std::size_t>& fields_;
+  const SchemaPtr& schema_;
+  OperatorOutput* out_ = nullptr;
+};
+
+/// A window operator with its results arranged.
+class ArrangedWindow final : public Operator {
+ public:
+  ArrangedWindow(std::unique_ptr<Operator> window, const std::vector<std::size_t>& fields, const SchemaPtr& schema)
+      : window_{std::move(window)}, out_{fields, schema} {}
+
+  Status open(OperatorContext& context) override { return window_->open(context); }
+  Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
+    return window_->process(input, batch, arrange(out));
+  }
+  Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out) override {
+    return window_->on_watermark(watermark, arrange(out));
+  }
+  Result<Step> on_processing_time(Timestamp now, OperatorOutput& out) override {
+    return window_->on_processing_time(now, arrange(out));
+  }
+  [[nodiscard]] std::optional<Timestamp> next_processing_timer() const override {
+    return window_->next_processing_timer();
+  }
+  Result<Step> end_of_data(OperatorOutput& out) override { return window_->end_of_data(arrange(out)); }
+  Result<Step> resume(OperatorOutput& out) override { return window_->resume(arrange(out)); }
+  void abort() override { window_->abort(); }
+  Status close() override { return window_->close(); }
+  Result<std::string> receive(std::string_view message, std::string_view json) override {
+    return window_->receive(message, json);
+  }
+  Result<std::string> query(std::string_view state, std::string_view key_json) override {
+    return window_->query(state, key_json);
+  }
+
+ private:
+  OperatorOutput& arrange(OperatorOutput& out) {
+    out_.attach(out);
+    return out_;
+  }
+
+  std::unique_ptr<Operator> window_;
+  ArrangedOutput out_;
+};
+
+class ArrangedWindowFactory final : public OperatorFactory {
+ public:
+  ArrangedWindowFactory(OperatorFactoryPtr window, std::vector<std::size_t> fields, SchemaPtr schema)
+      : window_{std::move(window)}, fields_{std::move(fields)}, schema_{std::move(schema)} {}
+  [[nodiscard]] std::unique_ptr<Operator> create() const override {
+    return std::make_unique<ArrangedWindow>(window_->create(), fields_, schema_);
+  }
+
+ private:
+  OperatorFactoryPtr window_;
+  std::vector<std::size_t> fields_;
+  SchemaPtr schema_;
+};
+
+/// Translates the pieces; collects the mistakes.
+class Pieces {
+ public:
+  Pieces(Plan& plan, const StreamInfo& stream, const RecordInfo& input, std::span<const std::uint16_t> positions,
+         const RecordInfo& result, const Plan::Place& where)
+      : plan_{plan},
+        stream_{stream},
+        input_{input},
+        positions_{positions},
+        result_{result},
+        where_{where},
+        filled_(result.schema->size(), false) {}
+
+  /// Adds the aggregates to the spec. Nothing when there are mistakes.
+  std::optional<std::vector<std::string>> translate(std::span<const AggregatePiece> pieces, WindowSpec& spec) {
+    names_.resize(result_.schema->size());
+    for (const AggregatePiece& piece : pieces) add(piece, spec);
+    for (std::size_t i = 0; i < filled_.size(); ++i) {
+      if (!filled_[i]) mistake("no piece fills \"" + (*result_.schema)[i].name + "\" of " + std::string{result_.name});
+    }
+    return good_ ? std::optional{std::move(names_)} : std::nullopt;
+  }
+
+ private:
+  void mistake(std::string message) {
+    good_ = false;
+    plan_.mistake(where_, std::move(message));
+  }
+
+  void add(const AggregatePiece& piece, WindowSpec& spec) {
+    if (piece.output_field >= filled_.size()) {
+      return mistake("a piece fills a member that DATAFLOW_RECORD(" + std::string{result_.name} +
+                     ", ...) does not name");
+    }
+    const Field& out = (*result_.schema)[piece.output_field];
+    if (filled_[piece.output_field]) return mistake("two pieces fill \"" + out.name + "\"");
+    filled_[piece.output_field] = true;
+    switch (piece.kind) {
+      case AggregatePiece::Kind::key: return add_key(piece, out);
+      case AggregatePiece::Kind::window_start:
+      case AggregatePiece::Kind::window_end:
+        if (!has_window_bounds(spec.kind)) return mistake("count and global windows have neither start nor end");
+        names_[piece.output_field] = piece.kind == AggregatePiece::Kind::window_start ? "window_start" : "window_end";
+        return;
+      case AggregatePiece::Kind::call: return add_call(piece, out, spec);
+    }
+  }
+
+  void add_key(const AggregatePiece& piece, const Field& out) {
+    if (next_key_ == stream_.key_fields.size()) return mistake("there are more key(...) pieces than keys");
+    const Field& key = (*stream_.schema)[stream_.key_fields[next_key_++]];
+    check_type(key.type, out, "the key");
+    names_[piece.output_field] = key.name;
+  }
+
+  void add_call(const AggregatePiece& piece, const Field& out, WindowSpec& spec) {
+    std::string text = piece.function + "(";
+    if (piece.input_field != SIZE_MAX) {
+      if (piece.input_field >= positions_.size()) {
+        return mistake("a piece reads a member that DATAFLOW_RECORD(" + std::string{input_.name} +
+                       ", ...) does not name");
+      }
+      text += "\"" + (*stream_.schema)[positions_[piece.input_field]].name + "\"";
+    }
+    text += ")";
+    auto compiled = compile_aggregate(text, *stream_.schema);
+    if (!compiled) return mistake(text + ": " + compiled.error().message);
+    check_type(compiled->result.type(), out, text);
+    // Apart from the names of keys and bounds.
+    const std::string name = "$" + out.name;
+    names_[piece.output_field] = name;
+    spec.aggregates.push_back({name, std::move(*compiled)});
+  }
+
+  void check_type(const DataType& type, const Field& out, const std::string& what) {
+    if (type == out.type) return;
+    mistake(what + " is " + to_string(type) + ", but \"" + out.name + "\" of " + std::string{result_.name} + " is " +
+            to_string(out.type));
+  }
+
+  Plan& plan_;
+  const StreamInfo& stream_;
+  const RecordInfo& input_;
+  std::span<const std::uint16_t> positions_;
+  const RecordInfo& result_;
+  const Plan::Place& where_;
+  std::vector<bool> filled_;
+  std::vector<std::string> names_;  ///< for each field of the result, of the window's column
+  std::size_t next_key_ = 0;
+  bool good_ = true;
+};
+
+}  // namespace
+
+NodeId add_piecewise_window(Plan& plan, const StreamInfo& stream, WindowDraft window, const RecordInfo& input,
+                            std::span<const std::uint16_t> positions, std::span<const AggregatePiece> pieces,
+                            const RecordInfo& result, const Plan::Place& where) {
+  bool good = check_window_draft(plan, stream, window);
+  window.spec.key_fields = stream.key_fields;
+  const auto names = Pieces{plan, stream, input, positions, result, where}.translate(pieces, window.spec);
+  good = good && names.has_value();
+
+  NodeDraft draft{.type = "window", .stateful = true};
+  draft.keyed = !stream.key_fields.empty();
+  draft.single = !draft.keyed;
+  draft.outputs = {
+      {.name = {}, .schema = result.schema, .event_time = stream.event_time, .changelog = stream.changelog},
+      {.name = window.late_output,
+       .schema = stream.schema,
+       .event_time = stream.event_time,
+       .changelog = stream.changelog}};
+  if (good) {
+    const auto schema = window_output_schema(window.spec, *stream.schema);
+    if (schema) {
+      std::vector<std::size_t> fields;
+      for (const std::string& name : *names) fields.push_back(*(*schema)->find(name));
+      draft.factory = std::make_shared<ArrangedWindowFactory>(
+          make_window_operator(std::move(window.spec), stream.schema), std::move(fields), result.schema);
+    } else {
+      plan.mistake(where, schema.error().message());
+    }
+  }
+  return plan.add(std::move(draft), &stream, where);
+}
+
+}  // namespace dataflow
