@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include <absl/container/flat_hash_map.h>
+
 #include "dataflow/codec.hpp"
 
 namespace dataflow {
@@ -58,7 +60,7 @@ std::uint32_t KeyTable::take_slot() {
 }
 
 std::uint32_t KeyTable::slot_of_integer(std::int64_t key) {
-  const auto [at, added] = by_integer_.try_emplace(key, 0);
+  const auto [at, added] = maps_->by_integer.try_emplace(key, 0);
   if (added) {
     at->second = take_slot();
     integers_[at->second] = key;
@@ -67,10 +69,10 @@ std::uint32_t KeyTable::slot_of_integer(std::int64_t key) {
 }
 
 std::uint32_t KeyTable::slot_of_text(std::string_view key) {
-  if (const auto at = by_text_.find(key); at != by_text_.end()) return at->second;
+  if (const auto at = maps_->by_text.find(key); at != maps_->by_text.end()) return at->second;
   const std::uint32_t slot = take_slot();
   texts_[slot].assign(key);
-  by_text_.emplace(texts_[slot], slot);
+  maps_->by_text.emplace(texts_[slot], slot);
   return slot;
 }
 
@@ -82,7 +84,7 @@ void KeyTable::resolve(const Batch& batch, std::span<const std::size_t> fields, 
     case KeyShape::integer: {
       const Column& column = batch.column(fields[0]);
       for (std::uint32_t row = 0; row < rows; ++row) {
-        if (row + prefetch_distance < rows) by_integer_.prefetch(integer_at(column, row + prefetch_distance));
+        if (row + prefetch_distance < rows) maps_->by_integer.prefetch(integer_at(column, row + prefetch_distance));
         out[row] = slot_of_integer(integer_at(column, row));
       }
       return;
@@ -90,7 +92,7 @@ void KeyTable::resolve(const Batch& batch, std::span<const std::size_t> fields, 
     case KeyShape::text: {
       const Column& column = batch.column(fields[0]);
       for (std::uint32_t row = 0; row < rows; ++row) {
-        if (row + prefetch_distance < rows) by_text_.prefetch(column.text(row + prefetch_distance));
+        if (row + prefetch_distance < rows) maps_->by_text.prefetch(column.text(row + prefetch_distance));
         out[row] = slot_of_text(column.text(row));
       }
       return;
@@ -108,8 +110,8 @@ std::optional<std::uint32_t> KeyTable::find(const Batch& batch, std::span<const 
                                             std::uint32_t row) const {
   if (shape_ == KeyShape::none) return 0;
   if (shape_ == KeyShape::integer) {
-    const auto at = by_integer_.find(integer_at(batch.column(fields[0]), row));
-    return at == by_integer_.end() ? std::nullopt : std::optional{at->second};
+    const auto at = maps_->by_integer.find(integer_at(batch.column(fields[0]), row));
+    return at == maps_->by_integer.end() ? std::nullopt : std::optional{at->second};
   }
   std::string key;
   if (shape_ == KeyShape::text) {
@@ -117,16 +119,16 @@ std::optional<std::uint32_t> KeyTable::find(const Batch& batch, std::span<const 
   } else {
     for (const std::size_t field : fields) append_field(batch.column(field), row, key);
   }
-  const auto at = by_text_.find(key);
-  return at == by_text_.end() ? std::nullopt : std::optional{at->second};
+  const auto at = maps_->by_text.find(key);
+  return at == maps_->by_text.end() ? std::nullopt : std::optional{at->second};
 }
 
 void KeyTable::release(std::uint32_t slot) {
   if (shape_ == KeyShape::none) return;
   if (shape_ == KeyShape::integer) {
-    by_integer_.erase(integers_[slot]);
+    maps_->by_integer.erase(integers_[slot]);
   } else {
-    by_text_.erase(texts_[slot]);
+    maps_->by_text.erase(texts_[slot]);
     texts_[slot].clear();
   }
   free_.push_back(slot);
@@ -143,8 +145,8 @@ bool KeyTable::before(std::uint32_t a, std::uint32_t b) const {
 std::vector<std::uint32_t> KeyTable::in_order() const {
   std::vector<std::uint32_t> slots;
   if (shape_ == KeyShape::none) slots.push_back(0);
-  for (const auto& [key, slot] : by_integer_) slots.push_back(slot);
-  for (const auto& [key, slot] : by_text_) slots.push_back(slot);
+  for (const auto& [key, slot] : maps_->by_integer) slots.push_back(slot);
+  for (const auto& [key, slot] : maps_->by_text) slots.push_back(slot);
   std::sort(slots.begin(), slots.end(), [this](std::uint32_t a, std::uint32_t b) { return before(a, b); });
   return slots;
 }

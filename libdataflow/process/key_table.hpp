@@ -3,13 +3,12 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/container/flat_hash_map.h>
 
 #include "dataflow/keyed_runtime.hpp"
 #include "serialization/batch.hpp"
@@ -44,8 +43,8 @@ class KeyTable {
   KeyShape shape_;
   std::uint32_t slots_ = 0;
   std::vector<std::uint32_t> free_;
-  absl::flat_hash_map<std::int64_t, std::uint32_t> by_integer_;
-  absl::flat_hash_map<std::string_view, std::uint32_t> by_text_;  ///< views of texts_
+  struct Maps;
+  std::unique_ptr<Maps> maps_;  ///< from keys to slots
   std::vector<std::int64_t> integers_;
   std::deque<std::string> texts_;  ///< never moves its strings
   std::string scratch_;

@@ -120,8 +120,9 @@ std::string KeyedRuntime::snapshot() const {
 
   const std::vector<std::uint32_t> slots = impl_->keys.in_order();
   std::vector<std::vector<std::pair<TimerDomain, KeyTimer>>> timers(impl_->keys.slots());
-  for (const KeyTimer& timer : impl_->event_timers) timers[timer.slot].emplace_back(TimerDomain::event_time, timer);
-  for (const KeyTimer& timer : impl_->processing_timers) {
+  for (const KeyTimer& timer : impl_->event_timers.all())
+    timers[timer.slot].emplace_back(TimerDomain::event_time, timer);
+  for (const KeyTimer& timer : impl_->processing_timers.all()) {
     timers[timer.slot].emplace_back(TimerDomain::processing_time, timer);
   }
   put_fixed(blob, static_cast<std::uint32_t>(slots.size()));
