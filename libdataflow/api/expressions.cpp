@@ -34,7 +34,7 @@ void add_where(Plan& plan, StreamInfo& stream, std::string_view condition, const
   NodeDraft draft{.type = "filter", .details = std::string{condition}};
   draft.outputs = {
       {.name = {}, .schema = stream.schema, .event_time = stream.event_time, .changelog = stream.changelog}};
-  if (compiled) draft.factory = make_filter(std::move(*compiled));
+  if (compiled) draft.factory = make_filter(std::move(*compiled), stream.schema);
   stream = plan.stream_of(plan.add(std::move(draft), &stream, where));
 }
 
