@@ -6,7 +6,7 @@
 
 namespace dataflow {
 
-Status bind_columns(const Batch& batch, std::span<const FieldUse> fields, std::string_view record_name,
+Status bind_columns(const Batch& batch, std::span<const MemberUse> fields, std::string_view record_name,
                     std::span<const std::uint16_t> positions, ColumnView* views) {
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const Column& column = batch.column(positions[i]);

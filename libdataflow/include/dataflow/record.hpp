@@ -273,7 +273,7 @@ constexpr std::string_view record_name() {
 struct RecordInfo {
   std::string_view name;
   SchemaPtr schema;
-  std::vector<FieldUse> fields;
+  std::vector<MemberUse> fields;
 };
 
 template <class T>

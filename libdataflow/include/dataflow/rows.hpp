@@ -31,14 +31,14 @@ struct ColumnView {
 };
 
 /// What a record type asks of a field when it is read.
-struct FieldUse {
+struct MemberUse {
   std::string_view name;
   bool optional = false;
 };
 
 /// Points `views[i]` at the column of `batch` at `positions[i]`.
 /// Errors: malformed_data when a field that is not optional holds a NULL, naming field, record type and row.
-Status bind_columns(const Batch& batch, std::span<const FieldUse> fields, std::string_view record_name,
+Status bind_columns(const Batch& batch, std::span<const MemberUse> fields, std::string_view record_name,
                     std::span<const std::uint16_t> positions, ColumnView* views);
 
 /// A value that the record type cannot hold (an unknown enumerator). Caught where batches are looped over.
