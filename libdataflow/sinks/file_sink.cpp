@@ -1,0 +1,296 @@
+#include "libdataflow/sinks/file_sink.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <unistd.h>
+#include <filesystem>
+
+#include "libdataflow/sinks/partition_path.hpp"
+#include "libdataflow/sinks/sink_types.hpp"
+
+namespace dataflow {
+
+namespace {
+
+/// Partitions that are written at the same time by one subtask; each holds a descriptor and a buffer.
+constexpr std::size_t most_open_parts = 64;
+
+class FileSink final : public Operator {
+ public:
+  explicit FileSink(std::shared_ptr<const FileSinkSpec> spec)
+      : spec_{std::move(spec)}, encoder_{make_encoder(spec_->format, spec_->schema)} {
+    extension_ = "." + std::string{to_string(spec_->format)};
+    extension_ += extension(spec_->compression);
+  }
+
+  Status open(OperatorContext& context) override {
+    context_ = &context;
+    identity_ = {context.job_id(), spec_->uid};
+    publisher_.emplace(spec_->folder, identity_, context.subtask());
+    return make_folder(spec_->folder);
+  }
+
+  Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput&) override {
+    Status written;
+    if (spec_->partition_by.empty()) {
+      written = write("", *batch);
+    } else {
+      for (const auto& [partition, rows] : rows_by_partition(*batch, spec_->partition_by)) {
+        const BatchPtr part = rows.size() == batch->rows() ? batch : batch->select_rows(rows);
+        written = write(partition, *part);
+        if (!written) break;
+      }
+    }
+    if (!written) return fail(written.error());
+    return Step::done;
+  }
+
+  Result<Step> on_processing_time(Timestamp now, OperatorOutput&) override {
+    for (auto part = open_.begin(); part != open_.end();) {
+      const auto next = std::next(part);
+      if (now >= due(part->second)) {
+        if (Status rolled = roll(part); !rolled) return fail(rolled.error());
+      }
+      part = next;
+    }
+    return Step::done;
+  }
+
+  [[nodiscard]] std::optional<Timestamp> next_processing_timer() const override {
+    if (!spec_->roll_interval || open_.empty()) return std::nullopt;
+    Timestamp first = Timestamp::max();
+    for (const auto& [partition, part] : open_) first = std::min(first, due(part));
+    return first;
+  }
+
+  Status pre_commit(std::uint64_t epoch) override {
+    while (!open_.empty()) {
+      if (Status rolled = roll(open_.begin()); !rolled) return rolled;
+    }
+    if (finished_.empty()) return {};
+    std::set<std::string> folders;
+    for (const std::string& path : finished_) folders.insert(std::filesystem::path{path}.parent_path().native());
+    for (const std::string& folder : folders) {
+      if (Status synced = sync_folder(folder); !synced) return synced;
+    }
+    std::vector<std::string>& pending = pending_[epoch];
+    pending.insert(pending.end(), finished_.begin(), finished_.end());
+    finished_.clear();
+    return {};
+  }
+
+  Status commit(std::uint64_t epoch) override {
+    if (spec_->on_existing == OnExisting::replace) {
+      if (Status removed = publisher_->remove_replaced(); !removed) return removed;
+    }
+    std::set<std::string> folders;
+    while (!pending_.empty() && pending_.begin()->first <= epoch) {
+      std::vector<std::string>& paths = pending_.begin()->second;
+      // What is visible leaves the list at once, so that a commit that failed half way can be tried again.
+      for (std::size_t done = 0; done < paths.size(); ++done) {
+        if (Status published = publisher_->publish(paths[done], extension_); !published) {
+          paths.erase(paths.begin(), paths.begin() + static_cast<std::ptrdiff_t>(done));
+          return published;
+        }
+        folders.insert(std::filesystem::path{paths[done]}.parent_path().native());
+      }
+      pending_.erase(pending_.begin());
+    }
+    for (const std::string& folder : folders) {
+      if (Status synced = sync_folder(folder); !synced) return synced;
+    }
+    return {};
+  }
+
+  void abort() override {
+    for (auto& [partition, part] : open_) part.file.discard();
+    for (const std::string& path : finished_) ::unlink(path.c_str());
+    for (const auto& [epoch, paths] : pending_) {
+      for (const std::string& path : paths) ::unlink(path.c_str());
+    }
+    open_.clear();
+    finished_.clear();
+    pending_.clear();
+  }
+
+ private:
+  struct OpenPart {
+    PartFile file;
+    Timestamp opened{};
+    std::uint64_t last_use = 0;
+  };
+  using OpenParts = std::map<std::string, OpenPart>;
+
+  [[nodiscard]] Timestamp due(const OpenPart& part) const {
+    return spec_->roll_interval ? part.opened + *spec_->roll_interval : Timestamp::max();
+  }
+
+  Status write(const std::string& partition, const Batch& rows) {
+    auto part = open_.find(partition);
+    if (part == open_.end()) {
+      Result<OpenParts::iterator> made = begin(partition);
+      if (!made) return fail(made.error());
+      part = *made;
+    }
+    text_.clear();
+    if (part->second.file.size() == 0) encoder_->begin(text_);
+    encoder_->encode(rows, text_);
+    part->second.last_use = ++uses_;
+    if (Status appended = part->second.file.append(text_); !appended) return appended;
+    return part->second.file.size() >= spec_->roll_size ? roll(part) : Status{};
+  }
+
+  Result<OpenParts::iterator> begin(const std::string& partition) {
+    if (open_.size() >= most_open_parts) {
+      const auto oldest = std::min_element(open_.begin(), open_.end(), [](const auto& a, const auto& b) {
+        return a.second.last_use < b.second.last_use;
+      });
+      if (Status rolled = roll(oldest); !rolled) return fail(rolled.error());
+    }
+    std::string folder = spec_->folder;
+    if (!partition.empty()) {
+      folder += "/" + partition;
+      if (Status made = make_folder(folder); !made) return fail(made.error());
+    }
+    const std::string name = hidden_part_name(identity_, context_->subtask(), context_->attempt(), parts_++);
+    Result<PartFile> file = PartFile::create(folder + "/" + name + extension_, spec_->compression);
+    if (!file) return fail(file.error());
+    return open_.emplace(partition, OpenPart{std::move(*file), context_->now(), 0}).first;
+  }
+
+  Status roll(OpenParts::iterator part) {
+    if (Status finished = part->second.file.finish(); !finished) return finished;
+    finished_.push_back(part->second.file.path());
+    open_.erase(part);
+    return {};
+  }
+
+  std::shared_ptr<const FileSinkSpec> spec_;
+  std::unique_ptr<RowEncoder> encoder_;
+  std::string extension_;
+  OperatorContext* context_ = nullptr;
+  SinkIdentity identity_;
+  std::optional<PartPublisher> publisher_;
+  OpenParts open_;                                             ///< by partition
+  std::vector<std::string> finished_;                          ///< hidden parts of the epoch that is going on
+  std::map<std::uint64_t, std::vector<std::string>> pending_;  ///< pre-committed hidden parts by epoch
+  std::uint64_t parts_ = 0;
+  std::uint64_t uses_ = 0;
+  std::string text_;
+};
+
+class FileSinkFactory final : public OperatorFactory {
+ public:
+  explicit FileSinkFactory(FileSinkSpec spec) : spec_{std::make_shared<const FileSinkSpec>(std::move(spec))} {}
+  [[nodiscard]] std::unique_ptr<Operator> create() const override { return std::make_unique<FileSink>(spec_); }
+  [[nodiscard]] Status before_job(const std::string& job_id) const override {
+    return prepare_folder(spec_->folder, spec_->on_existing, {job_id, spec_->uid});
+  }
+  [[nodiscard]] Status before_attempt(const std::string& job_id, std::uint32_t) const override {
+    return remove_hidden_parts(spec_->folder, {job_id, spec_->uid});
+  }
+
+ private:
+  std::shared_ptr<const FileSinkSpec> spec_;
+};
+
+void build_file_sink(NodeBuilder& builder) {
+  const Settings& settings = builder.settings();
+  const InputInfo& input = builder.inputs().at(0);
+  FileSinkSpec spec;
+  bool good = true;
+  if (input.changelog != ChangelogMode::append_only) {
+    builder.error("input",
+                  "a file cannot take back a row: \"" + input.name + "\" is a changelog (" +
+                      std::string{to_string(input.changelog)} + ")",
+                  "print it, or aggregate in a window");
+    good = false;
+  }
+  spec.folder = settings.text("path");
+  spec.uid = builder.node().uid.empty() ? builder.name() : builder.node().uid;
+  spec.schema = input.schema;
+  spec.format = settings.text("format") == "csv" ? OutputFormat::csv : OutputFormat::json;
+  if (settings.has("partition_by")) {
+    for (const std::string& name : settings.text_list("partition_by")) {
+      const std::optional<std::size_t> field = builder.field("partition_by", name);
+      good &= field.has_value();
+      if (field) spec.partition_by.push_back(*field);
+    }
+  }
+  spec.roll_size = settings.size("roll_size");
+  if (settings.has("roll_interval")) {
+    spec.roll_interval = settings.duration("roll_interval");
+    if (*spec.roll_interval <= Duration{0}) {
+      builder.error("roll_interval", "must be longer than nothing", "roll_interval = \"10m\"");
+      good = false;
+    }
+  }
+  const std::string compression = settings.text("compression");
+  spec.compression = compression == "gzip"   ? OutputCompression::gzip
+                     : compression == "zstd" ? OutputCompression::zstd
+                                             : OutputCompression::none;
+  const std::string existing = settings.text("on_existing");
+  spec.on_existing = existing == "append"    ? OnExisting::append
+                     : existing == "replace" ? OnExisting::replace
+                                             : OnExisting::error;
+  if (!good) return;
+  builder.node().details = spec.folder;
+  builder.node().factory = make_file_sink(std::move(spec));
+}
+
+}  // namespace
+
+OperatorFactoryPtr make_file_sink(FileSinkSpec spec) {
+  return std::make_shared<FileSinkFactory>(std::move(spec));
+}
+
+NodeType file_sink_type() {
+  return {
+      .name = "file",
+      .role = NodeRole::sink,
+      .summary = "Part files in a folder; rows are visible once committed, exactly once.",
+      .options = {{.name = "path",
+                   .kind = OptionKind::path,
+                   .help = "The folder; it is made when it does not exist.",
+                   .example = "\"alerts\"",
+                   .required = true},
+                  {.name = "format",
+                   .kind = OptionKind::choice,
+                   .help = "json: an object a line; csv: each part with a header.",
+                   .example = "\"csv\"",
+                   .default_value = "json",
+                   .choices = {"json", "csv"}},
+                  {.name = "partition_by",
+                   .kind = OptionKind::text_list,
+                   .help = "Fields by whose values rows go to subfolders FIELD=VALUE.",
+                   .example = "[\"city\"]"},
+                  {.name = "roll_size",
+                   .kind = OptionKind::size,
+                   .help = "A part of this size, before compression, is followed by another.",
+                   .example = "\"64MiB\"",
+                   .default_value = "128MiB"},
+                  {.name = "roll_interval",
+                   .kind = OptionKind::duration,
+                   .help = "A part that is open for so long is followed by another.",
+                   .example = "\"10m\""},
+                  {.name = "compression",
+                   .kind = OptionKind::choice,
+                   .help = "How parts are compressed.",
+                   .example = "\"zstd\"",
+                   .default_value = "none",
+                   .choices = {"none", "gzip", "zstd"}},
+                  {.name = "on_existing",
+                   .kind = OptionKind::choice,
+                   .help =
+                       "What files in the folder before the job starts mean: error refuses to start; append adds to "
+                       "them; replace removes the parts of earlier runs when this job commits first.",
+                   .example = "\"replace\"",
+                   .default_value = "error",
+                   .choices = {"error", "append", "replace"}}},
+      .example = "[sinks.alerts]\ntype  = \"file\"\ninput = \"hot\"\npath  = \"alerts\"\npartition_by = [\"city\"]\n",
+      .build = build_file_sink};
+}
+
+}  // namespace dataflow
