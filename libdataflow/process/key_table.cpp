@@ -44,7 +44,14 @@ KeyShape key_shape(std::span<const DataType> types, bool optional) {
   return types[0].kind() == TypeKind::float64 ? KeyShape::composite : KeyShape::integer;
 }
 
-KeyTable::KeyTable(KeyShape form) : shape_{form} {
+struct KeyTable::Maps {
+  absl::flat_hash_map<std::int64_t, std::uint32_t> by_integer;
+  absl::flat_hash_map<std::string_view, std::uint32_t> by_text;  ///< views of texts_
+};
+
+KeyTable::~KeyTable() = default;
+
+KeyTable::KeyTable(KeyShape shape) : shape_{shape}, maps_{std::make_unique<Maps>()} {
   if (shape_ == KeyShape::none) take_slot();
 }
 

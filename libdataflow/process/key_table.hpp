@@ -17,7 +17,10 @@ namespace dataflow {
 
 class KeyTable {
  public:
-  explicit KeyTable(KeyShape form);
+  explicit KeyTable(KeyShape shape);
+  ~KeyTable();
+  KeyTable(const KeyTable&) = delete;
+  KeyTable& operator=(const KeyTable&) = delete;
 
   /// The slot of each row's key in `out`, new keys included. `fields` are the key's columns.
   void resolve(const Batch& batch, std::span<const std::size_t> fields, std::vector<std::uint32_t>& out);
