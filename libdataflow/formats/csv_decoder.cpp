@@ -10,9 +10,11 @@ namespace dataflow {
 
 namespace {
 
-bool any_text(const std::vector<SourceField>& fields) {
-  return std::any_of(fields.begin(), fields.end(),
-                     [](const SourceField& f) { return f.field.type.is_variable_width(); });
+bool reads_text(const DecoderOptions& options) {
+  for (std::size_t i = 0; i < options.fields.size(); ++i) {
+    if (options.reads(i) && options.fields[i].field.type.is_variable_width()) return true;
+  }
+  return false;
 }
 
 std::string_view without_return(std::string_view text) {
@@ -43,10 +45,9 @@ class Validity {
 
 // With text columns a block is about a batch's bytes; numbers take less room than their text.
 CsvDecoder::CsvDecoder(const DecoderOptions& options)
-    : delimiter_{options.delimiter},
-      fields_{options.fields},
+    : options_{options},
       schema_{schema_of(options.fields)},
-      max_block_bytes_{any_text(options.fields) ? max_batch_bytes : 2 * max_batch_bytes},
+      max_block_bytes_{reads_text(options) ? max_batch_bytes : 2 * max_batch_bytes},
       index_{options.delimiter} {}
 
 Result<std::optional<std::size_t>> CsvDecoder::start(std::string_view window, bool last) {
@@ -64,7 +65,7 @@ Result<std::optional<std::size_t>> CsvDecoder::start(std::string_view window, bo
     std::size_t end = at;
     for (; end < text.size(); ++end) {
       if (text[end] == '"') inside ^= quoted;
-      if (!inside && (text[end] == delimiter_ || text[end] == '\n')) break;
+      if (!inside && (text[end] == options_.delimiter || text[end] == '\n')) break;
     }
     if (end == text.size()) {
       if (!last) return std::optional<std::size_t>{};
@@ -85,7 +86,7 @@ Result<std::optional<std::size_t>> CsvDecoder::start(std::string_view window, bo
 
 Status CsvDecoder::match_header() {
   columns_.clear();
-  for (const SourceField& field : fields_) {
+  for (const SourceField& field : options_.fields) {
     const auto found = std::find(header_.begin(), header_.end(), field.field.name);
     if (found == header_.end()) {
       std::string names;
@@ -125,8 +126,8 @@ DecodedRecords CsvDecoder::decode(std::string_view window, bool last, std::uint3
 
   bad_rows_.clear();
   std::vector<ColumnPtr> columns;
-  columns.reserve(fields_.size());
-  for (std::size_t field = 0; field < fields_.size(); ++field) columns.push_back(convert(window, field));
+  columns.reserve(options_.fields.size());
+  for (std::size_t field = 0; field < options_.fields.size(); ++field) columns.push_back(convert(window, field));
   result.batch = std::make_shared<Batch>(schema_, static_cast<std::uint32_t>(index_.rows()), std::move(columns));
   if (!bad_rows_.empty()) drop_bad_rows(window, result);
   if (!bad_rows_.empty() && !index_.ragged().empty()) {
@@ -184,11 +185,12 @@ bool CsvDecoder::unquote(std::string_view& text) {
 
 void CsvDecoder::bad_quotes(std::size_t row, std::size_t field) {
   bad_rows_.push_back({static_cast<std::uint32_t>(row),
-                       "field \"" + fields_[field].field.name + "\" has text behind its closing quote"});
+                       "field \"" + options_.fields[field].field.name + "\" has text behind its closing quote"});
 }
 
 ColumnPtr CsvDecoder::convert(std::string_view window, std::size_t field) {
-  const SourceField& f = fields_[field];
+  const SourceField& f = options_.fields[field];
+  if (!options_.reads(field)) return unread_column(f.field.type, static_cast<std::uint32_t>(index_.rows()));
   switch (f.field.type.kind()) {
     case TypeKind::boolean:
       return convert_fixed<std::uint8_t>(window, field, [](std::string_view text, std::uint8_t& out) {
@@ -246,10 +248,11 @@ ColumnPtr CsvDecoder::convert_fixed(std::string_view window, std::size_t field, 
     }
     out[row] = T{};
     validity.set_null(row);
-    if (!text.empty()) bad_rows_.push_back({static_cast<std::uint32_t>(row), describe_bad_value(fields_[field], text)});
+    if (!text.empty())
+      bad_rows_.push_back({static_cast<std::uint32_t>(row), describe_bad_value(options_.fields[field], text)});
   }
-  return std::make_shared<Column>(
-      Column{fields_[field].field.type, static_cast<std::uint32_t>(rows), values.freeze(), {}, validity.freeze()});
+  return std::make_shared<Column>(Column{
+      options_.fields[field].field.type, static_cast<std::uint32_t>(rows), values.freeze(), {}, validity.freeze()});
 }
 
 ColumnPtr CsvDecoder::convert_text(std::string_view window, std::size_t field) {
@@ -290,7 +293,7 @@ ColumnPtr CsvDecoder::convert_text(std::string_view window, std::size_t field) {
     ends[row + 1] = static_cast<std::uint32_t>(size);
   }
   values.resize(size);
-  auto made = std::make_shared<Column>(Column{fields_[field].field.type, static_cast<std::uint32_t>(rows),
+  auto made = std::make_shared<Column>(Column{options_.fields[field].field.type, static_cast<std::uint32_t>(rows),
                                               values.freeze(), offsets.freeze(), validity.freeze()});
   if (made->type.kind() == TypeKind::string) check_utf8(*made, field);
   return made;
@@ -309,7 +312,7 @@ void CsvDecoder::check_utf8(const Column& column, std::size_t field) {
   for (std::uint32_t row = 0; row < column.rows; ++row) {
     const std::string_view text = column.text(row);
     if (!simdjson::validate_utf8(text.data(), text.size())) {
-      bad_rows_.push_back({row, "field \"" + fields_[field].field.name +
+      bad_rows_.push_back({row, "field \"" + options_.fields[field].field.name +
                                     "\" is not valid UTF-8; declare it as bytes to read it as it is"});
     }
   }

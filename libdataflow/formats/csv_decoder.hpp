@@ -1,6 +1,6 @@
 #pragma once
 // CSV as RFC 4180 has it, column by column: CsvIndex finds where the fields of a block of rows end, then each wanted
-// column is converted in one loop over the rows; columns that nobody wants are never looked at.
+// column is converted in one loop over the rows; columns that nobody reads are never looked at.
 //
 // The header is matched by name. An empty field is NULL; a quoted empty one is an empty string for string and bytes,
 // NULL for other types. Bytes are the field's bytes as they are. A blank line is no record (with a single column it
@@ -44,8 +44,7 @@ class CsvDecoder final : public RecordDecoder {
   void bad_quotes(std::size_t row, std::size_t field);
   void drop_bad_rows(std::string_view window, DecodedRecords& result);
 
-  char delimiter_;
-  std::vector<SourceField> fields_;
+  DecoderOptions options_;
   SchemaPtr schema_;
   std::size_t max_block_bytes_;
   std::vector<std::string> header_;

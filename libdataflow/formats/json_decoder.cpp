@@ -82,12 +82,39 @@ struct JsonDecoder::Tokens {
   }
 };
 
+namespace {
+
+std::vector<SourceField> read_fields(const DecoderOptions& options) {
+  std::vector<SourceField> fields;
+  for (std::size_t i = 0; i < options.fields.size(); ++i) {
+    if (options.reads(i)) fields.push_back(options.fields[i]);
+  }
+  return fields;
+}
+
+}  // namespace
+
 JsonDecoder::JsonDecoder(const DecoderOptions& options)
-    : fields_{options.fields},
-      schema_{schema_of(options.fields)},
+    : schema_{schema_of(options.fields)},
+      fields_{read_fields(options)},
       tokens_{std::make_unique<Tokens>()},
-      rows_{schema_},
-      seen_(options.fields.size(), 0) {}
+      rows_{schema_of(fields_)},
+      seen_(fields_.size(), 0) {
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < options.fields.size(); ++i) places_.push_back(options.reads(i) ? next++ : no_field);
+}
+
+/// The rows that were decoded under the whole schema.
+BatchPtr JsonDecoder::finish_batch() {
+  const BatchPtr decoded = rows_.finish();
+  if (fields_.size() == places_.size()) return decoded->with_columns(schema_, decoded->columns());
+  std::vector<ColumnPtr> columns;
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    columns.push_back(places_[i] == no_field ? unread_column((*schema_)[i].type, decoded->rows())
+                                             : decoded->columns()[places_[i]]);
+  }
+  return decoded->with_columns(schema_, std::move(columns));
+}
 
 JsonDecoder::~JsonDecoder() = default;
 
@@ -106,7 +133,7 @@ DecodedRecords JsonDecoder::decode(std::string_view window, bool, std::uint32_t 
   result.consumed = end;
   if (end == 0) return result;
   decode_lines(window, 0, end, result);
-  if (!rows_.empty()) result.batch = rows_.finish();
+  if (!rows_.empty()) result.batch = finish_batch();
   return result;
 }
 

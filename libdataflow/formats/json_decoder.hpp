@@ -50,8 +50,11 @@ class JsonDecoder final : public RecordDecoder {
   bool mistake(std::string message);
   bool wrong_type(std::size_t field, std::string_view value);
 
-  std::vector<SourceField> fields_;
+  BatchPtr finish_batch();
+
   SchemaPtr schema_;
+  std::vector<SourceField> fields_;  ///< those that are read; indices of fields below are into these
+  std::vector<std::size_t> places_;  ///< for each field of the schema its index in fields_, or no_field
   std::unique_ptr<Tokens> tokens_;
   BatchBuilder rows_;
   std::vector<Guess> guesses_;       ///< by place in the object

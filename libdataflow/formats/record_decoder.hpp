@@ -33,6 +33,10 @@ struct DecoderOptions {
   TextFormat format = TextFormat::csv;
   std::vector<SourceField> fields;  ///< what to produce, in this order; other columns and members are skipped
   char delimiter = ',';             ///< CSV only
+  /// Which fields somebody reads, one for each; the others come as unread_column. Empty: all of them.
+  std::vector<bool> read{};
+
+  [[nodiscard]] bool reads(std::size_t field) const { return read.empty() || read[field]; }
 };
 
 /// A record that is no row: `raw` lies in the window.

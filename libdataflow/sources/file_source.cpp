@@ -249,6 +249,11 @@ class FileSource final : public SourceFactory {
     return std::make_unique<FileReader>(spec_);
   }
   [[nodiscard]] bool bounded() const override { return !spec_->watch; }
+  [[nodiscard]] std::shared_ptr<const SourceFactory> reading(const std::vector<bool>& fields) const override {
+    FileSourceSpec spec = *spec_;
+    spec.decoder.read = fields;
+    return std::make_shared<FileSource>(std::move(spec));
+  }
 
  private:
   std::shared_ptr<const FileSourceSpec> spec_;

@@ -68,6 +68,13 @@ class GenerateReader final : public SourceReader {
     for (const RandomCall& call : spec_->plan.randoms) {
       seeds_.push_back(mix(mix(spec_->seed) ^ mix(hash_name(call.field) + call.number)));
     }
+    random_used_.resize(seeds_.size(), false);
+    for (std::size_t i = 0; i < spec_->plan.fields.size(); ++i) {
+      if (!reads(i)) continue;
+      for (const std::size_t used : spec_->plan.fields[i].value.fields_used()) {
+        if (used >= first_random) random_used_[used - first_random] = true;
+      }
+    }
   }
 
   Status open(OperatorContext& context) override {
@@ -98,12 +105,22 @@ class GenerateReader final : public SourceReader {
   [[nodiscard]] std::string position() const override { return "row " + std::to_string(next_); }
 
  private:
+  /// The input's columns before it: seq and time.
+  static constexpr std::size_t first_random = 2;
+
+  [[nodiscard]] bool reads(std::size_t field) const { return spec_->read.empty() || spec_->read[field]; }
+
   void give(std::uint32_t rows, SourceOutput& out) {
     const Batch input{spec_->plan.input, rows, input_columns(rows)};
     if (context_ != nullptr) eval_.processing_time = context_->now();
     std::vector<ColumnPtr> columns;
     std::vector<RowError> failed;
-    for (const GeneratedField& field : spec_->plan.fields) {
+    for (std::size_t i = 0; i < spec_->plan.fields.size(); ++i) {
+      const GeneratedField& field = spec_->plan.fields[i];
+      if (!reads(i)) {
+        columns.push_back(unread_column(field.value.type(), rows));
+        continue;
+      }
       EvalResult result = field.value.evaluate(input, eval_);
       for (RowError& error : result.errors) {
         failed.push_back({error.row, "field \"" + field.name + "\": " + error.message});
@@ -147,7 +164,12 @@ class GenerateReader final : public SourceReader {
     }
     columns.push_back(numbers.finish());
     columns.push_back(times.finish());
-    for (const std::uint64_t seed : seeds_) {
+    for (std::size_t i = 0; i < seeds_.size(); ++i) {
+      if (!random_used_[i]) {
+        columns.push_back(unread_column(TypeKind::float64, rows));
+        continue;
+      }
+      const std::uint64_t seed = seeds_[i];
       ColumnBuilder randoms{TypeKind::float64};
       auto* const r = randoms.append_uninitialised<double>(rows);
       for (std::uint32_t row = 0; row < rows; ++row) {
@@ -163,6 +185,7 @@ class GenerateReader final : public SourceReader {
   SchemaPtr schema_;
   OperatorContext* context_ = nullptr;
   std::vector<std::uint64_t> seeds_;  ///< of each random() call
+  std::vector<bool> random_used_;
   std::string split_;
   std::uint64_t next_ = 0;
   std::uint64_t end_ = 0;
@@ -180,6 +203,11 @@ class GenerateSource final : public SourceFactory {
     return std::make_unique<GenerateReader>(spec_);
   }
   [[nodiscard]] bool bounded() const override { return spec_->count.has_value(); }
+  [[nodiscard]] std::shared_ptr<const SourceFactory> reading(const std::vector<bool>& fields) const override {
+    GenerateSourceSpec spec = *spec_;
+    spec.read = fields;
+    return std::make_shared<GenerateSource>(std::move(spec));
+  }
 
  private:
   std::shared_ptr<const GenerateSourceSpec> spec_;

@@ -51,6 +51,7 @@ struct GenerateSourceSpec {
   std::uint64_t seed = 0;
   Timestamp start{};
   Duration interval = std::chrono::milliseconds{1};
+  std::vector<bool> read{};  ///< which fields somebody reads; empty: all
 };
 
 SchemaPtr schema_of(const GeneratorPlan& plan);

@@ -80,6 +80,11 @@ class StdinSource final : public SourceFactory {
     return std::make_unique<StdinReader>(spec_);
   }
   [[nodiscard]] bool bounded() const override { return true; }
+  [[nodiscard]] std::shared_ptr<const SourceFactory> reading(const std::vector<bool>& fields) const override {
+    StdinSourceSpec spec = spec_;
+    spec.decoder.read = fields;
+    return std::make_shared<StdinSource>(std::move(spec));
+  }
   [[nodiscard]] std::optional<std::uint32_t> max_readers() const override { return 1; }
 
  private:

@@ -170,3 +170,21 @@ TEST_CASE("the same rows come whatever the batch size") {
     CHECK(cut.errors == whole.errors);
   }
 }
+
+TEST_CASE("fields that nobody reads are not decoded, by CSV and by JSON") {
+  for (const TextFormat format : {TextFormat::csv, TextFormat::json}) {
+    DecoderOptions options{format, name_and_n};
+    options.read = {false, true};
+    std::string text = format == TextFormat::csv ? "name,n\n\xFF,1\nb,2\n" : "{\"name\":[],\"n\":1}\n{\"n\":2}\n";
+    const std::size_t size = text.size();
+    text.append(decode_padding, ' ');
+    const auto decoder = make_decoder(options);
+    const std::size_t start = decoder->start({text.data(), size}, true)->value();
+    const DecodedRecords decoded = decoder->decode({text.data() + start, size - start}, true, 100);
+    REQUIRE(decoded.batch);
+    CHECK(decoded.malformed.empty());
+    CHECK(decoded.batch->rows() == 2);
+    CHECK(is_unread(decoded.batch->column(0)));
+    CHECK(decoded.batch->column(1).as<std::int64_t>()[1] == 2);
+  }
+}
