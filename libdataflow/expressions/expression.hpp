@@ -1,7 +1,6 @@
 #pragma once
 // The SQL scalar expressions of a topology file and of `where("...")` in C++: text is checked against a schema
-// once and becomes loops over whole columns. The rules are SQL's (precedence, three-valued logic); where
-// Postgres and Flink differ, docs/expressions says which one is followed.
+// once and becomes loops over whole columns. The rules are SQL's (precedence, three-valued logic).
 //
 // Idea: every node of the checked tree computes one column per batch (MonetDB/X100, CIDR 2005). A row that cannot
 // be computed (overflow, division by zero, a failed cast) is poisoned: it is NULL in the result and listed as an

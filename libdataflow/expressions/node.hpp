@@ -1,0 +1,127 @@
+#pragma once
+// The checked tree: each node knows its type and computes its vector for a whole batch.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "libdataflow/expressions/vector.hpp"
+
+namespace dataflow::expr {
+
+/// What is evaluated: the batch and its context. Rows may be fewer than the batch's only for constants (one row).
+struct Frame {
+  const Batch* batch;  ///< null while constants are folded
+  std::uint32_t rows;
+  EvalContext& context;
+  std::vector<Vector> locals = {};  ///< values of the LetNodes that are being evaluated, outermost first
+};
+
+/// Row numbers, ascending, on the way through a filter.
+using RowList = std::vector<std::uint32_t>;
+
+class Node {
+ public:
+  explicit Node(Type type) : type_{type} {}
+  virtual ~Node() = default;
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  [[nodiscard]] Type type() const { return type_; }
+  [[nodiscard]] virtual Vector evaluate(Frame& frame) const = 0;
+
+  /// The value when it is the same for every batch.
+  [[nodiscard]] virtual const Vector* constant() const { return nullptr; }
+  /// The input field when the node is nothing else.
+  [[nodiscard]] virtual std::optional<std::size_t> field() const { return std::nullopt; }
+
+  /// Whether `filter` can be called: bool nodes that never fail and are cheap to ask row by row.
+  [[nodiscard]] virtual bool can_filter() const { return false; }
+  /// Keeps those of `rows` for which the node is TRUE. `all` says that `rows` is empty and stands for every row.
+  virtual void filter(Frame& frame, RowList& rows, bool all) const;
+
+ private:
+  Type type_;
+};
+
+using NodePtr = std::unique_ptr<Node>;
+
+/// A kernel's view of one evaluation: its arguments and where NULLs and errors go.
+struct KernelCall {
+  std::span<const Vector> arguments;
+  std::uint32_t rows;             ///< 1 when all arguments are constant
+  Type type;                      ///< of the result
+  Buffer validity;                ///< strict kernels: rows whose arguments are all valid; empty when all rows are
+  EvalContext& context;
+  std::vector<RowError> errors;   ///< the kernel's own, ascending
+
+  [[nodiscard]] bool is_valid(std::size_t row) const {
+    return validity.empty() || bit_at(validity.as<std::uint8_t>(), row);
+  }
+  /// Poisons `row`; its validity is cleared after the kernel returns.
+  void fail(std::size_t row, std::string message) {
+    errors.push_back({static_cast<std::uint32_t>(row), std::move(message)});
+  }
+  /// The result column of a fixed-width type, with `validity`.
+  [[nodiscard]] ColumnPtr finish(GrowingBuffer values) const { return finish(std::move(values), validity); }
+  [[nodiscard]] ColumnPtr finish(GrowingBuffer values, Buffer valid_rows) const;
+};
+
+/// Computes a column from its arguments: one call a batch. A strict kernel may leave any valid value under a row that
+/// is not valid; a kernel that is not strict handles NULLs itself.
+using Kernel = std::function<ColumnPtr(KernelCall&)>;
+
+class ConstantNode final : public Node {
+ public:
+  ConstantNode(Type type, Vector value) : Node{type}, value_{std::move(value)} {}
+  ConstantNode(Type type, const Value& value) : Node{type}, value_{constant_vector(type, value)} {}
+  [[nodiscard]] Vector evaluate(Frame&) const override { return value_; }
+  [[nodiscard]] const Vector* constant() const override { return &value_; }
+
+ private:
+  Vector value_;
+};
+
+class FieldNode final : public Node {
+ public:
+  FieldNode(Type type, std::size_t index) : Node{type}, index_{index} {}
+  [[nodiscard]] Vector evaluate(Frame& frame) const override;
+  [[nodiscard]] std::optional<std::size_t> field() const override { return index_; }
+
+ private:
+  std::size_t index_;
+};
+
+/// now(): one value for every row of a batch.
+class NowNode final : public Node {
+ public:
+  NowNode() : Node{Kind::timestamp} {}
+  [[nodiscard]] Vector evaluate(Frame& frame) const override {
+    return constant_vector(Kind::timestamp, frame.context.processing_time.micros);
+  }
+};
+
+/// How a call treats NULL arguments.
+enum class Nulls : std::uint8_t {
+  strict,  ///< NULL in, NULL out, without asking the kernel
+  seen,    ///< the kernel sees them
+};
+
+/// A kernel over its arguments. Errors of arguments poison the row in both cases.
+class CallNode final : public Node {
+ public:
+  CallNode(Type type, std::vector<NodePtr> arguments, Kernel kernel, Nulls nulls = Nulls::strict)
+      : Node{type}, arguments_{std::move(arguments)}, kernel_{std::move(kernel)}, nulls_{nulls} {}
+  [[nodiscard]] Vector evaluate(Frame& frame) const override;
+
+ private:
+  std::vector<NodePtr> arguments_;
+  Kernel kernel_;
+  Nulls nulls_;
+};
+
+/// `node`, or its value when all it depends on is constant and it computes without an error.
+NodePtr fold(NodePtr node, bool arguments_constant);
+
+}  // namespace dataflow::expr
