@@ -28,7 +28,8 @@ constexpr std::array aggregates = {
               "values.",
               "count(DISTINCT city)"},
     Aggregate{"sum", Argument::sum, "sum(x number) -> int64, decimal or float64",
-              "The sum of the values that are not NULL; NULL when there is none. Integers add up as int64.", "sum(amount)"},
+              "The sum of the values that are not NULL; NULL when there is none. Integers add up as int64.",
+              "sum(amount)"},
     Aggregate{"min", Argument::any_ordered, "min(x any) -> the type of x", "The smallest value that is not NULL.",
               "min(temperature)"},
     Aggregate{"max", Argument::any_ordered, "max(x any) -> the type of x", "The largest value that is not NULL.",
@@ -62,7 +63,9 @@ const Aggregate* find_aggregate(std::string_view name) {
 
 }  // namespace
 
-bool is_aggregate(std::string_view name) { return find_aggregate(name) != nullptr; }
+bool is_aggregate(std::string_view name) {
+  return find_aggregate(name) != nullptr;
+}
 
 const std::vector<std::string>& aggregate_names() {
   static const std::vector<std::string> names = [] {

@@ -91,7 +91,8 @@ bool loop(const T* __restrict a, const T* __restrict b, T* __restrict out, std::
 template <class T>
 std::string overflow_text(T a, const char* symbol, T b, Type type) {
   if (type.kind == Kind::timestamp || type.kind == Kind::interval) return to_string(type) + " out of range";
-  return number_text(static_cast<std::int64_t>(a)) + symbol + number_text(static_cast<std::int64_t>(b)) + " is beyond " + to_string(type);
+  return number_text(static_cast<std::int64_t>(a)) + symbol + number_text(static_cast<std::int64_t>(b)) +
+         " is beyond " + to_string(type);
 }
 
 template <class Op, class T>
@@ -203,7 +204,8 @@ Kernel float_kernel(BinaryOperator op) {
 template <class T>
 Kernel negate_integer(Type type) {
   return try_rows<T, T>([type](RowResult<T>& out, T x) {
-    if (x == std::numeric_limits<T>::min()) return out.fail("-(" + number_text(static_cast<std::int64_t>(x)) + ") is beyond " + to_string(type));
+    if (x == std::numeric_limits<T>::min())
+      return out.fail("-(" + number_text(static_cast<std::int64_t>(x)) + ") is beyond " + to_string(type));
     out.set(static_cast<T>(-x));
   });
 }

@@ -71,9 +71,8 @@ Kernel to_double(Type from) {
     case Kind::int64: return map_rows<double, std::int64_t>([](std::int64_t x) { return static_cast<double>(x); });
     case Kind::decimal:
       // Both are exact below 2^53, so the quotient is the nearest double to the decimal.
-      return map_rows<double, std::int64_t>([by = static_cast<double>(power_of_ten(from.scale))](std::int64_t x) {
-        return static_cast<double>(x) / by;
-      });
+      return map_rows<double, std::int64_t>(
+          [by = static_cast<double>(power_of_ten(from.scale))](std::int64_t x) { return static_cast<double>(x) / by; });
     case Kind::string:
       return try_rows<double, std::string_view>([](RowResult<double>& out, std::string_view text) {
         const auto value = parse_double(text);
@@ -119,7 +118,8 @@ Kernel to_decimal(Type from, Type to) {
                                  : drop_digits(x, static_cast<unsigned>(from.scale - to.scale));
         put_decimal(out, value, to, number_text(x, from.scale));
       });
-    case Kind::float64: return try_rows<std::int64_t, double>([to](Out& out, double x) { double_to_decimal(out, x, to); });
+    case Kind::float64:
+      return try_rows<std::int64_t, double>([to](Out& out, double x) { double_to_decimal(out, x, to); });
     case Kind::string:
       return try_rows<std::int64_t, std::string_view>([to](Out& out, std::string_view text) {
         const auto value = parse_decimal(text, to.scale);
@@ -164,7 +164,8 @@ Kernel to_text(Type from) {
     case Kind::int32: return integer_to_text<std::int32_t>();
     case Kind::int64: return integer_to_text<std::int64_t>();
     case Kind::decimal:
-      return text_rows<std::int64_t>([from](TextResult& out, std::int64_t x) { out.append(number_text(x, from.scale)); });
+      return text_rows<std::int64_t>(
+          [from](TextResult& out, std::int64_t x) { out.append(number_text(x, from.scale)); });
     case Kind::float64:
       return text_rows<double>([](TextResult& out, double x) {
         std::string text;

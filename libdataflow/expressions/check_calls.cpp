@@ -67,7 +67,8 @@ bool fits(const Overload& overload, std::span<const NodePtr> arguments) {
 
 std::string signatures(const Function& function) {
   std::string text;
-  for (const Overload& overload : function.overloads) text += (text.empty() ? "" : " or ") + signature(function, overload);
+  for (const Overload& overload : function.overloads)
+    text += (text.empty() ? "" : " or ") + signature(function, overload);
   return text;
 }
 
@@ -89,7 +90,9 @@ NodePtr Checker::check(const Syntax& syntax, const Call& node) {
   const Function* function = find_function(node.name.text);
   if (function == nullptr) return unknown_function(node);
   if (node.star || node.distinct || node.filter) {
-    return fail(syntax.span, std::string{node.star ? "*" : node.distinct ? "DISTINCT" : "FILTER"} +
+    return fail(syntax.span, std::string{node.star       ? "*"
+                                         : node.distinct ? "DISTINCT"
+                                                         : "FILTER"} +
                                  " is for aggregates, " + function->name + " is none");
   }
   if (!function->overloads.front().bind) return special_call(syntax, node, *function);
@@ -105,7 +108,8 @@ NodePtr Checker::unknown_function(const Call& node) {
   std::vector<std::string> names = aggregate_names();
   for (const Function& function : functions()) names.push_back(function.name);
   const std::string near = nearest_name(node.name.text, names);
-  return fail(node.name.span, "no function \"" + node.name.text + "\"", near.empty() ? "" : "did you mean " + near + "?");
+  return fail(node.name.span, "no function \"" + node.name.text + "\"",
+              near.empty() ? "" : "did you mean " + near + "?");
 }
 
 NodePtr Checker::wrong_arguments(const Call& node, const Function& function, std::span<const NodePtr> arguments) {
@@ -172,6 +176,11 @@ NodePtr Checker::special_call(const Syntax& syntax, const Call& node, const Func
   if (function.name == "now") return std::make_unique<NowNode>();
   if (function.name == "if") return if_call(syntax, node);
   if (function.name == "nullif") return nullif_call(syntax, node);
+  if (function.name == "mod") {
+    NodePtr left = check(*node.arguments[0]);
+    NodePtr right = left ? check(*node.arguments[1]) : nullptr;
+    return right ? arithmetic(syntax.span, BinaryOperator::modulo, std::move(left), std::move(right)) : nullptr;
+  }
   return coalesce_call(syntax, node);
 }
 
@@ -215,7 +224,8 @@ NodePtr Checker::coalesce_call(const Syntax& syntax, const Call& node) {
   for (const SyntaxPtr& argument : node.arguments) spans.push_back(argument->span);
   const auto type = unify(values, spans, syntax.span, "the arguments of coalesce");
   if (!type) return nullptr;
-  const bool constant = std::all_of(values.begin(), values.end(), [](const NodePtr& n) { return n->constant() != nullptr; });
+  const bool constant =
+      std::all_of(values.begin(), values.end(), [](const NodePtr& n) { return n->constant() != nullptr; });
   return fold(std::make_unique<CoalesceNode>(*type, std::move(values)), constant);
 }
 

@@ -28,10 +28,14 @@ const char* symbol(BinaryOperator op) {
   }
 }
 
-bool is_time(Type type) { return type.kind == Kind::timestamp || type.kind == Kind::interval; }
+bool is_time(Type type) {
+  return type.kind == Kind::timestamp || type.kind == Kind::interval;
+}
 
 /// A string literal beside a timestamp.
-bool reads_as_timestamp(const Node& node) { return node.type().kind == Kind::string && node.constant() != nullptr; }
+bool reads_as_timestamp(const Node& node) {
+  return node.type().kind == Kind::string && node.constant() != nullptr;
+}
 
 /// An int64 literal beside an int32 column is compared as int32 when it fits, which saves widening the column.
 bool fits_int32(const Node& node) {
@@ -81,8 +85,10 @@ std::optional<Type> Checker::unify(std::span<NodePtr> nodes, std::span<const Spa
 }
 
 NodePtr Checker::arithmetic(Span span, BinaryOperator op, NodePtr left, NodePtr right) {
-  if (left->type().kind == Kind::null) left = convert(std::move(left), is_time(right->type()) ? Kind::interval : right->type());
-  if (right->type().kind == Kind::null) right = convert(std::move(right), is_time(left->type()) ? Kind::interval : left->type());
+  if (left->type().kind == Kind::null)
+    left = convert(std::move(left), is_time(right->type()) ? Kind::interval : right->type());
+  if (right->type().kind == Kind::null)
+    right = convert(std::move(right), is_time(left->type()) ? Kind::interval : left->type());
   const Type a = left->type();
   const Type b = right->type();
   if (a.kind == Kind::null) return left;
@@ -126,9 +132,10 @@ NodePtr Checker::time_arithmetic(Span span, BinaryOperator op, NodePtr left, Nod
     return make_call(Kind::interval, std::move(left), std::move(right), arithmetic_kernel(op, Kind::interval));
   }
   const bool number = left->type().is_numeric() || right->type().is_numeric();
-  return fail(span, std::string{symbol(op)} + " cannot be used on " + to_string(left->type()) + " and " +
-                        to_string(right->type()),
-              number ? "add an interval, e.g. INTERVAL '5' MINUTE" : "");
+  return fail(
+      span,
+      std::string{symbol(op)} + " cannot be used on " + to_string(left->type()) + " and " + to_string(right->type()),
+      number ? "add an interval, e.g. INTERVAL '5' MINUTE" : "");
 }
 
 NodePtr Checker::concatenation(const Binary& node, NodePtr left, NodePtr right) {
@@ -172,7 +179,9 @@ NodePtr Checker::comparison(Span span, BinaryOperator op, NodePtr left, Span lef
 
 /// Both sides are stored in the same way and can be compared as they lie.
 NodePtr Checker::ordered(BinaryOperator op, NodePtr left, NodePtr right) {
-  const auto constant = [](const Node& node) { return node.constant() != nullptr && !node.constant()->is_null_constant(); };
+  const auto constant = [](const Node& node) {
+    return node.constant() != nullptr && !node.constant()->is_null_constant();
+  };
   const Kind kind = left->type().kind;
   if (left->field() && constant(*right)) {
     return std::make_unique<FieldComparisonNode>(op, kind, *left->field(), *right->constant());
@@ -200,11 +209,11 @@ NodePtr Checker::check(const Syntax& syntax, const Between& node) {
   NodePtr high = low ? check(*node.high) : nullptr;
   if (!high) return nullptr;
   const Span span = node.operand->span;
-  NodePtr above = comparison(syntax.span, BinaryOperator::greater_equal, operand.use(), span, std::move(low),
-                             node.low->span);
-  NodePtr below = above ? comparison(syntax.span, BinaryOperator::less_equal, operand.use(), span, std::move(high),
-                                     node.high->span)
-                        : nullptr;
+  NodePtr above =
+      comparison(syntax.span, BinaryOperator::greater_equal, operand.use(), span, std::move(low), node.low->span);
+  NodePtr below =
+      above ? comparison(syntax.span, BinaryOperator::less_equal, operand.use(), span, std::move(high), node.high->span)
+            : nullptr;
   if (!below) return nullptr;
   NodePtr within = make_logic(BinaryOperator::logical_and, std::move(above), std::move(below));
   if (node.negated) within = make_call(Kind::boolean, std::move(within), not_kernel());
@@ -238,7 +247,8 @@ NodePtr Checker::check(const Syntax& syntax, const InList& node) {
   if (!check_all(node.list, list)) return nullptr;
   std::vector<Span> spans;
   for (const SyntaxPtr& item : node.list) spans.push_back(item->span);
-  const bool constants = std::all_of(list.begin(), list.end(), [](const NodePtr& n) { return n->constant() != nullptr; });
+  const bool constants =
+      std::all_of(list.begin(), list.end(), [](const NodePtr& n) { return n->constant() != nullptr; });
   constexpr std::size_t few = 4;
   NodePtr result;
   if (constants && list.size() > few) {

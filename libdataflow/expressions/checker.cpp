@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "libdataflow/expressions/arithmetic.hpp"
 #include "libdataflow/expressions/cast.hpp"
 #include "libdataflow/expressions/choose.hpp"
-#include "libdataflow/expressions/arithmetic.hpp"
 #include "libdataflow/expressions/logic.hpp"
 #include "libdataflow/expressions/suggestion.hpp"
 

@@ -92,7 +92,8 @@ void filter_column(const Column& column, const Vector& value, RowList& rows, boo
   const T wanted = Reader<T>{value}[0];
   if (column.has_nulls()) {
     const std::uint8_t* valid = column.validity_bits();
-    compact(rows, all, column.rows, [=](std::uint32_t row) { return bit_at(valid, row) & compare(values[row], wanted); });
+    compact(rows, all, column.rows,
+            [=](std::uint32_t row) { return bit_at(valid, row) & compare(values[row], wanted); });
   } else {
     compact(rows, all, column.rows, [=](std::uint32_t row) { return compare(values[row], wanted); });
   }
@@ -133,9 +134,8 @@ Kernel decimal_comparison_kernel(BinaryOperator op, std::uint8_t left_scale, std
   const unsigned left_digits = left_scale < right_scale ? right_scale - left_scale : 0U;
   const unsigned right_digits = right_scale < left_scale ? left_scale - right_scale : 0U;
   return with_operator(op, [=](auto compare) {
-    return map_rows<bool, std::int64_t, std::int64_t>([=](std::int64_t a, std::int64_t b) {
-      return compare(scaled(a, left_digits), scaled(b, right_digits));
-    });
+    return map_rows<bool, std::int64_t, std::int64_t>(
+        [=](std::int64_t a, std::int64_t b) { return compare(scaled(a, left_digits), scaled(b, right_digits)); });
   });
 }
 

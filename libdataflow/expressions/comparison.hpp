@@ -21,7 +21,11 @@ class FieldComparisonNode final : public Node {
  public:
   /// `value` is not NULL.
   FieldComparisonNode(BinaryOperator op, Kind kind, std::size_t field, Vector value)
-      : Node{Kind::boolean}, op_{op}, kind_{kind}, field_{field}, value_{std::move(value)},
+      : Node{Kind::boolean},
+        op_{op},
+        kind_{kind},
+        field_{field},
+        value_{std::move(value)},
         kernel_{comparison_kernel(op, kind)} {}
 
   [[nodiscard]] Vector evaluate(Frame& frame) const override;

@@ -71,7 +71,9 @@ Kernel remainder_kernel(Type left, Type right, Type result) {
 
 }  // namespace
 
-int128 drop_digits(int128 value, unsigned digits) { return divide_half_away(value, wide_power_of_ten(digits)); }
+int128 drop_digits(int128 value, unsigned digits) {
+  return divide_half_away(value, wide_power_of_ten(digits));
+}
 
 std::optional<Type> decimal_result(BinaryOperator op, Type left, Type right) {
   const Type a = as_decimal(left);

@@ -54,10 +54,18 @@ tl::expected<Expression, ExpressionError> Expression::compile(std::string_view t
   return ExpressionCompiler{input, input_name}.compile(**syntax, text);
 }
 
-const DataType& Expression::type() const { return impl_->type; }
-const std::string& Expression::text() const { return impl_->text; }
-std::vector<std::size_t> Expression::fields_used() const { return impl_->fields; }
-std::optional<std::size_t> Expression::as_field() const { return impl_->root->field(); }
+const DataType& Expression::type() const {
+  return impl_->type;
+}
+const std::string& Expression::text() const {
+  return impl_->text;
+}
+std::vector<std::size_t> Expression::fields_used() const {
+  return impl_->fields;
+}
+std::optional<std::size_t> Expression::as_field() const {
+  return impl_->root->field();
+}
 
 EvalResult Expression::evaluate(const Batch& batch, EvalContext& context) const {
   expr::Frame frame{&batch, batch.rows(), context};

@@ -8,12 +8,18 @@ namespace dataflow::expr {
 
 namespace {
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 bool is_word_start(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
 }
-bool is_word(char c) { return is_word_start(c) || is_digit(c) || c == '$'; }
+bool is_word(char c) {
+  return is_word_start(c) || is_digit(c) || c == '$';
+}
 
 struct Punctuation {
   std::string_view text;
@@ -21,18 +27,18 @@ struct Punctuation {
 };
 /// Longer ones first.
 constexpr std::array punctuation = {
-    Punctuation{"<>", TokenKind::not_equal},  Punctuation{"!=", TokenKind::not_equal},
-    Punctuation{"<=", TokenKind::less_equal}, Punctuation{">=", TokenKind::greater_equal},
-    Punctuation{"||", TokenKind::concat},     Punctuation{"::", TokenKind::double_colon},
-    Punctuation{"=>", TokenKind::arrow},      Punctuation{"->", TokenKind::thin_arrow},
-    Punctuation{"+", TokenKind::plus},        Punctuation{"-", TokenKind::minus},
-    Punctuation{"*", TokenKind::star},        Punctuation{"/", TokenKind::slash},
-    Punctuation{"%", TokenKind::percent},     Punctuation{"=", TokenKind::equal},
-    Punctuation{"<", TokenKind::less},        Punctuation{">", TokenKind::greater},
-    Punctuation{",", TokenKind::comma},       Punctuation{".", TokenKind::dot},
-    Punctuation{";", TokenKind::semicolon},   Punctuation{":", TokenKind::colon},
-    Punctuation{"?", TokenKind::question},    Punctuation{"(", TokenKind::open},
-    Punctuation{")", TokenKind::close},       Punctuation{"[", TokenKind::open_bracket},
+    Punctuation{"<>", TokenKind::not_equal},    Punctuation{"!=", TokenKind::not_equal},
+    Punctuation{"<=", TokenKind::less_equal},   Punctuation{">=", TokenKind::greater_equal},
+    Punctuation{"||", TokenKind::concat},       Punctuation{"::", TokenKind::double_colon},
+    Punctuation{"=>", TokenKind::arrow},        Punctuation{"->", TokenKind::thin_arrow},
+    Punctuation{"+", TokenKind::plus},          Punctuation{"-", TokenKind::minus},
+    Punctuation{"*", TokenKind::star},          Punctuation{"/", TokenKind::slash},
+    Punctuation{"%", TokenKind::percent},       Punctuation{"=", TokenKind::equal},
+    Punctuation{"<", TokenKind::less},          Punctuation{">", TokenKind::greater},
+    Punctuation{",", TokenKind::comma},         Punctuation{".", TokenKind::dot},
+    Punctuation{";", TokenKind::semicolon},     Punctuation{":", TokenKind::colon},
+    Punctuation{"?", TokenKind::question},      Punctuation{"(", TokenKind::open},
+    Punctuation{")", TokenKind::close},         Punctuation{"[", TokenKind::open_bracket},
     Punctuation{"]", TokenKind::close_bracket}, Punctuation{"{", TokenKind::open_brace},
     Punctuation{"}", TokenKind::close_brace},
 };
@@ -59,8 +65,8 @@ class Lexer {
   [[nodiscard]] bool starts(std::string_view with) const { return text_.substr(at_).starts_with(with); }
 
   void push(TokenKind kind, std::size_t start, std::string text) {
-    tokens_.push_back({kind, {static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(at_ - start)},
-                       std::move(text)});
+    tokens_.push_back(
+        {kind, {static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(at_ - start)}, std::move(text)});
   }
   void fail(std::size_t offset, std::size_t length, std::string message, std::string suggestion = {}) {
     error_ = ExpressionError{offset, length, std::move(message), std::move(suggestion)};

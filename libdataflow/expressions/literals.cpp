@@ -16,9 +16,15 @@ struct Unit {
   std::int64_t micros;  ///< 0: not of one length
 };
 constexpr std::array units = {
-    Unit{"microsecond", 1},        Unit{"millisecond", 1'000},        Unit{"second", 1'000'000},
-    Unit{"minute", 60'000'000},    Unit{"hour", 3'600'000'000},       Unit{"day", 86'400'000'000},
-    Unit{"week", 604'800'000'000}, Unit{"month", 0},                  Unit{"quarter", 0},
+    Unit{"microsecond", 1},
+    Unit{"millisecond", 1'000},
+    Unit{"second", 1'000'000},
+    Unit{"minute", 60'000'000},
+    Unit{"hour", 3'600'000'000},
+    Unit{"day", 86'400'000'000},
+    Unit{"week", 604'800'000'000},
+    Unit{"month", 0},
+    Unit{"quarter", 0},
     Unit{"year", 0},
 };
 
@@ -33,7 +39,9 @@ const Unit* find_unit(std::string_view word) {
   return nullptr;
 }
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 }  // namespace
 
@@ -119,7 +127,9 @@ std::optional<std::pair<Type, Value>> parse_number_literal(std::string_view digi
   return std::pair{Type{Kind::float64}, Value{*value}};
 }
 
-bool is_interval_unit(std::string_view word) { return find_unit(word) != nullptr; }
+bool is_interval_unit(std::string_view word) {
+  return find_unit(word) != nullptr;
+}
 
 tl::expected<std::int64_t, std::string> parse_interval(std::string_view text, std::string_view unit_name) {
   text = trimmed(text);
@@ -136,7 +146,8 @@ tl::expected<std::int64_t, std::string> parse_interval(std::string_view text, st
   }
   constexpr std::uint8_t fraction_digits = 6;
   const auto millionths = parse_decimal(text, fraction_digits);
-  if (!millionths) return tl::unexpected("'" + std::string{text} + "' is not a number of " + std::string{unit->name} + "s");
+  if (!millionths)
+    return tl::unexpected("'" + std::string{text} + "' is not a number of " + std::string{unit->name} + "s");
   const __int128 micros = static_cast<__int128>(*millionths) * unit->micros / 1'000'000;
   if (micros > INT64_MAX || micros < INT64_MIN) return tl::unexpected("the interval is too long");
   return static_cast<std::int64_t>(micros);

@@ -92,9 +92,7 @@ Kernel is_kernel(Truth truth, bool negated) {
     auto* values = out.as<std::uint8_t>();
     for (std::uint32_t row = 0; row < call.rows; ++row) {
       const bool null = argument.is_null(row);
-      const bool is = truth == Truth::null
-                          ? null
-                          : !null && Reader<bool>{argument}[row] == (truth == Truth::is_true);
+      const bool is = truth == Truth::null ? null : !null && Reader<bool>{argument}[row] == (truth == Truth::is_true);
       values[row] = is != negated;
     }
     return call.finish(std::move(out), {});

@@ -4,7 +4,9 @@
 
 namespace dataflow::expr {
 
-void Node::filter(Frame&, RowList&, bool) const { assert(false && "can_filter() is false"); }
+void Node::filter(Frame&, RowList&, bool) const {
+  assert(false && "can_filter() is false");
+}
 
 ColumnPtr KernelCall::finish(GrowingBuffer values, Buffer valid_rows) const {
   Column column;

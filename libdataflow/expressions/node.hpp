@@ -50,11 +50,11 @@ using NodePtr = std::unique_ptr<Node>;
 /// A kernel's view of one evaluation: its arguments and where NULLs and errors go.
 struct KernelCall {
   std::span<const Vector> arguments;
-  std::uint32_t rows;             ///< 1 when all arguments are constant
-  Type type;                      ///< of the result
-  Buffer validity;                ///< strict kernels: rows whose arguments are all valid; empty when all rows are
+  std::uint32_t rows;  ///< 1 when all arguments are constant
+  Type type;           ///< of the result
+  Buffer validity;     ///< strict kernels: rows whose arguments are all valid; empty when all rows are
   EvalContext& context;
-  std::vector<RowError> errors;   ///< the kernel's own, ascending
+  std::vector<RowError> errors;  ///< the kernel's own, ascending
 
   [[nodiscard]] bool is_valid(std::size_t row) const {
     return validity.empty() || bit_at(validity.as<std::uint8_t>(), row);

@@ -26,9 +26,8 @@ enum Power : unsigned {
   power_cast = 11,
 };
 
-constexpr std::array reserved = {"and",  "or",   "not",  "is",   "null", "in",   "like",     "ilike", "between",
-                                 "case", "when", "then", "else", "end",  "true", "false",    "from",  "distinct",
-                                 "as"};
+constexpr std::array reserved = {"and",  "or",   "not",  "is",  "null", "in",    "like", "ilike",    "between", "case",
+                                 "when", "then", "else", "end", "true", "false", "from", "distinct", "as"};
 
 std::optional<std::pair<BinaryOperator, unsigned>> binary_operator(TokenKind kind) {
   switch (kind) {
@@ -95,7 +94,8 @@ std::nullptr_t Parser::fail(Span span, std::string message, std::string suggesti
 
 std::nullptr_t Parser::unexpected(std::string_view expected) {
   const Token& token = peek();
-  if (is(TokenKind::end)) return fail(token.span, "the expression ends where " + std::string{expected} + " is expected");
+  if (is(TokenKind::end))
+    return fail(token.span, "the expression ends where " + std::string{expected} + " is expected");
   return fail(token.span, "expected " + std::string{expected} + ", found " +
                               std::string{text_.substr(token.span.offset, std::min(token.span.length, 40U))});
 }
@@ -105,8 +105,9 @@ bool Parser::expect_end() {
   const Token& token = peek();
   std::string suggestion;
   if (is(TokenKind::equal) && at_ > 0 && tokens_[at_ - 1].kind == TokenKind::equal) suggestion = "equality is one =";
-  fail(token.span, "unexpected " + std::string{text_.substr(token.span.offset, std::min(token.span.length, 40U))} +
-                       " after the expression",
+  fail(token.span,
+       "unexpected " + std::string{text_.substr(token.span.offset, std::min(token.span.length, 40U))} +
+           " after the expression",
        suggestion);
   return false;
 }

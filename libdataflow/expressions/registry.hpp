@@ -11,16 +11,16 @@ namespace dataflow::expr {
 
 /// What a parameter takes; arguments are widened to it.
 enum class Accepts : std::uint8_t {
-  any,         ///< every type, kept
+  any,  ///< every type, kept
   boolean,
-  integer,     ///< int32 or int64, kept
-  int64,       ///< both, as int64
-  number,      ///< every numeric type, kept
-  float64,     ///< every numeric type, as float64
-  decimal,     ///< decimal only, kept
+  integer,  ///< int32 or int64, kept
+  int64,    ///< both, as int64
+  number,   ///< every numeric type, kept
+  float64,  ///< every numeric type, as float64
+  decimal,  ///< decimal only, kept
   string,
   bytes,
-  timestamp,   ///< a string literal is read as one
+  timestamp,  ///< a string literal is read as one
   interval,
   comparable,  ///< any type; all arguments of such parameters get one common type
 };

@@ -1,8 +1,13 @@
 #include "libdataflow/expressions/rowwise.hpp"
 
+#include <algorithm>
+
 namespace dataflow::expr {
 
 TextResult::TextResult(KernelCall& call) : call_{call} {
+  const auto constant = [](const Vector& v) { return v.constant; };
+  const bool repeated = std::all_of(call.arguments.begin(), call.arguments.end(), constant);
+  most_ = repeated ? most_constant_bytes : most_bytes;
   offsets_.reserve((call.rows + 1) * sizeof(std::uint32_t));
   offsets_.push(std::uint32_t{0});
 }
@@ -10,7 +15,7 @@ TextResult::TextResult(KernelCall& call) : call_{call} {
 void TextResult::end_row() {
   if (too_long_) {
     too_long_ = false;
-    fail("the text is too long: the texts of a batch may have 1 GiB in all");
+    fail("the text is too long: the texts of a batch may have 256 MiB in all, a constant 64 KiB");
   }
   offsets_.push(static_cast<std::uint32_t>(bytes_.size()));
   row_start_ = bytes_.size();

@@ -2,6 +2,7 @@
 // Loops over rows for kernels: the function that computes one row is a template parameter and inlined, so that there
 // is no call a row.
 
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -97,7 +98,7 @@ class TextResult {
  public:
   explicit TextResult(KernelCall& call);
   void append(std::string_view text) {
-    if (bytes_.size() + text.size() > limit_) {
+    if (bytes_.size() + text.size() > most_) {
       too_long_ = true;
     } else {
       bytes_.append(text.data(), text.size());
@@ -116,8 +117,10 @@ class TextResult {
  private:
   void end_row();
 
-  /// Texts of one column, in all; keeps offsets in 32 bits and a malicious replace() from eating the memory.
-  static constexpr std::size_t limit_ = std::size_t{1} << 30;
+  /// Bytes of one column, in all: keeps offsets in 32 bits and a malicious replace() from eating the memory. A constant
+  /// has less, as it may be repeated for each row.
+  static constexpr std::size_t most_bytes = std::size_t{256} << 20;
+  static constexpr std::size_t most_constant_bytes = std::size_t{64} << 10;
 
   KernelCall& call_;
   GrowingBuffer bytes_;
@@ -126,6 +129,7 @@ class TextResult {
   std::uint32_t rows_ = 0;     ///< rows begun
   std::size_t row_start_ = 0;  ///< of the row that is being written
   bool too_long_ = false;
+  std::size_t most_;
 };
 
 /// A strict kernel from `void f(TextResult&, Args...)`, called for valid rows only.

@@ -46,9 +46,9 @@ enum class TokenKind : std::uint8_t {
   colon,
   double_colon,  ///< ::
   question,
-  arrow,         ///< =>
-  thin_arrow,    ///< ->
-  open,          ///< (
+  arrow,       ///< =>
+  thin_arrow,  ///< ->
+  open,        ///< (
   close,
   open_bracket,  ///< [
   close_bracket,

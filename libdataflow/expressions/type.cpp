@@ -38,8 +38,7 @@ std::string to_string(Type type) {
     case Kind::boolean: return "bool";
     case Kind::int32: return "int32";
     case Kind::int64: return "int64";
-    case Kind::decimal:
-      return "decimal(" + std::to_string(type.precision) + "," + std::to_string(type.scale) + ")";
+    case Kind::decimal: return "decimal(" + std::to_string(type.precision) + "," + std::to_string(type.scale) + ")";
     case Kind::float64: return "float64";
     case Kind::string: return "string";
     case Kind::bytes: return "bytes";

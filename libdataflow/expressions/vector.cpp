@@ -36,7 +36,8 @@ Buffer combined_validity(std::span<const Vector> vectors, std::size_t rows) {
 }
 
 ColumnPtr with_nulls_at(ColumnPtr column, std::span<const RowError> errors) {
-  const bool already = std::all_of(errors.begin(), errors.end(), [&](const RowError& e) { return column->is_null(e.row); });
+  const bool already =
+      std::all_of(errors.begin(), errors.end(), [&](const RowError& e) { return column->is_null(e.row); });
   if (already) return column;
   GrowingBuffer bits;
   if (column->has_nulls()) {
@@ -72,6 +73,8 @@ ColumnPtr null_column(Type type, std::size_t rows) {
   return constant_column(storage_type(type), Value{}, static_cast<std::uint32_t>(rows));
 }
 
-Vector constant_vector(Type type, const Value& value) { return {constant_column(storage_type(type), value, 1), true, {}}; }
+Vector constant_vector(Type type, const Value& value) {
+  return {constant_column(storage_type(type), value, 1), true, {}};
+}
 
 }  // namespace dataflow::expr
