@@ -2,11 +2,10 @@
 // Kernels of + - * / % and unary minus.
 
 #include "libdataflow/expressions/ast.hpp"
+#include "libdataflow/expressions/literals.hpp"
 #include "libdataflow/expressions/node.hpp"
 
 namespace dataflow::expr {
-
-__extension__ typedef __int128 int128;
 
 /// Both arguments and the result of one kind: int32, int64, float64, timestamp or interval (both as int64).
 /// Overflow and division by zero are row errors; float64 follows IEEE 754 except for division by zero.

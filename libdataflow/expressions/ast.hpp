@@ -114,10 +114,12 @@ struct Call {
   SyntaxPtr filter;   ///< the condition of FILTER (WHERE ...), or null
 };
 
+using SyntaxNode = std::variant<Literal, ColumnName, Unary, Binary, IsTest, Between, InList, Like, Case, Cast, Call>;
+
 struct Syntax {
   Span span;
   unsigned height = 1;  ///< levels of the tree below and with this node
-  std::variant<Literal, ColumnName, Unary, Binary, IsTest, Between, InList, Like, Case, Cast, Call> node;
+  SyntaxNode node;
 };
 
 /// Calls `visit` with every child pointer that is not null, from left to right.

@@ -223,9 +223,9 @@ Kernel cast_kernel(Type from, Type to) {
 
 Kernel or_null(Kernel kernel) {
   return [kernel = std::move(kernel)](KernelCall& call) {
-    ColumnPtr column = with_nulls_at(kernel(call), call.errors);
-    call.errors.clear();
-    return column;
+    ColumnPtr column = kernel(call);
+    const std::vector<RowError> failed = std::exchange(call.errors, {});
+    return with_nulls_at(std::move(column), failed);
   };
 }
 

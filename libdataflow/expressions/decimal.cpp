@@ -46,7 +46,8 @@ Kernel sum_kernel(bool subtract, Type left, Type right, Type result) {
 
 Kernel quotient_kernel(Type left, Type right, Type result) {
   const int128 by = wide_power_of_ten(static_cast<unsigned>(result.scale - left.scale + right.scale));
-  const int128 largest = static_cast<int128>(~static_cast<unsigned __int128>(0) >> 1) / by;
+  constexpr int128 largest_wide = ((int128{1} << 126) - 1) * 2 + 1;
+  const int128 largest = largest_wide / by;
   return try_rows<std::int64_t, std::int64_t, std::int64_t>(
       [=](RowResult<std::int64_t>& out, std::int64_t a, std::int64_t b) {
         if (b == 0) return out.fail("division by zero");

@@ -108,7 +108,7 @@ std::optional<std::string> like_mistake(std::string_view pattern, std::optional<
     if (pattern[i] != *escape) continue;
     ++i;
     if (i == pattern.size() || (pattern[i] != '%' && pattern[i] != '_' && pattern[i] != *escape)) {
-      return std::string{"the escape character "} + *escape + " must be followed by %, _ or itself";
+      return "the escape character must be followed by %, _ or itself";
     }
   }
   return std::nullopt;

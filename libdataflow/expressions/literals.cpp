@@ -135,21 +135,22 @@ tl::expected<std::int64_t, std::string> parse_interval(std::string_view text, st
   text = trimmed(text);
   if (unit_name.empty()) {
     const std::size_t space = text.find(' ');
-    if (space == std::string_view::npos) return tl::unexpected("the interval has no unit");
+    if (space == std::string_view::npos) return tl::unexpected(std::string{"the interval has no unit"});
     unit_name = trimmed(text.substr(space));
     text = text.substr(0, space);
   }
   const Unit* unit = find_unit(unit_name);
   if (unit == nullptr) return tl::unexpected("no interval unit \"" + std::string{unit_name} + "\"");
   if (unit->micros == 0) {
-    return tl::unexpected("intervals of months, quarters and years have no fixed length; count days instead");
+    return tl::unexpected(
+        std::string{"intervals of months, quarters and years have no fixed length; count days instead"});
   }
   constexpr std::uint8_t fraction_digits = 6;
   const auto millionths = parse_decimal(text, fraction_digits);
   if (!millionths)
     return tl::unexpected("'" + std::string{text} + "' is not a number of " + std::string{unit->name} + "s");
-  const __int128 micros = static_cast<__int128>(*millionths) * unit->micros / 1'000'000;
-  if (micros > INT64_MAX || micros < INT64_MIN) return tl::unexpected("the interval is too long");
+  const int128 micros = static_cast<int128>(*millionths) * unit->micros / 1'000'000;
+  if (micros > INT64_MAX || micros < INT64_MIN) return tl::unexpected(std::string{"the interval is too long"});
   return static_cast<std::int64_t>(micros);
 }
 

@@ -14,6 +14,9 @@
 
 namespace dataflow::expr {
 
+/// Wide enough for every product and rescaling of two 64-bit decimals.
+__extension__ typedef __int128 int128;
+
 /// `1.50` is the decimal(3,2) 150; with an exponent or more than 18 digits a float64. Nothing when it is beyond
 /// float64.
 std::optional<std::pair<Type, Value>> parse_number_literal(std::string_view digits);

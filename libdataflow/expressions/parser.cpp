@@ -112,8 +112,7 @@ bool Parser::expect_end() {
   return false;
 }
 
-template <class Node>
-SyntaxPtr Parser::make(Span span, Node node) {
+SyntaxPtr Parser::make(Span span, SyntaxNode node) {
   auto syntax = std::make_unique<Syntax>();
   syntax->span = span;
   syntax->node = std::move(node);

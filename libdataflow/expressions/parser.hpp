@@ -46,8 +46,7 @@ class Parser {
   std::nullptr_t unexpected(std::string_view expected);
 
   // Nodes.
-  template <class Node>
-  SyntaxPtr make(Span span, Node node);
+  SyntaxPtr make(Span span, SyntaxNode node);
 
   // Precedence climbing.
   SyntaxPtr parse(unsigned minimum);

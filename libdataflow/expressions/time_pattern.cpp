@@ -167,6 +167,12 @@ unsigned most_letters(char letter) {
   }
 }
 
+std::string wrong_letter(char c, std::string_view what) {
+  std::string message(1, c);
+  message.insert(0, "the pattern letter ");
+  return message.append(what);
+}
+
 bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
@@ -183,7 +189,8 @@ tl::expected<TimePattern, std::string> TimePattern::parse(std::string_view patte
     const char c = pattern[i];
     if (c == '\'') {
       const std::size_t close = pattern.find('\'', i + 1);
-      if (close == std::string_view::npos) return tl::unexpected("the pattern has a quote without its end");
+      if (close == std::string_view::npos)
+        return tl::unexpected(std::string{"the pattern has a quote without its end"});
       literal(close == i + 1 ? "'" : pattern.substr(i + 1, close - i - 1));
       i = close + 1;
       continue;
@@ -196,11 +203,10 @@ tl::expected<TimePattern, std::string> TimePattern::parse(std::string_view patte
     while (i < pattern.size() && pattern[i] == c) ++i, ++count;
     const unsigned most = most_letters(c);
     if (most == 0) {
-      return tl::unexpected(std::string{"the pattern letter "} + c +
-                            " is not known; there are y M d D H h m s S a E X Z, "
-                            "and text stands in single quotes");
+      return tl::unexpected(
+          wrong_letter(c, " is unknown; there are y M d D H h m s S a E X x Z, and text in single quotes"));
     }
-    if (count > most) return tl::unexpected(std::string{"the pattern has too many "} + c);
+    if (count > most) return tl::unexpected(wrong_letter(c, " stands too often in a row"));
     result.elements_.push_back({c, count, {}});
   }
   return result;
