@@ -7,7 +7,7 @@
 #include <caf/all.hpp>
 
 #include "actors/clock.hpp"
-#include "serialization/key_hash.hpp"
+#include "libdataflow/process/key_owner.hpp"
 
 namespace dataflow {
 
@@ -249,7 +249,8 @@ msg::JobViewPtr JobSupervisor::view() const {
   return view;
 }
 
-/// Asks every subtask of the node and answers with a JSON array of what they say; the first error is the answer.
+/// Asks every subtask of the node, or the one that owns the key, and answers with a JSON array of what they say; the
+/// first error is the answer.
 caf::result<msg::Answer> JobSupervisor::ask_operator(const msg::AskOperator& question) {
   const StreamNode* node = graph_->stream->find(question.node);
   if (node == nullptr) {
@@ -260,11 +261,19 @@ caf::result<msg::Answer> JobSupervisor::ask_operator(const msg::AskOperator& que
     std::size_t missing = 0;
     bool done = false;
   };
+  std::optional<std::uint32_t> only;
+  if (!question.key_json.empty()) {
+    const auto owner = subtask_of_key(*graph_, node->id, question.key_json);
+    if (!owner) return msg::Answer{fail(owner.error())};
+    only = *owner;
+  }
   msg::OperatorMessage message = question.message;
   message.node = node->id;
   std::vector<caf::actor> asked;
   for (std::size_t i = 0; i < subtask_ids_.size(); ++i) {
-    if (subtask_ids_[i].vertex == graph_->vertex_of_node[node->id] && subtasks_[i]) asked.push_back(subtasks_[i]);
+    const bool meant =
+        subtask_ids_[i].vertex == graph_->vertex_of_node[node->id] && (!only || subtask_ids_[i].subtask == *only);
+    if (meant && subtasks_[i]) asked.push_back(subtasks_[i]);
   }
   if (asked.empty())
     return msg::Answer{fail(ErrorCode::not_found, "\"" + node->name + "\" is not running at the moment")};
