@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "libdataflow/expressions/arithmetic.hpp"
 #include "libdataflow/expressions/literals.hpp"

@@ -249,9 +249,14 @@ NodePtr Checker::check(const Syntax& syntax, const InList& node) {
   for (const SyntaxPtr& item : node.list) spans.push_back(item->span);
   const bool constants =
       std::all_of(list.begin(), list.end(), [](const NodePtr& n) { return n->constant() != nullptr; });
+  // Beside a float64 an integer is rounded; each literal by itself may be compared exactly.
+  const Kind asked_kind = operand.type.kind;
+  const bool exact = asked_kind == Kind::float64 || std::none_of(list.begin(), list.end(), [](const NodePtr& n) {
+                       return n->type().kind == Kind::float64;
+                     });
   constexpr std::size_t few = 4;
   NodePtr result;
-  if (constants && list.size() > few) {
+  if (constants && exact && list.size() > few) {
     std::vector<NodePtr> all;
     all.push_back(operand.use());
     for (NodePtr& item : list) all.push_back(std::move(item));

@@ -161,12 +161,12 @@ NodePtr Checker::check(const Syntax&, const IsTest& node) {
 Checker::Shared Checker::share(NodePtr node) {
   const Type type = node->type();
   if (const auto field = node->field()) {
-    return {nullptr, [type, index = *field] { return std::make_unique<FieldNode>(type, index); }};
+    return {type, nullptr, [type, index = *field] { return std::make_unique<FieldNode>(type, index); }};
   }
   if (const Vector* value = node->constant()) {
-    return {nullptr, [type, constant = *value] { return std::make_unique<ConstantNode>(type, constant); }};
+    return {type, nullptr, [type, constant = *value] { return std::make_unique<ConstantNode>(type, constant); }};
   }
-  return {std::move(node), [type, slot = lets_++] { return std::make_unique<LocalNode>(type, slot); }};
+  return {type, std::move(node), [type, slot = lets_++] { return std::make_unique<LocalNode>(type, slot); }};
 }
 
 NodePtr Checker::unshare(Shared shared, NodePtr body) {

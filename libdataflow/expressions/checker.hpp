@@ -26,6 +26,7 @@ class Checker {
  private:
   /// A node that is used several times and computed once.
   struct Shared {
+    Type type;
     NodePtr value;  ///< null when copies of the node cost nothing
     std::function<NodePtr()> use;
   };

@@ -217,6 +217,7 @@ TEST_CASE("IN finds equal values, and a NULL in the list leaves it open") {
       {"n IN (1, 2, 3, 4, 5, 10)", "true false NULL false"},
       {"n NOT IN (1, 2, 3, 4, 5, 10)", "false true NULL true"},
       {"i IN (1, 2, 3, 4, 5, 2.5)", "true false NULL false"},
+      {"n IN (1, 2, 3, 4, 9223372036854775806, 0.5e0)", "false false NULL false"},
       {"x IN (1, 2, 3, 4, 1.5)", "true false NULL false"},
       {"t IN ('2012-02-29', '2012-03-01')", "false false NULL true"},
       {"d IN (1, 2, 3, 4, 5, 12.34)", "true false NULL false"},
