@@ -1,0 +1,48 @@
+#pragma once
+// What the commands of dfnode share: how one is added to the command line, what it is given, how it ends. A command is
+// one file with one function add_NAME, listed in command_line.cpp.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace dataflow::cli {
+
+/// Exit codes of every command.
+enum ExitCode : int {
+  exit_done = 0,
+  exit_failed = 1,       ///< the job, or a test, failed
+  exit_wrong = 2,        ///< the file or the command line is wrong
+  exit_unreachable = 3,  ///< no job or cluster answers there
+  exit_interrupted = 130,
+};
+
+/// What the parsed command line asks for. Set by a command's callback, run after parsing is done.
+using Action = std::function<int()>;
+
+/// A job and how it is to be built.
+struct JobArguments {
+  std::string file;                    ///< a topology (.toml) or a C++ job (.so)
+  std::vector<std::string> overrides;  ///< --set KEY=VALUE
+  std::vector<std::string> arguments;  ///< after `--`: the job's own
+};
+
+/// Adds FILE, --set and the job's own arguments to a command.
+void add_job_arguments(CLI::App& command, JobArguments& job);
+
+void add_run(CLI::App& app, Action& action);
+void add_check(CLI::App& app, Action& action);
+void add_plan(CLI::App& app, Action& action);
+void add_test(CLI::App& app, Action& action);
+void add_infer(CLI::App& app, Action& action);
+void add_docs(CLI::App& app, Action& action);
+void add_completion(CLI::App& app, Action& action);
+
+/// The whole of dfnode: parses, runs, returns the exit code.
+int run_command_line(int argc, const char* const* argv);
+
+}  // namespace dataflow::cli

@@ -1,0 +1,28 @@
+#pragma once
+// A job from its FILE: a topology, or a shared library of C++ code.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libdataflow/topology/topology.hpp"
+#include "tools/dfnode/command.hpp"
+
+namespace dataflow::cli {
+
+struct LoadedJob {
+  std::optional<Topology> topology;     ///< nothing when there is an error
+  std::vector<Diagnostic> diagnostics;  ///< errors and warnings
+};
+
+/// Builds the job; opens no source and no sink.
+LoadedJob load_job(const JobArguments& job);
+
+/// load_job, with its diagnostics on standard error: as text, or with `json` as one line. Nothing when there was an
+/// error: the command ends with exit_wrong.
+std::optional<Topology> load_job_or_explain(const JobArguments& job, bool json);
+
+/// How many subtasks a node has when nobody says: the number of cores.
+std::uint32_t default_parallelism();
+
+}  // namespace dataflow::cli

@@ -1,0 +1,31 @@
+#pragma once
+// The reference of topologies, made from what the node types, the job's settings and the functions declare: it cannot
+// say anything else than what the parser does.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libdataflow/topology/node_type.hpp"
+
+namespace dataflow::cli {
+
+/// Every node type and function group with a line on each.
+std::string reference_overview();
+/// The node types and functions of that name, or "job", "functions"; nothing when there is none.
+std::optional<std::string> reference_of(std::string_view name);
+/// What reference_of knows.
+std::vector<std::string> reference_names();
+/// The whole page docs/topology.md.
+std::string reference_as_markdown();
+/// Node types, job settings and functions as one JSON object.
+std::string reference_as_json();
+/// A JSON Schema (draft 7) of topology files, for editors.
+std::string topology_json_schema();
+
+/// What an option's value must be, in a word or as its choices: `duration`, `"csv" | "json"`.
+std::string kind_in_words(const Option& option);
+std::string_view heading(NodeRole role);  ///< "Sources", "Operators", "Sinks"
+
+}  // namespace dataflow::cli
