@@ -5,7 +5,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "libdataflow/topology/nearest_name.hpp"
+#include "libdataflow/topology/did_you_mean.hpp"
 
 namespace dataflow {
 
@@ -181,7 +181,6 @@ class SettingsChecker {
         append_json(member.value, extra);
       } else {
         unknown_key(member, rules);
-        result.ok = false;
       }
     }
     result.settings.extra_ = extra + "}";
@@ -197,6 +196,7 @@ class SettingsChecker {
   void unknown_key(const TomlMember& member, const SettingsRules& rules) {
     std::vector<std::string> known = rules.elsewhere;
     for (const Option* option : rules.options) known.push_back(option->name);
+    misspelt_.push_back(nearest_name(member.key, known));
     std::string suggestion = did_you_mean(member.key, known);
     if (suggestion.empty()) {
       std::sort(known.begin(), known.end());
@@ -212,8 +212,10 @@ class SettingsChecker {
     for (const Option* option : rules.options) {
       if (table.find_member(option->name) != nullptr) continue;
       if (option->required) {
-        error(key_place, rules.what + " needs \"" + option->name + "\"",
-              option->example.empty() ? std::string{} : "for example " + option->name + " = " + option->example);
+        // When an unknown key looks like this one, that has been said.
+        if (std::count(misspelt_.begin(), misspelt_.end(), option->name) == 0)
+          error(key_place, rules.what + " needs \"" + option->name + "\"",
+                option->example.empty() ? std::string{} : "for example " + option->name + " = " + option->example);
         ok = false;
       } else if (!option->default_value.empty()) {
         settings.values_.insert_or_assign(option->name, default_of(*option));
@@ -256,6 +258,7 @@ class SettingsChecker {
 
   std::optional<OptionValue> read(const Option& option, const TomlMember& member) {
     const TomlValue& value = member.value;
+    if (value.unresolved) return std::nullopt;
     switch (option.kind) {
       case OptionKind::text:
       case OptionKind::expression:
@@ -332,6 +335,7 @@ class SettingsChecker {
     }
     if (value.kind != Kind::array) return wrong_kind(option, value);
     for (const TomlValue& item : value.items) {
+      if (item.unresolved) return std::nullopt;
       if (item.kind != Kind::text) return wrong_kind(option, item);
       texts.push_back(item.text);
     }
@@ -348,6 +352,7 @@ class SettingsChecker {
     bool ok = true;
     for (const TomlMember& member : value.members) {
       texts.emplace_back(member.key, member.value.text);
+      ok = ok && !member.value.unresolved;
       if (member.value.kind == Kind::text) continue;
       error(member.value.place,
             "\"" + member.key + "\" of \"" + option.name + "\" must be a text, not " +
@@ -364,7 +369,7 @@ class SettingsChecker {
     SettingsRules rules;
     for (const Option& nested : option.nested) rules.options.push_back(&nested);
     rules.what = "\"" + option.name + "\"";
-    SettingsCheck nested = check(member.value, member.key_place, rules);
+    SettingsCheck nested = SettingsChecker{base_folder_, diagnostics_}.check(member.value, member.key_place, rules);
     if (!nested.ok) return std::nullopt;
     return std::make_shared<const CheckedSettings>(std::move(nested.settings));
   }
@@ -395,6 +400,7 @@ class SettingsChecker {
 
   const std::filesystem::path& base_folder_;
   std::vector<Diagnostic>& diagnostics_;
+  std::vector<std::string> misspelt_;  ///< what the unknown keys of the table at hand may have meant
 };
 
 SettingsCheck check_settings(const TomlValue& table, const SourceSpan& key_place, const SettingsRules& rules,

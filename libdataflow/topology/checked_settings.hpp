@@ -57,7 +57,7 @@ struct SettingsRules {
 
 struct SettingsCheck {
   CheckedSettings settings;
-  bool ok = true;  ///< no mistake was found
+  bool ok = true;  ///< every key that is declared has a good value or none; unknown ones are reported, and ignored
 };
 
 /// Checks `table`, appending mistakes to `diagnostics`. Paths become absolute against `base_folder`. A missing

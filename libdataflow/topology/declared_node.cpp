@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "libdataflow/topology/nearest_name.hpp"
+#include "libdataflow/topology/did_you_mean.hpp"
 
 namespace dataflow {
 

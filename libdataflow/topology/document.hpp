@@ -49,6 +49,7 @@ struct TomlValue {
   /// Something was put in for a ${...}; `written` is the text before.
   bool substituted = false;
   std::string written;
+  bool unresolved = false;  ///< it holds a ${...} that could not be put in, reported already
 
   [[nodiscard]] const TomlValue* find(std::string_view key) const;
   [[nodiscard]] TomlMember* find_member(std::string_view key);

@@ -1,6 +1,6 @@
 #include "libdataflow/topology/file_node_builder.hpp"
 
-#include "libdataflow/topology/nearest_name.hpp"
+#include "libdataflow/topology/did_you_mean.hpp"
 
 namespace dataflow {
 

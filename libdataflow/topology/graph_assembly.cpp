@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "libdataflow/topology/did_you_mean.hpp"
 #include "libdataflow/topology/file_node_builder.hpp"
-#include "libdataflow/topology/nearest_name.hpp"
 #include "libdataflow/topology/node_order.hpp"
 #include "libdataflow/topology/source_settings.hpp"
 
@@ -149,24 +149,55 @@ class Assembler {
   }
 
   void build(std::size_t index) {
-    DeclaredNode& declared = declared_[index];
-    std::vector<InputInfo> inputs;
-    std::vector<StreamEdge> edges;
-    std::vector<SourceField> schema;
-    const std::size_t diagnostics_before = diagnostics_.size();
-    if (declared.role == NodeRole::source) {
-      if (declared.broken) return;
-      schema = read_source_schema(declared, diagnostics_);
+    if (declared_[index].role == NodeRole::source) {
+      build_source(index);
     } else {
-      InputInfo united;
-      if (!unite_inputs(declared, edges, united)) return;
-      inputs.push_back(std::move(united));
+      build_on_inputs(index);
     }
-    if (diagnostics_.size() != diagnostics_before) return;
+  }
 
-    FileNodeBuilder builder{declared, std::move(inputs), std::move(schema), diagnostics_};
+  void build_source(std::size_t index) {
+    DeclaredNode& declared = declared_[index];
+    if (declared.type == nullptr) return;
+    const std::size_t diagnostics_before = diagnostics_.size();
+    std::vector<SourceField> schema = read_source_schema(declared, diagnostics_);
+    if (diagnostics_.size() != diagnostics_before) declared.broken = true;
+    if (declared.broken) return stand_in_for(index, std::move(schema), diagnostics_.size() != diagnostics_before);
+
+    FileNodeBuilder builder{declared, {}, std::move(schema), diagnostics_};
     declared.type->build(builder);
-    if (declared.role == NodeRole::source && !builder.has_errors()) finish_source(declared, builder);
+    if (!builder.has_errors() && !builder.node().outputs.empty()) {
+      const Schema& read = *builder.node().outputs.front().schema;
+      finish_source(declared, read_event_time(declared, read, diagnostics_), builder);
+    }
+    // A mistake in event_time or rate_limit leaves the schema as it is.
+    const bool schema_is_known = !builder.node().outputs.empty() && builder.node().source;
+    if (diagnostics_.size() != diagnostics_before) declared.broken = true;
+    if (!declared.broken || (schema_is_known && !builder.has_errors())) add(index, std::move(builder.node()));
+  }
+
+  /// A source with a mistake beside its schema: what reads it can still be checked.
+  void stand_in_for(std::size_t index, std::vector<SourceField> fields, bool schema_is_wrong) {
+    if (fields.empty() || schema_is_wrong) return;
+    const DeclaredNode& declared = declared_[index];
+    StreamNode node;
+    node.name = declared.name;
+    std::vector<Field> types;
+    for (SourceField& field : fields) types.push_back(std::move(field.field));
+    node.outputs = {{.name = "", .schema = make_schema(std::move(types))}};
+    read_event_time(declared, *node.outputs.front().schema, diagnostics_);
+    node.outputs.front().event_time = declared.member->value.find("event_time") != nullptr;
+    node.outputs.push_back({.name = "errors", .schema = source_error_schema()});
+    add(index, std::move(node));
+  }
+
+  void build_on_inputs(std::size_t index) {
+    DeclaredNode& declared = declared_[index];
+    std::vector<StreamEdge> edges;
+    InputInfo united;
+    if (!unite_inputs(declared, edges, united)) return;
+    FileNodeBuilder builder{declared, {std::move(united)}, {}, diagnostics_};
+    declared.type->build(builder);
     StreamNode& node = builder.node();
     for (const auto& [input, fields] : builder.keys()) {
       for (StreamEdge& edge : edges) {
@@ -176,11 +207,12 @@ class Assembler {
       }
     }
     node.inputs = std::move(edges);
-    if (builder.has_errors()) {
-      declared.broken = true;
-      if (!passes_schema_through(node, builder.inputs())) return;
-    }
-    if (has_substitution(declared.member->value)) node.details = secrets_.redact_all(std::move(node.details));
+    declared.broken = builder.has_errors();
+    if (!declared.broken || passes_schema_through(node, builder.inputs())) add(index, std::move(node));
+  }
+
+  void add(std::size_t index, StreamNode node) {
+    if (has_substitution(declared_[index].member->value)) node.details = secrets_.redact_all(std::move(node.details));
     node.id = static_cast<NodeId>(nodes_.size());
     ids_[index] = node.id;
     nodes_.push_back(std::move(node));

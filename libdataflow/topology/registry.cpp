@@ -1,13 +1,22 @@
 #include "libdataflow/operators/operator_types.hpp"
+#include "libdataflow/sinks/sink_types.hpp"
+#include "libdataflow/sources/source_types.hpp"
 #include "libdataflow/topology/node_type.hpp"
 
 namespace dataflow {
 
 const std::vector<NodeType>& node_types() {
   static const std::vector<NodeType> types = {
+      // Sources.
+      file_source_type(),
+      collection_source_type(),
+      // Operators.
       filter_type(),
       select_type(),
       route_type(),
+      // Sinks.
+      print_sink_type(),
+      discard_sink_type(),
   };
   return types;
 }

@@ -1,6 +1,6 @@
 #include "libdataflow/topology/source_settings.hpp"
 
-#include "libdataflow/topology/nearest_name.hpp"
+#include "libdataflow/topology/did_you_mean.hpp"
 
 namespace dataflow {
 
@@ -33,35 +33,38 @@ bool is_common(const DeclaredNode& declared, std::string_view key) {
   return declared.settings.has(key);
 }
 
-void set_event_time(const DeclaredNode& declared, FileNodeBuilder& builder) {
+}  // namespace
+
+std::optional<EventTimeSpec> read_event_time(const DeclaredNode& declared, const Schema& schema,
+                                             std::vector<Diagnostic>& diagnostics) {
+  if (!is_common(declared, "event_time")) return std::nullopt;
   const Settings& settings = declared.settings.table("event_time");
-  StreamOutput& output = builder.node().outputs.front();
+  const TomlValue& table = *declared.member->value.find("event_time");
+  const std::size_t diagnostics_before = diagnostics.size();
+  const auto error = [&](std::string_view key, std::string message, std::string suggestion = {}) {
+    const TomlValue& value = *table.find(key);
+    diagnostics.push_back(diagnose(Severity::error, place_within(value, 0, value.text.size()), std::move(message),
+                                   std::move(suggestion)));
+  };
+  EventTimeSpec event_time{0, settings.duration("out_of_orderness"), std::nullopt};
   const std::string field = settings.text("field");
-  const auto index = output.schema->find(field);
-  if (!index) {
-    builder.error("event_time.field", "no column \"" + field + "\" in the schema of \"" + declared.name + "\"",
-                  did_you_mean(field, field_names(*output.schema)));
-    return;
+  if (const auto index = schema.find(field); !index) {
+    error("field", "no column \"" + field + "\" in the schema of \"" + declared.name + "\"",
+          did_you_mean(field, field_names(schema)));
+  } else if (schema[*index].type.kind() != TypeKind::timestamp) {
+    error("field", "event time must be a timestamp, \"" + field + "\" is " + to_string(schema[*index].type),
+          "in the schema: timestamp, timestamp_s, timestamp_ms or timestamp_us");
+  } else {
+    event_time.field = *index;
   }
-  const DataType& type = (*output.schema)[*index].type;
-  if (type.kind() != TypeKind::timestamp) {
-    builder.error("event_time.field", "event time must be a timestamp, \"" + field + "\" is " + to_string(type),
-                  "in the schema: timestamp, timestamp_s, timestamp_ms or timestamp_us");
-    return;
-  }
-  EventTimeSpec event_time{*index, settings.duration("out_of_orderness"), std::nullopt};
-  if (event_time.out_of_orderness < Duration{0})
-    builder.error("event_time.out_of_orderness", "\"out_of_orderness\" must not be negative");
+  if (event_time.out_of_orderness < Duration{0}) error("out_of_orderness", "\"out_of_orderness\" must not be negative");
   if (settings.has("idle_after")) {
     event_time.idle_after = settings.duration("idle_after");
-    if (*event_time.idle_after <= Duration{0})
-      builder.error("event_time.idle_after", "\"idle_after\" must be more than 0s");
+    if (*event_time.idle_after <= Duration{0}) error("idle_after", "\"idle_after\" must be more than 0s");
   }
-  builder.node().source->event_time = event_time;
-  output.event_time = true;
+  if (diagnostics.size() != diagnostics_before) return std::nullopt;
+  return event_time;
 }
-
-}  // namespace
 
 std::vector<SourceField> read_source_schema(const DeclaredNode& declared, std::vector<Diagnostic>& diagnostics) {
   std::vector<SourceField> fields;
@@ -85,10 +88,14 @@ std::vector<SourceField> read_source_schema(const DeclaredNode& declared, std::v
   return fields;
 }
 
-void finish_source(const DeclaredNode& declared, FileNodeBuilder& builder) {
+void finish_source(const DeclaredNode& declared, const std::optional<EventTimeSpec>& event_time,
+                   FileNodeBuilder& builder) {
   StreamNode& node = builder.node();
   if (!node.source || node.outputs.empty()) return;
-  if (is_common(declared, "event_time")) set_event_time(declared, builder);
+  if (event_time) {
+    node.source->event_time = event_time;
+    node.outputs.front().event_time = true;
+  }
   if (is_common(declared, "rate_limit")) {
     const double rate = declared.settings.number("rate_limit");
     if (!(rate > 0)) builder.error("rate_limit", "\"rate_limit\" must be more than 0 records a second");

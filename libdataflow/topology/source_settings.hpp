@@ -13,7 +13,13 @@ namespace dataflow {
 /// Reads `schema = { field = "type", ... }`. Mistakes are appended to `diagnostics`.
 std::vector<SourceField> read_source_schema(const DeclaredNode& declared, std::vector<Diagnostic>& diagnostics);
 
-/// Completes a source that its type has built: event_time, on_error, rate_limit, and the output `errors`.
-void finish_source(const DeclaredNode& declared, FileNodeBuilder& builder);
+/// Reads `event_time` for records of `schema`; nothing when the file gives none. Mistakes are appended to
+/// `diagnostics`.
+std::optional<EventTimeSpec> read_event_time(const DeclaredNode& declared, const Schema& schema,
+                                             std::vector<Diagnostic>& diagnostics);
+
+/// Completes a source that its type has built: event time, on_error, rate_limit, and the output `errors`.
+void finish_source(const DeclaredNode& declared, const std::optional<EventTimeSpec>& event_time,
+                   FileNodeBuilder& builder);
 
 }  // namespace dataflow

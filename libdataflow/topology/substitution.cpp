@@ -74,7 +74,7 @@ class Substituter {
   }
 
   /// `placeholder` is the whole `${...}` at `offset` of the value's text.
-  std::optional<std::string> look_up(const TomlValue& value, std::size_t offset, std::string_view placeholder) {
+  std::optional<std::string> look_up(TomlValue& value, std::size_t offset, std::string_view placeholder) {
     const std::string_view inside = placeholder.substr(2, placeholder.size() - 3);
     constexpr std::string_view file_prefix = "file:";
     if (inside.substr(0, file_prefix.size()) == file_prefix) {
@@ -109,8 +109,9 @@ class Substituter {
     return std::nullopt;
   }
 
-  void mistake(const TomlValue& value, std::size_t offset, std::size_t length, std::string message,
+  void mistake(TomlValue& value, std::size_t offset, std::size_t length, std::string message,
                std::string suggestion = {}) {
+    value.unresolved = true;
     diagnostics_.push_back(
         diagnose(Severity::error, place_within(value, offset, length), std::move(message), std::move(suggestion)));
   }

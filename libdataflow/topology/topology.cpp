@@ -7,10 +7,10 @@
 #include <map>
 
 #include "libdataflow/topology/declared_node.hpp"
+#include "libdataflow/topology/did_you_mean.hpp"
 #include "libdataflow/topology/document.hpp"
 #include "libdataflow/topology/graph_assembly.hpp"
 #include "libdataflow/topology/job_settings.hpp"
-#include "libdataflow/topology/nearest_name.hpp"
 #include "libdataflow/topology/topology_tests.hpp"
 
 namespace dataflow {

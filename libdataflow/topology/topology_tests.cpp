@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "libdataflow/topology/did_you_mean.hpp"
 #include "libdataflow/topology/file_node_builder.hpp"
-#include "libdataflow/topology/nearest_name.hpp"
 
 namespace dataflow {
 

@@ -38,7 +38,6 @@ void add_run(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
 void add_plan(CLI::App& app, Action& action);
 void add_test(CLI::App& app, Action& action);
-void add_infer(CLI::App& app, Action& action);
 void add_docs(CLI::App& app, Action& action);
 void add_completion(CLI::App& app, Action& action);
 

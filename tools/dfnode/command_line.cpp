@@ -1,8 +1,10 @@
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <exception>
 #include <iostream>
 
+#include "libdataflow/topology/did_you_mean.hpp"
 #include "tools/dfnode/command.hpp"
 #include "tools/dfnode/version.hpp"
 
@@ -18,6 +20,18 @@ constexpr const char* examples = R"(Examples:
 
 Exit codes: 0 done; 1 the job failed; 2 the file or the command line is wrong;
 3 nothing answers there; 130 interrupted.)";
+
+/// Whether the first argument names no command; CLI11 would only say that one is missing.
+bool is_unknown_command(const CLI::App& app, const std::string& name) {
+  std::vector<std::string> known;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    known.push_back(command->get_name());
+  if (name.empty() || name[0] == '-' || std::count(known.begin(), known.end(), name) > 0) return false;
+  const std::string suggestion = did_you_mean(name, known);
+  std::cerr << "dfnode: no command \"" << name << "\"" << (suggestion.empty() ? "" : ", " + suggestion)
+            << "\nTry `dfnode --help`.\n";
+  return true;
+}
 
 }  // namespace
 
@@ -39,9 +53,9 @@ int run_command_line(int argc, const char* const* argv) {
   add_check(app, action);
   add_plan(app, action);
   add_test(app, action);
-  add_infer(app, action);
   add_docs(app, action);
   add_completion(app, action);
+  if (argc > 1 && is_unknown_command(app, argv[1])) return exit_wrong;
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -5,7 +5,7 @@
 #include <iostream>
 #include <memory>
 
-#include "libdataflow/topology/nearest_name.hpp"
+#include "libdataflow/topology/did_you_mean.hpp"
 #include "tools/dfnode/command.hpp"
 #include "tools/dfnode/reference.hpp"
 

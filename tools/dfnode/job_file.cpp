@@ -13,8 +13,11 @@ LoadedJob load_job(const JobArguments& job) {
   return {std::move(loaded.topology), std::move(loaded.diagnostics)};
 }
 
-std::optional<Topology> load_job_or_explain(const JobArguments& job, bool json) {
+std::optional<Topology> load_job_or_explain(const JobArguments& job, bool json, bool quiet) {
   LoadedJob loaded = load_job(job);
+  if (quiet) {
+    std::erase_if(loaded.diagnostics, [](const Diagnostic& d) { return d.severity == Severity::warning; });
+  }
   if (json && !loaded.diagnostics.empty()) {
     std::cerr << "{\"diagnostics\":" << to_json(loaded.diagnostics) << "}\n";
   } else if (!json) {

@@ -21,7 +21,7 @@ struct PlanOptions {
 };
 
 int plan(const PlanOptions& options) {
-  auto topology = load_job_or_explain(options.job, options.json);
+  auto topology = load_job_or_explain(options.job, options.json, false);
   if (!topology) return exit_wrong;
   const auto graph = build_job_graph(std::make_shared<const StreamGraph>(std::move(topology->graph)),
                                      options.parallelism > 0 ? options.parallelism : default_parallelism());

@@ -81,7 +81,7 @@ std::string to_json(const NamedOutcome& named) {
 }
 
 int test(const TestOptions& options) {
-  const auto topology = load_job_or_explain(options.job, options.json);
+  const auto topology = load_job_or_explain(options.job, options.json, options.quiet);
   if (!topology) return exit_wrong;
   std::vector<NamedOutcome> outcomes;
   bool passed = true;

@@ -1,0 +1,83 @@
+#include "libdataflow/topology/test_run.hpp"
+
+namespace dataflow {
+namespace {
+
+const std::string job = R"([sources.readings]
+type = "collection"
+schema = { date = "timestamp", city = "string", temperature = "float64" }
+event_time = { field = "date" }
+rows = [ { date = "2010-01-01T01:00:00", city = "Basel", temperature = 99.0 } ]
+[operators.warm]
+type = "filter"
+input = "readings"
+where = "temperature > 20"
+[operators.hot]
+type = "filter"
+input = "warm"
+where = "temperature > 30"
+[sinks.out]
+type = "print"
+input = "hot"
+[[tests]]
+name = "t"
+)";
+
+TestOutcome run(const std::string& test) {
+  const auto loaded = parse_topology(job + test, "job.toml", "/");
+  std::string why;
+  for (const Diagnostic& d : loaded.diagnostics) why += render(d);
+  REQUIRE_MESSAGE(loaded.topology, why);
+  return run_topology_test(*loaded.topology, loaded.topology->tests[0]);
+}
+
+TEST_CASE("given rows take the source's place") {
+  const auto outcome = run(
+      "given.readings = [ { date = \"2010-07-01T12:00:00\", temperature = 31.0 }, { date = \"2010-07-01T13:00:00\", "
+      "temperature = 12.0 } ]\nexpect.hot = [ { temperature = 31.0 } ]\n");
+  CHECK(outcome.passed());
+}
+
+TEST_CASE("given rows take an operator's place, and what is above it is left out") {
+  const auto outcome =
+      run("given.warm = [ { date = \"2010-07-01T12:00:00\", temperature = 31.0 } ]\nexpect.hot = [ { temperature = "
+          "31.0 } ]\n");
+  CHECK(outcome.passed());
+}
+
+TEST_CASE("a source that is not given has no records") {
+  CHECK(run("expect.hot = []\n").passed());
+}
+
+TEST_CASE("rows that are missing and rows that nobody expected make a test fail") {
+  const auto outcome =
+      run("given.readings = [ { date = \"2010-07-01T12:00:00\", city = \"A\", temperature = 31.0 } ]\n"
+          "expect.hot = [ { temperature = 32.0 } ]\n");
+  CHECK_FALSE(outcome.passed());
+  REQUIRE(outcome.comparisons.size() == 1);
+  CHECK(outcome.comparisons[0].missing == std::vector<std::string>{"{\"temperature\":32.0}"});
+  CHECK(outcome.comparisons[0].unexpected ==
+        std::vector<std::string>{"{\"date\":\"2010-07-01T12:00:00Z\",\"city\":\"A\",\"temperature\":31.0}"});
+}
+
+TEST_CASE("order counts only when asked for") {
+  const std::string given =
+      "given.readings = [ { date = \"2010-07-01T12:00:00\", temperature = 31.0 }, { date = \"2010-07-01T13:00:00\", "
+      "temperature = 35.0 } ]\nexpect.hot = [ { temperature = 35.0 }, { temperature = 31.0 } ]\n";
+  CHECK(run(given).passed());
+  const auto ordered = run("ordered = true\n" + given);
+  CHECK_FALSE(ordered.passed());
+  CHECK(ordered.comparisons[0].order_differs);
+}
+
+TEST_CASE("expected rows that name different fields find the pairing that fits all") {
+  // The first row also fits the second record; only one way round leaves none over.
+  const auto outcome =
+      run("given.readings = [ { date = \"2010-07-01T12:00:00\", city = \"A\", temperature = 31.0 }, { date = "
+          "\"2010-07-01T13:00:00\", city = \"B\", temperature = 31.0 } ]\n"
+          "expect.hot = [ { temperature = 31.0 }, { city = \"A\" } ]\n");
+  CHECK(outcome.passed());
+}
+
+}  // namespace
+}  // namespace dataflow

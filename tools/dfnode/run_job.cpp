@@ -1,0 +1,84 @@
+#include "tools/dfnode/run_job.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+#include <iostream>
+
+#include "actors/local_run.hpp"
+#include "tools/dfnode/command.hpp"
+#include "tools/dfnode/interrupt.hpp"
+#include "tools/dfnode/progress.hpp"
+
+namespace dataflow::cli {
+
+namespace {
+
+/// How soon an interrupt is seen.
+constexpr std::chrono::milliseconds look_interval{100};
+
+void show_error(const Error& error, const Secrets& secrets) {
+  std::cerr << "error: " << secrets.redact(error.message()) << std::endl;
+}
+
+JobStatus wait_for_end(LocalJob& job, const RunSettings& settings, Progress& progress) {
+  bool stopping = false;
+  Progress::Clock::time_point look_at = Progress::Clock::now();
+  for (;;) {
+    if (auto ended = job.wait(look_interval)) return std::move(*ended);
+    if (interrupts() > 0 && !stopping) {
+      stopping = true;
+      progress.clear();
+      if (!settings.quiet) std::cerr << "stopping: sources end, records in flight finish (Ctrl-C again ends at once)\n";
+      job.stop({settings.drain});
+    }
+    if (settings.quiet || settings.json || Progress::Clock::now() < look_at) continue;
+    if (const auto status = job.status()) progress.show(*status);
+    look_at = Progress::Clock::now() + progress.interval();
+  }
+}
+
+int exit_code(const JobStatus& status) {
+  if (interrupts() > 0) return exit_interrupted;
+  if (status.state == JobState::finished) return exit_done;
+  // What was wrong before anything ran is a matter of the file, not of the run.
+  const bool file_is_wrong = status.error && status.error->code() == ErrorCode::invalid_argument;
+  return file_is_wrong ? exit_wrong : exit_failed;
+}
+
+}  // namespace
+
+void add_run_settings(CLI::App& command, RunSettings& settings) {
+  command.add_option("--slots,--parallelism", settings.slots, "Subtasks of a node that says none; default: cores")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  command.add_flag("--quiet,-q", settings.quiet, "Only errors on standard error");
+  command.add_flag("--json", settings.json, "The summary, and mistakes, as JSON on standard error");
+  command.add_flag("--drain", settings.drain, "When interrupted, open windows fire as if the input had ended");
+}
+
+int run_job(StreamGraph graph, const Secrets& secrets, const RunSettings& settings) {
+  catch_interrupts();
+  const auto started = Progress::Clock::now();
+  auto job = LocalJob::start(std::move(graph), {.slots = settings.slots});
+  if (!job) {
+    show_error(job.error(), secrets);
+    return job.error().code() == ErrorCode::invalid_argument ? exit_wrong : exit_failed;
+  }
+  const JobGraph& plan = *(*job)->graph();
+  Progress progress{plan, started};
+  JobStatus status = wait_for_end(**job, settings, progress);
+  progress.clear();
+  std::cout.flush();
+  if (status.error) status.error = Error{status.error->code(), secrets.redact(status.error->message())};
+  const double seconds = std::chrono::duration<double>(Progress::Clock::now() - started).count();
+  if (settings.json) {
+    if (!settings.quiet || status.error) std::cerr << summary_as_json(plan, status, seconds) << "\n";
+    return exit_code(status);
+  }
+  if (status.error) show_error(*status.error, secrets);
+  if (!settings.quiet) std::cerr << summary_as_text(plan, status, seconds);
+  return exit_code(status);
+}
+
+}  // namespace dataflow::cli
