@@ -9,13 +9,16 @@ const std::vector<NodeType>& node_types() {
   static const std::vector<NodeType> types = {
       // Sources.
       file_source_type(),
+      stdin_source_type(),
       collection_source_type(),
+      generate_source_type(),
       // Operators.
       filter_type(),
       select_type(),
       route_type(),
       // Sinks.
       print_sink_type(),
+      file_sink_type(),
       discard_sink_type(),
   };
   return types;

@@ -39,6 +39,8 @@ void add_check(CLI::App& app, Action& action);
 void add_plan(CLI::App& app, Action& action);
 void add_test(CLI::App& app, Action& action);
 void add_docs(CLI::App& app, Action& action);
+void add_send(CLI::App& app, Action& action);
+void add_ask(CLI::App& app, Action& action);
 void add_completion(CLI::App& app, Action& action);
 
 /// The whole of dfnode: parses, runs, returns the exit code.

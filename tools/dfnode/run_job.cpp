@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <iostream>
+#include <memory>
 
+#include "actors/control_socket.hpp"
 #include "actors/local_run.hpp"
 #include "tools/dfnode/command.hpp"
 #include "tools/dfnode/interrupt.hpp"
@@ -38,6 +40,19 @@ JobStatus wait_for_end(LocalJob& job, const RunSettings& settings, Progress& pro
   }
 }
 
+/// `dfnode send` and `dfnode ask` reach the job through this. A job runs without it too.
+std::unique_ptr<ControlSocket> listen_for_calls(LocalJob& job, const Secrets& secrets, const RunSettings& settings) {
+  auto socket = ControlSocket::listen(job.graph()->stream->name, [&job](const ControlRequest& request) {
+    return request.kind == ControlRequest::Kind::ask
+               ? job.ask(request.node, request.name, request.key_json)
+               : job.send(request.node, request.name, request.json, request.key_json);
+  });
+  if (socket) return std::move(*socket);
+  if (!settings.quiet && !settings.json)
+    std::cerr << "warning: no send and ask: " << secrets.redact(socket.error().message()) << "\n";
+  return nullptr;
+}
+
 int exit_code(const JobStatus& status) {
   if (interrupts() > 0) return exit_interrupted;
   if (status.state == JobState::finished) return exit_done;
@@ -66,6 +81,7 @@ int run_job(StreamGraph graph, const Secrets& secrets, const RunSettings& settin
     return job.error().code() == ErrorCode::invalid_argument ? exit_wrong : exit_failed;
   }
   const JobGraph& plan = *(*job)->graph();
+  const auto control = listen_for_calls(**job, secrets, settings);
   Progress progress{plan, started};
   JobStatus status = wait_for_end(**job, settings, progress);
   progress.clear();

@@ -1,0 +1,29 @@
+#pragma once
+// A call to a running job: what `dfnode send` and `dfnode ask` share.
+
+#include <string>
+
+#include "actors/control_socket.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace dataflow::cli {
+
+struct ControlCall {
+  std::string job;
+  ControlRequest request;
+  double timeout_seconds = 10;
+  bool json = false;
+  bool quiet = false;
+};
+
+/// Adds --timeout, --json and --quiet.
+void add_control_options(CLI::App& command, ControlCall& call);
+
+/// Makes the call and prints the answer. Exits with exit_unreachable when there is no such job, operator
+/// or message.
+int make_call(const ControlCall& call);
+
+}  // namespace dataflow::cli
