@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "serialization/value.hpp"
 #include "tools/dfnode/command.hpp"
 
 namespace dataflow::cli {

@@ -18,7 +18,7 @@ struct Substituted {
 Substituted substituted(const std::string& text, const std::map<std::string, std::string>& variables) {
   Substituted result;
   result.root = std::move(*parse_toml("t.toml", text));
-  const Environment environment = [&](const std::string& name) -> std::optional<std::string> {
+  const EnvironmentLookup environment = [&](const std::string& name) -> std::optional<std::string> {
     const auto found = variables.find(name);
     return found == variables.end() ? std::nullopt : std::optional{found->second};
   };
