@@ -155,11 +155,20 @@ void CsvDecoder::drop_bad_rows(std::string_view window, DecodedRecords& result) 
   result.batch = good.empty() ? nullptr : result.batch->select_rows(good);
 }
 
-inline std::string_view CsvDecoder::raw_field(std::string_view window, std::size_t row, std::size_t column) const {
-  const std::size_t start = index_.field_start(row, column);
-  std::size_t end = index_.field_end(row, column);
-  if (column + 1 == header_.size() && end > start && window[end - 1] == '\r') --end;
-  return {window.data() + start, end - start};
+/// Calls `take(row, text)` with a column's raw text in every row.
+template <class Take>
+void CsvDecoder::for_each_field(std::string_view window, std::size_t column, Take take) const {
+  const char* const data = window.data();
+  const std::size_t rows = index_.rows();
+  const std::size_t stride = index_.fields();
+  const std::uint32_t* end = index_.ends() + column;
+  const bool last = column + 1 == stride;
+  for (std::size_t row = 0; row < rows; ++row, end += stride) {
+    const std::size_t start = column == 0 ? index_.row_start(row) : end[-1] + 1UL;
+    std::size_t size = *end - start;
+    if (last && size > 0 && data[*end - 1] == '\r') --size;
+    take(row, std::string_view{data + start, size});
+  }
 }
 
 /// `text` begins with a quote: takes the quotes off. False when something follows the closing one.
@@ -227,30 +236,28 @@ ColumnPtr CsvDecoder::convert(std::string_view window, std::size_t field) {
 template <class T, class Parse>
 ColumnPtr CsvDecoder::convert_fixed(std::string_view window, std::size_t field, Parse parse) {
   const std::size_t rows = index_.rows();
-  const std::size_t column = columns_[field];
   const bool quotes = index_.quotes();
   GrowingBuffer values;
   values.resize(rows * sizeof(T));
   T* const out = values.as<T>();
   Validity validity{rows};
-  for (std::size_t row = 0; row < rows; ++row) {
-    std::string_view text = raw_field(window, row, column);
+  for_each_field(window, columns_[field], [&](std::size_t row, std::string_view text) {
     if (!text.empty() && parse(text, out[row])) [[likely]] {
-      continue;
+      return;
     }
     if (quotes && !text.empty() && text.front() == '"') {
       if (!unquote(text)) {
         bad_quotes(row, field);
         text = {};
       } else if (!text.empty() && parse(text, out[row])) {
-        continue;
+        return;
       }
     }
     out[row] = T{};
     validity.set_null(row);
     if (!text.empty())
       bad_rows_.push_back({static_cast<std::uint32_t>(row), describe_bad_value(options_.fields[field], text)});
-  }
+  });
   return std::make_shared<Column>(Column{
       options_.fields[field].field.type, static_cast<std::uint32_t>(rows), values.freeze(), {}, validity.freeze()});
 }
@@ -259,7 +266,6 @@ ColumnPtr CsvDecoder::convert_text(std::string_view window, std::size_t field) {
   // Short fields are copied as 16 bytes whatever their length; decode_padding makes the source readable.
   constexpr std::size_t over_copy = 16;
   const std::size_t rows = index_.rows();
-  const std::size_t column = columns_[field];
   const bool quotes = index_.quotes();
   GrowingBuffer offsets;
   offsets.resize((rows + 1) * sizeof(std::uint32_t));
@@ -268,8 +274,7 @@ ColumnPtr CsvDecoder::convert_text(std::string_view window, std::size_t field) {
   GrowingBuffer values{16 * rows + over_copy};
   std::size_t size = 0;
   Validity validity{rows};
-  for (std::size_t row = 0; row < rows; ++row) {
-    std::string_view text = raw_field(window, row, column);
+  for_each_field(window, columns_[field], [&](std::size_t row, std::string_view text) {
     if (text.empty()) {
       validity.set_null(row);
     } else if (quotes && text.front() == '"') {
@@ -291,7 +296,7 @@ ColumnPtr CsvDecoder::convert_text(std::string_view window, std::size_t field) {
     }
     size += text.size();
     ends[row + 1] = static_cast<std::uint32_t>(size);
-  }
+  });
   values.resize(size);
   auto made = std::make_shared<Column>(Column{options_.fields[field].field.type, static_cast<std::uint32_t>(rows),
                                               values.freeze(), offsets.freeze(), validity.freeze()});

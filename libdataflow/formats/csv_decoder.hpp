@@ -39,7 +39,8 @@ class CsvDecoder final : public RecordDecoder {
   ColumnPtr convert_fixed(std::string_view window, std::size_t field, Parse parse);
   ColumnPtr convert_text(std::string_view window, std::size_t field);
   void check_utf8(const Column& column, std::size_t field);
-  std::string_view raw_field(std::string_view window, std::size_t row, std::size_t column) const;
+  template <class Take>
+  void for_each_field(std::string_view window, std::size_t column, Take take) const;
   bool unquote(std::string_view& text);
   void bad_quotes(std::size_t row, std::size_t field);
   void drop_bad_rows(std::string_view window, DecodedRecords& result);

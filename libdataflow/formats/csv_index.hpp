@@ -41,13 +41,9 @@ class CsvIndex {
   [[nodiscard]] std::uint32_t row_start(std::size_t row) const { return row_starts_[row]; }
   /// Position of the newline that ends the row.
   [[nodiscard]] std::uint32_t row_end(std::size_t row) const { return ends_[row * fields_ + fields_ - 1]; }
-  [[nodiscard]] std::uint32_t field_start(std::size_t row, std::size_t field) const {
-    return field == 0 ? row_starts_[row] : ends_[row * fields_ + field - 1] + 1;
-  }
-  /// One past the field's last byte, a carriage return before the newline included.
-  [[nodiscard]] std::uint32_t field_end(std::size_t row, std::size_t field) const {
-    return ends_[row * fields_ + field];
-  }
+  [[nodiscard]] std::size_t fields() const { return fields_; }
+  /// Where fields end, row by row: one past the last byte, a carriage return before the newline included.
+  [[nodiscard]] const std::uint32_t* ends() const { return ends_.data(); }
 
  private:
   void find_ends(std::string_view window, std::size_t max_rows, std::size_t max_bytes);

@@ -23,7 +23,7 @@ inline bool is_digit(char c) {
   return static_cast<unsigned char>(c - '0') < 10;
 }
 
-inline bool parse_int64(std::string_view text, std::int64_t& out) {
+[[gnu::always_inline]] inline bool parse_int64(std::string_view text, std::int64_t& out) {
   const char* at = text.data();
   const char* const end = at + text.size();
   const bool negative = at != end && *at == '-';
@@ -46,30 +46,34 @@ inline bool parse_int32(std::string_view text, std::int32_t& out) {
 }
 
 /// `[-]digits[.digits]` with at most 15 digits is exact as (integer < 2^53) / (power of ten <= 10^22), one correctly
-/// rounded division (Clinger, PLDI 1990); the rest goes to fast_float.
-inline bool parse_float64(std::string_view text, double& out) {
+/// rounded division (Clinger, PLDI 1990). False for every other spelling.
+[[gnu::always_inline]] inline bool parse_plain_float64(std::string_view text, double& out) {
   static constexpr double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
   const char* at = text.data();
   const char* const end = at + text.size();
   const bool negative = at != end && *at == '-';
   at += negative;
-  if (at == end || end - at > 16 || !is_digit(*at)) return parse_float64_slow(text, out);
+  const char* const first = at;
+  if (end - at > 16) return false;
   std::int64_t value = 0;
   for (; at != end && is_digit(*at); ++at) value = value * 10 + (*at - '0');
+  if (at == first || at - first > 15) return false;
   std::size_t fraction = 0;
   if (at != end) {
-    if (*at != '.') return parse_float64_slow(text, out);
+    if (*at != '.') return false;
     const char* const point = at++;
     for (; at != end && is_digit(*at); ++at) value = value * 10 + (*at - '0');
     fraction = static_cast<std::size_t>(at - point) - 1;
-    if (at != end || fraction == 0) return parse_float64_slow(text, out);
-  } else if (text.size() - negative > 15) {
-    return parse_float64_slow(text, out);
+    if (at != end || fraction == 0) return false;
   }
   const double magnitude = static_cast<double>(value) / powers[fraction];
   out = negative ? -magnitude : magnitude;
   return true;
+}
+
+[[gnu::always_inline]] inline bool parse_float64(std::string_view text, double& out) {
+  return parse_plain_float64(text, out) || parse_float64_slow(text, out);
 }
 
 /// true/false/1/0 in any case.

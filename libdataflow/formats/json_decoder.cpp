@@ -24,6 +24,21 @@ std::string_view without_return(std::string_view line) {
   return line;
 }
 
+/// Compares eight bytes at a time; both sides are readable up to the next multiple of eight.
+inline bool same_bytes(const char* a, const char* b, std::size_t size) {
+  std::uint64_t x = 0;
+  std::uint64_t y = 0;
+  for (; size >= 8; size -= 8, a += 8, b += 8) {
+    std::memcpy(&x, a, 8);
+    std::memcpy(&y, b, 8);
+    if (x != y) return false;
+  }
+  if (size == 0) return true;
+  std::memcpy(&x, a, 8);
+  std::memcpy(&y, b, 8);
+  return ((x ^ y) << (64 - 8 * size)) == 0;
+}
+
 std::string describe(simdjson::error_code error) {
   switch (error) {
     case simdjson::UTF8_ERROR: return "the line is not valid UTF-8";
@@ -124,51 +139,52 @@ Result<std::optional<std::size_t>> JsonDecoder::start(std::string_view window, b
 
 DecodedRecords JsonDecoder::decode(std::string_view window, bool, std::uint32_t max_rows) {
   DecodedRecords result;
-  std::size_t end = 0;
-  for (std::uint32_t lines = 0; lines < max_rows && (end == 0 || end < max_block_bytes); ++lines) {
-    const auto* newline = static_cast<const char*>(std::memchr(window.data() + end, '\n', window.size() - end));
+  line_ends_.clear();
+  while (line_ends_.size() < max_rows && (result.consumed == 0 || result.consumed < max_block_bytes)) {
+    const auto* newline =
+        static_cast<const char*>(std::memchr(window.data() + result.consumed, '\n', window.size() - result.consumed));
     if (newline == nullptr) break;
-    end = static_cast<std::size_t>(newline - window.data()) + 1;
+    const auto end = static_cast<std::size_t>(newline - window.data());
+    line_ends_.push_back(end);
+    result.consumed = end + 1;
   }
-  result.consumed = end;
-  if (end == 0) return result;
-  decode_lines(window, 0, end, result);
+  if (line_ends_.empty()) return result;
+  decode_lines(window, 0, line_ends_.size(), result);
   if (!rows_.empty()) result.batch = finish_batch();
   return result;
 }
 
-/// Decodes the lines in [begin, end) of the window, which is not empty and ends with a newline.
-void JsonDecoder::decode_lines(std::string_view window, std::size_t begin, std::size_t end, DecodedRecords& result) {
-  const std::string_view block = window.substr(begin, end - begin);
-  const simdjson::error_code error = tokens_->index(block);
+/// Decodes the lines [first, last) of line_ends_, at least one.
+void JsonDecoder::decode_lines(std::string_view window, std::size_t first, std::size_t last, DecodedRecords& result) {
+  const std::size_t begin = first == 0 ? 0 : line_ends_[first - 1] + 1;
+  const simdjson::error_code error = tokens_->index(window.substr(begin, line_ends_[last - 1] + 1 - begin));
   if (error == simdjson::EMPTY) return;
-  if (error) {
-    const std::size_t middle = block.find('\n', block.size() / 2);
-    const std::size_t last_line = block.rfind('\n', block.size() - 2);
-    if (last_line == std::string_view::npos) {
-      result.malformed.push_back({begin, without_return(block.substr(0, block.size() - 1)), describe(error)});
-      return;
-    }
-    const std::size_t cut = begin + (middle + 1 < block.size() ? middle : last_line) + 1;
-    decode_lines(window, begin, cut, result);
-    decode_lines(window, cut, end, result);
+  if (error && last - first == 1) {
+    result.malformed.push_back(
+        {begin, without_return(window.substr(begin, line_ends_[first] - begin)), describe(error)});
     return;
   }
-  for (std::size_t at = 0; at < block.size();) {
-    const auto* newline = static_cast<const char*>(std::memchr(block.data() + at, '\n', block.size() - at));
-    const std::size_t line_end = static_cast<std::size_t>(newline - block.data());
-    const std::string_view line = block.substr(at, line_end - at);
-    tokens_->line_end = static_cast<std::uint32_t>(line_end);
+  if (error) {
+    const std::size_t middle = first + (last - first) / 2;
+    decode_lines(window, first, middle, result);
+    decode_lines(window, middle, last, result);
+    return;
+  }
+  std::size_t line_start = begin;
+  for (std::size_t line = first; line < last; ++line) {
+    const std::size_t line_end = line_ends_[line];
+    tokens_->line_end = static_cast<std::uint32_t>(line_end - begin);
     if (tokens_->more()) {
       if (decode_object(*tokens_)) {
         rows_.end_row();
       } else {
         rows_.abandon_row();
-        result.malformed.push_back({begin + at, without_return(line), error_});
+        result.malformed.push_back(
+            {line_start, without_return(window.substr(line_start, line_end - line_start)), error_});
         while (tokens_->more()) ++tokens_->at;
       }
     }
-    at = line_end + 1;
+    line_start = line_end + 1;
   }
 }
 
@@ -218,8 +234,15 @@ bool JsonDecoder::decode_object(Tokens& tokens) {
 
 /// The field that a member belongs to. Objects of one file mostly have their members in the same order, so the name
 /// that was at this place in the object before is tried first.
-std::size_t JsonDecoder::find_field(std::string_view raw_name, std::size_t place) {
-  if (place < guesses_.size() && guesses_[place].name == raw_name) return guesses_[place].field;
+inline std::size_t JsonDecoder::find_field(std::string_view raw_name, std::size_t place) {
+  if (place < guesses_.size() && guesses_[place].size == raw_name.size() &&
+      same_bytes(guesses_[place].name.data(), raw_name.data(), raw_name.size())) [[likely]] {
+    return guesses_[place].field;
+  }
+  return search_field(raw_name, place);
+}
+
+std::size_t JsonDecoder::search_field(std::string_view raw_name, std::size_t place) {
   std::string_view name = raw_name;
   if (name.find('\\') != std::string_view::npos) {
     scratch_.clear();
@@ -232,8 +255,12 @@ std::size_t JsonDecoder::find_field(std::string_view raw_name, std::size_t place
   }
   constexpr std::size_t most_guesses = 256;
   if (place < most_guesses) {
-    if (place >= guesses_.size()) guesses_.resize(place + 1, Guess{"", no_field});
-    guesses_[place] = {std::string{raw_name}, field};
+    if (place >= guesses_.size()) guesses_.resize(place + 1);
+    Guess& guess = guesses_[place];
+    guess.name.assign(raw_name);
+    guess.name.append(8, '\0');
+    guess.size = raw_name.size();
+    guess.field = field;
   }
   return field;
 }
@@ -315,11 +342,15 @@ bool JsonDecoder::append_scalar(std::string_view token, std::size_t field) {
 
 namespace {
 
+/// `-01`, which other readers take for a number.
+inline bool leading_zero(std::string_view token) {
+  const std::size_t sign = token.front() == '-' ? 1 : 0;
+  return token.size() > sign + 1 && token[sign] == '0' && text::is_digit(token[sign + 1]);
+}
+
 /// A JSON number as an int64 when its value is exactly integral: 12, -3, 1.0, 1e3.
 bool integral_number(std::string_view token, std::int64_t& out) {
-  const bool negative = token.front() == '-';
-  const bool plain = token.size() == 1U + negative || token[negative] != '0';
-  if (plain && text::parse_int64(token, out)) return true;
+  if (!leading_zero(token) && text::parse_int64(token, out)) return true;
   if (!text::is_json_number(token)) return false;
   double value = 0;
   if (token.find_first_of(".eE") == std::string_view::npos) return text::parse_int64(token, out);
@@ -339,7 +370,10 @@ bool JsonDecoder::append_number(std::string_view token, std::size_t field) {
   switch (type.kind()) {
     case TypeKind::float64: {
       double value = 0;
-      if (!text::is_json_number(token) || !text::parse_float64(token, value)) return wrong_type(field, token);
+      const bool plain = !leading_zero(token) && text::parse_plain_float64(token, value);
+      if (!plain && (!text::is_json_number(token) || !text::parse_float64_slow(token, value))) {
+        return wrong_type(field, token);
+      }
       column.append_float64(value);
       return true;
     }

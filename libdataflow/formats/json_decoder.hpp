@@ -33,16 +33,19 @@ class JsonDecoder final : public RecordDecoder {
  private:
   struct Tokens;  ///< simdjson's index of a block, with a cursor
 
-  /// A member name met before at this place of an object, and the field it belongs to (or no_field).
-  struct Guess {
-    std::string name;
-    std::size_t field;
-  };
   static constexpr std::size_t no_field = SIZE_MAX;
 
-  void decode_lines(std::string_view window, std::size_t begin, std::size_t end, DecodedRecords& result);
+  /// A member name met before at this place of an object, and the field it belongs to (or no_field).
+  struct Guess {
+    std::string name;  ///< with eight bytes of padding
+    std::size_t size = SIZE_MAX;
+    std::size_t field = no_field;
+  };
+
+  void decode_lines(std::string_view window, std::size_t first, std::size_t last, DecodedRecords& result);
   bool decode_object(Tokens& tokens);
   std::size_t find_field(std::string_view raw_name, std::size_t place);
+  std::size_t search_field(std::string_view raw_name, std::size_t place);
   bool append_member(Tokens& tokens, std::size_t field);
   bool append_string(std::string_view raw, std::size_t field);
   bool append_scalar(std::string_view token, std::size_t field);
@@ -57,8 +60,9 @@ class JsonDecoder final : public RecordDecoder {
   std::vector<std::size_t> places_;  ///< for each field of the schema its index in fields_, or no_field
   std::unique_ptr<Tokens> tokens_;
   BatchBuilder rows_;
-  std::vector<Guess> guesses_;       ///< by place in the object
-  std::vector<std::uint64_t> seen_;  ///< for each field the number of the last object that had it
+  std::vector<std::size_t> line_ends_;  ///< of the block: its newlines
+  std::vector<Guess> guesses_;          ///< by place in the object
+  std::vector<std::uint64_t> seen_;     ///< for each field the number of the last object that had it
   std::uint64_t objects_ = 0;
   std::string error_;  ///< why the current object is malformed
   std::string scratch_;
