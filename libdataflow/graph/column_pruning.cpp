@@ -41,7 +41,13 @@ void prune_unread_columns(StreamGraph& graph) {
     }
     if (!node->is_source() || node->outputs.empty()) continue;
     std::vector<bool>& needed = needs[node->id][0];
-    if (node->source->event_time) needed[node->source->event_time->field] = true;
+    if (const auto& event_time = node->source->event_time) {
+      if (event_time->expression) {
+        for (const std::size_t field : event_time->expression->fields_used()) needed[field] = true;
+      } else {
+        needed[event_time->field] = true;
+      }
+    }
     if (std::find(needed.begin(), needed.end(), false) == needed.end()) continue;
     if (auto pruned = node->source->factory->reading(needed)) node->source->factory = std::move(pruned);
   }

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "libdataflow/expressions/expression.hpp"
 #include "libdataflow/operators/operator.hpp"
 #include "serialization/batch.hpp"
 #include "serialization/result.hpp"
@@ -25,9 +26,10 @@ struct Split {
 
 /// How records get their event time, and how far it has come.
 struct EventTimeSpec {
-  std::size_t field = 0;                 ///< a timestamp field of the source's schema
-  Duration out_of_orderness{0};          ///< the watermark trails the newest record of a split by this much
-  std::optional<Duration> idle_after{};  ///< a split silent for so long holds no watermark back
+  std::size_t field = 0;                   ///< a timestamp field of the source's schema
+  Duration out_of_orderness{0};            ///< the watermark trails the newest record of a split by this much
+  std::optional<Duration> idle_after{};    ///< a split silent for so long holds no watermark back
+  std::optional<Expression> expression{};  ///< over the source's schema, a timestamp: where no field has it
 };
 
 /// How a timestamp field is written in the source; all are `timestamp` afterwards.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
 namespace dataflow {
 
@@ -43,6 +45,11 @@ Result<SourceDriver::Progress> SourceDriver::poll(Timestamp now, OperatorOutput&
     started_ = true;
     last_record_ = now;
   }
+  if (!pieces_.empty()) {
+    last_record_ = now;
+    emit_next_piece(progress, out);
+    return progress;
+  }
   if (!reading_ && next_split_) {
     if (auto status = start_next_split(); !status) return fail(status.error());
   }
@@ -62,6 +69,7 @@ Result<SourceDriver::Progress> SourceDriver::poll(Timestamp now, OperatorOutput&
     return progress;
   }
   out_ = &out;
+  eval_.processing_time = now;
   rows_emitted_ = 0;
   auto step = reader_->poll(*this);
   if (!error_rows_.empty() && !failure_) out.emit(error_rows_.finish(), 1);
@@ -72,14 +80,12 @@ Result<SourceDriver::Progress> SourceDriver::poll(Timestamp now, OperatorOutput&
   if (rows_emitted_ != 0) {
     last_record_ = now;
     if (idle_) progress.idle = idle_ = false;
-    if (newest_ != Timestamp::min()) {
-      const Timestamp reached = newest_ - (spec_.event_time->out_of_orderness + Duration{1});
-      if (reached > watermark_) progress.watermark = watermark_ = reached;
-    }
+    if (!pieces_.empty()) emit_next_piece(progress, out);
   }
   switch (step->kind) {
     case SourceStep::Kind::more: progress.kind = Progress::Kind::more; break;
     case SourceStep::Kind::wait:
+      if (!pieces_.empty()) break;
       progress.kind = Progress::Kind::wait;
       progress.until = step->until;
       note_silence(now, progress);
@@ -117,22 +123,72 @@ void SourceDriver::refill(Timestamp now) {
 void SourceDriver::emit(BatchPtr batch, std::string_view) {
   if (batch->rows() == 0) return;
   rows_emitted_ += batch->rows();
-  if (spec_.event_time) batch = with_event_time(std::move(batch));
-  if (batch->rows() != 0) out_->emit(std::move(batch));
+  if (!spec_.event_time) {
+    out_->emit(std::move(batch));
+    return;
+  }
+  batch = with_event_time(batch);
+  if (batch->rows() != 0) cut_before_late_records(std::move(batch));
 }
 
-BatchPtr SourceDriver::with_event_time(BatchPtr batch) {
-  if (batch->column(spec_.event_time->field).has_nulls()) batch = without_missing_event_time(batch);
-  if (batch->rows() == 0) return batch;
-  const ColumnPtr& times = batch->columns()[spec_.event_time->field];
-  const auto values = times->as<std::int64_t>();
-  newest_ = std::max(newest_, Timestamp{*std::max_element(values.begin(), values.end())});
-  return std::make_shared<const Batch>(batch->schema(), batch->rows(), batch->columns(), times, batch->kinds());
+/// Emits the next piece; the watermark that follows it goes into `progress`.
+void SourceDriver::emit_next_piece(Progress& progress, OperatorOutput& out) {
+  Piece piece = std::move(pieces_.front());
+  pieces_.pop_front();
+  out.emit(std::move(piece.batch));
+  const Timestamp reached = piece.newest - watermark_delay();
+  if (reached > watermark_) progress.watermark = watermark_ = reached;
+}
+
+/// Appends the batch to pieces_. Most batches stay whole: nothing in them is late by what came before. A cut costs a
+/// copy, but there is one only where the newest time has advanced since the last, which disorder makes rare.
+void SourceDriver::cut_before_late_records(BatchPtr batch) {
+  const auto times = batch->timestamps()->as<std::int64_t>();
+  const auto [oldest, newest] = std::minmax_element(times.begin(), times.end());
+  const std::int64_t delay = watermark_delay().count();
+  const std::int64_t newest_before = std::exchange(newest_, std::max(newest_, Timestamp{*newest})).micros;
+  if (*oldest > newest_.micros - delay) {
+    pieces_.push_back({std::move(batch), newest_});
+    return;
+  }
+  const auto piece = [&](std::uint32_t begin, std::uint32_t end) {
+    if (end - begin == batch->rows()) return batch;
+    std::vector<std::uint32_t> rows(end - begin);
+    std::iota(rows.begin(), rows.end(), begin);
+    return batch->select_rows(rows);
+  };
+  std::int64_t so_far = newest_before;  // greatest time before the row
+  std::int64_t told = newest_before;    // greatest time that a watermark has followed
+  std::uint32_t begin = 0;
+  for (std::uint32_t row = 0; row < batch->rows(); ++row) {
+    if (so_far > told && times[row] <= so_far - delay) {
+      pieces_.push_back({piece(begin, row), Timestamp{so_far}});
+      told = so_far;
+      begin = row;
+    }
+    so_far = std::max(so_far, times[row]);
+  }
+  pieces_.push_back({piece(begin, batch->rows()), newest_});
+}
+
+BatchPtr SourceDriver::with_event_time(const BatchPtr& batch) {
+  ColumnPtr times;
+  if (spec_.event_time->expression) {
+    // A row whose expression fails has NULL, and is reported like one that has none.
+    times = spec_.event_time->expression->evaluate(*batch, eval_).column;
+  } else {
+    times = batch->columns()[spec_.event_time->field];
+  }
+  if (times->has_nulls()) return without_missing_event_time(batch, *times);
+  return std::make_shared<const Batch>(batch->schema(), batch->rows(), batch->columns(), std::move(times),
+                                       batch->kinds());
 }
 
 /// Records without event time cannot be placed in the stream: they are errors like those that do not decode.
-BatchPtr SourceDriver::without_missing_event_time(const BatchPtr& batch) {
-  const Column& times = batch->column(spec_.event_time->field);
+BatchPtr SourceDriver::without_missing_event_time(const BatchPtr& batch, Column times) {
+  const std::string what = spec_.event_time->expression
+                               ? "the event time " + spec_.event_time->expression->text()
+                               : "the event time field \"" + (*schema_)[spec_.event_time->field].name + "\"";
   std::vector<std::uint32_t> good;
   std::string row_json;
   for (std::uint32_t row = 0; row < batch->rows(); ++row) {
@@ -142,15 +198,18 @@ BatchPtr SourceDriver::without_missing_event_time(const BatchPtr& batch) {
     }
     row_json.clear();
     append_row_json(*batch, row, row_json);
-    malformed(row_json, "the event time field \"" + (*schema_)[spec_.event_time->field].name + "\" is NULL",
-              reader_->position());
+    malformed(row_json, what + " is NULL", reader_->position());
   }
-  if (good.size() == batch->rows()) return batch;
-  auto columns = batch->select_rows(good)->columns();
-  Column with_times = *columns[spec_.event_time->field];
-  with_times.validity = {};
-  columns[spec_.event_time->field] = std::make_shared<const Column>(std::move(with_times));
-  return std::make_shared<const Batch>(batch->schema(), static_cast<std::uint32_t>(good.size()), std::move(columns));
+  ColumnPtr kept = std::make_shared<const Column>(std::move(times));
+  BatchPtr rest = batch;
+  if (good.size() != batch->rows()) {
+    rest = batch->select_rows(good);
+    kept = gather(*kept, good);
+  }
+  Column without_nulls = *kept;
+  without_nulls.validity = {};
+  return std::make_shared<const Batch>(rest->schema(), rest->rows(), rest->columns(),
+                                       std::make_shared<const Column>(std::move(without_nulls)), rest->kinds());
 }
 
 void SourceDriver::malformed(std::string_view raw, std::string_view error, std::string_view position) {
@@ -175,7 +234,7 @@ void SourceDriver::malformed(std::string_view raw, std::string_view error, std::
 }
 
 bool SourceDriver::full() const {
-  return out_->full() || failure_.has_value();
+  return out_->full() || failure_.has_value() || !pieces_.empty();
 }
 
 std::uint32_t SourceDriver::batch_rows() const {

@@ -26,21 +26,24 @@ Option input_option() {
 }
 
 Option event_time_option() {
-  return {
-      .name = "event_time",
-      .kind = OptionKind::table,
-      .help = "Where the records' time is and how far out of order they come.",
-      .example = "{ field = \"date\", out_of_orderness = \"1h\" }",
-      .nested = {{.name = "field", .help = "A timestamp field of the schema.", .example = "\"date\"", .required = true},
-                 {.name = "out_of_orderness",
-                  .kind = OptionKind::duration,
-                  .help = "How much older than the newest record seen a record may be and not be late.",
-                  .example = "\"1h\"",
-                  .default_value = "0s"},
-                 {.name = "idle_after",
-                  .kind = OptionKind::duration,
-                  .help = "A split silent for so long holds no window back.",
-                  .example = "\"30s\""}}};
+  return {.name = "event_time",
+          .kind = OptionKind::table,
+          .help = "Where the records' time is and how far out of order they come.",
+          .example = "{ field = \"date\", out_of_orderness = \"1h\" }",
+          .nested = {{.name = "field", .help = "A timestamp field of the schema.", .example = "\"date\""},
+                     {.name = "expression",
+                      .kind = OptionKind::expression,
+                      .help = "Instead of a field: a timestamp computed from the schema's fields.",
+                      .example = "\"CAST(split_part(line, ' ', 1) AS timestamp)\""},
+                     {.name = "out_of_orderness",
+                      .kind = OptionKind::duration,
+                      .help = "How much older than the newest record seen a record may be and not be late.",
+                      .example = "\"1h\"",
+                      .default_value = "0s"},
+                     {.name = "idle_after",
+                      .kind = OptionKind::duration,
+                      .help = "A split silent for so long holds no window back.",
+                      .example = "\"30s\""}}};
 }
 
 std::vector<Option> source_options() {

@@ -46,16 +46,33 @@ std::optional<EventTimeSpec> read_event_time(const DeclaredNode& declared, const
     diagnostics.push_back(diagnose(Severity::error, place_within(value, 0, value.text.size()), std::move(message),
                                    std::move(suggestion)));
   };
-  EventTimeSpec event_time{0, settings.duration("out_of_orderness"), std::nullopt};
-  const std::string field = settings.text("field");
-  if (const auto index = schema.find(field); !index) {
-    error("field", "no column \"" + field + "\" in the schema of \"" + declared.name + "\"",
-          did_you_mean(field, field_names(schema)));
-  } else if (schema[*index].type.kind() != TypeKind::timestamp) {
-    error("field", "event time must be a timestamp, \"" + field + "\" is " + to_string(schema[*index].type),
+  const auto check_type = [&](std::string_view key, const std::string& what, const DataType& type) {
+    if (type.kind() == TypeKind::timestamp) return;
+    error(key, "event time must be a timestamp, " + what + " is " + to_string(type),
           "in the schema: timestamp, timestamp_s, timestamp_ms or timestamp_us");
+  };
+  EventTimeSpec event_time;
+  event_time.out_of_orderness = settings.duration("out_of_orderness");
+  if (settings.has("field") == settings.has("expression")) {
+    diagnostics.push_back(diagnose(Severity::error, table.place, "event time needs either a field or an expression",
+                                   "{ field = \"date\" }"));
+  } else if (settings.has("field")) {
+    const std::string field = settings.text("field");
+    if (const auto index = schema.find(field)) {
+      check_type("field", "\"" + field + "\"", schema[*index].type);
+      event_time.field = *index;
+    } else {
+      error("field", "no column \"" + field + "\" in the schema of \"" + declared.name + "\"",
+            did_you_mean(field, field_names(schema)));
+    }
+  } else if (auto compiled = Expression::compile(settings.text("expression"), schema, declared.name)) {
+    check_type("expression", "this", compiled->type());
+    event_time.expression = *std::move(compiled);
   } else {
-    event_time.field = *index;
+    const ExpressionError& mistake = compiled.error();
+    diagnostics.push_back(diagnose(Severity::error,
+                                   place_within(*table.find("expression"), mistake.offset, mistake.length),
+                                   mistake.message, mistake.suggestion));
   }
   if (event_time.out_of_orderness < Duration{0}) error("out_of_orderness", "\"out_of_orderness\" must not be negative");
   if (settings.has("idle_after")) {
