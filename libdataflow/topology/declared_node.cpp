@@ -160,7 +160,7 @@ class Declarer {
     const TomlValue* input = node.member->value.find("input");
     if (input == nullptr) return;
     const auto add = [&](const TomlValue& value) {
-      if (value.kind != TomlValue::Kind::text) return;
+      if (value.kind != TomlValue::Kind::text || value.unresolved) return;
       const std::size_t dot = value.text.find('.');
       InputReference reference{value.text, value.text.substr(0, dot), {}, place_within(value, 0, value.text.size())};
       if (dot != std::string::npos) reference.output = value.text.substr(dot + 1);

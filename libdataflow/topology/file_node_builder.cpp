@@ -5,10 +5,12 @@
 namespace dataflow {
 
 FileNodeBuilder::FileNodeBuilder(const DeclaredNode& declared, std::vector<InputInfo> inputs,
-                                 std::vector<SourceField> source_schema, std::vector<Diagnostic>& diagnostics)
+                                 std::vector<SourceField> source_schema, const Secrets& secrets,
+                                 std::vector<Diagnostic>& diagnostics)
     : declared_{declared},
       inputs_{std::move(inputs)},
       source_schema_{std::move(source_schema)},
+      secrets_{secrets},
       diagnostics_{diagnostics} {
   node_.name = declared.name;
   node_.uid = declared.settings.has("uid") ? declared.settings.text("uid") : declared.name;
@@ -19,21 +21,23 @@ FileNodeBuilder::FileNodeBuilder(const DeclaredNode& declared, std::vector<Input
   node_.defined_at = (place.text ? place.text->name : "") + ":" + std::to_string(place.span.line);
 }
 
-void FileNodeBuilder::report(const SourceSpan& place, std::string message, std::string suggestion) {
+void FileNodeBuilder::report(const TomlValue* value, const SourceSpan& place, std::string message,
+                             std::string suggestion) {
   has_errors_ = true;
+  if (value && value->substituted) message = secrets_.redact_pieces(std::move(message), value->written);
   diagnostics_.push_back(diagnose(Severity::error, place, std::move(message), std::move(suggestion)));
 }
 
 void FileNodeBuilder::error(std::string_view path, std::string message, std::string suggestion) {
   const TomlValue* value = path.empty() ? nullptr : find_path(declared_.member->value, path);
-  report(value ? place_within(*value, 0, value->text.size()) : declared_.member->key_place, std::move(message),
+  report(value, value ? place_within(*value, 0, value->text.size()) : declared_.member->key_place, std::move(message),
          std::move(suggestion));
 }
 
 void FileNodeBuilder::error(std::string_view path, const ExpressionError& mistake) {
   const TomlValue* value = path.empty() ? nullptr : find_path(declared_.member->value, path);
-  report(value ? place_within(*value, mistake.offset, mistake.length) : declared_.member->key_place, mistake.message,
-         mistake.suggestion);
+  report(value, value ? place_within(*value, mistake.offset, mistake.length) : declared_.member->key_place,
+         mistake.message, mistake.suggestion);
 }
 
 std::optional<Expression> FileNodeBuilder::compile(std::string_view path, std::string_view text, std::size_t input) {
@@ -57,7 +61,7 @@ std::optional<std::size_t> FileNodeBuilder::field(std::string_view path, std::st
       break;
     }
   }
-  report(value ? place_within(*value, 0, value->text.size()) : declared_.member->key_place,
+  report(value, value ? place_within(*value, 0, value->text.size()) : declared_.member->key_place,
          "no column \"" + std::string{field_name} + "\" in \"" + info.name + "\"",
          did_you_mean(field_name, field_names(*info.schema)));
   return std::nullopt;

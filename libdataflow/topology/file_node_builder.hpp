@@ -9,14 +9,15 @@
 
 #include "libdataflow/topology/declared_node.hpp"
 #include "libdataflow/topology/node_type.hpp"
+#include "libdataflow/topology/substitution.hpp"
 
 namespace dataflow {
 
 class FileNodeBuilder final : public NodeBuilder {
  public:
-  /// `declared` and `diagnostics` outlive the builder.
+  /// `declared`, `secrets` and `diagnostics` outlive the builder.
   FileNodeBuilder(const DeclaredNode& declared, std::vector<InputInfo> inputs, std::vector<SourceField> source_schema,
-                  std::vector<Diagnostic>& diagnostics);
+                  const Secrets& secrets, std::vector<Diagnostic>& diagnostics);
 
   [[nodiscard]] const Settings& settings() const override { return declared_.settings; }
   [[nodiscard]] const std::string& name() const override { return declared_.name; }
@@ -36,11 +37,13 @@ class FileNodeBuilder final : public NodeBuilder {
   [[nodiscard]] const std::vector<std::pair<std::size_t, std::vector<std::size_t>>>& keys() const { return keys_; }
 
  private:
-  void report(const SourceSpan& place, std::string message, std::string suggestion);
+  /// `value` is what is wrong; null for the node as a whole.
+  void report(const TomlValue* value, const SourceSpan& place, std::string message, std::string suggestion);
 
   const DeclaredNode& declared_;
   std::vector<InputInfo> inputs_;
   std::vector<SourceField> source_schema_;
+  const Secrets& secrets_;
   std::vector<Diagnostic>& diagnostics_;
   StreamNode node_;
   std::vector<std::pair<std::size_t, std::vector<std::size_t>>> keys_;

@@ -42,6 +42,7 @@ class Assembler {
 
   void resolve_inputs() {
     for (DeclaredNode& node : declared_) {
+      if (node.role != NodeRole::source && node.inputs.empty()) unresolved_ = true;
       for (InputReference& reference : node.inputs) {
         const auto found = by_name_.find(reference.node);
         if (found == by_name_.end()) {
@@ -164,7 +165,7 @@ class Assembler {
     if (diagnostics_.size() != diagnostics_before) declared.broken = true;
     if (declared.broken) return stand_in_for(index, std::move(schema), diagnostics_.size() != diagnostics_before);
 
-    FileNodeBuilder builder{declared, {}, std::move(schema), diagnostics_};
+    FileNodeBuilder builder{declared, {}, std::move(schema), secrets_, diagnostics_};
     declared.type->build(builder);
     if (!builder.has_errors() && !builder.node().outputs.empty()) {
       const Schema& read = *builder.node().outputs.front().schema;
@@ -196,7 +197,7 @@ class Assembler {
     std::vector<StreamEdge> edges;
     InputInfo united;
     if (!unite_inputs(declared, edges, united)) return;
-    FileNodeBuilder builder{declared, {std::move(united)}, {}, diagnostics_};
+    FileNodeBuilder builder{declared, {std::move(united)}, {}, secrets_, diagnostics_};
     declared.type->build(builder);
     StreamNode& node = builder.node();
     for (const auto& [input, fields] : builder.keys()) {
@@ -256,7 +257,7 @@ class Assembler {
       }
     }
     for (std::size_t i = 0; i < declared_.size(); ++i) {
-      if (reaches[i]) continue;
+      if (reaches[i] || declared_[i].broken) continue;
       diagnostics_.push_back(
           diagnose(Severity::warning, declared_[i].member->key_place,
                    "\"" + declared_[i].name + "\" reaches no sink: what it gives is thrown away",

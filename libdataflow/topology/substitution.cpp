@@ -149,6 +149,40 @@ std::string Secrets::redact_all(std::string text) const {
   return redact_if(std::move(text), true);
 }
 
+const Secrets::Entry* Secrets::holder_of(std::string_view piece) const {
+  for (const Entry& entry : entries_)
+    if (entry.value.find(piece) != std::string::npos) return &entry;
+  return nullptr;
+}
+
+std::string Secrets::redact_pieces(std::string message, std::string_view written) const {
+  constexpr std::size_t longest_common_word = 3;
+  message = redact_all(std::move(message));
+  std::string out;
+  for (std::size_t at = 0; at < message.size();) {
+    if (message.compare(at, 2, "${") == 0) {  // a placeholder of before
+      const std::size_t end = std::min(message.find('}', at), message.size() - 1) + 1;
+      out.append(message, at, end - at);
+      at = end;
+      continue;
+    }
+    if (!is_word(message[at])) {
+      out += message[at++];
+      continue;
+    }
+    std::size_t end = at;
+    while (end < message.size() && is_word(message[end])) ++end;
+    const std::string_view word = std::string_view{message}.substr(at, end - at);
+    const bool quoted = at > 0 && (message[at - 1] == '"' || message[at - 1] == '\'');
+    const Entry* holder = (quoted || word.size() > longest_common_word) && written.find(word) == std::string_view::npos
+                              ? holder_of(word)
+                              : nullptr;
+    out += holder ? std::string_view{holder->placeholder} : word;
+    at = end;
+  }
+  return out;
+}
+
 std::string Secrets::redact_if(std::string text, bool defaults) const {
   constexpr std::size_t shortest_anywhere = 4;
   for (const Entry& entry : entries_) {

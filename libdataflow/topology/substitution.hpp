@@ -32,6 +32,9 @@ class Secrets {
   [[nodiscard]] std::string redact(std::string text) const;
   /// As redact, and defaults too: for a text that is known to have been made with these values.
   [[nodiscard]] std::string redact_all(std::string text) const;
+  /// As redact_all for a message about `text`, in which the parser may quote a piece of a value: quoted pieces, and
+  /// words of more than three characters, that occur in a value but not in `written`, the text before.
+  [[nodiscard]] std::string redact_pieces(std::string message, std::string_view written) const;
 
  private:
   struct Entry {
@@ -39,6 +42,7 @@ class Secrets {
     std::string placeholder;
     bool given = true;
   };
+  [[nodiscard]] const Entry* holder_of(std::string_view piece) const;
   [[nodiscard]] std::string redact_if(std::string text, bool defaults) const;
 
   std::vector<Entry> entries_;  ///< longest values first

@@ -31,7 +31,8 @@ JobStatus wait_for_end(LocalJob& job, const RunSettings& settings, Progress& pro
     if (interrupts() > 0 && !stopping) {
       stopping = true;
       progress.clear();
-      if (!settings.quiet) std::cerr << "stopping: sources end, records in flight finish (Ctrl-C again ends at once)\n";
+      if (!settings.quiet && !settings.json)
+        std::cerr << "stopping: sources end, records in flight finish (Ctrl-C again ends at once)\n";
       job.stop({settings.drain});
     }
     if (settings.quiet || settings.json || Progress::Clock::now() < look_at) continue;

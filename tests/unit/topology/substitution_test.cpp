@@ -79,5 +79,13 @@ TEST_CASE("what was put in is hidden, the longest first; short values only where
   CHECK(secrets.redact_all("data") == "${D}");
 }
 
+TEST_CASE("a piece of a value that a parser quotes is hidden too") {
+  Secrets secrets;
+  secrets.add("hush-hush in", "${S}");
+  CHECK(secrets.redact_pieces("no column \"hush\" in \"readings\"", "${S} > 23") ==
+        "no column \"${S}\" in \"readings\"");
+  CHECK(secrets.redact_pieces("hush is wrong", "hush ${S}") == "hush is wrong");
+}
+
 }  // namespace
 }  // namespace dataflow

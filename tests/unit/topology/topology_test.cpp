@@ -106,9 +106,9 @@ TEST_CASE("names are unique over all sections, and of small letters") {
   const auto loaded = load(source +
                            "[operators.Hot]\ntype = \"filter\"\ninput = \"readings\"\nwhere = \"temperature > 1\"\n"
                            "[sinks.readings]\ntype = \"print\"\ninput = \"readings\"\n");
-  REQUIRE(loaded.diagnostics.size() == 3);
+  REQUIRE(loaded.diagnostics.size() == 2);
   CHECK(loaded.diagnostics[0].suggestion == "for example \"hot\"");
-  CHECK(loaded.diagnostics[2].message == "\"readings\" is already the name of a source: names are unique in the file");
+  CHECK(loaded.diagnostics[1].message == "\"readings\" is already the name of a source: names are unique in the file");
 }
 
 TEST_CASE("an unknown side output suggests the known one") {

@@ -1,0 +1,115 @@
+"""dfnode check: all mistakes at once, each at its place; exit 2 and nothing run."""
+
+import json
+import os
+import shutil
+import unittest
+
+from dfnode import HERE, HOT_JOB, READINGS, DfnodeTest
+
+
+class Mistakes(DfnodeTest):
+    """Each mistakes/NAME.toml is checked, and what is said about it is in NAME.expected.
+
+    DATAFLOW_UPDATE_EXPECTED=1 writes what dfnode says now; look at the difference before committing it.
+    """
+
+    def test_every_topology_with_mistakes_gets_the_expected_diagnostics(self):
+        topologies = sorted((HERE / "mistakes").glob("*.toml"))
+        self.assertGreater(len(topologies), 10)
+        for topology in topologies:
+            with self.subTest(topology=topology.name):
+                shutil.copy(topology, self.folder / topology.name)
+                result = self.dfnode("check", topology.name, env={"SECRET": "hush-hush"})
+                expected = topology.with_suffix(".expected")
+                if os.environ.get("DATAFLOW_UPDATE_EXPECTED"):
+                    expected.write_text(result.stderr)
+                self.assert_exit(result, 2)
+                self.assertEqual(result.stdout, "")
+                self.assertEqual(result.stderr, expected.read_text())
+                self.assertNotIn("hush-hush", result.stderr)
+
+
+class Check(DfnodeTest):
+    def test_a_good_topology_is_ok(self):
+        self.write("job.toml", HOT_JOB)
+        result = self.dfnode("check", "job.toml")
+        self.assert_exit(result, 0)
+        self.assertEqual(result.stdout, "job.toml: ok (3 nodes)\n")
+        self.assertEqual(result.stderr, "")
+
+    def test_quiet_says_nothing_about_a_good_topology(self):
+        self.write("job.toml", HOT_JOB)
+        result = self.dfnode("check", "job.toml", "--quiet")
+        self.assert_exit(result, 0)
+        self.assertEqual(result.stdout + result.stderr, "")
+
+    def test_json_has_the_places(self):
+        self.write("job.toml", HOT_JOB.replace("temperature > 23", "temprature > 23"))
+        result = self.dfnode("check", "job.toml", "--json")
+        self.assert_exit(result, 2)
+        answer = json.loads(result.stdout)
+        self.assertFalse(answer["ok"])
+        (mistake,) = answer["diagnostics"]
+        self.assertEqual((mistake["file"], mistake["line"], mistake["column"], mistake["length"]), ("job.toml", 11, 10, 10))
+        self.assertEqual(mistake["suggestion"], 'did you mean "temperature"?')
+
+    def test_a_warning_is_no_error(self):
+        self.write("job.toml", HOT_JOB.replace("[sinks.alerts]", "[sinks.alerts]\nparallelism = 1\n").replace('input = "hot"', 'input = "readings"'))
+        result = self.dfnode("check", "job.toml")
+        self.assert_exit(result, 0)
+        self.assertIn('warning: "hot" reaches no sink', result.stderr)
+
+    def test_a_missing_file_and_a_folder_are_refused(self):
+        for name, reason in (("nowhere.toml", "No such file"), (".", "folder")):
+            result = self.dfnode("check", name)
+            self.assert_exit(result, 2)
+            self.assertIn(reason, result.stderr)
+
+    @unittest.skipIf(os.geteuid() == 0, "root may read everything")
+    def test_a_file_without_permission_is_refused(self):
+        self.write("job.toml", HOT_JOB).chmod(0)
+        result = self.dfnode("check", "job.toml")
+        self.assert_exit(result, 2)
+        self.assertIn("Permission denied", result.stderr)
+
+    def test_set_changes_one_key(self):
+        self.write("job.toml", HOT_JOB)
+        self.write("readings.csv", READINGS)
+        self.assert_exit(self.dfnode("check", "job.toml", "--set", "operators.hot.where=temperature > 30"), 0)
+        result = self.dfnode("check", "--set", 'operators.hot.where="temprature > 30"', "job.toml")
+        self.assert_exit(result, 2)
+        self.assertIn("--set:1:22", result.stderr)
+        self.assertIn('did you mean "temperature"?', result.stderr)
+
+    def test_a_parallelism_beyond_the_key_groups_is_refused(self):
+        self.write("job.toml", HOT_JOB.replace("[operators.hot]", "[operators.hot]\nparallelism = 500"))
+        result = self.dfnode("check", "job.toml")
+        self.assert_exit(result, 2)
+        self.assertIn("500", result.stderr)
+
+
+class CommandLine(DfnodeTest):
+    def test_mistakes_on_the_command_line_exit_with_2(self):
+        for arguments in (["chek", "x.toml"], [], ["check"], ["check", "a", "--no-such-option"], ["plan", "a", "--format", "png"]):
+            with self.subTest(arguments=arguments):
+                result = self.dfnode(*arguments)
+                self.assert_exit(result, 2)
+                self.assertIn("dfnode", result.stderr)
+        self.assertIn('did you mean "check"?', self.dfnode("chek").stderr)
+
+    def test_every_command_has_help_with_an_example(self):
+        overview = self.dfnode("--help")
+        self.assert_exit(overview, 0)
+        for command in ("run", "check", "plan", "test", "infer", "docs", "send", "ask", "completion"):
+            self.assertIn(f"  {command} ", overview.stdout)
+            result = self.dfnode(command, "--help")
+            self.assert_exit(result, 0)
+            self.assertIn("Example", result.stdout)
+
+    def test_version(self):
+        self.assertRegex(self.dfnode("--version").stdout, r"^dfnode \d+\.\d+\.\d+\n$")
+
+
+if __name__ == "__main__":
+    unittest.main()

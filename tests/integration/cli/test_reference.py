@@ -1,0 +1,114 @@
+"""dfnode plan, docs and completion."""
+
+import json
+import shutil
+import subprocess
+import tomllib
+import unittest
+
+from dfnode import HOT_JOB, SOURCE, DfnodeTest
+
+
+class Plan(DfnodeTest):
+    def test_text_shows_tasks_exchanges_and_schemas(self):
+        self.write("job.toml", HOT_JOB)
+        result = self.dfnode("plan", "job.toml", "--parallelism", "2")
+        self.assert_exit(result, 0)
+        self.assertIn("task 1, parallelism 2: readings -> hot -> alerts", result.stdout)
+        self.assertIn("temperature > 23", result.stdout)
+        self.assertIn("{ date timestamp, city string, temperature float64 }", result.stdout)
+
+    def test_json_is_json(self):
+        self.write("job.toml", HOT_JOB)
+        plan = json.loads(self.dfnode("plan", "job.toml", "--format", "json", "--parallelism", "2").stdout)
+        self.assertEqual([node["name"] for node in plan["nodes"]], ["readings", "hot", "alerts"])
+        self.assertEqual(plan["nodes"][1]["inputs"][0]["from"], "readings")
+        self.assertEqual(plan["tasks"][0]["parallelism"], 2)
+
+    def test_mermaid_and_dot_have_every_node_and_edge(self):
+        self.write("job.toml", HOT_JOB)
+        mermaid = self.dfnode("plan", "job.toml", "--format", "mermaid").stdout
+        self.assertTrue(mermaid.startswith("flowchart LR\n"))
+        self.assertIn("n0 --> n1", mermaid)
+        dot = self.dfnode("plan", "job.toml", "--format", "dot").stdout
+        self.assertIn("n1 -> n2;", dot)
+        if shutil.which("dot"):
+            subprocess.run(["dot", "-Tsvg"], input=dot, text=True, check=True, capture_output=True)
+
+
+class Docs(DfnodeTest):
+    def types(self):
+        return json.loads(self.dfnode("docs", "--json").stdout)["types"]
+
+    def test_every_type_is_listed_and_explained(self):
+        overview = self.dfnode("docs").stdout
+        for node_type in self.types():
+            self.assertIn(f"  {node_type['name']} ", overview)
+            page = self.dfnode("docs", node_type["name"])
+            self.assert_exit(page, 0)
+            for option in node_type["options"]:
+                self.assertIn(option["name"], page.stdout)
+
+    def test_every_example_is_toml_of_its_type(self):
+        for node_type in self.types():
+            with self.subTest(type=node_type["name"]):
+                section = tomllib.loads(node_type["example"])[node_type["section"]]
+                (node,) = section.values()
+                self.assertEqual(node["type"], node_type["name"])
+                known = {option["name"] for option in node_type["options"]}
+                for option in node_type["options"]:
+                    if option.get("required"):
+                        self.assertIn(option["name"], node)
+                    if option.get("example"):
+                        tomllib.loads(f"x = {option['example']}")
+                common = {"type", "input", "parallelism", "uid", "schema", "event_time", "on_error", "rate_limit"}
+                if node_type["name"] != "process":
+                    self.assertLessEqual(set(node), known | common)
+
+    def test_functions_are_explained(self):
+        self.assertIn("substring", self.dfnode("docs", "functions").stdout)
+        self.assert_exit(self.dfnode("docs", "substring"), 0)
+        unknown = self.dfnode("docs", "substrin")
+        self.assert_exit(unknown, 2)
+        self.assertIn('did you mean "substring"?', unknown.stderr)
+
+    def test_the_json_schema_knows_every_type(self):
+        schema = json.loads(self.dfnode("docs", "--json-schema").stdout)
+        self.assertEqual(schema["$schema"], "http://json-schema.org/draft-07/schema#")
+        for node_type in self.types():
+            nodes = schema["properties"][node_type["section"]]["additionalProperties"]
+            self.assertIn(node_type["name"], nodes["properties"]["type"]["enum"])
+
+    def test_the_reference_page_is_up_to_date(self):
+        page = SOURCE / "docs" / "topology.md"
+        self.assertEqual(
+            self.dfnode("docs", "--markdown").stdout,
+            page.read_text(),
+            "docs/topology.md is old: dfnode docs --markdown > docs/topology.md",
+        )
+
+
+class Completion(DfnodeTest):
+    def test_the_scripts_are_what_their_shells_accept(self):
+        for shell in ("bash", "zsh", "fish"):
+            result = self.dfnode("completion", shell)
+            self.assert_exit(result, 0)
+            if shutil.which(shell):
+                check = [shell, "--no-execute"] if shell == "fish" else [shell, "-n"]
+                subprocess.run(check, input=result.stdout, text=True, check=True, timeout=30)
+
+    def test_bash_completes_commands_options_and_types(self):
+        script = self.dfnode("completion", "bash").stdout
+        for words, expected in (("dfnode che", "check"), ("dfnode run --qu", "--quiet"), ("dfnode docs sel", "select")):
+            typed = words.split()
+            completed = subprocess.run(
+                ["bash", "-c", f"{script}\nCOMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}; _dfnode; echo ${{COMPREPLY[@]}}"],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            self.assertEqual(completed.stdout.split(), [expected])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,167 @@
+"""dfnode run: real jobs, their output, their summary and their exit codes."""
+
+import json
+import signal
+import unittest
+
+from dfnode import HOT_JOB, READINGS, SOURCE_TABLE, DfnodeTest
+
+ENDLESS_JOB = """name = "endless"
+parallelism = 1
+buffer_timeout = "0s"
+[sources.ticks]
+type = "generate"
+fields = { id = "seq()" }
+rate_limit = 200
+[sinks.out]
+type = "print"
+input = "ticks"
+"""
+
+
+class Run(DfnodeTest):
+    def test_rows_go_to_standard_output_and_the_summary_to_standard_error(self):
+        self.write("job.toml", HOT_JOB)
+        self.write("readings.csv", READINGS)
+        result = self.dfnode("run", "job.toml")
+        self.assert_exit(result, 0)
+        self.assertEqual([row["temperature"] for row in self.rows(result)], [31.0, 24.5])
+        self.assertIn("hot: FINISHED", result.stderr)
+        self.assertIn("readings: 3 records read", result.stderr)
+        self.assertIn("alerts: 2 records written", result.stderr)
+
+    def test_quiet_leaves_standard_error_empty(self):
+        self.write("job.toml", HOT_JOB)
+        self.write("readings.csv", READINGS)
+        result = self.dfnode("run", "job.toml", "--quiet")
+        self.assert_exit(result, 0)
+        self.assertEqual(len(self.rows(result)), 2)
+        self.assertEqual(result.stderr, "")
+
+    def test_json_gives_the_summary_as_one_object(self):
+        self.write("job.toml", HOT_JOB)
+        self.write("readings.csv", READINGS)
+        result = self.dfnode("run", "job.toml", "--json")
+        self.assert_exit(result, 0)
+        summary = json.loads(result.stderr)
+        self.assertEqual((summary["job"], summary["state"]), ("hot", "FINISHED"))
+        self.assertEqual((summary["records_read"], summary["records_written"]), (3, 2))
+
+    def test_the_same_rows_come_at_any_parallelism(self):
+        self.write("job.toml", HOT_JOB)
+        self.write("readings.csv", READINGS)
+        for slots in ("1", "3"):
+            result = self.dfnode("run", "job.toml", "--slots", slots)
+            self.assert_exit(result, 0)
+            self.assertEqual(sorted(row["temperature"] for row in self.rows(result)), [24.5, 31.0])
+
+    def test_a_topology_with_mistakes_is_not_run(self):
+        self.write("job.toml", HOT_JOB.replace("temperature > 23", "temprature > 23"))
+        self.write("readings.csv", READINGS)
+        result = self.dfnode("run", "job.toml")
+        self.assert_exit(result, 2)
+        self.assertEqual(result.stdout, "")
+        self.assertIn("job.toml:11:10", result.stderr)
+
+    def test_an_input_that_does_not_exist_fails_and_is_named(self):
+        self.write("job.toml", HOT_JOB)
+        result = self.dfnode("run", "job.toml")
+        self.assertIn(result.returncode, (1, 2))
+        self.assertIn("readings.csv", result.stderr)
+
+    def test_a_malformed_record_fails_the_job_and_is_named(self):
+        self.write("job.toml", HOT_JOB)
+        self.write("readings.csv", READINGS + "2010-01-01T04:00:00,Basel,warm\n")
+        result = self.dfnode("run", "job.toml")
+        self.assert_exit(result, 1)
+        self.assertIn("readings.csv", result.stderr)
+        self.assertIn("warm", result.stderr)
+
+    def test_malformed_records_are_skipped_and_counted(self):
+        self.write("job.toml", HOT_JOB)
+        self.write("readings.csv", READINGS + "2010-01-01T04:00:00,Basel,warm\n")
+        result = self.dfnode("run", "job.toml", "--json", "--set", "sources.readings.on_error=skip")
+        self.assert_exit(result, 0)
+        self.assertEqual(json.loads(result.stderr)["errors"], 1)
+
+    def test_malformed_records_go_to_the_side_output(self):
+        job = SOURCE_TABLE + 'on_error = "side_output"\n[sinks.bad]\ntype = "print"\ninput = "readings.errors"\n'
+        self.write("job.toml", job + '[sinks.good]\ntype = "discard"\ninput = "readings"\n')
+        self.write("readings.csv", READINGS + "2010-01-01T04:00:00,Basel,warm\n")
+        result = self.dfnode("run", "job.toml", "--quiet")
+        self.assert_exit(result, 0)
+        (row,) = self.rows(result)
+        self.assertIn("warm", row["error"])
+        self.assertIn("readings.csv", row["position"])
+
+    def test_relative_paths_start_at_the_topology(self):
+        (self.folder / "sub").mkdir()
+        self.write("sub/job.toml", HOT_JOB)
+        self.write("sub/readings.csv", READINGS)
+        result = self.dfnode("run", "sub/job.toml", "--quiet")
+        self.assert_exit(result, 0)
+        self.assertEqual(len(self.rows(result)), 2)
+
+    def test_values_from_the_environment_reach_the_job_and_show_nowhere(self):
+        self.write("job.toml", HOT_JOB.replace("readings.csv", "${DATA_FOLDER}/readings.csv"))
+        result = self.dfnode("run", "job.toml", env={"DATA_FOLDER": "hush-hush"})
+        self.assertNotEqual(result.returncode, 0)
+        self.assertNotIn("hush-hush", result.stderr)
+        (self.folder / "hush-hush").mkdir()
+        self.write("hush-hush/readings.csv", READINGS)
+        for command in (("run",), ("plan",), ("plan", "--json")):
+            result = self.dfnode(command[0], "job.toml", *command[1:], env={"DATA_FOLDER": "hush-hush"})
+            self.assert_exit(result, 0)
+            self.assertNotIn("hush-hush", result.stdout + result.stderr)
+
+    def test_standard_input_is_a_source(self):
+        job = HOT_JOB.replace('"file"\npath   = "readings.csv"', '"stdin"')
+        self.write("job.toml", job)
+        result = self.dfnode("run", "job.toml", "--quiet", stdin=READINGS)
+        self.assert_exit(result, 0)
+        self.assertEqual(len(self.rows(result)), 2)
+
+    def test_a_plain_log_has_no_control_characters(self):
+        self.write("job.toml", HOT_JOB)
+        self.write("readings.csv", READINGS)
+        self.assertNotRegex(self.dfnode("run", "job.toml").stderr, r"[\x1b\r]")
+
+
+class Interrupt(DfnodeTest):
+    def started(self):
+        self.write("job.toml", ENDLESS_JOB)
+        process = self.start("run", "job.toml", "--json")
+        first = process.stdout.readline()  # it runs
+        self.assertEqual(json.loads(first)["id"], 0)
+        return process
+
+    def test_ctrl_c_ends_the_job_cleanly_with_130(self):
+        process = self.started()
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 130, stderr)
+        ids = [json.loads(line)["id"] for line in stdout.splitlines()]
+        self.assertEqual(ids, list(range(1, len(ids) + 1)))  # none lost, none cut in two
+        self.assertEqual(json.loads(stderr.splitlines()[-1])["records_written"], len(ids) + 1)
+
+    def test_a_second_ctrl_c_ends_at_once(self):
+        process = self.started()
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 130)
+
+    def test_a_running_job_can_be_spoken_to(self):
+        process = self.started()
+        result = self.dfnode("send", "endless", "out", "no_such_message", "{}")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("no_such_message", result.stderr)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        result = self.dfnode("ask", "endless", "out", "x", "--key", "1")
+        self.assert_exit(result, 3)
+        self.assertIn("endless", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
