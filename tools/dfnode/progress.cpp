@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <iostream>
 
+#include "tools/dfnode/log.hpp"
+
 namespace dataflow::cli {
 
 namespace {
@@ -93,10 +95,19 @@ void Progress::show(const JobStatus& status) {
     std::cerr << "\r\033[K" << line << std::flush;
     drawn_ = true;
   } else {
-    std::cerr << graph_.stream->name << ": " << line << std::endl;
+    log_info(graph_.stream->name + ": " + line);
   }
   read_before_ = sums.read;
   shown_at_ = now;
+}
+
+void Progress::show_failures(const JobStatus& status, const Secrets& secrets) {
+  for (; failures_shown_ < status.failures.size(); ++failures_shown_) {
+    clear();
+    const FailureRecord& failure = status.failures[failures_shown_];
+    log_warning(graph_.stream->name + ": attempt " + std::to_string(failure.attempt + 1) +
+                " failed: " + secrets.redact(failure.message));
+  }
 }
 
 void Progress::clear() {

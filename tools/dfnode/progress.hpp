@@ -7,6 +7,7 @@
 #include <string>
 
 #include "actors/local_run.hpp"
+#include "libdataflow/topology/substitution.hpp"
 
 namespace dataflow::cli {
 
@@ -30,6 +31,8 @@ class Progress {
 
   /// Shows where the job is, when it is time for it.
   void show(const JobStatus& status);
+  /// Logs the failures that a restart may mend, each once.
+  void show_failures(const JobStatus& status, const Secrets& secrets);
   /// Takes the status line away, so that something else can be written.
   void clear();
   /// How long until `show` would show something again.
@@ -40,6 +43,7 @@ class Progress {
   Clock::time_point started_;
   Clock::time_point shown_at_;
   std::uint64_t read_before_ = 0;
+  std::size_t failures_shown_ = 0;
   bool terminal_;
   bool drawn_ = false;
 };

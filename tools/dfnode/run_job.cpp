@@ -23,9 +23,8 @@ void show_error(const Error& error, const Secrets& secrets) {
   std::cerr << "error: " << secrets.redact(error.message()) << std::endl;
 }
 
-JobStatus wait_for_end(LocalJob& job, const RunSettings& settings, Progress& progress) {
+JobStatus wait_for_end(LocalJob& job, const Secrets& secrets, const RunSettings& settings, Progress& progress) {
   bool stopping = false;
-  Progress::Clock::time_point look_at = Progress::Clock::now();
   for (;;) {
     if (auto ended = job.wait(look_interval)) return std::move(*ended);
     if (interrupts() > 0 && !stopping) {
@@ -35,9 +34,11 @@ JobStatus wait_for_end(LocalJob& job, const RunSettings& settings, Progress& pro
         std::cerr << "stopping: sources end, records in flight finish (Ctrl-C again ends at once)\n";
       job.stop({settings.drain});
     }
-    if (settings.quiet || settings.json || Progress::Clock::now() < look_at) continue;
-    if (const auto status = job.status()) progress.show(*status);
-    look_at = Progress::Clock::now() + progress.interval();
+    if (settings.quiet || settings.json) continue;
+    if (const auto status = job.status()) {
+      if (!is_terminal(status->state)) progress.show_failures(*status, secrets);
+      progress.show(*status);
+    }
   }
 }
 
@@ -84,7 +85,7 @@ int run_job(StreamGraph graph, const Secrets& secrets, const RunSettings& settin
   const JobGraph& plan = *(*job)->graph();
   const auto control = listen_for_calls(**job, secrets, settings);
   Progress progress{plan, started};
-  JobStatus status = wait_for_end(**job, settings, progress);
+  JobStatus status = wait_for_end(**job, secrets, settings, progress);
   progress.clear();
   std::cout.flush();
   if (status.error) status.error = Error{status.error->code(), secrets.redact(status.error->message())};
