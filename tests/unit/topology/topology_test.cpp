@@ -160,7 +160,14 @@ TEST_CASE("event time must be a timestamp of the schema") {
         "timestamp, timestamp_s, timestamp_ms or timestamp_us\n");
   CHECK(with("{ field = \"date\", out_of_orderness = \"-1s\" }") ==
         "error 5:52 \"out_of_orderness\" must not be negative\n");
-  CHECK(with("{}") == "error 5:1 \"event_time\" needs \"field\" | for example field = \"date\"\n");
+  CHECK(with("{}") == "error 5:14 event time needs either a field or an expression | { field = \"date\" }\n");
+  CHECK(with("{ field = \"date\", expression = \"date\" }") ==
+        "error 5:14 event time needs either a field or an expression | { field = \"date\" }\n");
+  CHECK(with("{ expression = \"to_timestamp('2026', 'yyyy')\" }") == "");
+  CHECK(with("{ expression = \"1 + n\" }") ==
+        "error 5:30 event time must be a timestamp, this is int64 | in the schema: "
+        "timestamp, timestamp_s, timestamp_ms or timestamp_us\n");
+  CHECK(with("{ expression = \"1 + m\" }") == "error 5:34 no column \"m\" in \"hot\" | it has date, n\n");
 }
 
 TEST_CASE("--set changes a key and is shown when it is wrong") {
