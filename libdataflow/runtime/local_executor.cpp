@@ -186,9 +186,7 @@ std::map<std::string, NodeMetrics> LocalExecutor::metrics() const {
 Error to_error(const TaskFailure& failure, std::uint32_t subtask, std::uint32_t parallelism) {
   std::string where = "\"" + failure.node + "\"";
   if (parallelism > 1) where += " (subtask " + std::to_string(subtask + 1) + " of " + std::to_string(parallelism) + ")";
-  if (!failure.position.empty() && failure.error.message().find(failure.position) == std::string::npos) {
-    where += ", " + failure.position;
-  }
+  if (!failure.position.empty()) where += ", " + failure.position;
   return failure.error.within(where);
 }
 

@@ -308,7 +308,10 @@ std::vector<NodeMetrics> Task::metrics() const {
 
 TaskFailure Task::failure(const Stage& stage, Error error) const {
   std::string position;
-  if (source_) {
+  const bool of_reader = source_ && &stage == stages_.front().get() && error.code() != ErrorCode::user_code;
+  if (of_reader) {
+    // Says where itself, and more exactly: the reader may have read on since.
+  } else if (source_) {
     position = source_->position();
   } else if (const auto records = stage.metrics().records_in; records != 0) {
     position = "after " + std::to_string(records) + " records";

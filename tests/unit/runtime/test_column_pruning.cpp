@@ -59,6 +59,22 @@ TEST_CASE("key fields are read by the exchange") {
   CHECK(fields_read(b) == std::vector<bool>{false, true, false, false});
 }
 
+TEST_CASE("a source that hands on malformed records decodes everything") {
+  GraphBuilder b;
+  b.source("in", schema, std::make_shared<PlannedSource>()).source->on_error = ErrorPolicy::side_output;
+  b.sink("narrow", {"in"}, std::make_shared<Using>(FieldUse{.reads = {0}, .passing_outputs = {}}));
+  CHECK(fields_read(b).empty());
+}
+
+TEST_CASE("the fields of a computed event time are decoded") {
+  GraphBuilder b;
+  const auto time = Expression::compile("to_timestamp(b)", *schema);
+  REQUIRE(time);
+  b.source("in", schema, std::make_shared<PlannedSource>(), EventTimeSpec{.expression = *time});
+  b.sink("narrow", {"in"}, std::make_shared<Using>(FieldUse{.reads = {0}, .passing_outputs = {}}));
+  CHECK(fields_read(b) == std::vector<bool>{true, true, false, false});
+}
+
 TEST_CASE("an operator that does not say what it reads gets everything") {
   GraphBuilder b;
   b.source("in", schema, std::make_shared<PlannedSource>());
