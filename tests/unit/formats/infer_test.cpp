@@ -1,0 +1,66 @@
+#include "libdataflow/formats/infer.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace dataflow;
+
+namespace {
+
+/// "name type, name type; event_time NAME"
+std::string inferred(std::string_view text, bool cut = false) {
+  const auto schema = infer_schema(text, cut);
+  if (!schema) return schema.error().message();
+  std::string out;
+  for (const SourceField& field : schema->fields) {
+    out += (out.empty() ? "" : ", ") + field.field.name + " " + schema_type_name(field);
+  }
+  if (schema->event_time) out += "; event_time " + schema->fields[*schema->event_time].field.name;
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("CSV: types are those that every value fits") {
+  CHECK(inferred("date,n,x,flag,name,zip,empty,mixed\n"
+                 "2010-01-01T00:00:00,1,1.5,true,a,0815,,1\n"
+                 "2010-01-01T01:00:00,,2,false,b,4001,,x\n") ==
+        "date timestamp, n int64, x float64, flag bool, name string, zip string, empty string, mixed string; "
+        "event_time date");
+}
+
+TEST_CASE("integers that may be times are timestamps when their name says so") {
+  CHECK(inferred("time,amount,created_at\n1262307600000,1262307600000,1262307600\n") ==
+        "time timestamp_ms, amount int64, created_at timestamp_s; event_time time");
+  CHECK(inferred("ts\n1262307600000000\n") == "ts timestamp_us; event_time ts");
+  CHECK(inferred("ts\n12\n1262307600000000\n") == "ts int64");
+}
+
+TEST_CASE("JSON: members of all objects, in the order in which they appear") {
+  CHECK(inferred("{\"id\":\"1\",\"mag\":1.5,\"time\":1262307600000,\"updated\":1262307600000,\"net\":{\"a\":1}}\n"
+                 "{\"mag\":2,\"felt\":null,\"ok\":true,\"when\":\"2010-01-01\"}\n") ==
+        "id string, mag float64, time timestamp_ms, updated timestamp_ms, net string, felt string, ok bool, when "
+        "timestamp; "
+        "event_time time");
+}
+
+TEST_CASE("the delimiter is the one that the header has") {
+  const auto schema = infer_schema("a;b\n1,5;2\n", false);
+  REQUIRE(schema);
+  CHECK(schema->delimiter == ';');
+  CHECK(inferred("a;b\n1,5;2\n") == "a string, b int64");
+}
+
+TEST_CASE("a last record that is cut off says nothing") {
+  CHECK(inferred("n\n1\n2\nx", true) == "n int64");
+  CHECK(inferred("{\"n\":1}\n{\"n\":\"", true) == "n int64");
+}
+
+TEST_CASE("what cannot be inferred from is said") {
+  CHECK(inferred("") == "there is nothing in it to infer from");
+  CHECK(inferred(" \n\n") == "there is nothing in it to infer from");
+  CHECK(inferred("a,a\n1,2\n").find("the name \"a\" twice") != std::string::npos);
+  CHECK(inferred("{\n\"n\":1}\n").find("line 1 is not a JSON object") == 0);
+  const auto missing = infer_schema("/nowhere/data.csv");
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().message() == "/nowhere/data.csv does not exist; check the path");
+}
