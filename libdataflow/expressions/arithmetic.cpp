@@ -135,8 +135,8 @@ ColumnPtr divide_integers(KernelCall& call) {
   for (std::uint32_t i = 0; i < call.rows; ++i) {
     const T x = a[i];
     const T y = b[i];
-    const bool impossible = (y == 0) | ((y == -1) & (x == std::numeric_limits<T>::min()));
-    bad |= impossible;
+    const bool impossible = y == 0 || (y == -1 && x == std::numeric_limits<T>::min());
+    bad = bad || impossible;
     const T divisor = impossible ? T{1} : y;
     values[i] = Remainder ? static_cast<T>(x % divisor) : static_cast<T>(x / divisor);
   }

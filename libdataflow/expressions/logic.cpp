@@ -28,10 +28,12 @@ ColumnPtr combine(const Vector& left, const Vector& right, bool deciding, std::u
   out.resize(rows);
   auto* values = out.as<std::uint8_t>();
   if (!left.column->has_nulls() && !right.column->has_nulls()) {
+    const Reader<std::uint8_t> x{left};
+    const Reader<std::uint8_t> y{right};
     if (deciding) {
-      for (std::uint32_t i = 0; i < rows; ++i) values[i] = a[i] | b[i];
+      for (std::uint32_t i = 0; i < rows; ++i) values[i] = x[i] | y[i];
     } else {
-      for (std::uint32_t i = 0; i < rows; ++i) values[i] = a[i] & b[i];
+      for (std::uint32_t i = 0; i < rows; ++i) values[i] = x[i] & y[i];
     }
   } else {
     GrowingBuffer valid = full_bitmap(rows, true);

@@ -8,7 +8,7 @@ namespace dataflow::expr {
 GrowingBuffer full_bitmap(std::size_t rows, bool valid) {
   GrowingBuffer bits;
   bits.resize(bitmap_bytes(rows));
-  std::memset(bits.data(), valid ? 0xff : 0, bits.size());
+  if (rows != 0) std::memset(bits.data(), valid ? 0xff : 0, bits.size());
   return bits;
 }
 
