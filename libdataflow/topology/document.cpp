@@ -114,8 +114,11 @@ tl::expected<TomlValue, Diagnostic> parse_source(const std::shared_ptr<const Sou
     const toml::table table = toml::parse(std::string_view{source->text}, std::string_view{source->name});
     return Converter{source}.convert(table);
   } catch (const toml::parse_error& error) {
-    const toml::source_position at = error.source().begin;
-    const FileSpan span{std::max<std::uint32_t>(1, at.line), std::max<std::uint32_t>(1, at.column), 1};
+    // At the end of the file toml++ counts the last line's end as a character.
+    const auto line =
+        std::clamp<std::uint32_t>(error.source().begin.line, 1, static_cast<std::uint32_t>(source->line_starts.size()));
+    const auto width = static_cast<std::uint32_t>(character_count(source->line(line)));
+    const FileSpan span{line, std::clamp<std::uint32_t>(error.source().begin.column, 1, width + 1), 1};
     return tl::unexpected(diagnose(Severity::error, {source, span}, toml_message(error.description())));
   }
 }
