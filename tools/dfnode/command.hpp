@@ -38,6 +38,7 @@ void add_run(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
 void add_plan(CLI::App& app, Action& action);
 void add_test(CLI::App& app, Action& action);
+void add_infer(CLI::App& app, Action& action);
 void add_docs(CLI::App& app, Action& action);
 void add_send(CLI::App& app, Action& action);
 void add_ask(CLI::App& app, Action& action);

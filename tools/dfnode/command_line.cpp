@@ -53,6 +53,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_check(app, action);
   add_plan(app, action);
   add_test(app, action);
+  add_infer(app, action);
   add_docs(app, action);
   add_send(app, action);
   add_ask(app, action);

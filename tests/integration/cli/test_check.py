@@ -101,7 +101,7 @@ class CommandLine(DfnodeTest):
     def test_every_command_has_help_with_an_example(self):
         overview = self.dfnode("--help")
         self.assert_exit(overview, 0)
-        for command in ("run", "check", "plan", "test", "docs", "send", "ask", "completion"):
+        for command in ("run", "check", "plan", "test", "infer", "docs", "send", "ask", "completion"):
             self.assertIn(f"  {command} ", overview.stdout)
             result = self.dfnode(command, "--help")
             self.assert_exit(result, 0)

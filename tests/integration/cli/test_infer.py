@@ -1,0 +1,47 @@
+"""dfnode infer: a source to paste, from data."""
+
+import json
+import tomllib
+import unittest
+
+from dfnode import READINGS, DfnodeTest
+
+
+class Infer(DfnodeTest):
+    def test_what_it_prints_is_a_source_that_runs(self):
+        self.write("readings.csv", READINGS)
+        result = self.dfnode("infer", "readings.csv")
+        self.assert_exit(result, 0)
+        source = tomllib.loads(result.stdout)["sources"]["data"]
+        self.assertEqual(source["schema"], {"date": "timestamp", "city": "string", "temperature": "float64"})
+        self.write("job.toml", result.stdout + '[sinks.out]\ntype = "print"\ninput = "data"\n')
+        ran = self.dfnode("run", "job.toml", "--quiet")
+        self.assert_exit(ran, 0)
+        self.assertEqual([row["city"] for row in self.rows(ran)], ["Basel", "Basel", "Bern"])
+
+    def test_names_that_need_quotes_get_them(self):
+        self.write("odd.csv", "a b;c\"\n1;2\n")
+        result = self.dfnode("infer", "odd.csv", "--quiet")
+        if result.returncode == 0:  # the header is odd on purpose: either is fine, but TOML it must be
+            tomllib.loads(result.stdout)
+        self.write("spaces.csv", "a b,c\n1,2.5\n")
+        result = self.dfnode("infer", "spaces.csv", "--quiet")
+        self.assert_exit(result, 0)
+        self.assertEqual(tomllib.loads(result.stdout)["sources"]["data"]["schema"], {"a b": "int64", "c": "float64"})
+
+    def test_json_lines(self):
+        self.write("events.jsonl", '{"id": 1, "time": "2010-01-01T00:00:00Z"}\n{"id": 2, "ok": true}\n')
+        result = self.dfnode("infer", "events.jsonl", "--json")
+        self.assert_exit(result, 0)
+        answer = json.loads(result.stdout)
+        self.assertEqual(answer["format"], "json")
+        self.assertEqual(answer["schema"], {"id": "int64", "time": "timestamp", "ok": "bool"})
+
+    def test_a_file_that_does_not_exist_exits_with_2(self):
+        result = self.dfnode("infer", "nowhere.csv")
+        self.assert_exit(result, 2)
+        self.assertIn("nowhere.csv", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
