@@ -55,13 +55,16 @@ std::string excerpt(std::string_view text) {
 }
 
 std::string describe_bad_value(const SourceField& field, std::string_view text) {
-  std::string message = "field \"" + field.field.name + "\": \"" + excerpt(text) + "\" is not a ";
-  if (field.field.type.kind() != TypeKind::timestamp) return message + to_string(field.field.type);
+  std::string message = "field \"" + field.field.name + "\": \"" + excerpt(text) + "\" is not ";
+  if (field.field.type.kind() != TypeKind::timestamp) {
+    const std::string type = to_string(field.field.type);
+    return message + (type.starts_with("int") || type.starts_with("array") ? "an " : "a ") + type;
+  }
   switch (field.timestamp_encoding) {
-    case TimestampEncoding::iso8601: return message + "timestamp such as 2010-01-01T01:00:00";
-    case TimestampEncoding::epoch_s: return message + "timestamp in whole seconds since 1970";
-    case TimestampEncoding::epoch_ms: return message + "timestamp in whole milliseconds since 1970";
-    case TimestampEncoding::epoch_us: return message + "timestamp in whole microseconds since 1970";
+    case TimestampEncoding::iso8601: return message + "a timestamp such as 2010-01-01T01:00:00";
+    case TimestampEncoding::epoch_s: return message + "a timestamp in whole seconds since 1970";
+    case TimestampEncoding::epoch_ms: return message + "a timestamp in whole milliseconds since 1970";
+    case TimestampEncoding::epoch_us: return message + "a timestamp in whole microseconds since 1970";
   }
   return message;
 }

@@ -9,6 +9,9 @@ namespace dataflow {
 
 namespace {
 
+/// Names the generator's own columns in messages, which are then put in the user's words.
+constexpr std::string_view input_name = "generate";
+
 bool is_name_byte(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
 }
@@ -101,12 +104,18 @@ tl::expected<GeneratorPlan, std::vector<GeneratorMistake>> plan_generator(
 
   std::vector<GeneratorMistake> mistakes;
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    auto compiled = Expression::compile(texts[i], *plan.input, "seq(), time() and random()");
+    auto compiled = Expression::compile(texts[i], *plan.input, input_name);
     if (compiled) {
       plan.fields.push_back({fields[i].first, std::move(*compiled)});
-    } else {
-      mistakes.push_back({fields[i].first, std::move(compiled.error())});
+      continue;
     }
+    ExpressionError& error = compiled.error();
+    if (const std::size_t at = error.message.find(" in \"" + std::string{input_name}); at != std::string::npos) {
+      // The columns that it would list are not the user's.
+      error.message.resize(at);
+      error.suggestion = "a generator has no input; it has seq(), time() and random()";
+    }
+    mistakes.push_back({fields[i].first, std::move(error)});
   }
   if (!mistakes.empty()) return tl::unexpected{std::move(mistakes)};
   return plan;

@@ -66,7 +66,7 @@ TEST_CASE("a value that is none of its type names field, value and type") {
   CHECK(got.rows == "{\"t\":2.5,\"n\":7}\n");
   REQUIRE(got.errors.size() == 2);
   CHECK(got.errors[0] == "warm,1: field \"t\": \"warm\" is not a float64");
-  CHECK(got.errors[1] == "1.5,2147483648: field \"n\": \"2147483648\" is not a int32");
+  CHECK(got.errors[1] == "1.5,2147483648: field \"n\": \"2147483648\" is not an int32");
 }
 
 TEST_CASE("text behind a closing quote is malformed; a quote inside a plain field is an ordinary byte") {

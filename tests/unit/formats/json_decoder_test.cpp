@@ -47,7 +47,7 @@ TEST_CASE("a value of another type is malformed and names its field") {
                  "{\"n\":3}\n");
   CHECK(got.rows == "{\"name\":null,\"n\":3}\n");
   REQUIRE(got.errors.size() == 6);
-  CHECK(got.errors[0] == "{\"n\":\"1\"}: field \"n\": \"1\" is not a int64");
+  CHECK(got.errors[0] == "{\"n\":\"1\"}: field \"n\": \"1\" is not an int64");
   CHECK(got.errors[4] == "{\"name\":1}: field \"name\": \"1\" is not a string");
 }
 

@@ -64,7 +64,7 @@ TEST_CASE("a malformed record is reported with its line, also behind quoted newl
   const auto got = read_all(*make_file_source(numbers(path)));
   CHECK(got.rows == "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n");
   REQUIRE(got.errors.size() == 1);
-  CHECK(got.errors[0] == "a.csv, line 6: field \"n\": \"bad\" is not a int64");
+  CHECK(got.errors[0] == "a.csv, line 6: field \"n\": \"bad\" is not an int64");
 }
 
 TEST_CASE("a folder is read in path order with its subfolders, without hidden names") {
@@ -148,9 +148,9 @@ TEST_CASE("a large file is read in splits that begin and end at records, with po
   CHECK(split.failure == "");
   CHECK(split.splits.size() > 20);
   CHECK(split.rows == whole.rows);
-  CHECK(whole.errors == std::vector<std::string>{"a.csv, line 5002: field \"n\": \"bad\" is not a int64"});
+  CHECK(whole.errors == std::vector<std::string>{"a.csv, line 5002: field \"n\": \"bad\" is not an int64"});
   CHECK(split.errors == std::vector<std::string>{"a.csv, byte " + std::to_string(text.size()) +
-                                                 ": field \"n\": \"bad\" is not a int64"});
+                                                 ": field \"n\": \"bad\" is not an int64"});
 }
 
 TEST_CASE("a record longer than max_record_size is malformed, and reading goes on behind its line") {

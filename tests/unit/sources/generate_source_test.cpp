@@ -63,6 +63,7 @@ TEST_CASE("a mistake is shown at its place in what the user wrote") {
   REQUIRE(plan.error().size() == 1);
   CHECK(plan.error()[0].field == "x");
   CHECK(plan.error()[0].error.offset == 8);
+  CHECK(plan.error()[0].error.message == "no column \"nothing\"");
 }
 
 TEST_CASE("a row that cannot be computed is malformed, with its number") {
