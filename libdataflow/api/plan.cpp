@@ -50,6 +50,7 @@ NodeId Plan::add(NodeDraft draft, const StreamInfo* input, const Place& where) {
     }
   }
   entry.rows = std::move(draft.rows);
+  entry.late_factory = std::move(draft.late_factory);
   entry.sides = std::move(draft.sides);
   entries_.push_back(std::move(entry));
   return entries_.back().node.id;
@@ -232,6 +233,11 @@ Result<StreamGraph> Plan::build(std::string_view job_name) const {
     graph.nodes.push_back(std::move(node));
   }
   give_names(graph.nodes);
+  for (const Entry& entry : entries_) {
+    if (!entry.late_factory) continue;
+    StreamNode& node = graph.nodes[new_id[entry.node.id]];
+    node.factory = entry.late_factory(node);
+  }
   return graph;
 }
 

@@ -62,6 +62,8 @@ class TopologyPart {
 class Environment {
  public:
   explicit Environment(Arguments arguments = {}) : arguments_{std::move(arguments)} {}
+  /// For a program with a `main` of its own, which ends with `return env.execute("name");`.
+  Environment(int argc, const char* const* argv) : arguments_{std::vector<std::string>(argv + 1, argv + argc)} {}
 
   [[nodiscard]] const Arguments& args() const { return arguments_; }
   /// Subtasks of each node that does not say otherwise; the number of slots when this is not called.
@@ -111,6 +113,9 @@ class Environment {
   [[nodiscard]] const std::shared_ptr<Plan>& plan() const { return plan_; }
   /// The graph of what has been declared. Errors: invalid_argument with every mistake, each with its line.
   [[nodiscard]] Result<StreamGraph> build(std::string_view job_name) const { return plan_->build(job_name); }
+  /// Runs the job here until its input ends or until Ctrl-C, as `dfnode run` does; the program's exit code. It takes
+  /// `dfnode run`'s options from the arguments. Needs dataflow::cli, which dataflow_add_program links.
+  int execute(std::string_view job_name) const;
 
  private:
   template <class T>

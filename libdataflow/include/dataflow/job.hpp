@@ -32,6 +32,8 @@ struct FunctionDescriptor {
   /// The key types, and whether the key may be NULL.
   std::vector<DataType> (*key_types)();
   bool optional_key;
+  /// Side outputs with their records: what the function's `static df::SideOutputs side_outputs()` gives.
+  SideOutputs (*side_outputs)();
   /// `settings_json` holds the node's own keys. Throws what the constructor throws.
   OperatorFactoryPtr (*make)(std::shared_ptr<const ProcessPlan> plan, std::string_view settings_json);
   const FunctionDescriptor* next = nullptr;
@@ -65,19 +67,27 @@ OperatorFactoryPtr make_function(std::shared_ptr<const ProcessPlan> plan, std::s
   }
 }
 
+/// `return {df::side_output_of<Payment>("late")};`
+template <class T>
+SideOutput side_output_of(std::string name) {
+  return {std::move(name), schema_of<T>(), std::string{record_name<T>()}};
+}
+
 template <class P>
 FunctionDescriptor describe_function(const char* name) {
-  FunctionDescriptor made{name,
-                          KeyedFunction<P>,
-                          &record_info<typename P::input_type>,
-                          &record_info<typename P::output_type>,
-                          [] { return std::vector<DataType>{}; },
-                          false,
-                          &make_function<P>};
+  FunctionDescriptor made{.name = name,
+                          .keyed = KeyedFunction<P>,
+                          .input = &record_info<typename P::input_type>,
+                          .output = &record_info<typename P::output_type>,
+                          .key_types = [] { return std::vector<DataType>{}; },
+                          .optional_key = false,
+                          .side_outputs = [] { return SideOutputs{}; },
+                          .make = &make_function<P>};
   if constexpr (KeyedFunction<P>) {
     made.key_types = &KeyTraits<typename P::key_type>::types;
     made.optional_key = KeyTraits<typename P::key_type>::optional;
   }
+  if constexpr (requires { P::side_outputs(); }) made.side_outputs = &P::side_outputs;
   return made;
 }
 
@@ -100,9 +110,9 @@ class FunctionRegistration {
 extern "C" {
 /// Defined by DATAFLOW_JOB, once in a library or program.
 extern const dataflow::JobDescriptor dataflow_job_v1;
-/// In every library that includes this header.
-[[gnu::used, gnu::visibility("default")]] inline dataflow::FunctionList dataflow_functions_v1() {
-  return {DATAFLOW_ABI_STAMP, dataflow::dataflow_functions_of_this_library};
+/// In every library that includes this header. C linkage: filled in, not returned.
+[[gnu::used, gnu::visibility("default")]] inline void dataflow_functions_v1(dataflow::FunctionList* list) {
+  *list = {DATAFLOW_ABI_STAMP, dataflow::dataflow_functions_of_this_library};
 }
 }
 

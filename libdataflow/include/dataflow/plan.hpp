@@ -2,6 +2,7 @@
 // The job under construction, without record types: nodes, their inputs, and mistakes with the line of the job's source
 // that made them. Environment and Stream<T> are thin typed layers over it.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <source_location>
@@ -39,6 +40,8 @@ struct NodeDraft {
   std::string details;  ///< one line for plans
   std::vector<StreamOutput> outputs;
   OperatorFactoryPtr factory;
+  /// Instead of a factory where the node's final name matters: called when the plan is complete.
+  std::function<OperatorFactoryPtr(const StreamNode&)> late_factory;
   std::optional<SourceSpec> source;
   std::optional<RowPipeline> rows;  ///< instead of a factory
   bool stateful = false;            ///< needs a name
@@ -76,6 +79,7 @@ class Plan {
   struct Entry {
     StreamNode node;
     std::optional<RowPipeline> rows;
+    std::function<OperatorFactoryPtr(const StreamNode&)> late_factory;
     bool named = false;
     SideOutputsPtr sides;
   };

@@ -2,6 +2,7 @@
 // Stream<T>: the records that flow between two nodes of a job, and what can be done with them. Each call adds a node to
 // the plan; nothing runs until the job does.
 
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -79,8 +80,8 @@ class Stream {
 
   /// Event time from a timestamp member; directly after the source. A split that is silent for `idle_after` holds
   /// no watermark back.
-  template <class M>
-  Stream event_time(M T::*member, OutOfOrderness bound = {}, std::optional<Duration> idle_after = {},
+  template <class M, std::same_as<T> Record>
+  Stream event_time(M Record::*member, OutOfOrderness bound = {}, std::optional<Duration> idle_after = {},
                     Place where = Place::current()) {
     static_assert(std::is_same_v<M, Timestamp>, "event time is a member of type dataflow::Timestamp");
     plan_->set_event_time(info_, positions_[member_index(member)], bound.bound, idle_after, where);
@@ -136,15 +137,15 @@ class Stream {
   }
 
   /// Records with an equal member go to the same subtask, and state is kept for each value of it.
-  template <class K>
-  KeyedStream<T, K> key_by(K T::*member) {
+  template <class K, std::same_as<T> Record>
+  KeyedStream<T, K> key_by(K Record::*member) {
     StreamInfo info = info_;
     info.key_fields = {positions_[member_index(member)]};
     return {*this, std::move(info)};
   }
   /// The same by several members; the key is a std::tuple.
-  template <class A, class B, class... More>
-  KeyedStream<T, std::tuple<A, B, More...>> key_by(A T::*a, B T::*b, More T::*... more) {
+  template <class A, class B, class... More, std::same_as<T> Record>
+  KeyedStream<T, std::tuple<A, B, More...>> key_by(A Record::*a, B Record::*b, More Record::*... more) {
     StreamInfo info = info_;
     info.key_fields = {positions_[member_index(a)], positions_[member_index(b)], positions_[member_index(more)]...};
     return {*this, std::move(info)};

@@ -110,10 +110,10 @@ template <class Base, class A>
 class WindowFunction final : public Base {
   using T = typename Base::input_type;
   using R = typename Base::output_type;
-  using Context = typename Base::Context;
   using Windows = std::vector<OpenWindow<A>>;
 
  public:
+  using Context = typename Base::Context;
   WindowFunction(WindowSpec spec, std::string late_output) : spec_{std::move(spec)}, late_{std::move(late_output)} {}
 
   void process(const T& record, Context& context, Output<R>& out) override {

@@ -1,0 +1,22 @@
+// Environment::execute and run_program: the lower layers declare them, and here is what they need.
+
+#include "dataflow/program.hpp"
+#include "tools/dfnode/job_program.hpp"
+
+namespace dataflow {
+
+int Environment::execute(std::string_view job_name) const {
+  const std::string name{job_name};
+  std::vector<const char*> argv{name.c_str()};
+  for (const std::string& argument : arguments_.all()) argv.push_back(argument.c_str());
+  return cli::run_job_program(static_cast<int>(argv.size()), argv.data(), name,
+                              [&](const std::vector<std::string>&) { return build(name); });
+}
+
+int run_program(int argc, const char* const* argv, const JobDescriptor& job) {
+  return cli::run_job_program(argc, argv, job.name, [&](std::vector<std::string> arguments) {
+    return build_job(job.name, job.function, std::move(arguments));
+  });
+}
+
+}  // namespace dataflow
