@@ -31,7 +31,11 @@ struct Timestamp {
 
   friend constexpr auto operator<=>(const Timestamp&, const Timestamp&) = default;
   friend constexpr Timestamp operator+(Timestamp t, Duration d) { return Timestamp{t.micros + d.count()}; }
-  friend constexpr Timestamp operator-(Timestamp t, Duration d) { return Timestamp{t.micros - d.count()}; }
+  /// A template, so that `t - 10s` is not also the difference to a Timestamp made from 10s.
+  template <class Rep, class Period>
+  friend constexpr Timestamp operator-(Timestamp t, std::chrono::duration<Rep, Period> d) {
+    return Timestamp{t.micros - std::chrono::duration_cast<Duration>(d).count()};
+  }
   friend constexpr Duration operator-(Timestamp a, Timestamp b) { return Duration{a.micros - b.micros}; }
 };
 

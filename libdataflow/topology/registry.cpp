@@ -1,3 +1,4 @@
+#include "libdataflow/artifact/process_type.hpp"
 #include "libdataflow/operators/operator_types.hpp"
 #include "libdataflow/sinks/sink_types.hpp"
 #include "libdataflow/sources/source_types.hpp"
@@ -16,6 +17,7 @@ const std::vector<NodeType>& node_types() {
       filter_type(),
       select_type(),
       route_type(),
+      process_type(),
       // Sinks.
       print_sink_type(),
       file_sink_type(),

@@ -2,11 +2,29 @@
 
 #include <algorithm>
 #include <iostream>
+#include <string_view>
 #include <thread>
+
+#include "libdataflow/artifact/job_library.hpp"
 
 namespace dataflow::cli {
 
+namespace {
+
+LoadedJob load_library(const JobArguments& job) {
+  const auto refuse = [&](std::string message) {
+    return LoadedJob{std::nullopt, {{.message = std::move(message), .file = job.file, .span = {.line = 0}}}};
+  };
+  if (!job.overrides.empty()) return refuse("--set changes a topology; a C++ job takes arguments after `--`");
+  auto graph = load_job_library(job.file, job.arguments);
+  if (!graph) return refuse(graph.error().message());
+  return {Topology{.graph = std::move(*graph)}, {}};
+}
+
+}  // namespace
+
 LoadedJob load_job(const JobArguments& job) {
+  if (std::string_view{job.file}.ends_with(".so")) return load_library(job);
   LoadOptions options;
   options.overrides = job.overrides;
   LoadedTopology loaded = load_topology(job.file, options);

@@ -1,5 +1,7 @@
 #include "tools/dfnode/version.hpp"
 
+#include "dataflow/version.hpp"
+
 namespace dataflow::cli {
 
 std::string_view version() {
