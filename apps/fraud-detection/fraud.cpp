@@ -52,7 +52,7 @@ class SmallThenLarge : public df::KeyedProcess<std::string, Payment, Alert> {
 
   /// `dfnode send fraud small_then_large set_limit '{"value": 900}'`
   void receives(df::Receiver& on) override {
-    on.on("set_limit", [this](const SetLimit& message) {
+    on("set_limit", [this](const SetLimit& message) {
       limit_ = message.value;
       return SetLimit{limit_};
     });
@@ -74,8 +74,8 @@ Payment payment(std::int64_t n) {
   const bool stolen = card % 50 == 7;
   const std::uint64_t draw = (bits >> 20) % 1000;
   double amount = 1 + static_cast<double>((bits >> 32) % 20000) / 100;
-  if (draw < (stolen ? 100 : 5)) amount = 0.25;
-  if (draw > (stolen ? 900 : 998)) amount = 600 + static_cast<double>(draw);
+  if (draw < (stolen ? 200 : 5)) amount = 0.25;
+  if (draw > (stolen ? 800 : 998)) amount = 600 + static_cast<double>(draw);
   // Sixty milliseconds apart, and up to ten seconds late.
   const auto late = std::chrono::milliseconds{(bits >> 40) % 10000};
   const df::Timestamp start{std::chrono::seconds{1'700'000'000}};

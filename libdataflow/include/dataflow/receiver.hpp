@@ -28,14 +28,14 @@ struct CallableTraits<R (*)(A)> {
   using result = R;
 };
 
-/// Given to `receives`: which messages the operator understands.
+/// Given to `receives`: which messages the operator understands. `on("set_limit", [this](const SetLimit& m) { ... })`.
 class Receiver {
  public:
   using Handler = std::function<Result<std::string>(std::string_view)>;
 
   /// `handle` takes a record by const reference and returns a record, or nothing (answered with null).
   template <class F>
-  void on(std::string message, F handle) {
+  void operator()(std::string message, F handle) {
     using Message = typename CallableTraits<F>::argument;
     static_assert(is_record<Message>, "a message is a record declared with DATAFLOW_RECORD");
     handlers_[std::move(message)] = [handle = std::move(handle)](std::string_view json) mutable -> Result<std::string> {

@@ -42,7 +42,7 @@ class SmallThenLarge : public df::KeyedProcess<std::string, Payment, Alert> {
   }
   void on_timer(df::Timestamp, Context&, df::Output<Alert>&) override { small_.clear(); }
   void receives(df::Receiver& on) override {
-    on.on("set_limit", [this](const SetLimit& m) {
+    on("set_limit", [this](const SetLimit& m) {
       limit_ = m.value;
       return SetLimit{limit_};
     });
