@@ -42,23 +42,25 @@ msg::JobAccepted JobManager::submit(const msg::SubmitJob& job) {
 
 void JobManager::grant_or_wait(Waiting waiting) {
   release(waiting.request.job_id);  // those of an earlier attempt
-  std::uint32_t exist = 0;
-  for (const Node& node : nodes_) exist += node.slots;
-  if (!nodes_.empty() && waiting.request.count > exist) {
-    const std::uint32_t missing = waiting.request.count - exist;
-    send(waiting.supervisor,
-         msg::SlotsRefused{waiting.request.attempt, "the job needs " + std::to_string(waiting.request.count) +
-                                                        " slots, " + std::to_string(exist) + " exist; give it " +
-                                                        std::to_string(missing) + " more, or a smaller parallelism"});
-    return;
-  }
   waiting_.push_back(std::move(waiting));
   serve_waiting();
 }
 
 void JobManager::serve_waiting() {
+  if (nodes_.empty()) return;  // the first TaskManager is about to register
+  std::uint32_t exist = 0;
+  for (const Node& node : nodes_) exist += node.slots;
   while (!waiting_.empty()) {
     const Waiting& first = waiting_.front();
+    if (first.request.count > exist) {
+      send(first.supervisor,
+           msg::SlotsRefused{first.request.attempt, "the job needs " + std::to_string(first.request.count) +
+                                                        " slots, " + std::to_string(exist) + " exist; give it " +
+                                                        std::to_string(first.request.count - exist) +
+                                                        " more, or a smaller parallelism"});
+      waiting_.pop_front();
+      continue;
+    }
     std::uint32_t free = 0;
     for (const Node& node : nodes_) free += node.slots - node.used;
     if (free < first.request.count) return;

@@ -49,6 +49,7 @@ caf::behavior JobSupervisor::make_behavior() {
         if (m.attempt == execution_.attempt()) subtasks_[index(m.id)] = nullptr;
         apply(execution_.on_gone(m.attempt, m.id));
       },
+      [this](const msg::SlotLost& m) { take_slot_lost(m); },
       [this](const msg::RequestSplit& m) { answer_split_request(m); },
       [this](const msg::SubtaskReport& m) { take_report(m); },
       [this](msg::RestartDue) { apply(execution_.on_restart_due()); },
@@ -160,6 +161,15 @@ void JobSupervisor::take_deployed(const msg::SlotDeployed& deployed) {
   for (const msg::DeployedSubtask& subtask : deployed.subtasks) subtasks_[index(subtask.id)] = subtask.actor;
   for (const msg::DeployedSubtask& subtask : deployed.subtasks) {
     apply(execution_.on_deployed(deployed.attempt, subtask.id));
+  }
+}
+
+/// Its subtasks were linked to it and are gone too.
+void JobSupervisor::take_slot_lost(const msg::SlotLost& lost) {
+  const Error error{ErrorCode::internal, "slot " + std::to_string(lost.slot) + " was lost: " + lost.reason};
+  apply(execution_.on_failed(lost.attempt, std::nullopt, error, wall_clock_now()));
+  for (const SubtaskId id : subtask_ids_) {
+    if (id.subtask == lost.slot) apply(execution_.on_gone(lost.attempt, id));
   }
 }
 

@@ -38,6 +38,7 @@ class JobSupervisor final : public caf::event_based_actor {
   Status prepare_attempt(std::uint32_t attempt);
   void deploy(const msg::SlotsGranted& granted);
   void take_deployed(const msg::SlotDeployed& deployed);
+  void take_slot_lost(const msg::SlotLost& lost);
   void take_report(const msg::SubtaskReport& report);
   void answer_split_request(const msg::RequestSplit& request);
   void retry_split_requests();

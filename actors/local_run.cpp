@@ -134,8 +134,16 @@ Result<JobStatus> LocalJob::status() {
 std::optional<JobStatus> LocalJob::wait(Duration timeout) {
   caf::scoped_actor self{impl_->system};
   bool ended = false;
+  std::optional<JobStatus> lost;
   self->request(impl_->supervisor, timeout, msg::AwaitEnd{})
-      .receive([&](msg::Ended) { ended = true; }, [](const caf::error&) {});
+      .receive([&](msg::Ended) { ended = true; },
+               [&](const caf::error& e) {
+                 if (e == caf::sec::request_timeout) return;
+                 lost.emplace();
+                 lost->state = JobState::failed;
+                 lost->error.emplace(ErrorCode::internal, "the job's supervisor died: " + impl_->system.render(e));
+               });
+  if (lost) return lost;
   if (!ended) return std::nullopt;
   auto now = status();
   return now ? std::optional{std::move(*now)} : std::nullopt;

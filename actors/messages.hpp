@@ -123,6 +123,13 @@ struct SubtaskGone {
   SubtaskId id;
 };
 
+/// From a TaskManager to the JobSupervisor: a Slot actor died without having seen its subtasks out.
+struct SlotLost {
+  std::uint32_t attempt = 0;
+  std::uint32_t slot = 0;
+  std::string reason;
+};
+
 // ---- JobSupervisor to TaskManager to Slot ---------------------------------------------------------------------------
 
 /// Make slot `slot` of an attempt with its share of the subtasks: one of each vertex that is wide enough. The Slot
@@ -246,6 +253,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Prepared)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Finished)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SubtaskFailed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SubtaskGone)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SlotLost)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::DeploySlot)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SlotDeployed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CancelSlot)

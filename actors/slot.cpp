@@ -17,6 +17,10 @@ Slot::Slot(caf::actor_config& config, caf::actor task_manager, msg::DeploySlot d
       group_{system().groups().get_local(slot_group_name(deployment_.job_id, deployment_.attempt, deployment_.slot))} {}
 
 caf::behavior Slot::make_behavior() {
+  // Links take the subtasks along when the slot dies; the other way round, a subtask's end is reported, not shared.
+  set_exit_handler([this](const caf::exit_msg& exit) {
+    if (exit.reason && alive_.count(exit.source) == 0 && ended_.count(exit.source) == 0) quit(exit.reason);
+  });
   set_down_handler([this](const caf::down_msg& down) { on_subtask_down(down); });
   deploy();
   return {
@@ -35,7 +39,7 @@ void Slot::deploy() {
   for (const JobVertex& vertex : deployment_.graph->vertices) {
     if (deployment_.slot >= vertex.parallelism) continue;
     const SubtaskId id{vertex.id, deployment_.slot};
-    auto actor = spawn<Subtask, caf::monitored>(
+    auto actor = spawn<Subtask, caf::monitored + caf::linked>(
         deployment_.supervisor, caf::actor_cast<caf::actor>(this), deployment_.graph,
         Task::Identity{deployment_.job_id, id.vertex, id.subtask, deployment_.attempt}, group_);
     alive_.emplace(actor.address(), id);
@@ -49,6 +53,7 @@ void Slot::on_subtask_down(const caf::down_msg& down) {
   if (at == alive_.end()) return;
   const SubtaskId id = at->second;
   alive_.erase(at);
+  ended_.insert(down.source);
   const bool in_order = !down.reason || down.reason == caf::exit_reason::user_shutdown;
   if (!in_order) {
     const auto reason = reasons_.find(id);

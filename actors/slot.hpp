@@ -3,7 +3,7 @@
 // also a CAF group, by which all its subtasks are told something at once.
 
 #include <map>
-#include <optional>
+#include <set>
 
 #include <caf/event_based_actor.hpp>
 #include <caf/group.hpp>
@@ -28,6 +28,7 @@ class Slot final : public caf::event_based_actor {
   msg::DeploySlot deployment_;
   caf::group group_;
   std::map<caf::actor_addr, SubtaskId> alive_;
+  std::set<caf::actor_addr> ended_;
   std::map<SubtaskId, Error> reasons_;  ///< said before the end, reported with it
 };
 

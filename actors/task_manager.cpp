@@ -10,7 +10,13 @@ TaskManager::TaskManager(caf::actor_config& config, caf::actor job_manager, std:
     : caf::event_based_actor{config}, job_manager_{std::move(job_manager)}, slots_{slots} {}
 
 caf::behavior TaskManager::make_behavior() {
-  set_down_handler([this](const caf::down_msg& down) { supervisor_of_slot_.erase(down.source); });
+  set_down_handler([this](const caf::down_msg& down) {
+    const auto at = running_.find(down.source);
+    if (at == running_.end()) return;
+    const RunningSlot slot = std::move(at->second);
+    running_.erase(at);
+    if (down.reason) anon_send(slot.supervisor, msg::SlotLost{slot.attempt, slot.slot, to_string(down.reason)});
+  });
   send(job_manager_, msg::RegisterTaskManager{caf::actor_cast<caf::actor>(this), slots_});
   return {
       [this](const msg::DeploySlot& m) { deploy(m); },
@@ -25,17 +31,17 @@ caf::behavior TaskManager::make_behavior() {
 
 void TaskManager::on_exit() {
   job_manager_ = nullptr;
-  supervisor_of_slot_.clear();
+  running_.clear();
 }
 
 void TaskManager::deploy(const msg::DeploySlot& deployment) {
   auto slot = spawn<Slot, caf::monitored>(caf::actor_cast<caf::actor>(this), deployment);
-  supervisor_of_slot_.emplace(slot.address(), deployment.supervisor);
+  running_.emplace(slot.address(), RunningSlot{deployment.supervisor, deployment.attempt, deployment.slot});
 }
 
 caf::actor TaskManager::supervisor_of_sender() {
-  const auto at = supervisor_of_slot_.find(caf::actor_cast<caf::actor_addr>(current_sender()));
-  return at == supervisor_of_slot_.end() ? caf::actor{} : at->second;
+  const auto at = running_.find(caf::actor_cast<caf::actor_addr>(current_sender()));
+  return at == running_.end() ? caf::actor{} : at->second.supervisor;
 }
 
 }  // namespace dataflow

@@ -26,7 +26,12 @@ class TaskManager final : public caf::event_based_actor {
 
   caf::actor job_manager_;
   std::uint32_t slots_;
-  std::map<caf::actor_addr, caf::actor> supervisor_of_slot_;
+  struct RunningSlot {
+    caf::actor supervisor;
+    std::uint32_t attempt = 0;
+    std::uint32_t slot = 0;
+  };
+  std::map<caf::actor_addr, RunningSlot> running_;
 };
 
 }  // namespace dataflow
