@@ -42,8 +42,11 @@ std::size_t count_newlines(const char* at, std::size_t size) {
 }  // namespace
 
 RecordReader::RecordReader(std::unique_ptr<ByteStream> stream, std::unique_ptr<RecordDecoder> decoder, Options options)
-    : stream_{std::move(stream)}, decoder_{std::move(decoder)}, options_{std::move(options)} {
-  // Room for the low-water mark that poll keeps, and one read on top.
+    : stream_{std::move(stream)},
+      decoder_{std::move(decoder)},
+      options_{std::move(options)},
+      wanted_{options_.read_size} {
+  // Room for what poll keeps in the window, and one read on top.
   grow(2 * options_.read_size);
 }
 
@@ -81,12 +84,15 @@ Result<bool> RecordReader::start() {
 }
 
 Result<RecordReader::Step> RecordReader::poll(SourceOutput& out, std::string_view split) {
-  // Less than a read is left: first read on, so that batches do not end where reads do.
   bool waiting = false;
-  while (!ended_ && !waiting && end_ - begin_ < options_.read_size) {
-    const Result<ByteStream::Read> got = refill();
-    if (!got) return fail(got.error().within(position()));
-    waiting = got->bytes == 0 && !got->end;
+  if (!ended_ && end_ - begin_ < wanted_) {
+    // Less than a read is left: first read on, so that batches do not end where reads do.
+    do {
+      const Result<ByteStream::Read> got = refill();
+      if (!got) return fail(got.error().within(position()));
+      waiting = got->bytes == 0 && !got->end;
+    } while (!ended_ && !waiting && end_ - begin_ < options_.read_size);
+    if (!ended_ && !waiting && end_ - begin_ < wanted_) return Step::more;
   }
   if (skipping_) skip_line();
   if (skipping_) return waiting ? Step::waiting : Step::more;
@@ -94,17 +100,22 @@ Result<RecordReader::Step> RecordReader::poll(SourceOutput& out, std::string_vie
     const Result<bool> started = start();
     if (!started) return fail(started.error());
   }
-  if (started_ && give(out, split)) return Step::more;
-  if (ended_ && begin_ == end_) return Step::end;
-  // What is left is the beginning of a record, or of the header.
-  if (end_ - begin_ >= options_.max_record_size) {
-    if (!started_) return fail(endless_header());
-    give_up_record(out);
+  if (started_ && give(out, split)) {
+    wanted_ = options_.read_size;
     return Step::more;
   }
-  if (waiting) return Step::waiting;
-  if (const Result<ByteStream::Read> got = refill(); !got) return fail(got.error().within(position()));
-  return Step::more;
+  if (ended_ && begin_ == end_) return Step::end;
+  // What is left is the beginning of a record, or of the header.
+  const std::size_t left = end_ - begin_;
+  if (left >= options_.max_record_size) {
+    if (!started_) return fail(endless_header());
+    give_up_record(out);
+    wanted_ = options_.read_size;
+    return Step::more;
+  }
+  // It is looked at again when it has doubled, so that a long record is not scanned over and over.
+  wanted_ = std::max(options_.read_size, std::min<std::size_t>(2 * left, options_.max_record_size));
+  return waiting ? Step::waiting : Step::more;
 }
 
 /// Decodes one batch; false when the window holds no whole record.

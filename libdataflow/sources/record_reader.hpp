@@ -64,6 +64,7 @@ class RecordReader {
   std::size_t end_ = 0;
   std::uint64_t consumed_ = 0;  ///< bytes of the stream before the window
   std::uint64_t lines_ = 0;     ///< newlines before the window
+  std::size_t wanted_;          ///< bytes in the window before it is decoded, unless no more come
   bool started_ = false;
   bool ended_ = false;     ///< the stream has
   bool skipping_ = false;  ///< in the rest of a record that is too long
