@@ -14,7 +14,7 @@ namespace dataflow::bench {
 namespace {
 
 constexpr std::size_t batch_count = 64;  // 64 batches of 4096 rows and 5 columns: beyond the caches
-constexpr std::size_t passes = 16;
+constexpr std::size_t passes = 256;
 constexpr std::size_t rows_in_all = batch_count * max_batch_rows * passes;
 
 /// Bids as in the Nexmark benchmark.
@@ -56,18 +56,27 @@ Expression compiled(std::string_view text) {
   return *std::move(expression);
 }
 
-StreamGraph map_graph() {
+/// How the source and the operator behind it are joined.
+enum class Join { chained, by_channel };
+
+Pipeline bid_pipeline(Join join) {
+  Pipeline pipeline{bid_schema(), bids(), passes};
+  if (join == Join::by_channel) pipeline.apart_from_source();
+  return pipeline;
+}
+
+StreamGraph map_graph(Join join) {
   std::vector<Expression> fields;
   for (const char* text : {"auction", "bidder", "price * 0.908", "channel", "time"}) fields.push_back(compiled(text));
-  Pipeline pipeline{bid_schema(), bids(), passes};
+  Pipeline pipeline = bid_pipeline(join);
   pipeline.then("map", make_select(std::move(fields), bid_schema()), bid_schema());
   return pipeline.finish();
 }
 
-StreamGraph filter_project_graph() {
+StreamGraph filter_project_graph(Join join) {
   const SchemaPtr projected = make_schema({{"auction", TypeKind::int64}, {"price", TypeKind::float64}});
-  Pipeline pipeline{bid_schema(), bids(), passes};
-  pipeline.then("filter", make_filter(compiled("price > 50")), bid_schema());
+  Pipeline pipeline = bid_pipeline(join);
+  pipeline.then("filter", make_filter(compiled("price > 50"), bid_schema()), bid_schema());
   pipeline.then("project", make_select({compiled("auction"), compiled("price")}, projected), projected);
   return pipeline.finish();
 }
@@ -76,9 +85,15 @@ void count_rows(benchmark::State& state) {
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * rows_in_all));
 }
 
-template <StreamGraph (*make_graph)()>
+template <StreamGraph (*make_graph)(Join)>
 void through_task(benchmark::State& state) {
-  for (auto _ : state) run_in_task(make_graph());
+  for (auto _ : state) run_in_task(make_graph(Join::chained));
+  count_rows(state);
+}
+
+template <StreamGraph (*make_graph)(Join)>
+void through_actors(benchmark::State& state) {
+  for (auto _ : state) run_in_actors(make_graph(Join::by_channel));
   count_rows(state);
 }
 
@@ -123,8 +138,13 @@ void filter_project_loop(benchmark::State& state) {
 
 BENCHMARK(map_loop)->Name("map/loop")->Unit(benchmark::kMillisecond);
 BENCHMARK(through_task<map_graph>)->Name("map/task")->Unit(benchmark::kMillisecond);
+BENCHMARK(through_actors<map_graph>)->Name("map/actors")->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
 BENCHMARK(filter_project_loop)->Name("filter_project/loop")->Unit(benchmark::kMillisecond);
 BENCHMARK(through_task<filter_project_graph>)->Name("filter_project/task")->Unit(benchmark::kMillisecond);
+BENCHMARK(through_actors<filter_project_graph>)
+    ->Name("filter_project/actors")
+    ->Unit(benchmark::kMillisecond)
+    ->MeasureProcessCPUTime();
 
 }  // namespace
 }  // namespace dataflow::bench

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/local_run.hpp"
 #include "libdataflow/graph/stream_graph.hpp"
 #include "libdataflow/runtime/local_executor.hpp"
 
@@ -37,6 +38,18 @@ class ReplaySource final : public SourceFactory {
   }
   [[nodiscard]] bool bounded() const override { return true; }
   [[nodiscard]] std::optional<std::uint32_t> max_readers() const override { return 1; }
+  /// As a file's decoder does, leaves out what nobody reads.
+  [[nodiscard]] std::shared_ptr<const SourceFactory> reading(const std::vector<bool>& fields) const override {
+    auto pruned = std::make_shared<std::vector<BatchPtr>>();
+    for (const BatchPtr& batch : *batches_) {
+      std::vector<ColumnPtr> columns = batch->columns();
+      for (std::size_t i = 0; i < columns.size(); ++i) {
+        if (!fields[i]) columns[i] = unread_column(columns[i]->type, batch->rows());
+      }
+      pruned->push_back(batch->with_columns(batch->schema(), std::move(columns)));
+    }
+    return std::make_shared<ReplaySource>(std::move(pruned), passes_);
+  }
 
  private:
   class OneSplit final : public SplitEnumerator {
@@ -105,17 +118,22 @@ class CountSink final : public OperatorFactory {
 class Pipeline {
  public:
   Pipeline(SchemaPtr schema, std::shared_ptr<const std::vector<BatchPtr>> batches, std::size_t passes,
-           std::optional<EventTimeSpec> event_time = std::nullopt) {
+           std::optional<EventTimeSpec> event_time = std::nullopt)
+      : Pipeline{std::move(schema), std::make_shared<ReplaySource>(std::move(batches), passes), std::move(event_time)} {
+  }
+  Pipeline(SchemaPtr schema, SourceFactoryPtr factory, std::optional<EventTimeSpec> event_time = std::nullopt) {
     graph_.name = "bench";
     graph_.settings.parallelism = 1;
     graph_.settings.restart.strategy = RestartSettings::Strategy::none;
     StreamNode& source = add("source", "replay");
-    source.source = SourceSpec{.factory = std::make_shared<ReplaySource>(std::move(batches), passes),
+    source.source = SourceSpec{.factory = std::move(factory),
                                .event_time = event_time,
                                .on_error = ErrorPolicy::fail,
                                .rate_limit_per_second = std::nullopt};
     source.outputs = {{.name = {}, .schema = std::move(schema), .event_time = event_time.has_value()}};
   }
+
+  SourceSpec& source() { return *graph_.nodes.front().source; }
 
   Pipeline& then(std::string name, OperatorFactoryPtr factory, SchemaPtr output, bool event_time = false) {
     StreamNode& node = add(std::move(name), "operator");
@@ -124,9 +142,21 @@ class Pipeline {
     return *this;
   }
 
+  /// The first operator reads a channel instead of being called by the source: it has a second, empty input, and a
+  /// union is never chained.
+  Pipeline& apart_from_source() {
+    StreamNode& empty = add("empty", "replay");
+    empty.inputs.clear();
+    empty.source = graph_.nodes[0].source;
+    empty.source->factory = std::make_shared<ReplaySource>(std::make_shared<const std::vector<BatchPtr>>(), 0);
+    empty.outputs = graph_.nodes[0].outputs;
+    return *this;
+  }
+
   /// The graph with its sink; the pipeline is empty afterwards.
-  StreamGraph finish() {
-    add("sink", "count").factory = std::make_shared<CountSink>(count_);
+  StreamGraph finish() { return finish(std::make_shared<CountSink>(count_)); }
+  StreamGraph finish(OperatorFactoryPtr sink) {
+    add("sink", "sink").factory = std::move(sink);
     return std::move(graph_);
   }
   /// Rows that reached the sink, to be read after the run.
@@ -140,8 +170,15 @@ class Pipeline {
     node.name = name;
     node.uid = std::move(name);
     node.type = std::move(type);
-    if (id > 0) node.inputs = {StreamEdge{.from = id - 1}};
+    if (id > 0) node.inputs = {edge_from(id - 1)};
+    if (id > 1 && graph_.nodes[id - 1].name == "empty") node.inputs.push_back(edge_from(0));
     return node;
+  }
+
+  static StreamEdge edge_from(NodeId from) {
+    StreamEdge edge;
+    edge.from = from;
+    return edge;
   }
 
   StreamGraph graph_;
@@ -153,6 +190,18 @@ inline void run_in_task(StreamGraph graph) {
   auto executor = LocalExecutor::create(std::move(graph));
   if (!executor) require(fail(executor.error()));
   require((*executor)->run());
+}
+
+/// Runs the pipeline as a job under the actors, in their threads.
+inline void run_in_actors(StreamGraph graph, Chaining chaining = Chaining::where_possible) {
+  auto job = LocalJob::start(std::move(graph), {.slots = 1, .chaining = chaining});
+  if (!job) require(fail(job.error()));
+  for (;;) {
+    const auto status = (*job)->wait(std::chrono::seconds{60});
+    if (!status) continue;
+    if (status->error) require(fail(*status->error));
+    return;
+  }
 }
 
 }  // namespace dataflow::bench
