@@ -228,8 +228,8 @@ class SettingsChecker {
   OptionValue default_of(const Option& option) const {
     const std::string& text = option.default_value;
     switch (option.kind) {
-      case OptionKind::integer: return parse_number<std::int64_t>(text).value();
-      case OptionKind::number: return parse_number<double>(text).value();
+      case OptionKind::integer: return parse_number<std::int64_t>(text).value_or(0);
+      case OptionKind::number: return parse_number<double>(text).value_or(0);
       case OptionKind::flag: return text == "true";
       case OptionKind::duration: return parse_duration(text).value();
       case OptionKind::size: return parse_size(text).value();

@@ -93,11 +93,12 @@ class Assembler {
 
   /// The output of a built node that a reference names; nothing when that node is broken or has no such output.
   const StreamOutput* find_output(DeclaredNode& node, const InputReference& reference, StreamEdge& edge) {
-    if (!ids_[reference.target]) {
+    const std::optional<NodeId> id = ids_[reference.target];
+    if (!id) {
       node.broken = true;  // a mistake further up, reported there
       return nullptr;
     }
-    const StreamNode& source = nodes_[*ids_[reference.target]];
+    const StreamNode& source = nodes_[*id];
     edge.from = source.id;
     for (std::size_t i = 0; i < source.outputs.size(); ++i) {
       if (source.outputs[i].name != reference.output) continue;
@@ -184,6 +185,7 @@ class Assembler {
     StreamNode node;
     node.name = declared.name;
     std::vector<Field> types;
+    types.reserve(fields.size());
     for (SourceField& field : fields) types.push_back(std::move(field.field));
     node.outputs = {{.name = "", .schema = make_schema(std::move(types))}};
     read_event_time(declared, *node.outputs.front().schema, diagnostics_);

@@ -128,7 +128,7 @@ class TestGraphBuilder {
       batches.push_back(row.finish());
     }
     StreamNode source = source_of(given.shown_name, output, std::move(batches));
-    if (of_source) source.source->event_time = replaced.source->event_time;
+    if (of_source && source.source && replaced.source) source.source->event_time = replaced.source->event_time;
     replacements_[{replaced.id, given.output}] = add(std::move(source)).id;
     return {};
   }
@@ -205,9 +205,10 @@ class TestGraphBuilder {
     if (const auto window_end = timestamp_field("window_end")) return EventTimeField{*window_end, Duration{1}};
     const StreamNode* above = &node;
     while (!above->is_source() && !above->inputs.empty()) above = &graph_.nodes[above->inputs.front().from];
-    if (!above->is_source() || !above->source->event_time) return std::nullopt;
+    const std::optional<SourceSpec>& spec = above->source;
+    if (!spec || !spec->event_time || spec->event_time->expression) return std::nullopt;
     const Schema& read = *above->outputs.front().schema;
-    if (const auto field = timestamp_field(read[above->source->event_time->field].name))
+    if (const auto field = timestamp_field(read[spec->event_time->field].name))
       return EventTimeField{*field, Duration{0}};
     return std::nullopt;
   }

@@ -76,7 +76,8 @@ class RowMatcher {
     for (std::size_t actual = 0; actual < actual_.size(); ++actual) {
       if (tried_[actual] || !fits(expected, actual)) continue;
       tried_[actual] = true;
-      if (partner_of_actual_[actual] && !find_partner(*partner_of_actual_[actual])) continue;
+      const std::optional<std::size_t> partner = partner_of_actual_[actual];
+      if (partner && !find_partner(*partner)) continue;
       partner_of_actual_[actual] = expected;
       return true;
     }
@@ -109,9 +110,9 @@ NodeComparison compare_rows(const TestRows& expected, const std::vector<BatchPtr
   std::vector<std::size_t> every_field(schema.size());
   for (std::size_t i = 0; i < every_field.size(); ++i) every_field[i] = i;
   for (std::size_t row = 0; row < actual.size(); ++row) {
-    if (partners[row]) {
-      found[*partners[row]] = true;
-      result.matched.push_back(row_json(schema, actual[row], expected.named_fields[*partners[row]]));
+    if (const std::optional<std::size_t> partner = partners[row]) {
+      found[*partner] = true;
+      result.matched.push_back(row_json(schema, actual[row], expected.named_fields[*partner]));
     } else {
       result.unexpected.push_back(row_json(schema, actual[row], every_field));
     }

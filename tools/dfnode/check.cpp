@@ -40,7 +40,7 @@ void print_text(const LoadedJob& loaded, const CheckOptions& options) {
   }
   if (errors > 0) {
     std::cerr << options.job.file << ": " << count(errors, "error") << "\n";
-  } else if (!options.quiet) {
+  } else if (loaded.topology && !options.quiet) {
     const Topology& topology = *loaded.topology;
     std::cout << options.job.file << ": ok (" << count(topology.graph.nodes.size(), "node");
     if (!topology.tests.empty()) std::cout << ", " << count(topology.tests.size(), "test");

@@ -1,5 +1,6 @@
 #include "tools/dfnode/progress.hpp"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,6 +32,14 @@ std::string seconds_text(double seconds) {
   char text[32];
   std::snprintf(text, sizeof text, seconds < 10 ? "%.2f s" : "%.1f s", seconds);
   return text;
+}
+
+/// What fits into a line of the terminal: a longer one would leave its start behind when it is drawn again.
+std::string fitting(std::string line) {
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 && line.size() >= size.ws_col)
+    line.resize(size.ws_col - 1U);
+  return line;
 }
 
 std::string status_line(const JobTotals& now, double rate, double seconds, const JobStatus& status) {
@@ -92,7 +101,7 @@ void Progress::show(const JobStatus& status) {
   const double rate = static_cast<double>(sums.read - std::min(read_before_, sums.read)) / since_shown;
   const std::string line = status_line(sums, rate, std::chrono::duration<double>(now - started_).count(), status);
   if (terminal_) {
-    std::cerr << "\r\033[K" << line << std::flush;
+    std::cerr << "\r\033[K" << fitting(line) << std::flush;
     drawn_ = true;
   } else {
     log_info(graph_.stream->name + ": " + line);
