@@ -1,0 +1,152 @@
+#include "libdataflow/windows/aggregation.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace dataflow::windows {
+
+Aggregation::Aggregation(const std::vector<WindowAggregate>& aggregates) {
+  for (const WindowAggregate& aggregate : aggregates) {
+    std::vector<std::size_t> calls;
+    std::vector<Field> fields;
+    for (const AggregateCall& call : aggregate.expression.calls) {
+      fields.push_back({"$" + std::to_string(calls.size()), call.result_type});
+      calls.push_back(add_call(call));
+    }
+    outputs_.push_back({aggregate.name, aggregate.expression.result, std::move(calls), make_schema(std::move(fields))});
+  }
+  std::size_t offset = 0;
+  for (Call& call : calls_) {
+    call.accumulator->place(offset);
+    offset += call.accumulator->state_bytes();
+    if (call.accumulator->owns_memory()) owners_.push_back(call.accumulator.get());
+  }
+  initial_.resize(offset);
+  for (const Call& call : calls_) call.accumulator->init(initial_.data() + call.accumulator->offset());
+}
+
+/// Equal expressions are evaluated once.
+std::optional<std::size_t> Aggregation::add_input(const std::optional<Expression>& expression) {
+  if (!expression) return std::nullopt;
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    if (inputs_[i].expression.text() == expression->text() && inputs_[i].expression.type() == expression->type()) return i;
+  }
+  inputs_.push_back({*expression, {}});
+  return inputs_.size() - 1;
+}
+
+std::size_t Aggregation::add_call(const AggregateCall& call) {
+  calls_.push_back({call, make_accumulator(call), add_input(call.argument), add_input(call.filter)});
+  return calls_.size() - 1;
+}
+
+void Aggregation::load(const Batch& batch, Timestamp processing_time) {
+  eval_.processing_time = processing_time;
+  for (Input& input : inputs_) {
+    input.value.clear();
+    input.value.push_back(input.expression.evaluate(batch, eval_));
+  }
+}
+
+Status Aggregation::check_errors(const Input& input, const Call& call, const StateRows& records) const {
+  for (const RowError& error : input.value.front().errors) {
+    const bool affected = records.rows == nullptr
+                              ? error.row < records.count
+                              : std::find(records.rows, records.rows + records.count, error.row) !=
+                                    records.rows + records.count;
+    if (affected) return fail(ErrorCode::arithmetic, call.description.text + ": " + error.message);
+  }
+  return {};
+}
+
+Status Aggregation::update_call(const Call& call, const StateRows& all) {
+  StateRows records = all;
+  const auto choose = [&](auto&& keep) {
+    std::size_t n = 0;
+    chosen_states_.resize(std::max(chosen_states_.size(), records.count));
+    chosen_rows_.resize(std::max(chosen_rows_.size(), records.count));
+    records.for_each([&](std::byte* states, std::size_t row) {
+      chosen_states_[n] = states;
+      chosen_rows_[n] = static_cast<std::uint32_t>(row);
+      n += keep(row) ? 1 : 0;
+    });
+    records.states = chosen_states_.data();
+    records.rows = chosen_rows_.data();
+    records.count = n;
+  };
+  if (call.filter) {
+    if (auto status = check_errors(inputs_[*call.filter], call, records); !status) return status;
+    const Column& pass = *inputs_[*call.filter].value.front().column;
+    choose([values = pass.as<std::uint8_t>().data(), &pass](std::size_t row) {
+      return values[row] != 0 && !pass.is_null(row);
+    });
+  }
+  const Column* argument = nullptr;
+  if (call.argument) {
+    if (auto status = check_errors(inputs_[*call.argument], call, records); !status) return status;
+    argument = inputs_[*call.argument].value.front().column.get();
+    if (argument->has_nulls()) {
+      choose([bits = argument->validity_bits()](std::size_t row) { return bit_at(bits, row); });
+    }
+  }
+  if (call.accumulator->update(records, argument)) return {};
+  return fail(ErrorCode::arithmetic, call.description.text + " overflows " + to_string(call.description.result_type) +
+                                         "; cast its argument to float64, or use a smaller window");
+}
+
+Status Aggregation::update(const StateRows& records) {
+  for (const Call& call : calls_) {
+    if (auto status = update_call(call, records); !status) return status;
+  }
+  return {};
+}
+
+Status Aggregation::merge(std::byte* const* into, const std::byte* const* from, std::size_t count) const {
+  for (const Call& call : calls_) {
+    if (call.accumulator->merge(into, from, count)) continue;
+    return fail(ErrorCode::arithmetic, call.description.text + " overflows " + to_string(call.description.result_type) +
+                                           "; cast its argument to float64, or use a smaller window");
+  }
+  return {};
+}
+
+void Aggregation::reset(std::byte* states) const {
+  release(states);
+  std::memcpy(states, initial_.data(), initial_.size());
+}
+
+void Aggregation::release(std::byte* states) const {
+  for (const Accumulator* owner : owners_) owner->release(states);
+}
+
+Result<std::vector<ColumnPtr>> Aggregation::results(std::span<const std::byte* const> states,
+                                                    Timestamp processing_time) {
+  eval_.processing_time = processing_time;
+  std::vector<ColumnPtr> columns;
+  for (const OutputColumn& output : outputs_) {
+    std::vector<ColumnPtr> values;
+    for (const std::size_t i : output.calls) {
+      const Call& call = calls_[i];
+      ColumnBuilder builder{call.description.result_type, states.size()};
+      if (!call.accumulator->append_results(states.data(), states.size(), builder)) {
+        return fail(ErrorCode::arithmetic, call.description.text + " does not fit " +
+                                               to_string(call.description.result_type) +
+                                               "; cast its argument to float64, or use a smaller window");
+      }
+      values.push_back(builder.finish());
+    }
+    if (const auto field = output.result.as_field()) {
+      columns.push_back(values[*field]);
+      continue;
+    }
+    const Batch batch{output.schema, static_cast<std::uint32_t>(states.size()), std::move(values)};
+    EvalResult result = output.result.evaluate(batch, eval_);
+    if (!result.errors.empty()) {
+      return fail(ErrorCode::arithmetic, "aggregate \"" + output.name + "\": " + result.errors.front().message);
+    }
+    columns.push_back(std::move(result.column));
+  }
+  return columns;
+}
+
+}  // namespace dataflow::windows

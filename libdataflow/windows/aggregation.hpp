@@ -1,0 +1,71 @@
+#pragma once
+// All aggregates of a window operator together: the layout of their states in a group's row, the arguments and filters
+// evaluated once a batch, and the output columns computed from the states.
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "libdataflow/windows/aggregates/accumulator.hpp"
+#include "libdataflow/windows/window_spec.hpp"
+
+namespace dataflow::windows {
+
+class Aggregation {
+ public:
+  explicit Aggregation(const std::vector<WindowAggregate>& aggregates);
+
+  /// The states that a new group starts with; their address plus a call's offset is what accumulators are given.
+  [[nodiscard]] const std::vector<std::byte>& initial_states() const { return initial_; }
+
+  /// Evaluates arguments and filters for the batch that the next updates are about.
+  void load(const Batch& batch, Timestamp processing_time);
+  /// Folds records of the loaded batch into states. Errors: arithmetic, for a record whose argument or filter cannot be
+  /// computed and for a sum that overflows.
+  Status update(const StateRows& records);
+  /// Folds `from[i]` into `into[i]`.
+  Status merge(std::byte* const* into, const std::byte* const* from, std::size_t count) const;
+  /// Back to the initial states, giving back what they own.
+  void reset(std::byte* states) const;
+  /// Gives back what the states own; their row must not be used afterwards.
+  void release(std::byte* states) const;
+  [[nodiscard]] bool states_own_memory() const { return !owners_.empty(); }
+
+  /// One column for each aggregate, in order, for each of the states.
+  Result<std::vector<ColumnPtr>> results(std::span<const std::byte* const> states, Timestamp processing_time);
+
+ private:
+  struct Input {
+    Expression expression;
+    std::vector<EvalResult> value;  ///< none or one: of the loaded batch
+  };
+  struct Call {
+    AggregateCall description;
+    AccumulatorPtr accumulator;
+    std::optional<std::size_t> argument;  ///< in inputs_
+    std::optional<std::size_t> filter;
+  };
+  struct OutputColumn {
+    std::string name;
+    Expression result;
+    std::vector<std::size_t> calls;  ///< in calls_
+    SchemaPtr schema;                ///< of the calls' results
+  };
+
+  std::optional<std::size_t> add_input(const std::optional<Expression>& expression);
+  std::size_t add_call(const AggregateCall& call);
+  Status update_call(const Call& call, const StateRows& records);
+  Status check_errors(const Input& input, const Call& call, const StateRows& records) const;
+
+  std::vector<Input> inputs_;
+  std::vector<Call> calls_;
+  std::vector<OutputColumn> outputs_;
+  std::vector<const Accumulator*> owners_;  ///< those whose states own memory
+  std::vector<std::byte> initial_;
+  EvalContext eval_;
+  std::vector<std::byte*> chosen_states_;  ///< scratch: records that a filter or a NULL did not drop
+  std::vector<std::uint32_t> chosen_rows_;
+};
+
+}  // namespace dataflow::windows

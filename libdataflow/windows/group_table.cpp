@@ -1,0 +1,320 @@
+#include "libdataflow/windows/group_table.hpp"
+
+#include <sys/mman.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstdlib>
+#include <new>
+
+namespace dataflow::windows {
+
+namespace {
+
+constexpr std::size_t block_rows = 256;
+constexpr std::size_t min_slots = 16;
+constexpr std::size_t first_page_rows = 8;
+constexpr std::size_t max_page_bytes = 2U << 20;
+constexpr std::size_t huge_page = 2U << 20;
+constexpr std::size_t text_chunk = 16 * 1024;
+/// Below this many bytes index and rows live in the second-level cache, and asking for them early only costs.
+constexpr std::size_t prefetch_from_bytes = 512 * 1024;
+
+constexpr std::uint64_t address_bits = (1ULL << 48) - 1;
+
+/// Both halves of a 128-bit product, folded (wyhash's mixing step): good in the low bits that choose the slot and in
+/// the high ones that tell keys apart.
+inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = static_cast<Wide>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+inline std::uint64_t hash_word(std::uint64_t key) { return mix(key ^ 0x2d358dccaa6c78a5ULL, 0x9e3779b97f4a7c15ULL); }
+
+inline std::uint64_t hash_text(const TextKey& key) {
+  if (!key.is_inline()) return XXH3_64bits(key.far(), key.length());
+  return mix(key.head ^ 0x2d358dccaa6c78a5ULL, key.tail ^ 0x8bb84b93962eacc9ULL);
+}
+
+inline bool same_text(const TextKey& a, const TextKey& b) {
+  if (a.tail != b.tail) return false;
+  return a.head == b.head || (!a.is_inline() && std::memcmp(a.far(), b.far(), a.length()) == 0);
+}
+
+inline TextKey text_in(const std::byte* row) {
+  TextKey key;
+  std::memcpy(&key, row, sizeof key);
+  return key;
+}
+
+inline std::uint64_t word_in(const std::byte* row) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, row, sizeof word);
+  return word;
+}
+
+inline std::byte* row_in(std::uint64_t slot) {
+  return reinterpret_cast<std::byte*>(static_cast<std::uintptr_t>(slot & address_bits));
+}
+
+inline std::uint64_t slot_of(std::uint64_t hash, const std::byte* row) {
+  return (hash & ~address_bits) | reinterpret_cast<std::uintptr_t>(row);
+}
+
+/// The two forms of keys behind one interface for the loops below.
+struct Words {
+  const std::uint64_t* words;
+  [[nodiscard]] std::uint64_t hash(std::size_t i) const { return hash_word(words[i]); }
+  [[nodiscard]] bool equal(const std::byte* row, std::size_t i) const { return word_in(row) == words[i]; }
+};
+struct Texts {
+  const TextKey* texts;
+  [[nodiscard]] std::uint64_t hash(std::size_t i) const { return hash_text(texts[i]); }
+  [[nodiscard]] bool equal(const std::byte* row, std::size_t i) const { return same_text(text_in(row), texts[i]); }
+};
+
+constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+
+}  // namespace
+
+RowLayout::RowLayout(KeyForm form, std::vector<std::byte> payload)
+    : form_{form}, payload_offset_{form == KeyForm::none ? 0U : form == KeyForm::word ? 8U : 16U} {
+  image_.resize(payload_offset_);
+  image_.insert(image_.end(), payload.begin(), payload.end());
+  image_.resize(std::max<std::size_t>(8, round_up(image_.size(), 8)));
+}
+
+void GroupTable::Free::operator()(std::byte* p) const { std::free(p); }
+
+std::size_t GroupTable::byte_size() const {
+  std::size_t bytes = slots_.capacity() * sizeof(std::uint64_t) + text_bytes_;
+  for (const Page& page : pages_) bytes += page.capacity * layout_->stride();
+  return bytes;
+}
+
+void GroupTable::add_page() {
+  const std::size_t stride = layout_->stride();
+  const std::size_t most = std::max<std::size_t>(1, max_page_bytes / stride);
+  const std::size_t rows = pages_.empty() ? first_page_rows : std::min(most, pages_.back().capacity * 2);
+  const std::size_t bytes = round_up(std::max<std::size_t>(rows, 1) * stride, 64);
+  // Random reads over a large table miss the TLB as well as the cache, unless its pages are huge.
+  const bool huge = bytes > huge_page / 2;
+  auto* data = static_cast<std::byte*>(std::aligned_alloc(huge ? huge_page : 64, huge ? huge_page : bytes));
+  if (data == nullptr) throw std::bad_alloc{};
+  if (huge) madvise(data, huge_page, MADV_HUGEPAGE);
+  assert((reinterpret_cast<std::uintptr_t>(data + bytes) & ~address_bits) == 0);
+  pages_.push_back({std::unique_ptr<std::byte[], Free>{data}, rows, 0});
+}
+
+std::byte* GroupTable::new_row() {
+  while (page_ < pages_.size() && pages_[page_].used == pages_[page_].capacity) ++page_;
+  if (page_ == pages_.size()) add_page();
+  Page& page = pages_[page_];
+  std::byte* row = page.data.get() + page.used++ * layout_->stride();
+  std::memcpy(row, layout_->image(), layout_->stride());
+  ++size_;
+  return row;
+}
+
+std::byte* GroupTable::null_row() {
+  if (null_row_ == nullptr) null_row_ = new_row();
+  return null_row_;
+}
+
+const char* GroupTable::keep_text(const char* bytes, std::uint32_t length) {
+  if (text_used_ + length > text_capacity_) {
+    text_capacity_ = std::max<std::size_t>(text_chunk, length);
+    texts_.push_back(std::make_unique_for_overwrite<char[]>(text_capacity_));
+    text_used_ = 0;
+    text_bytes_ += text_capacity_;
+  }
+  char* at = texts_.back().get() + text_used_;
+  std::memcpy(at, bytes, length);
+  text_used_ += length;
+  return at;
+}
+
+std::uint64_t GroupTable::hash_of_row(const std::byte* row) const {
+  return layout_->form() == KeyForm::word ? hash_word(word_in(row)) : hash_text(text_in(row));
+}
+
+void GroupTable::rehash(std::size_t slots) {
+  slots_.assign(slots, 0);
+  mask_ = slots - 1;
+  for (const Page& page : pages_) {
+    const std::byte* end = page.data.get() + page.used * layout_->stride();
+    for (std::byte* row = page.data.get(); row != end; row += layout_->stride()) {
+      if (row == null_row_) continue;
+      const std::uint64_t hash = hash_of_row(row);
+      std::size_t at = hash & mask_;
+      while (slots_[at] != 0) at = (at + 1) & mask_;
+      slots_[at] = slot_of(hash, row);
+    }
+  }
+}
+
+/// Load stays at or below 5/8, also after `more_rows` new keys.
+void GroupTable::reserve(std::size_t more_rows) {
+  const std::size_t needed = (size_ + more_rows) * 8 / 5 + 1;
+  if (needed <= slots_.size()) return;
+  std::size_t slots = std::max(min_slots, slots_.size() * 2);
+  while (slots < needed) slots *= 2;
+  rehash(slots);
+}
+
+template <class Key>
+std::byte* GroupTable::insert(const Key& keys, std::size_t i, std::uint64_t hash, std::size_t slot) {
+  std::byte* row = new_row();
+  if constexpr (std::is_same_v<Key, Words>) {
+    std::memcpy(row, &keys.words[i], sizeof(std::uint64_t));
+  } else {
+    TextKey key = keys.texts[i];
+    if (!key.is_inline()) key.head = reinterpret_cast<std::uintptr_t>(keep_text(key.far(), key.length()));
+    std::memcpy(row, &key, sizeof key);
+  }
+  slots_[slot] = slot_of(hash, row);
+  return row;
+}
+
+/// The key's row by full comparison; made when it is not there.
+template <class Key>
+std::byte* GroupTable::probe(const Key& keys, std::size_t i, std::uint64_t hash) {
+  for (std::size_t at = hash & mask_;; at = (at + 1) & mask_) {
+    const std::uint64_t slot = slots_[at];
+    if (slot == 0) return insert(keys, i, hash, at);
+    if (((slot ^ hash) & ~address_bits) == 0 && keys.equal(row_in(slot), i)) return row_in(slot);
+  }
+}
+
+template <class Key>
+void GroupTable::find_or_insert_block(const Key& keys, const std::uint32_t* rows, std::size_t count,
+                                      std::byte** found) {
+  reserve(count);
+  std::uint64_t hashes[block_rows];
+  const bool prefetch = slots_.size() * sizeof(std::uint64_t) + size_ * layout_->stride() > prefetch_from_bytes;
+  if (!prefetch) {
+    for (std::size_t j = 0; j < count; ++j) {
+      const std::size_t i = rows == nullptr ? j : rows[j];
+      found[j] = probe(keys, i, keys.hash(i));
+    }
+    return;
+  }
+  const std::uint64_t* slots = slots_.data();
+  for (std::size_t j = 0; j < count; ++j) {
+    hashes[j] = keys.hash(rows == nullptr ? j : rows[j]);
+    __builtin_prefetch(slots + (hashes[j] & mask_));
+  }
+  // The first row whose hash bits agree is nearly always the one: it is fetched now and compared in the next loop.
+  for (std::size_t j = 0; j < count; ++j) {
+    const std::uint64_t hash = hashes[j];
+    std::size_t at = hash & mask_;
+    while (slots[at] != 0 && ((slots[at] ^ hash) & ~address_bits) != 0) at = (at + 1) & mask_;
+    if (slots[at] == 0) {
+      found[j] = insert(keys, rows == nullptr ? j : rows[j], hash, at);
+    } else {
+      found[j] = row_in(slots[at]);
+      __builtin_prefetch(found[j], 1);
+    }
+  }
+  for (std::size_t j = 0; j < count; ++j) {
+    const std::size_t i = rows == nullptr ? j : rows[j];
+    if (!keys.equal(found[j], i)) [[unlikely]] found[j] = probe(keys, i, hashes[j]);
+  }
+}
+
+template <class Key>
+void GroupTable::find_or_insert_all(const Key& keys, const std::uint8_t* validity, const std::uint32_t* rows,
+                                    std::size_t count, std::byte** found) {
+  if (validity != nullptr) {  // NULL keys are rare enough for the plain way
+    for (std::size_t j = 0; j < count; ++j) {
+      const std::size_t i = rows == nullptr ? j : rows[j];
+      if (bit_at(validity, i)) {
+        reserve(1);
+        found[j] = probe(keys, i, keys.hash(i));
+      } else {
+        found[j] = null_row();
+      }
+    }
+    return;
+  }
+  for (std::size_t from = 0; from < count; from += block_rows) {
+    const std::size_t n = std::min(block_rows, count - from);
+    Key block = keys;
+    if (rows == nullptr) {
+      if constexpr (std::is_same_v<Key, Words>) {
+        block.words += from;
+      } else {
+        block.texts += from;
+      }
+    }
+    find_or_insert_block(block, rows == nullptr ? nullptr : rows + from, n, found + from);
+  }
+}
+
+void GroupTable::find_or_insert(const KeyBatch& keys, const std::uint32_t* rows, std::size_t count,
+                                std::byte** found) {
+  assert(keys.form == layout_->form());
+  switch (keys.form) {
+    case KeyForm::none: std::fill_n(found, count, count == 0 ? nullptr : null_row()); break;
+    case KeyForm::word: find_or_insert_all(Words{keys.words}, keys.validity, rows, count, found); break;
+    case KeyForm::text: find_or_insert_all(Texts{keys.texts}, keys.validity, rows, count, found); break;
+  }
+}
+
+std::byte* GroupTable::find_or_insert(const KeyRef& key) {
+  if (key.null || layout_->form() == KeyForm::none) return null_row();
+  reserve(1);
+  if (layout_->form() == KeyForm::word) return probe(Words{&key.key.head}, 0, hash_word(key.key.head));
+  return probe(Texts{&key.key}, 0, hash_text(key.key));
+}
+
+std::byte* GroupTable::find(const KeyRef& key) const {
+  if (key.null || layout_->form() == KeyForm::none) return null_row_;
+  if (slots_.empty()) return nullptr;
+  const bool word = layout_->form() == KeyForm::word;
+  const std::uint64_t hash = word ? hash_word(key.key.head) : hash_text(key.key);
+  for (std::size_t at = hash & mask_; slots_[at] != 0; at = (at + 1) & mask_) {
+    if (((slots_[at] ^ hash) & ~address_bits) != 0) continue;
+    std::byte* row = row_in(slots_[at]);
+    if (word ? word_in(row) == key.key.head : same_text(text_in(row), key.key)) return row;
+  }
+  return nullptr;
+}
+
+KeyRef GroupTable::key_of(const std::byte* row) const {
+  KeyRef ref;
+  ref.null = row == null_row_;
+  if (ref.null) return ref;
+  if (layout_->form() == KeyForm::word) ref.key.head = word_in(row);
+  if (layout_->form() == KeyForm::text) ref.key = text_in(row);
+  return ref;
+}
+
+std::size_t GroupTable::next_rows(Cursor& cursor, std::size_t max, std::byte** rows) const {
+  std::size_t taken = 0;
+  while (taken < max && cursor.page < pages_.size()) {
+    const Page& page = pages_[cursor.page];
+    if (cursor.row == page.used) {
+      if (cursor.page >= page_) break;  // the page that is being filled: stay, more rows may come
+      ++cursor.page;
+      cursor.row = 0;
+      continue;
+    }
+    rows[taken++] = page.data.get() + cursor.row++ * layout_->stride();
+  }
+  return taken;
+}
+
+void GroupTable::clear() {
+  std::fill(slots_.begin(), slots_.end(), 0);
+  for (Page& page : pages_) page.used = 0;
+  page_ = 0;
+  size_ = 0;
+  null_row_ = nullptr;
+  texts_.clear();
+  text_used_ = text_capacity_ = text_bytes_ = 0;
+}
+
+}  // namespace dataflow::windows

@@ -1,0 +1,127 @@
+#pragma once
+// One row of fixed width for each key of a window: the key and, beside it, the states of its aggregates.
+//
+// The index is open addressing over 8-byte slots: 16 bits of the hash and the 48 bits of the row's address, so that a
+// lookup touches one line of the index and one of the row, and both can be fetched for a whole block of records before
+// the first is needed (group prefetching: Chen et al., "Improving hash join performance through prefetching", ICDE
+// 2004). Rows lie in pages in the order in which their keys came and never move: addresses stay valid, and walking a
+// window's groups is a linear read in an order that depends on the input only.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "libdataflow/windows/key_batch.hpp"
+
+namespace dataflow::windows {
+
+/// What a row looks like: its key (0, 8 or 16 bytes by form), then the payload.
+class RowLayout {
+ public:
+  /// `payload` is what a new row starts with; its size is rounded up to 8 bytes.
+  RowLayout(KeyForm form, std::vector<std::byte> payload);
+
+  [[nodiscard]] KeyForm form() const { return form_; }
+  [[nodiscard]] std::size_t payload_offset() const { return payload_offset_; }
+  [[nodiscard]] std::size_t stride() const { return image_.size(); }
+  /// A new row without its key.
+  [[nodiscard]] const std::byte* image() const { return image_.data(); }
+
+ private:
+  KeyForm form_;
+  std::size_t payload_offset_;
+  std::vector<std::byte> image_;
+};
+
+class GroupTable {
+ public:
+  /// Where a walk over the rows is. Rows that are added during a walk are seen by it.
+  struct Cursor {
+    std::size_t page = 0;
+    std::size_t row = 0;
+  };
+
+  /// `layout` outlives the table.
+  explicit GroupTable(const RowLayout& layout) : layout_{&layout} {}
+  GroupTable(GroupTable&&) noexcept = default;
+  GroupTable& operator=(GroupTable&&) noexcept = default;
+
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+  [[nodiscard]] const RowLayout& layout() const { return *layout_; }
+  /// Of the index, the rows and long keys; not what the rows' states own.
+  [[nodiscard]] std::size_t byte_size() const;
+
+  /// The row of every key in `rows` (null: the first `count` rows of the batch), made when it is not there.
+  void find_or_insert(const KeyBatch& keys, const std::uint32_t* rows, std::size_t count, std::byte** found);
+  std::byte* find_or_insert(const KeyRef& key);
+  /// Null when the key has no row.
+  [[nodiscard]] std::byte* find(const KeyRef& key) const;
+  /// The key of one of this table's rows.
+  [[nodiscard]] KeyRef key_of(const std::byte* row) const;
+
+  /// Takes up to `max` rows from where `cursor` is, in order of insertion, and moves it. 0 at the end.
+  std::size_t next_rows(Cursor& cursor, std::size_t max, std::byte** rows) const;
+
+  /// Forgets all rows and keeps the memory for the next ones.
+  void clear();
+
+  /// Drops the rows for which `live(row)` is false. The others move: `moved(old, new)` is called for each, in order,
+  /// while the old one can still be read.
+  template <class Live, class Moved>
+  void retain(Live&& live, Moved&& moved) {
+    GroupTable kept{*layout_};
+    Cursor cursor;
+    for (std::byte* row = nullptr; next_rows(cursor, 1, &row) == 1;) {
+      if (!live(row)) continue;
+      std::byte* to = kept.find_or_insert(key_of(row));
+      std::memcpy(to + layout_->payload_offset(), row + layout_->payload_offset(),
+                  layout_->stride() - layout_->payload_offset());
+      moved(row, to);
+    }
+    *this = std::move(kept);
+  }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const;
+  };
+  struct Page {
+    std::unique_ptr<std::byte[], Free> data;
+    std::size_t capacity = 0;  ///< in rows
+    std::size_t used = 0;
+  };
+
+  template <class Key>
+  void find_or_insert_all(const Key& keys, const std::uint8_t* validity, const std::uint32_t* rows, std::size_t count,
+                          std::byte** found);
+  template <class Key>
+  void find_or_insert_block(const Key& keys, const std::uint32_t* rows, std::size_t count, std::byte** found);
+  template <class Key>
+  std::byte* probe(const Key& keys, std::size_t i, std::uint64_t hash);
+  template <class Key>
+  std::byte* insert(const Key& keys, std::size_t i, std::uint64_t hash, std::size_t slot);
+  std::byte* new_row();
+  std::byte* null_row();
+  void add_page();
+  void reserve(std::size_t more_rows);
+  void rehash(std::size_t slots);
+  [[nodiscard]] std::uint64_t hash_of_row(const std::byte* row) const;
+  const char* keep_text(const char* bytes, std::uint32_t length);
+
+  const RowLayout* layout_;
+  std::vector<std::uint64_t> slots_;  ///< 0: free; else hash bits 48 to 63 above the address of a row
+  std::size_t mask_ = 0;
+  std::vector<Page> pages_;
+  std::size_t page_ = 0;  ///< the one that rows are added to
+  std::size_t size_ = 0;
+  std::byte* null_row_ = nullptr;  ///< the NULL key's, or the only one of a table without keys
+  std::vector<std::unique_ptr<char[]>> texts_;  ///< bytes of keys that are not inline
+  std::size_t text_used_ = 0;
+  std::size_t text_capacity_ = 0;
+  std::size_t text_bytes_ = 0;
+};
+
+}  // namespace dataflow::windows

@@ -1,0 +1,205 @@
+#include "libdataflow/windows/key_batch.hpp"
+
+#include <bit>
+#include <cmath>
+#include <limits>
+
+namespace dataflow::windows {
+
+namespace {
+
+/// The same bits for doubles that are one group.
+std::uint64_t canonical_bits(double v) {
+  if (v == 0) return 0;
+  if (std::isnan(v)) return std::bit_cast<std::uint64_t>(std::numeric_limits<double>::quiet_NaN());
+  return std::bit_cast<std::uint64_t>(v);
+}
+
+/// One cell of a fixed-width column as a word.
+std::uint64_t word_at(const Column& column, std::size_t row) {
+  switch (column.type.kind()) {
+    case TypeKind::boolean: return column.as<std::uint8_t>()[row];
+    case TypeKind::int32: return static_cast<std::uint64_t>(std::int64_t{column.as<std::int32_t>()[row]});
+    case TypeKind::float64: return canonical_bits(column.as<double>()[row]);
+    default: return static_cast<std::uint64_t>(column.as<std::int64_t>()[row]);
+  }
+}
+
+void append_word(const DataType& type, std::uint64_t word, ColumnBuilder& column) {
+  switch (type.kind()) {
+    case TypeKind::boolean: column.append_bool(word != 0); break;
+    case TypeKind::int32: column.append_int32(static_cast<std::int32_t>(word)); break;
+    case TypeKind::float64: column.append_float64(std::bit_cast<double>(word)); break;
+    default: column.append_int64(static_cast<std::int64_t>(word)); break;
+  }
+}
+
+constexpr std::uint64_t low_bytes(std::uint32_t count) { return count >= 8 ? ~0ULL : (1ULL << (8 * count)) - 1; }
+
+/// make_text_key for bytes after which at least 16 - length more may be read.
+TextKey make_text_key_with_slack(const char* bytes, std::uint32_t length) {
+  if (length > inline_text_bytes) return make_text_key(bytes, length);
+  TextKey key;
+  std::memcpy(&key.head, bytes, 8);
+  std::memcpy(&key.tail, bytes + 8, 8);
+  key.head &= low_bytes(length);
+  key.tail &= low_bytes(length > 8 ? length - 8 : 0);
+  key.tail |= std::uint64_t{length} << 32;
+  return key;
+}
+
+}  // namespace
+
+void TextKey::append_to(ColumnBuilder& column) const {
+  if (!is_inline()) return column.append_text({far(), length()});
+  char bytes[16];
+  std::memcpy(bytes, &head, 8);
+  std::memcpy(bytes + 8, &tail, 8);
+  column.append_text({bytes, length()});
+}
+
+TextKey make_text_key(const char* bytes, std::uint32_t length) {
+  TextKey key;
+  if (length <= inline_text_bytes) {
+    char padded[16] = {};
+    std::memcpy(padded, bytes, length);
+    std::memcpy(&key.head, padded, 8);
+    std::memcpy(&key.tail, padded + 8, 8);
+  } else {
+    key.head = reinterpret_cast<std::uintptr_t>(bytes);
+    std::memcpy(&key.tail, bytes, 4);
+  }
+  key.tail |= std::uint64_t{length} << 32;
+  return key;
+}
+
+KeyReader::KeyReader(const Schema& input, std::vector<std::size_t> fields) : fields_{std::move(fields)} {
+  for (const std::size_t field : fields_) types_.push_back(input[field].type);
+  if (fields_.empty()) {
+    form_ = KeyForm::none;
+  } else if (fields_.size() == 1 && !types_[0].is_variable_width()) {
+    form_ = KeyForm::word;
+  } else {
+    form_ = KeyForm::text;
+  }
+  keys_.form = form_;
+}
+
+const KeyBatch& KeyReader::read(const Batch& batch) {
+  keys_.validity = nullptr;
+  if (form_ == KeyForm::none) return keys_;
+  if (fields_.size() > 1) {
+    encode(batch);
+    return keys_;
+  }
+  const Column& column = batch.column(fields_[0]);
+  if (column.has_nulls()) keys_.validity = column.validity_bits();
+  if (form_ == KeyForm::word) {
+    read_words(column);
+  } else {
+    read_texts(column);
+  }
+  return keys_;
+}
+
+void KeyReader::read_words(const Column& column) {
+  const TypeKind kind = column.type.kind();
+  if (column.type.width() == 8 && kind != TypeKind::float64) {
+    keys_.words = column.values.as<std::uint64_t>();  // the column itself
+    return;
+  }
+  words_.resize(column.rows);
+  for (std::size_t row = 0; row < column.rows; ++row) words_[row] = word_at(column, row);
+  keys_.words = words_.data();
+}
+
+void KeyReader::read_texts(const Column& column) {
+  texts_.resize(column.rows);
+  const char* bytes = column.values.as<char>();
+  const std::uint32_t* offsets = column.offset_data();
+  const std::size_t size = column.values.size();
+  for (std::size_t row = 0; row < column.rows; ++row) {
+    const std::uint32_t at = offsets[row];
+    const std::uint32_t length = offsets[row + 1] - at;
+    texts_[row] =
+        at + 16 <= size ? make_text_key_with_slack(bytes + at, length) : make_text_key(bytes + at, length);
+  }
+  keys_.texts = texts_.data();
+}
+
+void KeyReader::encode(const Batch& batch) {
+  // Each cell is a byte that says whether it is NULL, then 8 bytes, or a length of 4 bytes and the text. Equal keys have
+  // equal bytes, and no key is the beginning of another one.
+  encoded_.clear();
+  starts_.clear();
+  for (std::size_t row = 0; row < batch.rows(); ++row) {
+    starts_.push_back(encoded_.size());
+    for (const std::size_t field : fields_) {
+      const Column& column = batch.column(field);
+      const bool valid = !column.is_null(row);
+      encoded_.push_back(static_cast<char>(valid));
+      if (!valid) continue;
+      if (column.type.is_variable_width()) {
+        const std::string_view text = column.text(row);
+        const auto length = static_cast<std::uint32_t>(text.size());
+        const auto* raw = reinterpret_cast<const char*>(&length);
+        encoded_.insert(encoded_.end(), raw, raw + sizeof length);
+        encoded_.insert(encoded_.end(), text.begin(), text.end());
+      } else {
+        const std::uint64_t word = word_at(column, row);
+        const auto* raw = reinterpret_cast<const char*>(&word);
+        encoded_.insert(encoded_.end(), raw, raw + column.type.width());
+      }
+    }
+  }
+  starts_.push_back(encoded_.size());
+  texts_.resize(batch.rows());
+  for (std::size_t row = 0; row < batch.rows(); ++row) {
+    texts_[row] = make_text_key(encoded_.data() + starts_[row], static_cast<std::uint32_t>(starts_[row + 1] - starts_[row]));
+  }
+  keys_.texts = texts_.data();
+}
+
+namespace {
+
+/// Takes one cell off the encoding at `at` and returns what follows.
+const char* decode_cell(const DataType& type, const char* at, ColumnBuilder& column) {
+  if (*at++ == 0) {
+    column.append_null();
+    return at;
+  }
+  if (type.is_variable_width()) {
+    std::uint32_t length = 0;
+    std::memcpy(&length, at, sizeof length);
+    column.append_text({at + sizeof length, length});
+    return at + sizeof length + length;
+  }
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, type.width());
+  append_word(type, word, column);
+  return at + type.width();
+}
+
+}  // namespace
+
+void KeyReader::write(const KeyRef* keys, std::size_t count, ColumnBuilder* const* columns) const {
+  if (form_ == KeyForm::none) return;
+  for (std::size_t i = 0; i < count; ++i) {
+    const KeyRef& ref = keys[i];
+    if (ref.null) {
+      columns[0]->append_null();
+    } else if (form_ == KeyForm::word) {
+      append_word(types_[0], ref.key.head, *columns[0]);
+    } else if (fields_.size() == 1) {
+      ref.key.append_to(*columns[0]);
+    } else {
+      char near[16];
+      std::memcpy(near, &ref.key.head, 8);
+      std::memcpy(near + 8, &ref.key.tail, 8);
+      const char* at = ref.key.is_inline() ? near : ref.key.far();
+      for (std::size_t c = 0; c < fields_.size(); ++c) at = decode_cell(types_[c], at, *columns[c]);
+    }
+  }
+}
+
+}  // namespace dataflow::windows

@@ -1,0 +1,77 @@
+#include "libdataflow/windows/result_writer.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace dataflow::windows {
+
+namespace {
+
+ColumnPtr int64_column(const std::vector<std::int64_t>& values, const DataType& type) {
+  ColumnBuilder builder{type, values.size()};
+  std::memcpy(builder.append_uninitialised<std::int64_t>(values.size()), values.data(), values.size() * sizeof(std::int64_t));
+  return builder.finish();
+}
+
+}  // namespace
+
+ResultWriter::ResultWriter(const WindowSpec& spec, SchemaPtr output, const KeyReader& keys, Aggregation& aggregation)
+    : schema_{std::move(output)},
+      key_reader_{keys},
+      aggregation_{aggregation},
+      having_{spec.having},
+      key_columns_{spec.key_fields.size()},
+      bounds_{has_window_bounds(spec.kind)} {}
+
+void ResultWriter::append_keys(std::vector<ColumnPtr>& columns) const {
+  std::vector<ColumnBuilder> builders;
+  std::vector<ColumnBuilder*> pointers;
+  builders.reserve(key_columns_);
+  for (std::size_t i = 0; i < key_columns_; ++i) {
+    builders.emplace_back((*schema_)[i].type, keys_.size());
+    pointers.push_back(&builders.back());
+  }
+  key_reader_.write(keys_.data(), keys_.size(), pointers.data());
+  for (ColumnBuilder& builder : builders) columns.push_back(builder.finish());
+}
+
+Result<BatchPtr> ResultWriter::make_batch(Timestamp processing_time, ResultTime time) {
+  const auto rows = static_cast<std::uint32_t>(states_.size());
+  std::vector<ColumnPtr> columns;
+  append_keys(columns);
+  if (bounds_) {
+    columns.push_back(int64_column(starts_, TypeKind::timestamp));
+    columns.push_back(int64_column(ends_, TypeKind::timestamp));
+  }
+  auto results = aggregation_.results(states_, processing_time);
+  if (!results) return fail(results.error());
+  for (ColumnPtr& column : *results) columns.push_back(std::move(column));
+  ColumnPtr times = time == ResultTime::present ? int64_column(times_, TypeKind::timestamp) : nullptr;
+  return std::make_shared<const Batch>(schema_, rows, std::move(columns), std::move(times));
+}
+
+Status ResultWriter::flush(Timestamp processing_time, OperatorOutput& out, ResultTime time) {
+  if (states_.empty()) return {};
+  auto batch = make_batch(processing_time, time);
+  if (!batch) return fail(batch.error());
+  const std::size_t row_bytes = std::max<std::size_t>(1, (*batch)->byte_size() / states_.size());
+  limit_ = std::clamp<std::size_t>(max_batch_bytes / row_bytes, 1, max_batch_rows);
+  keys_.clear();
+  states_.clear();
+  starts_.clear();
+  ends_.clear();
+  times_.clear();
+  if (having_) {
+    selected_.clear();
+    failed_.clear();
+    eval_.processing_time = processing_time;
+    having_->select(**batch, eval_, selected_, failed_);
+    if (!failed_.empty()) return fail(ErrorCode::arithmetic, "having: " + failed_.front().message);
+    if (selected_.empty()) return {};
+    if (selected_.size() < (*batch)->rows()) *batch = (*batch)->select_rows(selected_);
+  }
+  out.emit(std::move(*batch), window_main_output);
+  return {};
+}
+
+}  // namespace dataflow::windows

@@ -1,0 +1,57 @@
+#pragma once
+// Collects the groups that fire and makes output batches of them: keys, window bounds, aggregates, `having`.
+// Groups of several windows share a batch, so that many small windows do not become many small batches.
+
+#include <cstddef>
+#include <vector>
+
+#include "libdataflow/windows/aggregation.hpp"
+#include "libdataflow/windows/key_batch.hpp"
+#include "libdataflow/windows/window_spec.hpp"
+
+namespace dataflow::windows {
+
+/// Whether results carry an event time.
+enum class ResultTime : std::uint8_t { none, present };
+
+class ResultWriter {
+ public:
+  /// `keys` and `aggregation` outlive the writer.
+  ResultWriter(const WindowSpec& spec, SchemaPtr output, const KeyReader& keys, Aggregation& aggregation);
+
+  /// How many more groups fit into the batch; more than that must not be added.
+  [[nodiscard]] std::size_t room() const { return limit_ - states_.size(); }
+  [[nodiscard]] bool empty() const { return states_.empty(); }
+  /// A group's result. The key's text and the states must stay until `flush`.
+  void add(const KeyRef& key, const std::byte* states, std::int64_t start, std::int64_t end, std::int64_t event_time) {
+    keys_.push_back(key);
+    states_.push_back(states);
+    starts_.push_back(start);
+    ends_.push_back(end);
+    times_.push_back(event_time);
+  }
+  /// Emits what was added. Errors: arithmetic, where a result does not fit or an expression over aggregates fails.
+  Status flush(Timestamp processing_time, OperatorOutput& out, ResultTime time);
+
+ private:
+  Result<BatchPtr> make_batch(Timestamp processing_time, ResultTime time);
+  void append_keys(std::vector<ColumnPtr>& columns) const;
+
+  SchemaPtr schema_;
+  const KeyReader& key_reader_;
+  Aggregation& aggregation_;
+  std::optional<Expression> having_;
+  std::size_t key_columns_;
+  bool bounds_;
+  std::size_t limit_ = max_batch_rows;  ///< adapted to the rows' size
+  std::vector<KeyRef> keys_;
+  std::vector<const std::byte*> states_;
+  std::vector<std::int64_t> starts_;
+  std::vector<std::int64_t> ends_;
+  std::vector<std::int64_t> times_;
+  EvalContext eval_;
+  std::vector<std::uint32_t> selected_;
+  std::vector<RowError> failed_;
+};
+
+}  // namespace dataflow::windows

@@ -1,0 +1,154 @@
+#include "libdataflow/windows/sliced_windows.hpp"
+
+#include <algorithm>
+
+namespace dataflow::windows {
+
+namespace {
+
+constexpr std::size_t changed_bytes = 8;
+
+std::vector<std::byte> with_prefix(std::size_t prefix_bytes, const std::vector<std::byte>& states) {
+  std::vector<std::byte> payload(prefix_bytes);
+  payload.insert(payload.end(), states.begin(), states.end());
+  return payload;
+}
+
+/// The mark in front of a row's states; only there with early results.
+std::uint64_t& changed_mark(std::byte* states) { return *reinterpret_cast<std::uint64_t*>(states - changed_bytes); }
+
+}  // namespace
+
+SlicedWindows::SlicedWindows(const WindowSpec& spec, SchemaPtr input, std::unique_ptr<SliceGrid> grid,
+                             std::size_t link_bytes)
+    : WindowOperator{spec, std::move(input)},
+      grid_{std::move(grid)},
+      layout_{key_form(), with_prefix(link_bytes + (spec.early ? changed_bytes : 0), aggregation().initial_states())},
+      extra_layout_{key_form(), aggregation().initial_states()},
+      states_offset_{layout_.payload_offset() + link_bytes + (spec.early ? changed_bytes : 0)},
+      store_{layout_},
+      assigner_{*grid_} {}
+
+SlicedWindows::~SlicedWindows() {
+  for (const auto& [start, slice] : store_.all()) release_states(slice->groups, states_offset_);
+  for (const auto& slice : dropped_) release_states(slice->groups, states_offset_);
+  for (auto& [end, groups] : extra_) release_states(groups, extra_layout_.payload_offset());
+  for (GroupTable& groups : extra_done_) release_states(groups, extra_layout_.payload_offset());
+}
+
+void SlicedWindows::release_states(GroupTable& groups, std::size_t states_offset) {
+  if (!aggregation().states_own_memory()) return;
+  GroupTable::Cursor cursor;
+  for (std::byte* row = nullptr; groups.next_rows(cursor, 1, &row) == 1;) aggregation().release(row + states_offset);
+}
+
+Status SlicedWindows::absorb(const Records& records, std::vector<std::uint32_t>& late) {
+  assigner_.assign(records.times, progress(), lateness(), store_, late);
+  const std::size_t count = assigner_.count();
+  const std::uint32_t* rows = assigner_.rows();
+  found_.resize(std::max(found_.size(), count));
+  for (const SliceAssigner::Run& run : assigner_.runs()) {
+    run.slice->groups.find_or_insert(*records.keys, rows == nullptr ? nullptr : rows + run.first, run.count,
+                                     found_.data() + run.first);
+  }
+  for (std::size_t i = 0; i < count; ++i) found_[i] += states_offset_;
+  if (auto status = aggregation().update({found_.data(), rows, count, records.first_sequence}); !status) return status;
+  if (spec().early) {
+    for (std::size_t i = 0; i < count; ++i) changed_mark(found_[i]) = 1;
+  }
+  for (const SliceAssigner::Run& run : assigner_.runs()) {
+    run.slice->changed = true;
+    if (lateness() > 0 && complete(grid_->first_window_end(run.slice->start))) {
+      note_late(*run.slice, found_.data() + run.first, run.count);
+    }
+  }
+  return after_absorb(records, found_.data());
+}
+
+void SlicedWindows::add_extra(std::int64_t window_end, const KeyRef& key) {
+  auto it = extra_.find(window_end);
+  if (it == extra_.end()) it = extra_.emplace(window_end, GroupTable{extra_layout_}).first;
+  it->second.find_or_insert(key);
+}
+
+void SlicedWindows::note_late(const Slice& slice, std::byte* const* states, std::size_t count) {
+  std::int64_t end = grid_->first_window_end(slice.start);
+  while (complete(end)) {
+    if (!expired(end)) {
+      for (std::size_t i = 0; i < count; ++i) add_extra(end, slice.groups.key_of(states[i] - states_offset_));
+    }
+    if (end >= slice.last_window_end) return;
+    end = grid_->next_window_end(end);
+  }
+}
+
+void SlicedWindows::start_early() {
+  for (const auto& [start, slice] : store_.all()) {
+    if (!slice->changed) continue;
+    slice->changed = false;
+    GroupTable::Cursor cursor;
+    for (std::byte* row = nullptr; slice->groups.next_rows(cursor, 1, &row) == 1;) {
+      std::uint64_t& changed = changed_mark(row + states_offset_);
+      if (changed == 0) continue;
+      changed = 0;
+      const KeyRef key = slice->groups.key_of(row);
+      for (std::int64_t end = grid_->first_window_end(start);; end = grid_->next_window_end(end)) {
+        if (!complete(end)) add_extra(end, key);
+        if (end >= slice->last_window_end) break;
+      }
+    }
+  }
+}
+
+Result<WindowOperator::More> SlicedWindows::produce(ResultWriter& writer) {
+  return extra_.empty() ? produce_due(writer) : produce_extra(writer);
+}
+
+/// A window's result for single keys, from the slices themselves.
+Result<WindowOperator::More> SlicedWindows::produce_extra(ResultWriter& writer) {
+  const std::int64_t end = extra_.begin()->first;
+  const std::int64_t start = grid_->window_start(end);
+  GroupTable& groups = extra_.begin()->second;
+  const auto first = store_.all().lower_bound(start);
+  std::byte* row = nullptr;
+  while (writer.room() > 0 && groups.next_rows(extra_cursor_, 1, &row) == 1) {
+    const KeyRef key = groups.key_of(row);
+    std::byte* states = row + extra_layout_.payload_offset();
+    for (auto it = first; it != store_.all().end() && it->first < end; ++it) {
+      const std::byte* in_slice = it->second->groups.find(key);
+      if (in_slice == nullptr) continue;
+      const std::byte* from = in_slice + states_offset_;
+      if (auto status = aggregation().merge(&states, &from, 1); !status) return fail(status.error());
+    }
+    writer.add(key, states, start, end, saturating_sub(end, 1));
+  }
+  if (writer.room() == 0) return More::yes;
+  extra_done_.push_back(std::move(groups));
+  extra_.erase(extra_.begin());
+  extra_cursor_ = {};
+  return More::yes;
+}
+
+void SlicedWindows::release_slice(Slice& slice) { release_states(slice.groups, states_offset_); }
+
+void SlicedWindows::flushed() {
+  for (GroupTable& groups : extra_done_) release_states(groups, extra_layout_.payload_offset());
+  extra_done_.clear();
+  for (auto& slice : dropped_) {
+    release_slice(*slice);
+    store_.recycle(std::move(slice));
+  }
+  dropped_.clear();
+}
+
+void SlicedWindows::drop_expired(std::int64_t until) {
+  while (!store_.all().empty()) {
+    const Slice& slice = *store_.all().begin()->second;
+    if (slice.start >= until || !expired(slice.last_window_end)) return;
+    drop(slice.start);
+  }
+}
+
+std::optional<std::int64_t> SlicedWindows::first_open_end() const { return next_due(); }
+
+}  // namespace dataflow::windows

@@ -1,0 +1,95 @@
+#pragma once
+// What all window operators share: the way of a batch (keys, windows, aggregates), of time (watermark or clock), of
+// late records, and of results that may have to wait for room.
+//
+// A kind of window implements `absorb`, which folds a batch into its state, and `produce`, which gives the next results
+// that are due. Everything else, pausing included, happens here.
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "libdataflow/operators/operator.hpp"
+#include "libdataflow/windows/aggregation.hpp"
+#include "libdataflow/windows/assign.hpp"
+#include "libdataflow/windows/key_batch.hpp"
+#include "libdataflow/windows/result_writer.hpp"
+#include "libdataflow/windows/window_spec.hpp"
+
+namespace dataflow::windows {
+
+class WindowOperator : public Operator {
+ public:
+  /// `spec` outlives the operator.
+  WindowOperator(const WindowSpec& spec, SchemaPtr input);
+
+  Status open(OperatorContext& context) final;
+  Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) final;
+  Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out) final;
+  Result<Step> on_processing_time(Timestamp now, OperatorOutput& out) final;
+  [[nodiscard]] std::optional<Timestamp> next_processing_timer() const final;
+  Result<Step> resume(OperatorOutput& out) final;
+
+ protected:
+  enum class More : std::uint8_t { no, yes };
+
+  /// One batch on its way into the state. `times` has each record's time in the window's domain.
+  struct Records {
+    const Batch* batch = nullptr;
+    const KeyBatch* keys = nullptr;
+    std::span<const std::int64_t> times;
+    std::uint64_t first_sequence = 1;
+  };
+
+  /// Folds the records into the state; appends those that are late to `late`, ascending.
+  virtual Status absorb(const Records& records, std::vector<std::uint32_t>& late) = 0;
+  /// Adds results that are due to the writer, up to its room. `more`: call again after a flush or for the next window.
+  virtual Result<More> produce(ResultWriter& writer) = 0;
+  /// The writer's results have been emitted: what they referred to may go.
+  virtual void flushed() {}
+  /// Arranges for `produce` to give the current results of windows that changed since the last time.
+  virtual void start_early() = 0;
+  /// In processing time: the end of the open window that ends first.
+  [[nodiscard]] virtual std::optional<std::int64_t> first_open_end() const = 0;
+
+  [[nodiscard]] const WindowSpec& spec() const { return spec_; }
+  [[nodiscard]] Aggregation& aggregation() { return aggregation_; }
+  [[nodiscard]] const Aggregation& aggregation() const { return aggregation_; }
+  [[nodiscard]] KeyForm key_form() const { return key_reader_.form(); }
+  /// Time in the window's domain has passed everything up to and including this.
+  [[nodiscard]] std::int64_t progress() const { return progress_; }
+  [[nodiscard]] std::int64_t lateness() const { return spec_.allowed_lateness.count(); }
+  [[nodiscard]] bool complete(std::int64_t window_end) const { return window_complete(window_end, progress_); }
+  [[nodiscard]] bool expired(std::int64_t window_end) const {
+    return window_expired(window_end, lateness(), progress_);
+  }
+  /// Whether every stream of records has ended: all windows fire, also those that time alone would not end.
+  [[nodiscard]] bool drained() const { return progress_ == last_micros; }
+
+ private:
+  Result<Step> drain(OperatorOutput& out);
+  std::span<const std::int64_t> record_times(const Batch& batch);
+
+  const WindowSpec& spec_;
+  SchemaPtr input_;
+  KeyReader key_reader_;
+  Aggregation aggregation_;
+  ResultWriter writer_;
+  OperatorContext* context_ = nullptr;
+  Counter* late_counter_ = nullptr;
+  ResultTime result_time_;
+  std::int64_t progress_ = first_micros;
+  std::uint64_t sequence_ = 1;
+  std::optional<Timestamp> early_at_;
+  std::vector<std::uint32_t> late_;
+  std::vector<std::int64_t> times_;  ///< in processing time
+};
+
+/// Makes the operator of the spec's kind.
+std::unique_ptr<Operator> make_tumbling(const WindowSpec& spec, const SchemaPtr& input);
+std::unique_ptr<Operator> make_shared_slices(const WindowSpec& spec, const SchemaPtr& input);  ///< sliding, cumulate
+std::unique_ptr<Operator> make_session(const WindowSpec& spec, const SchemaPtr& input);
+std::unique_ptr<Operator> make_untimed(const WindowSpec& spec, const SchemaPtr& input);  ///< count, global
+
+}  // namespace dataflow::windows
