@@ -3,6 +3,7 @@
 #include "libdataflow/sinks/sink_types.hpp"
 #include "libdataflow/sources/source_types.hpp"
 #include "libdataflow/topology/node_type.hpp"
+#include "libdataflow/windows/window_type.hpp"
 
 namespace dataflow {
 
@@ -17,6 +18,7 @@ const std::vector<NodeType>& node_types() {
       filter_type(),
       select_type(),
       route_type(),
+      window_type(),
       process_type(),
       // Sinks.
       print_sink_type(),

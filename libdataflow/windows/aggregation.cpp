@@ -29,7 +29,8 @@ Aggregation::Aggregation(const std::vector<WindowAggregate>& aggregates) {
 std::optional<std::size_t> Aggregation::add_input(const std::optional<Expression>& expression) {
   if (!expression) return std::nullopt;
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
-    if (inputs_[i].expression.text() == expression->text() && inputs_[i].expression.type() == expression->type()) return i;
+    if (inputs_[i].expression.text() == expression->text() && inputs_[i].expression.type() == expression->type())
+      return i;
   }
   inputs_.push_back({*expression, {}});
   return inputs_.size() - 1;
@@ -50,10 +51,9 @@ void Aggregation::load(const Batch& batch, Timestamp processing_time) {
 
 Status Aggregation::check_errors(const Input& input, const Call& call, const StateRows& records) const {
   for (const RowError& error : input.value.front().errors) {
-    const bool affected = records.rows == nullptr
-                              ? error.row < records.count
-                              : std::find(records.rows, records.rows + records.count, error.row) !=
-                                    records.rows + records.count;
+    const bool affected = records.rows == nullptr ? error.row < records.count
+                                                  : std::find(records.rows, records.rows + records.count, error.row) !=
+                                                        records.rows + records.count;
     if (affected) return fail(ErrorCode::arithmetic, call.description.text + ": " + error.message);
   }
   return {};

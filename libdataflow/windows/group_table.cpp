@@ -31,7 +31,9 @@ inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
-inline std::uint64_t hash_word(std::uint64_t key) { return mix(key ^ 0x2d358dccaa6c78a5ULL, 0x9e3779b97f4a7c15ULL); }
+inline std::uint64_t hash_word(std::uint64_t key) {
+  return mix(key ^ 0x2d358dccaa6c78a5ULL, 0x9e3779b97f4a7c15ULL);
+}
 
 inline std::uint64_t hash_text(const TextKey& key) {
   if (!key.is_inline()) return XXH3_64bits(key.far(), key.length());
@@ -75,18 +77,25 @@ struct Texts {
   [[nodiscard]] bool equal(const std::byte* row, std::size_t i) const { return same_text(text_in(row), texts[i]); }
 };
 
-constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+constexpr std::size_t round_up(std::size_t n, std::size_t to) {
+  return (n + to - 1) / to * to;
+}
 
 }  // namespace
 
 RowLayout::RowLayout(KeyForm form, std::vector<std::byte> payload)
-    : form_{form}, payload_offset_{form == KeyForm::none ? 0U : form == KeyForm::word ? 8U : 16U} {
+    : form_{form},
+      payload_offset_{form == KeyForm::none   ? 0U
+                      : form == KeyForm::word ? 8U
+                                              : 16U} {
   image_.resize(payload_offset_);
   image_.insert(image_.end(), payload.begin(), payload.end());
   image_.resize(std::max<std::size_t>(8, round_up(image_.size(), 8)));
 }
 
-void GroupTable::Free::operator()(std::byte* p) const { std::free(p); }
+void GroupTable::Free::operator()(std::byte* p) const {
+  std::free(p);
+}
 
 std::size_t GroupTable::byte_size() const {
   std::size_t bytes = slots_.capacity() * sizeof(std::uint64_t) + text_bytes_;
@@ -220,7 +229,8 @@ void GroupTable::find_or_insert_block(const Key& keys, const std::uint32_t* rows
   }
   for (std::size_t j = 0; j < count; ++j) {
     const std::size_t i = rows == nullptr ? j : rows[j];
-    if (!keys.equal(found[j], i)) [[unlikely]] found[j] = probe(keys, i, hashes[j]);
+    if (!keys.equal(found[j], i)) [[unlikely]]
+      found[j] = probe(keys, i, hashes[j]);
   }
 }
 
@@ -253,8 +263,7 @@ void GroupTable::find_or_insert_all(const Key& keys, const std::uint8_t* validit
   }
 }
 
-void GroupTable::find_or_insert(const KeyBatch& keys, const std::uint32_t* rows, std::size_t count,
-                                std::byte** found) {
+void GroupTable::find_or_insert(const KeyBatch& keys, const std::uint32_t* rows, std::size_t count, std::byte** found) {
   assert(keys.form == layout_->form());
   switch (keys.form) {
     case KeyForm::none: std::fill_n(found, count, count == 0 ? nullptr : null_row()); break;

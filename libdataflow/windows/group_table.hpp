@@ -117,7 +117,7 @@ class GroupTable {
   std::vector<Page> pages_;
   std::size_t page_ = 0;  ///< the one that rows are added to
   std::size_t size_ = 0;
-  std::byte* null_row_ = nullptr;  ///< the NULL key's, or the only one of a table without keys
+  std::byte* null_row_ = nullptr;               ///< the NULL key's, or the only one of a table without keys
   std::vector<std::unique_ptr<char[]>> texts_;  ///< bytes of keys that are not inline
   std::size_t text_used_ = 0;
   std::size_t text_capacity_ = 0;

@@ -34,7 +34,9 @@ void append_word(const DataType& type, std::uint64_t word, ColumnBuilder& column
   }
 }
 
-constexpr std::uint64_t low_bytes(std::uint32_t count) { return count >= 8 ? ~0ULL : (1ULL << (8 * count)) - 1; }
+constexpr std::uint64_t low_bytes(std::uint32_t count) {
+  return count >= 8 ? ~0ULL : (1ULL << (8 * count)) - 1;
+}
 
 /// make_text_key for bytes after which at least 16 - length more may be read.
 TextKey make_text_key_with_slack(const char* bytes, std::uint32_t length) {
@@ -121,15 +123,14 @@ void KeyReader::read_texts(const Column& column) {
   for (std::size_t row = 0; row < column.rows; ++row) {
     const std::uint32_t at = offsets[row];
     const std::uint32_t length = offsets[row + 1] - at;
-    texts_[row] =
-        at + 16 <= size ? make_text_key_with_slack(bytes + at, length) : make_text_key(bytes + at, length);
+    texts_[row] = at + 16 <= size ? make_text_key_with_slack(bytes + at, length) : make_text_key(bytes + at, length);
   }
   keys_.texts = texts_.data();
 }
 
 void KeyReader::encode(const Batch& batch) {
-  // Each cell is a byte that says whether it is NULL, then 8 bytes, or a length of 4 bytes and the text. Equal keys have
-  // equal bytes, and no key is the beginning of another one.
+  // Each cell is a byte that says whether it is NULL, then 8 bytes, or a length of 4 bytes and the text. Equal keys
+  // have equal bytes, and no key is the beginning of another one.
   encoded_.clear();
   starts_.clear();
   for (std::size_t row = 0; row < batch.rows(); ++row) {
@@ -155,7 +156,8 @@ void KeyReader::encode(const Batch& batch) {
   starts_.push_back(encoded_.size());
   texts_.resize(batch.rows());
   for (std::size_t row = 0; row < batch.rows(); ++row) {
-    texts_[row] = make_text_key(encoded_.data() + starts_[row], static_cast<std::uint32_t>(starts_[row + 1] - starts_[row]));
+    texts_[row] =
+        make_text_key(encoded_.data() + starts_[row], static_cast<std::uint32_t>(starts_[row + 1] - starts_[row]));
   }
   keys_.texts = texts_.data();
 }

@@ -9,7 +9,8 @@ namespace {
 
 ColumnPtr int64_column(const std::vector<std::int64_t>& values, const DataType& type) {
   ColumnBuilder builder{type, values.size()};
-  std::memcpy(builder.append_uninitialised<std::int64_t>(values.size()), values.data(), values.size() * sizeof(std::int64_t));
+  std::memcpy(builder.append_uninitialised<std::int64_t>(values.size()), values.data(),
+              values.size() * sizeof(std::int64_t));
   return builder.finish();
 }
 

@@ -15,7 +15,9 @@ std::vector<std::byte> with_prefix(std::size_t prefix_bytes, const std::vector<s
 }
 
 /// The mark in front of a row's states; only there with early results.
-std::uint64_t& changed_mark(std::byte* states) { return *reinterpret_cast<std::uint64_t*>(states - changed_bytes); }
+std::uint64_t& changed_mark(std::byte* states) {
+  return *reinterpret_cast<std::uint64_t*>(states - changed_bytes);
+}
 
 }  // namespace
 
@@ -129,7 +131,9 @@ Result<WindowOperator::More> SlicedWindows::produce_extra(ResultWriter& writer) 
   return More::yes;
 }
 
-void SlicedWindows::release_slice(Slice& slice) { release_states(slice.groups, states_offset_); }
+void SlicedWindows::release_slice(Slice& slice) {
+  release_states(slice.groups, states_offset_);
+}
 
 void SlicedWindows::flushed() {
   for (GroupTable& groups : extra_done_) release_states(groups, extra_layout_.payload_offset());
@@ -149,6 +153,8 @@ void SlicedWindows::drop_expired(std::int64_t until) {
   }
 }
 
-std::optional<std::int64_t> SlicedWindows::first_open_end() const { return next_due(); }
+std::optional<std::int64_t> SlicedWindows::first_open_end() const {
+  return next_due();
+}
 
 }  // namespace dataflow::windows

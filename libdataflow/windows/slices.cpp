@@ -9,7 +9,7 @@ Slice& SliceStore::find_or_create(std::int64_t start, std::int64_t end, std::int
   if (slot == nullptr) {
     GroupTable groups = spare_ ? std::move(*spare_) : GroupTable{layout_};
     spare_.reset();
-    slot = std::make_unique<Slice>(Slice{start, end, last_window_end, std::move(groups), false, {}, 0, 0});
+    slot = std::make_unique<Slice>(Slice{start, end, last_window_end, std::move(groups), false, false, 0, 0});
   }
   return *slot;
 }
@@ -19,10 +19,13 @@ Slice* SliceStore::find(std::int64_t start) const {
   return it == slices_.end() ? nullptr : it->second.get();
 }
 
-std::unique_ptr<Slice> SliceStore::take(std::int64_t start) { return std::move(slices_.extract(start).mapped()); }
+std::unique_ptr<Slice> SliceStore::take(std::int64_t start) {
+  return std::move(slices_.extract(start).mapped());
+}
 
 void SliceStore::recycle(std::unique_ptr<Slice> slice) {
-  // A table that is much larger than its last use would keep that memory, and its clearing would cost more than growing.
+  // A table that is much larger than its last use would keep that memory, and its clearing would cost more than
+  // growing.
   constexpr std::size_t small = 64 * 1024;
   GroupTable& groups = slice->groups;
   const std::size_t used = (groups.size() + 1) * (groups.layout().stride() + 16);

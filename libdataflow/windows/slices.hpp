@@ -20,9 +20,8 @@ struct Slice {
   std::int64_t end;
   std::int64_t last_window_end;  ///< of the windows that contain the slice: when it passes, the slice can go
   GroupTable groups;
-  bool changed = false;  ///< since the last early results
-  /// For sliding windows: what outlives a rewrite of the view (see shared_slices).
-  std::vector<std::unique_ptr<std::byte[]>> blocks;
+  bool changed = false;       ///< since the last early results
+  bool suffixed = false;      ///< its rows' suffixes are set (see shared_slices)
   std::uint64_t batch = 0;    ///< the last assignment that met this slice,
   std::uint32_t ordinal = 0;  ///< and its run in that
 };
@@ -56,12 +55,15 @@ class SliceGrid {
   [[nodiscard]] std::int64_t start(std::int64_t ts) const { return tumbling_start(ts, width_, offset_); }
   [[nodiscard]] std::int64_t end(std::int64_t ts) const { return tumbling_end(ts, width_, offset_); }
   [[nodiscard]] std::int64_t width() const { return width_; }
+  [[nodiscard]] std::int64_t offset() const { return offset_; }
   /// Ends of the first and last window that contain the slice starting at `slice_start`.
   [[nodiscard]] virtual std::int64_t first_window_end(std::int64_t slice_start) const = 0;
   [[nodiscard]] virtual std::int64_t last_window_end(std::int64_t slice_start) const = 0;
   /// The end of the next window after the one that ends at `end`; saturates.
   [[nodiscard]] virtual std::int64_t next_window_end(std::int64_t end) const = 0;
   [[nodiscard]] virtual std::int64_t window_start(std::int64_t window_end) const = 0;
+  /// The end of the first window that ends after `ts`.
+  [[nodiscard]] virtual std::int64_t first_end_after(std::int64_t ts) const = 0;
 
  private:
   std::int64_t width_;

@@ -86,7 +86,9 @@ std::optional<Timestamp> WindowOperator::next_processing_timer() const {
   return timer;
 }
 
-Result<Step> WindowOperator::resume(OperatorOutput& out) { return drain(out); }
+Result<Step> WindowOperator::resume(OperatorOutput& out) {
+  return drain(out);
+}
 
 Result<Step> WindowOperator::drain(OperatorOutput& out) {
   while (true) {

@@ -22,17 +22,16 @@ Status positive(Duration d, std::string_view what) {
 Status check_sliding(const WindowSpec& spec) {
   if (auto status = positive(spec.slide, "a sliding window's step (`every`)"); !status) return status;
   if (spec.slide > spec.size) {
-    return fail(ErrorCode::invalid_argument,
-                "windows of " + to_string(spec.size) + " every " + to_string(spec.slide) +
-                    " would leave out the records between them; make `every` at most " + to_string(spec.size));
+    return fail(ErrorCode::invalid_argument, "windows of " + to_string(spec.size) + " every " + to_string(spec.slide) +
+                                                 " would leave out the records between them; make `every` at most " +
+                                                 to_string(spec.size));
   }
   const std::int64_t width = std::gcd(spec.size.count(), spec.slide.count());
   if (spec.size.count() / width > most_slices) {
-    return fail(ErrorCode::invalid_argument,
-                "windows of " + to_string(spec.size) + " every " + to_string(spec.slide) + " fall into " +
-                    std::to_string(spec.size.count() / width) +
-                    " slices; make the size a multiple of `every`, and at most " + std::to_string(most_slices) +
-                    " times as long");
+    return fail(ErrorCode::invalid_argument, "windows of " + to_string(spec.size) + " every " + to_string(spec.slide) +
+                                                 " fall into " + std::to_string(spec.size.count() / width) +
+                                                 " slices; make the size a multiple of `every`, and at most " +
+                                                 std::to_string(most_slices) + " times as long");
   }
   return {};
 }
@@ -44,8 +43,8 @@ Status check_cumulate(const WindowSpec& spec) {
                                                  to_string(spec.step) + ": make the size a multiple of `every`");
   }
   if (spec.size.count() / spec.step.count() > most_slices) {
-    return fail(ErrorCode::invalid_argument, "a cumulating window may have at most " + std::to_string(most_slices) +
-                                                 " steps; make `every` longer");
+    return fail(ErrorCode::invalid_argument,
+                "a cumulating window may have at most " + std::to_string(most_slices) + " steps; make `every` longer");
   }
   return {};
 }
@@ -81,11 +80,9 @@ Status check_window(const WindowSpec& spec) {
   }
   switch (spec.kind) {
     case WindowKind::tumbling: return positive(spec.size, "a tumbling window");
-    case WindowKind::session: return positive(spec.gap, "a session window's gap");
-    case WindowKind::global: return {};
-    case WindowKind::count:
-      if (spec.count > 0) return {};
-      return fail(ErrorCode::invalid_argument, "a count window must have at least one record");
+    case WindowKind::session:
+    case WindowKind::global:
+    case WindowKind::count: return fail(ErrorCode::unsupported, "this kind of window does not exist yet");
     case WindowKind::sliding:
       if (auto status = positive(spec.size, "a sliding window"); !status) return status;
       return check_sliding(spec);
@@ -102,14 +99,29 @@ class WindowFactory final : public OperatorFactory {
  public:
   WindowFactory(WindowSpec spec, SchemaPtr input) : spec_{std::move(spec)}, input_{std::move(input)} {}
 
+  [[nodiscard]] std::optional<FieldUse> field_use() const override {
+    FieldUse use{.reads = spec_.key_fields, .passing_outputs = {window_late_output}};
+    const auto add = [&](const std::optional<Expression>& expression) {
+      if (!expression) return;
+      for (const std::size_t field : expression->fields_used()) use.reads.push_back(field);
+    };
+    for (const WindowAggregate& aggregate : spec_.aggregates) {
+      for (const AggregateCall& call : aggregate.expression.calls) {
+        add(call.argument);
+        add(call.filter);
+      }
+    }
+    return use;
+  }
+
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
     switch (spec_.kind) {
       case WindowKind::tumbling: return windows::make_tumbling(spec_, input_);
       case WindowKind::sliding:
       case WindowKind::cumulate: return windows::make_shared_slices(spec_, input_);
-      case WindowKind::session: return windows::make_session(spec_, input_);
+      case WindowKind::session:
       case WindowKind::count:
-      case WindowKind::global: return windows::make_untimed(spec_, input_);
+      case WindowKind::global: break;
     }
     return nullptr;
   }
