@@ -1,0 +1,35 @@
+// A job whose function throws where --at says: "plan", "open", "process", "on_timer" or "close".
+#include <stdexcept>
+
+#include "payments.hpp"
+
+class Throwing : public df::KeyedProcess<std::string, Payment, Alert> {
+ public:
+  explicit Throwing(std::string at) : at_(std::move(at)) {}
+  void open(const df::OperatorContext&) override { fail_at("open"); }
+  void process(const Payment& p, Context& ctx, df::Output<Alert>&) override {
+    if (p.amount > 10) fail_at("process");
+    ctx.on_event_time(p.time);
+  }
+  void on_timer(df::Timestamp, Context&, df::Output<Alert>&) override { fail_at("on_timer"); }
+  void close() override { fail_at("close"); }
+
+ private:
+  void fail_at(const std::string& place) const {
+    if (at_ == place) throw std::runtime_error("thrown in " + place);
+  }
+  std::string at_;
+};
+
+void throwing(df::Environment& env) {
+  const std::string at = env.args().get("at", "nowhere");
+  if (at == "plan") throw std::runtime_error("thrown in plan");
+  env.settings().restart.strategy = df::RestartSettings::Strategy::none;
+  env.from_collection<Payment>({{"c", 1, 0s, {}}, {"d", 20, 1s, {}}})
+     .event_time(&Payment::time)
+     .key_by(&Payment::card)
+     .process<Throwing>(at).named("throwing")
+     .discard();
+  if (at == "mistake") env.from_collection<Total>({}).key_by(&Total::card).reduce([](Total a, Total) { return a; }).print();
+}
+DATAFLOW_JOB("throwing", throwing)

@@ -1,0 +1,220 @@
+#include <dataflow/testing.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+namespace df = dataflow;
+using namespace std::chrono_literals;
+using df::testing::run;
+
+namespace {
+
+enum class Kind { sale, refund };
+DATAFLOW_ENUM(Kind, sale, refund)
+
+struct Payment {
+  std::string card;
+  double amount = 0;
+  df::Timestamp time;
+  std::optional<std::string> note;
+  Kind kind = Kind::sale;
+  df::Decimal<10, 2> fee;
+};
+DATAFLOW_RECORD(Payment, card, amount, time, note, kind, fee)
+
+std::vector<Payment> payments() {
+  return {{"a", 10, 0s, "first", Kind::sale, df::Decimal<10, 2>{0.25}},
+          {"b", 20, 30s, {}, Kind::refund, {}},
+          {"a", 30, 61s, {}, Kind::sale, {}},
+          {"a", 5, 10min, {}, Kind::sale, {}}};
+}
+
+std::string sorted(std::string lines) {
+  std::vector<std::string> all;
+  for (std::size_t at = 0; at < lines.size();) {
+    const std::size_t end = lines.find('\n', at);
+    all.push_back(lines.substr(at, end - at + 1));
+    at = end + 1;
+  }
+  std::sort(all.begin(), all.end());
+  std::string joined;
+  for (const std::string& line : all) joined += line;
+  return joined;
+}
+
+struct Spread {
+  std::string card;
+  df::Timestamp until;
+  double spread = 0;
+};
+DATAFLOW_RECORD(Spread, card, until, spread)
+
+struct SpreadOf {
+  double low = 1e9;
+  double high = -1e9;
+  void add(const Payment& p) {
+    low = std::min(low, p.amount);
+    high = std::max(high, p.amount);
+  }
+  void merge(const SpreadOf& other) {
+    low = std::min(low, other.low);
+    high = std::max(high, other.high);
+  }
+  Spread result(const std::string& card, const df::Window& window) const { return {card, window.end, high - low}; }
+};
+
+TEST_CASE("an aggregator of one's own runs over every kind of window") {
+  const auto spreads = [](df::WindowSpec window) {
+    static df::WindowSpec chosen;
+    chosen = window;
+    return sorted(run([](df::Environment& env) {
+                    env.from_collection(payments())
+                        .event_time(&Payment::time, df::out_of_orderness(1min))
+                        .key_by(&Payment::card)
+                        .window(chosen)
+                        .aggregate<SpreadOf>()
+                        .named("spreads")
+                        .print();
+                  }).json_of("spreads"));
+  };
+  const std::string b_at_one = "{\"card\":\"b\",\"until\":\"1970-01-01T00:01:00Z\",\"spread\":0.0}\n";
+  CHECK(spreads(df::tumbling(5min)) ==
+        "{\"card\":\"a\",\"until\":\"1970-01-01T00:05:00Z\",\"spread\":20.0}\n"
+        "{\"card\":\"a\",\"until\":\"1970-01-01T00:15:00Z\",\"spread\":0.0}\n"
+        "{\"card\":\"b\",\"until\":\"1970-01-01T00:05:00Z\",\"spread\":0.0}\n");
+  CHECK(spreads(df::session(2min)) ==
+        "{\"card\":\"a\",\"until\":\"1970-01-01T00:03:01Z\",\"spread\":20.0}\n"
+        "{\"card\":\"a\",\"until\":\"1970-01-01T00:12:00Z\",\"spread\":0.0}\n"
+        "{\"card\":\"b\",\"until\":\"1970-01-01T00:02:30Z\",\"spread\":0.0}\n");
+  CHECK(spreads(df::sliding(2min, 1min)).find("{\"card\":\"a\",\"until\":\"1970-01-01T00:02:00Z\",\"spread\":20.0}") !=
+        std::string::npos);
+  CHECK(spreads(df::cumulate(5min, 1min)).find(b_at_one) != std::string::npos);
+  CHECK(spreads(df::count_of(2)).find("\"card\":\"a\"") != std::string::npos);
+  CHECK(spreads(df::global_window()).find("\"spread\":25.0") != std::string::npos);
+}
+
+/// Gives one record a call, so that the watermark follows every record.
+class OneByOne : public df::Source<Payment> {
+ public:
+  explicit OneByOne(std::vector<std::int64_t> minutes) : minutes_{std::move(minutes)} {}
+  [[nodiscard]] std::unique_ptr<df::SplitReader<Payment>> reader() const override {
+    return std::make_unique<Reader>(minutes_);
+  }
+
+ private:
+  class Reader : public df::SplitReader<Payment> {
+   public:
+    explicit Reader(std::vector<std::int64_t> minutes) : minutes_{std::move(minutes)} {}
+    void open(std::string_view, std::string_view) override {}
+    df::ReadStep next(df::Output<Payment>& out, std::uint32_t) override {
+      if (at_ == minutes_.size()) return df::ReadStep::end();
+      const auto minute = minutes_[at_++];
+      out.emit({"a", static_cast<double>(minute), std::chrono::minutes{minute}});
+      return df::ReadStep::more();
+    }
+    [[nodiscard]] std::string position() const override { return std::to_string(at_); }
+
+   private:
+    std::vector<std::int64_t> minutes_;
+    std::size_t at_ = 0;
+  };
+  std::vector<std::int64_t> minutes_;
+};
+
+TEST_CASE("what comes too late goes to the late output, and within the allowed lateness corrects its window") {
+  static df::Duration lateness;
+  const auto with_lateness = [](df::Duration allowed) {
+    lateness = allowed;
+    return run([](df::Environment& env) {
+      env.from_source<Payment>(std::make_shared<OneByOne>(std::vector<std::int64_t>{0, 20, 2, 21}))
+          .event_time(&Payment::time)
+          .key_by(&Payment::card)
+          .window(df::tumbling(5min))
+          .allowed_lateness(lateness)
+          .late_to([](df::Stream<Payment> late) { late.print().named("late"); })
+          .aggregate<SpreadOf>()
+          .named("spreads")
+          .print();
+    });
+  };
+  const auto strict = with_lateness(0s);
+  CHECK(strict.of<Payment>("late").size() == 1);
+  CHECK(strict.of<Spread>("spreads").size() == 2);
+  const auto lenient = with_lateness(30min);
+  CHECK(lenient.of<Payment>("late").empty());
+  const auto spreads = lenient.of<Spread>("spreads");
+  REQUIRE(spreads.size() == 3);
+  CHECK(spreads[0].spread == 0);
+  CHECK(spreads[1].spread == 2);
+  CHECK(spreads[1].until == df::Timestamp{5min});
+}
+
+TEST_CASE("a window over event time on a stream without it is a mistake with its line") {
+  df::Environment env;
+  auto source = env.from_collection(payments());
+  source.key_by(&Payment::card).window(df::tumbling(1min)).aggregate<SpreadOf>();
+  source.key_by(&Payment::card).window(df::tumbling(0s)).aggregate<SpreadOf>().named("spreads");
+  const auto graph = env.build("job");
+  REQUIRE(!graph);
+  const std::string& message = graph.error().message();
+  CHECK(message.find("windows_test.cpp:") == 0);
+  CHECK(message.find("a window over event time needs a stream with event time") != std::string::npos);
+  CHECK(message.find("this window keeps state and needs a name") != std::string::npos);
+}
+
+struct Stats {
+  std::string card;
+  std::int64_t n = 0;
+  df::Timestamp until;
+  double total = 0;
+};
+DATAFLOW_RECORD(Stats, card, n, until, total)
+
+TEST_CASE("ready-made pieces fill a record in its own order") {
+  const auto outputs = run([](df::Environment& env) {
+    env.from_collection(payments())
+        .event_time(&Payment::time, df::out_of_orderness(1min))
+        .key_by(&Payment::card)
+        .window(df::tumbling(5min))
+        .aggregate<Stats>(df::sum(&Payment::amount, &Stats::total), df::key(&Stats::card),
+                          df::window_end(&Stats::until), df::count(&Stats::n))
+        .named("stats")
+        .print();
+  });
+  CHECK(sorted(outputs.json_of("stats")) ==
+        "{\"card\":\"a\",\"n\":1,\"until\":\"1970-01-01T00:15:00Z\",\"total\":5.0}\n"
+        "{\"card\":\"a\",\"n\":2,\"until\":\"1970-01-01T00:05:00Z\",\"total\":40.0}\n"
+        "{\"card\":\"b\",\"n\":1,\"until\":\"1970-01-01T00:05:00Z\",\"total\":20.0}\n");
+}
+
+TEST_CASE("pieces that do not fit are mistakes") {
+  df::Environment env;
+  env.from_collection(payments())
+      .event_time(&Payment::time)
+      .key_by(&Payment::card)
+      .window(df::tumbling(5min))
+      .aggregate<Stats>(df::sum(&Payment::amount, &Stats::n), df::key(&Stats::card))
+      .named("stats");
+  const auto graph = env.build("job");
+  REQUIRE(!graph);
+  const std::string& message = graph.error().message();
+  CHECK(message.find("sum(\"amount\") is float64, but \"n\" of Stats is int64") != std::string::npos);
+  CHECK(message.find("no piece fills \"until\" of Stats") != std::string::npos);
+  CHECK(message.find("no piece fills \"total\" of Stats") != std::string::npos);
+}
+
+TEST_CASE("a reduce over windows gives one record a window, also without a key") {
+  const auto outputs = run([](df::Environment& env) {
+    env.from_collection(payments())
+        .event_time(&Payment::time, df::out_of_orderness(1min))
+        .window(df::tumbling(5min))
+        .reduce([](const Payment& a, const Payment& b) { return a.amount > b.amount ? a : b; })
+        .named("largest")
+        .map([](const Payment& p) { return p.amount; })
+        .print();
+  });
+  CHECK(outputs.of<double>("print") == std::vector<double>{30, 5});
+}
+
+}  // namespace
