@@ -180,6 +180,10 @@ NodeId add_piecewise_window(Plan& plan, const StreamInfo& stream, WindowDraft wi
                             std::span<const std::uint16_t> positions, std::span<const AggregatePiece> pieces,
                             const RecordInfo& result, const Plan::Place& where) {
   bool good = check_window_draft(plan, stream, window);
+  if (auto status = check_window(window.spec); !status && status.error().code() == ErrorCode::unsupported) {
+    plan.mistake(window.where, status.error().message());
+    good = false;
+  }
   window.spec.key_fields = stream.key_fields;
   const auto names = Pieces{plan, stream, input, positions, result, where}.translate(pieces, window.spec);
   good = good && names.has_value();
