@@ -167,15 +167,16 @@ class SharedSlices final : public SlicedWindows {
       covered_until_ = grid().window_start(next_end_);
     }
     if (front_.empty() && back_.empty()) {
-      const auto next = store().all().lower_bound(covered_until_);
-      if (next != store().all().end()) next_end_ = std::max(next_end_, grid().first_window_end(next->first));
-      if (next == store().all().end() || !complete(next_end_)) {
+      // Only a window that fires may be gone to: records may still come for one before it.
+      const auto end = next_due();
+      if (!end || !complete(*end)) {
         // Windows that ended without a record count as fired.
         if (progress() != first_micros) {
           next_end_ = std::max(next_end_, grid().first_end_after(saturating_add(progress(), 1)));
         }
         return false;
       }
+      next_end_ = *end;
     } else if (!complete(next_end_)) {
       return false;
     }
