@@ -36,7 +36,8 @@ NodeId add_file_sink(Plan& plan, const StreamInfo& stream, std::string_view path
   } else if (on_existing == "replace") {
     spec.on_existing = OnExisting::replace;
   } else if (on_existing != "error") {
-    plan.mistake(where, "on_existing is \"error\", \"append\" or \"replace\", not \"" + std::string{on_existing} + "\"");
+    plan.mistake(where,
+                 "on_existing is \"error\", \"append\" or \"replace\", not \"" + std::string{on_existing} + "\"");
   }
   if (stream.changelog != ChangelogMode::append_only) {
     plan.mistake(where, "a file takes append-only streams, this one is " + std::string{to_string(stream.changelog)});

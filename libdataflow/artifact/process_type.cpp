@@ -11,9 +11,8 @@ namespace {
 std::optional<std::vector<std::size_t>> find_key(NodeBuilder& builder, const FunctionDescriptor& function) {
   std::vector<std::size_t> fields;
   const std::vector<DataType> types = function.key_types();
-  const std::vector<std::string> names = builder.settings().has("key_by")
-                                             ? builder.settings().text_list("key_by")
-                                             : std::vector<std::string>{};
+  const std::vector<std::string> names =
+      builder.settings().has("key_by") ? builder.settings().text_list("key_by") : std::vector<std::string>{};
   const std::string quoted = "\"" + std::string{function.name} + "\"";
   if (names.empty()) {
     if (!function.keyed) return fields;
@@ -105,13 +104,14 @@ NodeType process_type() {
                        .help = "The key's fields, for a KeyedProcess.",
                        .example = "[\"card\"]"}},
           .side_outputs = {},
-          .example = "[operators.enriched]\n"
-                     "type     = \"process\"\n"
-                     "input    = \"payments\"\n"
-                     "library  = \"libmine.so\"\n"
-                     "function = \"enrich\"\n"
-                     "key_by   = [\"card\"]\n"
-                     "limit    = 500          # the function's own key\n",
+          .example =
+              "[operators.enriched]\n"
+              "type     = \"process\"\n"
+              "input    = \"payments\"\n"
+              "library  = \"libmine.so\"\n"
+              "function = \"enrich\"\n"
+              "key_by   = [\"card\"]\n"
+              "limit    = 500          # the function's own key\n",
           .extra_keys = true,
           .build = build_process};
 }
