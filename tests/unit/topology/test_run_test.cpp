@@ -79,5 +79,49 @@ TEST_CASE("expected rows that name different fields find the pairing that fits a
   CHECK(outcome.passed());
 }
 
+const std::string windowed = R"toml([sources.readings]
+type = "collection"
+schema = { date = "timestamp", temperature = "float64" }
+event_time = { field = "date" }
+rows = []
+[operators.hourly]
+type = "window"
+input = "readings"
+window = { tumbling = "1h" }
+aggregate = { warmest = "max(temperature)" }
+[operators.daily]
+type = "window"
+input = "hourly"
+window = { tumbling = "1d" }
+aggregate = { hours = "count()" }
+[sinks.out]
+type = "print"
+input = "daily"
+)toml";
+
+TestOutcome run_windowed(const std::string& test) {
+  const auto loaded = parse_topology(windowed + "[[tests]]\nname = \"t\"\n" + test, "job.toml", "/");
+  std::string why;
+  for (const Diagnostic& d : loaded.diagnostics) why += render(d);
+  REQUIRE_MESSAGE(loaded.topology, why);
+  return run_topology_test(*loaded.topology, loaded.topology->tests[0]);
+}
+
+TEST_CASE("given rows come one by one, so that one behind the watermark is late") {
+  const auto outcome = run_windowed(
+      "given.readings = [ { date = \"2010-01-01T00:10:00\", temperature = 1 }, "
+      "{ date = \"2010-01-01T02:10:00\", temperature = 2 }, { date = \"2010-01-01T00:20:00\", temperature = 9 } ]\n"
+      "expect.hourly = [ { warmest = 1.0 }, { warmest = 2.0 } ]\n"
+      "expect.\"hourly.late\" = [ { temperature = 9.0 } ]\n");
+  CHECK(outcome.passed());
+}
+
+TEST_CASE("the time of rows that replace a window's results is just before their window's end") {
+  const auto outcome = run_windowed(
+      "given.hourly = [ { window_end = \"2010-01-02T00:00:00\", warmest = 1 } ]\n"
+      "expect.daily = [ { window_start = \"2010-01-01T00:00:00\", hours = 1 } ]\n");
+  CHECK(outcome.passed());
+}
+
 }  // namespace
 }  // namespace dataflow
