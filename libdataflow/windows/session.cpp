@@ -1,0 +1,177 @@
+// Session windows: a key's records that follow one another within the gap
+// (https://nightlies.apache.org/flink/flink-docs-stable/docs/dev/datastream/operators/windows/#session-windows).
+//
+// A session is [first record, last record + gap). As in Flink, sessions that touch are one: a record exactly one gap
+// after the last one goes on with its session. A record may join sessions that existed apart; the one that was opened
+// first takes the others in.
+//
+// A record is late when the session that it belongs to, after all merging, is past its end and the allowed lateness:
+// so one that is old by itself still counts when it extends a session that is kept. Within the allowed lateness a
+// session that has fired and changes fires again, with everything in it, once at the end of the batch (Flink: for each
+// record); what it joins with an open session fires with that one. Results are ordered by end, then by opening.
+
+#include <algorithm>
+
+#include "libdataflow/windows/session_store.hpp"
+#include "libdataflow/windows/window_operator.hpp"
+
+namespace dataflow::windows {
+
+namespace {
+
+class SessionWindows final : public WindowOperator {
+ public:
+  SessionWindows(const WindowSpec& spec, SchemaPtr input)
+      : WindowOperator{spec, std::move(input)}, store_{key_form(), spec.gap.count(), aggregation().initial_states()} {}
+  ~SessionWindows() override;
+
+ protected:
+  Status absorb(const Records& records, std::vector<std::uint32_t>& late) override;
+  Result<More> produce(ResultWriter& writer) override;
+  void flushed() override;
+  void start_early() override;
+  [[nodiscard]] std::optional<std::int64_t> first_open_end() const override;
+
+ private:
+  std::size_t assign(const Records& records, std::vector<std::uint32_t>& late);
+  Status merge_states();
+  void add(Session& session, ResultWriter& writer);
+  void fire(Session& session, ResultWriter& writer);
+
+  SessionStore store_;
+  std::vector<std::byte*> states_;  ///< of the records that are not late,
+  std::vector<std::uint32_t> rows_;  ///< and where they are in the batch
+  std::vector<std::byte*> merged_into_;
+  std::vector<const std::byte*> merged_from_;
+  std::vector<Session*> early_;  ///< sessions with an early result to give, from next_early_ on
+  std::size_t next_early_ = 0;
+  std::vector<Session*> dropped_;  ///< their last results are on the way out
+};
+
+SessionWindows::~SessionWindows() {
+  if (!aggregation().states_own_memory()) return;
+  store_.for_each([this](Session& session) { aggregation().release(session.states()); });
+  for (const SessionStore::Merge& merge : store_.merges()) aggregation().release(merge.from->states());
+  for (Session* session : dropped_) aggregation().release(session->states());
+}
+
+Status SessionWindows::absorb(const Records& records, std::vector<std::uint32_t>& late) {
+  const std::size_t count = assign(records, late);
+  const std::uint32_t* rows = count == records.times.size() ? nullptr : rows_.data();
+  // A record's states are those of its session at the time; sessions that merged later in the batch still have their
+  // own, so one update serves the whole batch, and merging comes after it.
+  if (auto status = aggregation().update({states_.data(), rows, count, records.first_sequence}); !status) return status;
+  return merge_states();
+}
+
+/// Replaces each record's key row by its session's states, and returns how many records are not late.
+std::size_t SessionWindows::assign(const Records& records, std::vector<std::uint32_t>& late) {
+  constexpr std::size_t ahead = 16;
+  const std::size_t all = records.times.size();
+  const SessionStore::Clock clock{progress(), lateness()};
+  states_.resize(std::max(states_.size(), all));
+  rows_.resize(std::max(rows_.size(), all));
+  store_.find_keys(*records.keys, all, states_.data());
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < all; ++i) {
+    if (i + ahead < all) store_.prefetch(states_[i + ahead]);
+    Session* session = store_.session_for(states_[i], records.times[i], clock);
+    if (session == nullptr) {
+      late.push_back(static_cast<std::uint32_t>(i));
+      continue;
+    }
+    states_[count] = session->states();
+    rows_[count++] = static_cast<std::uint32_t>(i);
+  }
+  return count;
+}
+
+Status SessionWindows::merge_states() {
+  if (store_.merges().empty()) return {};
+  merged_into_.clear();
+  merged_from_.clear();
+  for (const SessionStore::Merge& merge : store_.merges()) {
+    merged_into_.push_back(merge.into->states());
+    merged_from_.push_back(merge.from->states());
+  }
+  // In order: what has been merged into may itself be merged into another one.
+  const Status status = aggregation().merge(merged_into_.data(), merged_from_.data(), merged_into_.size());
+  if (!status) return status;
+  for (const SessionStore::Merge& merge : store_.merges()) aggregation().release(merge.from->states());
+  store_.forget_merged();
+  return {};
+}
+
+void SessionWindows::add(Session& session, ResultWriter& writer) {
+  session.changed = false;
+  writer.add(store_.key_of(session), session.states(), session.start, session.end, saturating_sub(session.end, 1));
+}
+
+void SessionWindows::fire(Session& session, ResultWriter& writer) {
+  add(session, writer);
+  session.open = false;
+  if (expired(session.end)) {
+    store_.remove(session);
+    dropped_.push_back(&session);
+  } else {
+    store_.timers().set(session, saturating_add(saturating_sub(session.end, 1), lateness()));
+  }
+}
+
+Result<WindowOperator::More> SessionWindows::produce(ResultWriter& writer) {
+  while (writer.room() > 0) {
+    if (next_early_ < early_.size()) {
+      add(*early_[next_early_++], writer);
+      continue;
+    }
+    Session* session = store_.timers().take_due(progress());
+    if (session == nullptr) return More::no;
+    if (session->open && complete(session->end)) {
+      fire(*session, writer);
+    } else if (session->open) {
+      store_.timers().set(*session, saturating_sub(session->end, 1));
+    } else if (expired(session->end)) {
+      store_.remove(*session);
+      dropped_.push_back(session);
+    } else {
+      store_.timers().set(*session, saturating_add(saturating_sub(session->end, 1), lateness()));
+    }
+  }
+  return More::yes;
+}
+
+void SessionWindows::flushed() {
+  if (next_early_ == early_.size()) {
+    early_.clear();
+    next_early_ = 0;
+  }
+  for (Session* session : dropped_) {
+    aggregation().release(session->states());
+    store_.recycle(*session);
+  }
+  dropped_.clear();
+  store_.compact();
+}
+
+void SessionWindows::start_early() {
+  store_.for_each([this](Session& session) {
+    if (session.changed && session.open && !complete(session.end)) early_.push_back(&session);
+  });
+  std::sort(early_.begin() + static_cast<std::ptrdiff_t>(next_early_), early_.end(),
+            [](const Session* a, const Session* b) { return fires_before(*a, *b); });
+}
+
+/// The end of a session that has gone on since its timer was set comes later: then nothing fires at that time.
+std::optional<std::int64_t> SessionWindows::first_open_end() const {
+  const auto due = store_.timers().next();
+  if (!due) return std::nullopt;
+  return saturating_add(*due, 1);
+}
+
+}  // namespace
+
+std::unique_ptr<Operator> make_session(const WindowSpec& spec, const SchemaPtr& input) {
+  return std::make_unique<SessionWindows>(spec, input);
+}
+
+}  // namespace dataflow::windows

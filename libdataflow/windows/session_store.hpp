@@ -1,0 +1,162 @@
+#pragma once
+// The sessions of every key, and when each of them is due.
+//
+// Nearly every record extends the latest session of its key, so a key's row points straight at that one; the earlier
+// ones, which exist only while records are out of order or late ones are allowed, are in a sorted list beside it.
+//
+// A session's end moves with nearly every record. Its timer does not: it is set once and compared with the end when it
+// goes off, and only then set anew if the session is still going on. A timer is therefore never later than what it is
+// for, and a session costs one heap operation per gap instead of one per record.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "libdataflow/windows/assign.hpp"
+#include "libdataflow/windows/group_table.hpp"
+#include "libdataflow/windows/state_pool.hpp"
+
+namespace dataflow::windows {
+
+/// In a block of a StatePool: the aggregates' states follow.
+struct Session {
+  std::int64_t start;
+  std::int64_t end;      ///< exclusive: the last record's time plus the gap
+  std::uint64_t opened;  ///< sessions are numbered from 1 in the order in which they open; 0: gone
+  std::int64_t timer;    ///< when its one valid timer goes off
+  std::byte* key_row;
+  bool open;     ///< has a result to give when its end has passed; false after that, until a late record comes
+  bool changed;  ///< since its last result
+
+  [[nodiscard]] std::byte* states() { return reinterpret_cast<std::byte*>(this + 1); }
+  /// Results come in this order.
+  friend bool fires_before(const Session& a, const Session& b) {
+    return a.end != b.end ? a.end < b.end : a.opened < b.opened;
+  }
+};
+
+/// Disjoint sessions of one key, ascending in time.
+class SessionList {
+ public:
+  [[nodiscard]] bool empty() const { return first_ == sessions_.size(); }
+  [[nodiscard]] std::size_t size() const { return sessions_.size() - first_; }
+  [[nodiscard]] Session* operator[](std::size_t i) const { return sessions_[first_ + i]; }
+  /// The first session that has not ended before `time`.
+  [[nodiscard]] std::size_t first_reaching(std::int64_t time) const;
+  void push_back(Session* session) { sessions_.push_back(session); }
+  Session* pop_back();
+  void remove(const Session* session);
+  /// Puts one session where [from, to) were.
+  void replace(std::size_t from, std::size_t to, Session* session);
+
+ private:
+  std::vector<Session*> sessions_;
+  std::size_t first_ = 0;  ///< those in front have been removed: sessions leave in order of time
+};
+
+/// A min-heap with entries that may have become void.
+class SessionTimers {
+ public:
+  /// Replaces the session's timer.
+  void set(Session& session, std::int64_t due);
+  /// Takes the session off whose timer goes off first, if that is at or before `now`; null if none.
+  Session* take_due(std::int64_t now);
+  /// No timer goes off before this.
+  [[nodiscard]] std::optional<std::int64_t> next() const;
+
+ private:
+  struct Timer {
+    std::int64_t due;
+    std::uint64_t opened;
+    Session* session;
+  };
+  static bool later(const Timer& a, const Timer& b) { return a.due != b.due ? a.due > b.due : a.opened > b.opened; }
+
+  std::vector<Timer> heap_;
+};
+
+/// Finds, opens and merges. What a session's aggregates do is up to the caller.
+class SessionStore {
+ public:
+  /// `states`: those that a new session starts with.
+  SessionStore(KeyForm form, std::int64_t gap, const std::vector<std::byte>& states);
+  ~SessionStore();
+  SessionStore(const SessionStore&) = delete;
+  SessionStore& operator=(const SessionStore&) = delete;
+
+  /// What is asked of sessions while a batch comes in: how far time is, and how long they are kept after their ends.
+  struct Clock {
+    std::int64_t progress = first_micros;
+    std::int64_t lateness = 0;
+    [[nodiscard]] bool expired(std::int64_t end) const { return window_expired(end, lateness, progress); }
+  };
+  /// One session that has become part of another. Its memory stays until `forget`.
+  struct Merge {
+    Session* into;
+    Session* from;
+  };
+
+  /// The rows of the batch's keys, for `session_for`; valid until compact().
+  void find_keys(const KeyBatch& keys, std::size_t count, std::byte** rows);
+  /// The session that a record belongs to, which it opens, extends or merges from others; null if that one has expired.
+  Session* session_for(std::byte* key_row, std::int64_t time, const Clock& clock);
+  /// Merges since the last forget, in order.
+  [[nodiscard]] const std::vector<Merge>& merges() const { return merges_; }
+  /// Reuses the memory of merged sessions, whose states must have been released.
+  void forget_merged();
+
+  [[nodiscard]] SessionTimers& timers() { return timers_; }
+  [[nodiscard]] const SessionTimers& timers() const { return timers_; }
+  [[nodiscard]] KeyRef key_of(const Session& session) const { return keys_.key_of(session.key_row); }
+  /// Takes it from its key. Its memory stays until `recycle`.
+  void remove(Session& session);
+  void recycle(Session& session) { pool_.give_back(reinterpret_cast<std::byte*>(&session)); }
+  /// Forgets keys without sessions once they are many. No reference to a key may be in use.
+  void compact();
+  /// Asks for the memory that session_for needs for this row.
+  void prefetch(const std::byte* key_row) const { __builtin_prefetch(sessions_of(key_row).latest, 1); }
+
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    GroupTable::Cursor cursor;
+    for (std::byte* row = nullptr; keys_.next_rows(cursor, 1, &row) == 1;) visit_sessions(sessions_of(row), visit);
+  }
+
+ private:
+  /// In a key's row; zeros for a new key.
+  struct KeySessions {
+    Session* latest;
+    SessionList* earlier;  ///< owned; null: none
+  };
+
+  [[nodiscard]] KeySessions& sessions_of(std::byte* row) const {
+    return *reinterpret_cast<KeySessions*>(row + layout_.payload_offset());
+  }
+  [[nodiscard]] const KeySessions& sessions_of(const std::byte* row) const {
+    return *reinterpret_cast<const KeySessions*>(row + layout_.payload_offset());
+  }
+  template <class Visit>
+  static void visit_sessions(const KeySessions& key, Visit& visit) {
+    for (std::size_t i = 0; key.earlier != nullptr && i < key.earlier->size(); ++i) visit(*(*key.earlier)[i]);
+    if (key.latest != nullptr) visit(*key.latest);
+  }
+  Session* open(std::byte* key_row, std::int64_t start, std::int64_t end);
+  Session* open_latest(KeySessions& key, std::byte* key_row, std::int64_t start, std::int64_t end);
+  void extend(Session& session, std::int64_t start, std::int64_t end);
+  Session* session_among(KeySessions& key, std::byte* key_row, std::int64_t start, std::int64_t end,
+                         const Clock& clock);
+  Session* merge(const SessionList& list, std::size_t from, std::size_t to);
+  static void settle(KeySessions& key);
+
+  RowLayout layout_;
+  GroupTable keys_;
+  StatePool pool_;
+  SessionTimers timers_;
+  std::int64_t gap_;
+  std::uint64_t opened_ = 0;
+  std::size_t live_keys_ = 0;  ///< with a session
+  std::vector<Merge> merges_;
+};
+
+}  // namespace dataflow::windows

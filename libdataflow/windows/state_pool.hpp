@@ -1,0 +1,30 @@
+#pragma once
+// Memory for windows that come and go one by one (sessions, count windows): blocks of one size, a small header and
+// behind it the states of the window's aggregates. A block never moves and is used again, so that a window costs no
+// allocation in the long run.
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace dataflow::windows {
+
+class StatePool {
+ public:
+  /// `states` is what a block has behind its header of `header_bytes`, a multiple of 8, when it is taken.
+  StatePool(std::size_t header_bytes, const std::vector<std::byte>& states);
+
+  /// A block with a header of zeros and initial states, aligned to 8 bytes.
+  [[nodiscard]] std::byte* take();
+  /// What the states own must have been released. The header can still be read, until the block is taken again.
+  void give_back(std::byte* block) { free_.push_back(block); }
+
+ private:
+  std::vector<std::byte> image_;
+  std::vector<std::unique_ptr<std::byte[]>> slabs_;
+  std::size_t slab_blocks_ = 0;  ///< in the newest slab,
+  std::size_t used_ = 0;         ///< and how many of them have been taken
+  std::vector<std::byte*> free_;
+};
+
+}  // namespace dataflow::windows

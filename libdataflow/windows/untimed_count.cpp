@@ -1,0 +1,176 @@
+// Count windows: each key's records in lots of N, in order of arrival. Results come in the order of the records that
+// completed their windows; the incomplete ones, when the input has ended, in the order of their first records.
+//
+// A key's row points at its unfinished window. One batch may complete several windows of a key: each record is given
+// its own window's states first, and the aggregates see the whole batch at once.
+
+#include <algorithm>
+
+#include "libdataflow/windows/group_table.hpp"
+#include "libdataflow/windows/state_pool.hpp"
+#include "libdataflow/windows/untimed.hpp"
+
+namespace dataflow::windows {
+
+namespace {
+
+/// In a block of a StatePool: the aggregates' states follow.
+struct CountWindow {
+  std::uint64_t count;
+  std::uint64_t opened;  ///< number of its first record
+  std::int64_t newest;   ///< event time of its records
+  std::byte* key_row;
+  std::uint64_t changed;  ///< 1: since its last result
+
+  [[nodiscard]] std::byte* states() { return reinterpret_cast<std::byte*>(this + 1); }
+};
+
+class CountWindows final : public WindowOperator {
+ public:
+  CountWindows(const WindowSpec& spec, SchemaPtr input)
+      : WindowOperator{spec, std::move(input)},
+        layout_{key_form(), std::vector<std::byte>(sizeof(CountWindow*))},
+        keys_{layout_},
+        pool_{sizeof(CountWindow), aggregation().initial_states()} {}
+  ~CountWindows() override;
+
+ protected:
+  Status absorb(const Records& records, std::vector<std::uint32_t>& late) override;
+  Result<More> produce(ResultWriter& writer) override;
+  void flushed() override;
+  void start_early() override;
+  [[nodiscard]] std::optional<std::int64_t> first_open_end() const override { return std::nullopt; }
+
+ private:
+  [[nodiscard]] CountWindow*& window_of(std::byte* row) const {
+    return *reinterpret_cast<CountWindow**>(row + layout_.payload_offset());
+  }
+  CountWindow& open(std::byte* row, std::uint64_t record);
+  void add(CountWindow& window, ResultWriter& writer);
+  void complete_window(CountWindow& window);
+  /// The windows in keys' rows that `wanted` is true for, in the order in which they opened.
+  template <class Wanted>
+  void collect(std::vector<CountWindow*>& to, Wanted&& wanted) const;
+  void forget_idle_keys();
+
+  RowLayout layout_;
+  GroupTable keys_;
+  StatePool pool_;
+  std::vector<std::byte*> states_;
+  std::size_t unfinished_ = 0;           ///< keys with a window
+  std::vector<CountWindow*> complete_;   ///< to give their results, from next_complete_ on
+  std::size_t next_complete_ = 0;
+  std::size_t emitted_ = 0;              ///< of those, the ones whose results are out
+  std::vector<CountWindow*> early_;
+  std::size_t next_early_ = 0;
+};
+
+CountWindows::~CountWindows() {
+  if (!aggregation().states_own_memory()) return;
+  collect(complete_, [](const CountWindow&) { return true; });
+  for (std::size_t i = emitted_; i < complete_.size(); ++i) aggregation().release(complete_[i]->states());
+}
+
+CountWindow& CountWindows::open(std::byte* row, std::uint64_t record) {
+  auto* window = reinterpret_cast<CountWindow*>(pool_.take());
+  window->opened = record;
+  window->newest = first_micros;
+  window->key_row = row;
+  window_of(row) = window;
+  ++unfinished_;
+  return *window;
+}
+
+void CountWindows::complete_window(CountWindow& window) {
+  window_of(window.key_row) = nullptr;
+  --unfinished_;
+  complete_.push_back(&window);
+}
+
+Status CountWindows::absorb(const Records& records, std::vector<std::uint32_t>&) {
+  const std::size_t count = records.times.size();
+  states_.resize(std::max(states_.size(), count));
+  keys_.find_or_insert(*records.keys, nullptr, count, states_.data());
+  for (std::size_t i = 0; i < count; ++i) {
+    CountWindow* window = window_of(states_[i]);
+    if (window == nullptr) window = &open(states_[i], records.first_sequence + i);
+    window->newest = std::max(window->newest, records.times[i]);
+    window->changed = 1;
+    states_[i] = window->states();
+    if (++window->count == spec().count) complete_window(*window);
+  }
+  return aggregation().update({states_.data(), nullptr, count, records.first_sequence});
+}
+
+template <class Wanted>
+void CountWindows::collect(std::vector<CountWindow*>& to, Wanted&& wanted) const {
+  const std::size_t first = to.size();
+  GroupTable::Cursor cursor;
+  for (std::byte* row = nullptr; keys_.next_rows(cursor, 1, &row) == 1;) {
+    CountWindow* window = window_of(row);
+    if (window != nullptr && wanted(*window)) to.push_back(window);
+  }
+  std::sort(to.begin() + static_cast<std::ptrdiff_t>(first), to.end(),
+            [](const CountWindow* a, const CountWindow* b) { return a->opened < b->opened; });
+}
+
+void CountWindows::add(CountWindow& window, ResultWriter& writer) {
+  window.changed = 0;
+  writer.add(keys_.key_of(window.key_row), window.states(), 0, 0, window.newest);
+}
+
+Result<WindowOperator::More> CountWindows::produce(ResultWriter& writer) {
+  if (drained() && unfinished_ > 0) {
+    collect(complete_, [this](const CountWindow& window) {
+      window_of(window.key_row) = nullptr;
+      return true;
+    });
+    unfinished_ = 0;
+  }
+  while (writer.room() > 0) {
+    if (next_early_ < early_.size()) {
+      add(*early_[next_early_++], writer);
+    } else if (next_complete_ < complete_.size()) {
+      add(*complete_[next_complete_++], writer);
+    } else {
+      return More::no;
+    }
+  }
+  return More::yes;
+}
+
+void CountWindows::flushed() {
+  for (; emitted_ < next_complete_; ++emitted_) {
+    aggregation().release(complete_[emitted_]->states());
+    pool_.give_back(reinterpret_cast<std::byte*>(complete_[emitted_]));
+  }
+  if (next_early_ == early_.size()) {
+    early_.clear();
+    next_early_ = 0;
+  }
+  if (emitted_ < complete_.size()) return;
+  complete_.clear();
+  emitted_ = next_complete_ = 0;
+  if (early_.empty()) forget_idle_keys();
+}
+
+void CountWindows::start_early() {
+  collect(early_, [](const CountWindow& window) { return window.changed != 0; });
+}
+
+/// Keys between two windows, once they are many.
+void CountWindows::forget_idle_keys() {
+  constexpr std::size_t worth_it = 1024;
+  const std::size_t idle = keys_.size() - unfinished_;
+  if (idle < worth_it || idle < unfinished_) return;
+  keys_.retain([this](std::byte* row) { return window_of(row) != nullptr; },
+               [this](const std::byte*, std::byte* row) { window_of(row)->key_row = row; });
+}
+
+}  // namespace
+
+std::unique_ptr<Operator> make_count_windows(const WindowSpec& spec, const SchemaPtr& input) {
+  return std::make_unique<CountWindows>(spec, input);
+}
+
+}  // namespace dataflow::windows
