@@ -37,9 +37,10 @@ class SessionWindows final : public WindowOperator {
   Status merge_states();
   void add(Session& session, ResultWriter& writer);
   void fire(Session& session, ResultWriter& writer);
+  [[nodiscard]] std::int64_t due_time(const Session& session) const;
 
   SessionStore store_;
-  std::vector<std::byte*> states_;  ///< of the records that are not late,
+  std::vector<std::byte*> states_;   ///< of the records that are not late,
   std::vector<std::uint32_t> rows_;  ///< and where they are in the batch
   std::vector<std::byte*> merged_into_;
   std::vector<const std::byte*> merged_from_;
@@ -107,6 +108,12 @@ void SessionWindows::add(Session& session, ResultWriter& writer) {
   writer.add(store_.key_of(session), session.states(), session.start, session.end, saturating_sub(session.end, 1));
 }
 
+/// When it fires, or, if it has, when it is forgotten.
+std::int64_t SessionWindows::due_time(const Session& session) const {
+  const std::int64_t last = saturating_sub(session.end, 1);
+  return session.open ? last : saturating_add(last, lateness());
+}
+
 void SessionWindows::fire(Session& session, ResultWriter& writer) {
   add(session, writer);
   session.open = false;
@@ -114,7 +121,7 @@ void SessionWindows::fire(Session& session, ResultWriter& writer) {
     store_.remove(session);
     dropped_.push_back(&session);
   } else {
-    store_.timers().set(session, saturating_add(saturating_sub(session.end, 1), lateness()));
+    store_.timers().set(session, due_time(session));
   }
 }
 
@@ -126,15 +133,14 @@ Result<WindowOperator::More> SessionWindows::produce(ResultWriter& writer) {
     }
     Session* session = store_.timers().take_due(progress());
     if (session == nullptr) return More::no;
-    if (session->open && complete(session->end)) {
-      fire(*session, writer);
+    const std::int64_t due = due_time(*session);
+    if (session->timer < due) {  // it went on since: others may be due before it
+      store_.timers().set(*session, due);
     } else if (session->open) {
-      store_.timers().set(*session, saturating_sub(session->end, 1));
-    } else if (expired(session->end)) {
+      fire(*session, writer);
+    } else {
       store_.remove(*session);
       dropped_.push_back(session);
-    } else {
-      store_.timers().set(*session, saturating_add(saturating_sub(session->end, 1), lateness()));
     }
   }
   return More::yes;

@@ -102,7 +102,8 @@ void SessionStore::extend(Session& session, std::int64_t start, std::int64_t end
   session.start = std::min(session.start, start);
   session.end = std::max(session.end, end);
   session.changed = true;
-  if (session.open) [[likely]] return;
+  if (session.open) [[likely]]
+    return;
   session.open = true;
   // It has fired, and what its timer waits for, the end of the allowed lateness, may come after the new result.
   const std::int64_t due = saturating_sub(session.end, 1);

@@ -57,10 +57,10 @@ class CountWindows final : public WindowOperator {
   GroupTable keys_;
   StatePool pool_;
   std::vector<std::byte*> states_;
-  std::size_t unfinished_ = 0;           ///< keys with a window
-  std::vector<CountWindow*> complete_;   ///< to give their results, from next_complete_ on
+  std::size_t unfinished_ = 0;          ///< keys with a window
+  std::vector<CountWindow*> complete_;  ///< to give their results, from next_complete_ on
   std::size_t next_complete_ = 0;
-  std::size_t emitted_ = 0;              ///< of those, the ones whose results are out
+  std::size_t emitted_ = 0;  ///< of those, the ones whose results are out
   std::vector<CountWindow*> early_;
   std::size_t next_early_ = 0;
 };

@@ -80,9 +80,11 @@ Status check_window(const WindowSpec& spec) {
   }
   switch (spec.kind) {
     case WindowKind::tumbling: return positive(spec.size, "a tumbling window");
-    case WindowKind::session:
-    case WindowKind::global:
-    case WindowKind::count: return fail(ErrorCode::unsupported, "this kind of window does not exist yet");
+    case WindowKind::session: return positive(spec.gap, "a session window's gap");
+    case WindowKind::global: return {};
+    case WindowKind::count:
+      if (spec.count > 0) return {};
+      return fail(ErrorCode::invalid_argument, "a count window must have at least one record");
     case WindowKind::sliding:
       if (auto status = positive(spec.size, "a sliding window"); !status) return status;
       return check_sliding(spec);
@@ -119,9 +121,9 @@ class WindowFactory final : public OperatorFactory {
       case WindowKind::tumbling: return windows::make_tumbling(spec_, input_);
       case WindowKind::sliding:
       case WindowKind::cumulate: return windows::make_shared_slices(spec_, input_);
-      case WindowKind::session:
+      case WindowKind::session: return windows::make_session(spec_, input_);
       case WindowKind::count:
-      case WindowKind::global: break;
+      case WindowKind::global: return windows::make_untimed(spec_, input_);
     }
     return nullptr;
   }
