@@ -1,8 +1,8 @@
 #include "actors/local_run.hpp"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
+#include <future>
+#include <memory>
 #include <thread>
 
 #include <caf/all.hpp>
@@ -41,6 +41,18 @@ struct LocalJob::Impl {
     self->request(job_manager, answer_deadline, msg::SubmitJob{graph})
         .receive([this](const msg::JobAccepted& accepted) { supervisor = accepted.supervisor; },
                  [this](const caf::error& e) { submit_error = system.render(e); });
+    if (supervisor) watch_for_end();
+  }
+
+  /// One actor asks once and fulfils `end`; whoever waits, however often, waits for that.
+  void watch_for_end() {
+    auto promise = std::make_shared<std::promise<std::string>>();
+    end = promise->get_future().share();
+    system.spawn([promise, job = supervisor](caf::event_based_actor* self) {
+      self->request(job, caf::infinite, msg::AwaitEnd{})
+          .then([promise](msg::Ended) { promise->set_value({}); },
+                [promise, self](const caf::error& e) { promise->set_value(self->system().render(e)); });
+    });
   }
 
   ~Impl() {
@@ -77,6 +89,7 @@ struct LocalJob::Impl {
   caf::actor task_manager;
   caf::actor supervisor;
   std::string submit_error;
+  std::shared_future<std::string> end;  ///< empty when the job has ended; else how its supervisor died
 };
 
 LocalJob::LocalJob(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
@@ -132,19 +145,13 @@ Result<JobStatus> LocalJob::status() {
 }
 
 std::optional<JobStatus> LocalJob::wait(Duration timeout) {
-  caf::scoped_actor self{impl_->system};
-  bool ended = false;
-  std::optional<JobStatus> lost;
-  self->request(impl_->supervisor, timeout, msg::AwaitEnd{})
-      .receive([&](msg::Ended) { ended = true; },
-               [&](const caf::error& e) {
-                 if (e == caf::sec::request_timeout) return;
-                 lost.emplace();
-                 lost->state = JobState::failed;
-                 lost->error.emplace(ErrorCode::internal, "the job's supervisor died: " + impl_->system.render(e));
-               });
-  if (lost) return lost;
-  if (!ended) return std::nullopt;
+  if (impl_->end.wait_for(timeout) == std::future_status::timeout) return std::nullopt;
+  if (const std::string lost = impl_->end.get(); !lost.empty()) {
+    JobStatus status;
+    status.state = JobState::failed;
+    status.error.emplace(ErrorCode::internal, "the job's supervisor died: " + lost);
+    return status;
+  }
   auto now = status();
   return now ? std::optional{std::move(*now)} : std::nullopt;
 }
