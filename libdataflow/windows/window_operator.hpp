@@ -21,7 +21,6 @@ namespace dataflow::windows {
 
 class WindowOperator : public Operator {
  public:
-  /// `spec` outlives the operator.
   WindowOperator(const WindowSpec& spec, SchemaPtr input);
 
   Status open(OperatorContext& context) final;
@@ -71,7 +70,7 @@ class WindowOperator : public Operator {
   Result<Step> drain(OperatorOutput& out);
   std::span<const std::int64_t> record_times(const Batch& batch);
 
-  const WindowSpec& spec_;
+  const WindowSpec spec_;
   SchemaPtr input_;
   KeyReader key_reader_;
   Aggregation aggregation_;
