@@ -220,7 +220,7 @@ std::vector<Option> window_table_options() {
            .example = "\"5m\""},
           {.name = "session",
            .kind = OptionKind::duration,
-           .help = "A window lasts as long as records follow each other closer than this gap.",
+           .help = "A window lasts as long as records follow each other within this gap.",
            .example = "\"30m\""},
           {.name = "cumulate",
            .kind = OptionKind::duration,
