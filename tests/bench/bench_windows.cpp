@@ -106,6 +106,14 @@ void sliding_engine(benchmark::State& state) {
   run_engine(state, kind, spec);
 }
 
+/// With 10'000 keys nearly every record extends a session, with 1'000'000 nearly every one opens one.
+void session_engine(benchmark::State& state) {
+  WindowSpec spec = count_and_sum(KeyKind::integer);
+  spec.kind = WindowKind::session;
+  spec.gap = Duration{second};
+  run_engine(state, KeyKind::integer, spec);
+}
+
 template <class Add>
 void for_each_batch(const Batches& batches, Add add) {
   for (const BatchPtr& batch : *batches) {
@@ -174,6 +182,7 @@ BENCHMARK(sliding_engine<KeyKind::integer>)
     ->Name("sliding int64/engine")
     ->Args({10'000, 0})
     ->Unit(benchmark::kMillisecond);
+BENCHMARK(session_engine)->Name("session int64/engine")->Apply(keys_and_disorder);
 
 }  // namespace
 }  // namespace dataflow::bench
