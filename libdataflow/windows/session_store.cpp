@@ -40,23 +40,42 @@ void SessionList::replace(std::size_t from, std::size_t to, Session* session) {
 
 void SessionTimers::set(Session& session, std::int64_t due) {
   session.timer = due;
-  heap_.push_back({due, session.opened, &session});
-  std::push_heap(heap_.begin(), heap_.end(), later);
+  const Timer timer{due, session.opened, &session};
+  if (queue_.empty() || Later{}(timer, queue_.back())) {
+    queue_.push_back(timer);
+    return;
+  }
+  heap_.push_back(timer);
+  std::push_heap(heap_.begin(), heap_.end(), Later{});
+}
+
+/// There is one (see next).
+SessionTimers::Timer SessionTimers::take_first() {
+  Timer timer{};
+  if (heap_.empty() || (!queue_.empty() && Later{}(heap_.front(), queue_.front()))) {
+    timer = queue_.front();
+    queue_.pop_front();
+  } else {
+    std::pop_heap(heap_.begin(), heap_.end(), Later{});
+    timer = heap_.back();
+    heap_.pop_back();
+  }
+  return timer;
 }
 
 Session* SessionTimers::take_due(std::int64_t now) {
-  while (!heap_.empty() && heap_.front().due <= now) {
-    std::pop_heap(heap_.begin(), heap_.end(), later);
-    const Timer timer = heap_.back();
-    heap_.pop_back();
+  for (auto due = next(); due && *due <= now; due = next()) {
+    const Timer timer = take_first();
     if (timer.session->opened == timer.opened && timer.session->timer == timer.due) return timer.session;
   }
   return nullptr;
 }
 
 std::optional<std::int64_t> SessionTimers::next() const {
-  if (heap_.empty()) return std::nullopt;
-  return heap_.front().due;
+  if (queue_.empty() && heap_.empty()) return std::nullopt;
+  if (queue_.empty()) return heap_.front().due;
+  if (heap_.empty()) return queue_.front().due;
+  return std::min(queue_.front().due, heap_.front().due);
 }
 
 SessionStore::SessionStore(KeyForm form, std::int64_t gap, const std::vector<std::byte>& states)

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <vector>
 
@@ -55,7 +56,8 @@ class SessionList {
   std::size_t first_ = 0;  ///< those in front have been removed: sessions leave in order of time
 };
 
-/// A min-heap with entries that may have become void.
+/// Timers in the order in which they go off; some of them may have become void. Sessions open nearly in the order of
+/// their ends: what comes in order waits in a queue, and only the rest in a heap.
 class SessionTimers {
  public:
   /// Replaces the session's timer.
@@ -71,8 +73,16 @@ class SessionTimers {
     std::uint64_t opened;
     Session* session;
   };
-  static bool later(const Timer& a, const Timer& b) { return a.due != b.due ? a.due > b.due : a.opened > b.opened; }
+  /// Without branches, which would be mispredicted: heaps compare what cannot be foreseen.
+  struct Later {
+    bool operator()(const Timer& a, const Timer& b) const {
+      return (a.due > b.due) | ((a.due == b.due) & (a.opened > b.opened));
+    }
+  };
 
+  Timer take_first();
+
+  std::deque<Timer> queue_;
   std::vector<Timer> heap_;
 };
 
