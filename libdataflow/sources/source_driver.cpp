@@ -144,10 +144,15 @@ void SourceDriver::emit_next_piece(Progress& progress, OperatorOutput& out) {
 /// copy, but there is one only where the newest time has advanced since the last, which disorder makes rare.
 void SourceDriver::cut_before_late_records(BatchPtr batch) {
   const auto times = batch->timestamps()->as<std::int64_t>();
-  const auto [oldest, newest] = std::minmax_element(times.begin(), times.end());
+  std::int64_t oldest = times.front();
+  std::int64_t newest = times.front();
+  for (const std::int64_t time : times) {
+    oldest = std::min(oldest, time);
+    newest = std::max(newest, time);
+  }
   const std::int64_t delay = watermark_delay().count();
-  const std::int64_t newest_before = std::exchange(newest_, std::max(newest_, Timestamp{*newest})).micros;
-  if (*oldest > newest_.micros - delay) {
+  const std::int64_t newest_before = std::exchange(newest_, std::max(newest_, Timestamp{newest})).micros;
+  if (oldest > newest_.micros - delay) {
     pieces_.push_back({std::move(batch), newest_});
     return;
   }
