@@ -147,6 +147,7 @@ Result<int> connect_to(const std::filesystem::path& path) {
   Descriptor fd{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   if (fd.get() < 0) return fail(ErrorCode::io, system_error("cannot make a socket for", path));
   if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0) {
+    if (errno == ECONNREFUSED) unlink(path.c_str());  // its process was killed: nobody will listen there again
     return fail(ErrorCode::io, system_error("cannot connect to", path));
   }
   return fd.release();
@@ -249,7 +250,12 @@ Result<std::string> call_local_job(std::string_view job, const ControlRequest& r
     return fail(ErrorCode::not_found, message);
   }
   std::string others;
-  for (const auto& path : find_sockets("")) others += " " + path.stem().string();
+  for (const auto& path : find_sockets("")) {
+    const auto fd = connect_to(path);
+    if (!fd) continue;
+    close(*fd);
+    others += " " + path.stem().string();
+  }
   return fail(ErrorCode::not_found, "no job \"" + std::string{job} + "\" runs on this machine" +
                                         (others.empty() ? "" : "; these do:" + others));
 }

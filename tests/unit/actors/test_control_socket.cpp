@@ -71,14 +71,17 @@ TEST_CASE("asking for a job that does not run names those that do") {
         "no job \"fraud\" runs on this machine; these do: alerts-" + std::to_string(getpid()));
 }
 
-TEST_CASE("the socket is gone with the job, and one left behind by a killed process is passed over") {
+TEST_CASE("the socket is gone with the job, and one left behind by a killed process is removed") {
   const RuntimeFolder folder;
+  const auto left_behind = folder.path() / "dataflow" / "dead-1.sock";
   {
     auto socket = ControlSocket::listen("fraud", [](const ControlRequest&) -> Result<std::string> { return "[]"; });
     REQUIRE(socket);
-    std::filesystem::create_hard_link(control_socket_path("fraud"), folder.path() / "dataflow" / "fraud-1.sock");
-    std::filesystem::rename(folder.path() / "dataflow" / "fraud-1.sock", folder.path() / "dataflow" / "dead-1.sock");
+    std::filesystem::create_hard_link(control_socket_path("fraud"), left_behind);
   }
   CHECK_FALSE(std::filesystem::exists(control_socket_path("fraud")));
-  CHECK_FALSE(call_local_job("dead", request, 5s));
+  const auto answer = call_local_job("dead", request, 5s);
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().message() == "no job \"dead\" runs on this machine");
+  CHECK_FALSE(std::filesystem::exists(left_behind));
 }
