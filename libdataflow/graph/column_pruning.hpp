@@ -6,7 +6,8 @@
 namespace dataflow {
 
 /// Replaces the sources of `graph` that can leave fields out by ones that do. Fields keep their places; those that are
-/// left out arrive as unread_column, and a value in them that would not decode is no error. What a sink or any operator that does not declare its FieldUse receives is read.
+/// left out arrive as unread_column, and a value in them that would not decode is no error. What a sink or any operator
+/// that does not declare its FieldUse receives is read.
 void prune_unread_columns(StreamGraph& graph);
 
 }  // namespace dataflow

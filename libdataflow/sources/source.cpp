@@ -9,7 +9,9 @@ Status SourceReader::close() {
   return {};
 }
 
-std::shared_ptr<const SourceFactory> SourceFactory::reading(const std::vector<bool>&) const { return nullptr; }
+std::shared_ptr<const SourceFactory> SourceFactory::reading(const std::vector<bool>&) const {
+  return nullptr;
+}
 
 SchemaPtr source_error_schema() {
   static const SchemaPtr schema =

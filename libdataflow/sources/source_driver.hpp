@@ -47,7 +47,10 @@ class SourceDriver final : private SourceOutput {
   [[nodiscard]] bool full() const override;
   [[nodiscard]] std::uint32_t batch_rows() const override;
 
-  [[nodiscard]] Duration watermark_delay() const { return spec_.event_time->out_of_orderness + Duration{1}; }
+  /// How far the watermark is behind the newest record, which is there only with event time.
+  [[nodiscard]] Duration watermark_delay() const {
+    return spec_.event_time ? spec_.event_time->out_of_orderness + Duration{1} : Duration{1};
+  }
   BatchPtr with_event_time(const BatchPtr& batch);
   BatchPtr without_missing_event_time(const BatchPtr& batch, Column times);
   void cut_before_late_records(BatchPtr batch);

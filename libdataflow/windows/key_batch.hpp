@@ -30,7 +30,9 @@ struct TextKey {
   [[nodiscard]] std::uint32_t length() const { return static_cast<std::uint32_t>(tail >> 32); }
   [[nodiscard]] bool is_inline() const { return length() <= inline_text_bytes; }
   /// Where a text that is not inline lies.
-  [[nodiscard]] const char* far() const { return reinterpret_cast<const char*>(static_cast<std::uintptr_t>(head)); }
+  [[nodiscard]] const char* far() const {
+    return reinterpret_cast<const char*>(static_cast<std::uintptr_t>(head));  // NOLINT(performance-no-int-to-ptr)
+  }
   void append_to(ColumnBuilder& column) const;
 };
 

@@ -10,9 +10,15 @@
 
 namespace dataflow::windows {
 
-inline std::uint64_t cell_bits(std::uint8_t v) { return v; }
-inline std::uint64_t cell_bits(std::int32_t v) { return static_cast<std::uint64_t>(std::int64_t{v}); }
-inline std::uint64_t cell_bits(std::int64_t v) { return static_cast<std::uint64_t>(v); }
+inline std::uint64_t cell_bits(std::uint8_t v) {
+  return v;
+}
+inline std::uint64_t cell_bits(std::int32_t v) {
+  return static_cast<std::uint64_t>(std::int64_t{v});
+}
+inline std::uint64_t cell_bits(std::int64_t v) {
+  return static_cast<std::uint64_t>(v);
+}
 /// -0.0 is 0.0, and all NaNs are one value.
 inline std::uint64_t cell_bits(double v) {
   if (v == 0) return 0;

@@ -30,9 +30,8 @@ class CountDistinct final : public BoxedAccumulator<ValueSet<Value>> {
       });
     } else {
       visit_fixed_width(*argument, [&](const auto* cells) {
-        records.for_each([&](std::byte* states, std::size_t row) {
-          this->box(states).values.insert(cell_bits(cells[row]));
-        });
+        records.for_each(
+            [&](std::byte* states, std::size_t row) { this->box(states).values.insert(cell_bits(cells[row])); });
       });
     }
     return true;

@@ -37,7 +37,9 @@ struct SumState {
 };
 
 /// Whether the sum still fits.
-inline bool add(std::int64_t& sum, std::int64_t value) { return !__builtin_add_overflow(sum, value, &sum); }
+inline bool add(std::int64_t& sum, std::int64_t value) {
+  return !__builtin_add_overflow(sum, value, &sum);
+}
 inline bool add(double& sum, double value) {
   sum += value;
   return true;
@@ -178,7 +180,9 @@ class Average final : public Accumulator {
 
 }  // namespace
 
-AccumulatorPtr make_count() { return std::make_unique<Count>(); }
+AccumulatorPtr make_count() {
+  return std::make_unique<Count>();
+}
 
 AccumulatorPtr make_sum(const DataType& argument) {
   if (argument.kind() == TypeKind::float64) return std::make_unique<Sum<double>>(0);

@@ -115,7 +115,11 @@ AccumulatorPtr make_ordered(const DataType& type) {
 
 }  // namespace
 
-AccumulatorPtr make_first(const DataType& argument) { return make_ordered<Earliest>(argument); }
-AccumulatorPtr make_last(const DataType& argument) { return make_ordered<Latest>(argument); }
+AccumulatorPtr make_first(const DataType& argument) {
+  return make_ordered<Earliest>(argument);
+}
+AccumulatorPtr make_last(const DataType& argument) {
+  return make_ordered<Latest>(argument);
+}
 
 }  // namespace dataflow::windows

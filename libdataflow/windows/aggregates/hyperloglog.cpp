@@ -123,6 +123,8 @@ class ApproxCountDistinct final : public BoxedAccumulator<HyperLogLog> {
 
 }  // namespace
 
-AccumulatorPtr make_approx_count_distinct(const DataType&) { return std::make_unique<ApproxCountDistinct>(); }
+AccumulatorPtr make_approx_count_distinct(const DataType&) {
+  return std::make_unique<ApproxCountDistinct>();
+}
 
 }  // namespace dataflow::windows

@@ -122,7 +122,11 @@ AccumulatorPtr make_extreme(const DataType& type) {
 
 }  // namespace
 
-AccumulatorPtr make_min(const DataType& argument) { return make_extreme<Smaller>(argument); }
-AccumulatorPtr make_max(const DataType& argument) { return make_extreme<Larger>(argument); }
+AccumulatorPtr make_min(const DataType& argument) {
+  return make_extreme<Smaller>(argument);
+}
+AccumulatorPtr make_max(const DataType& argument) {
+  return make_extreme<Larger>(argument);
+}
 
 }  // namespace dataflow::windows

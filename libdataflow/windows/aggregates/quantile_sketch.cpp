@@ -112,6 +112,8 @@ class ApproxPercentile final : public BoxedAccumulator<QuantileSketch> {
 
 }  // namespace
 
-AccumulatorPtr make_approx_percentile(double quantile) { return std::make_unique<ApproxPercentile>(quantile); }
+AccumulatorPtr make_approx_percentile(double quantile) {
+  return std::make_unique<ApproxPercentile>(quantile);
+}
 
 }  // namespace dataflow::windows

@@ -1,8 +1,8 @@
 #pragma once
 // Quantiles within 1 % of the value: DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch
 // with relative-error guarantees", PVLDB 12(12), 2019). A value falls into the bucket ceil(log_gamma |x|), so a bucket
-// spans 2 % and its middle is within 1 % of everything in it. Unlike a t-digest it does not depend on the order in which
-// values come or sketches merge, so that a run that is repeated gives the same result.
+// spans 2 % and its middle is within 1 % of everything in it. Unlike a t-digest it does not depend on the order in
+// which values come or sketches merge, so that a run that is repeated gives the same result.
 
 #include <cstdint>
 #include <vector>

@@ -1,7 +1,7 @@
 // variance and stddev of a sample (divided by n - 1, as Flink's VAR_SAMP and STDDEV_SAMP); NULL for fewer than two
 // values. Welford's update and Chan's merge keep the mean beside the squared distances, so that large values with a
-// small spread do not cancel out (Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing sample
-// variances", 1979).
+// small spread do not cancel out (Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing
+// sample variances", 1979).
 
 #include <cmath>
 
@@ -65,7 +65,11 @@ class Spread final : public Accumulator {
 
 }  // namespace
 
-AccumulatorPtr make_variance() { return std::make_unique<Spread>(Moment::variance); }
-AccumulatorPtr make_standard_deviation() { return std::make_unique<Spread>(Moment::deviation); }
+AccumulatorPtr make_variance() {
+  return std::make_unique<Spread>(Moment::variance);
+}
+AccumulatorPtr make_standard_deviation() {
+  return std::make_unique<Spread>(Moment::deviation);
+}
 
 }  // namespace dataflow::windows
