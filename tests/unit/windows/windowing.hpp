@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdio>
 #include <map>
 #include <memory>
 #include <optional>
@@ -83,6 +84,12 @@ class Collected final : public OperatorOutput {
 inline std::string to_text(const Value& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return *text;
   if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+  if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
+  if (const auto* real = std::get_if<double>(&value)) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", *real);
+    return text;
+  }
   return "NULL";
 }
 
