@@ -13,7 +13,9 @@ namespace {
 class Select final : public Operator {
  public:
   Select(std::vector<Expression> expressions, SchemaPtr output, RowErrors errors)
-      : expressions_{std::move(expressions)}, output_{std::move(output)}, errors_{errors} {}
+      : expressions_{std::move(expressions)}, output_{std::move(output)}, errors_{errors} {
+    for (const Expression& expression : expressions_) passed_on_.push_back(expression.as_field());
+  }
 
   Status open(OperatorContext& context) override {
     context_ = &context;
@@ -26,8 +28,12 @@ class Select final : public Operator {
     std::vector<ColumnPtr> columns;
     columns.reserve(expressions_.size());
     std::vector<RowError> failed;
-    for (const Expression& expression : expressions_) {
-      EvalResult result = expression.evaluate(*batch, eval_);
+    for (std::size_t i = 0; i < expressions_.size(); ++i) {
+      if (passed_on_[i]) {
+        columns.push_back(batch->columns()[*passed_on_[i]]);
+        continue;
+      }
+      EvalResult result = expressions_[i].evaluate(*batch, eval_);
       columns.push_back(std::move(result.column));
       if (!result.errors.empty()) merge(failed, std::move(result.errors));
     }
@@ -53,6 +59,7 @@ class Select final : public Operator {
   }
 
   std::vector<Expression> expressions_;
+  std::vector<std::optional<std::size_t>> passed_on_;  ///< for each: the input's field, when it is no more than that
   SchemaPtr output_;
   RowErrors errors_;
   OperatorContext* context_ = nullptr;

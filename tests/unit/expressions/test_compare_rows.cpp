@@ -1,0 +1,58 @@
+#include <doctest/doctest.h>
+
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "libdataflow/expressions/compare_rows.hpp"
+
+using namespace dataflow::expr;
+
+namespace {
+
+template <class T, class Compare>
+void check_against_scalar(const std::vector<T>& values, T wanted, const std::vector<std::uint8_t>& valid) {
+  for (const std::uint8_t* bits : {static_cast<const std::uint8_t*>(nullptr), valid.data()}) {
+    for (const std::size_t rows : {std::size_t{0}, std::size_t{1}, std::size_t{7}, std::size_t{8}, std::size_t{9},
+                                   std::size_t{64}, values.size()}) {
+      std::vector<std::uint32_t> fast(rows + 8);
+      std::vector<std::uint32_t> plain(rows + 8);
+      const auto count = static_cast<std::uint32_t>(rows);
+      fast.resize(kept_rows(values.data(), wanted, bits, count, fast.data(), Compare{}));
+      plain.resize(kept_rows_scalar(values.data(), wanted, bits, 0, count, plain.data(), Compare{}));
+      REQUIRE(fast == plain);
+    }
+  }
+}
+
+template <class T>
+void check_all_comparisons(const std::vector<T>& values, T wanted, const std::vector<std::uint8_t>& valid) {
+  check_against_scalar<T, std::equal_to<>>(values, wanted, valid);
+  check_against_scalar<T, std::not_equal_to<>>(values, wanted, valid);
+  check_against_scalar<T, std::less<>>(values, wanted, valid);
+  check_against_scalar<T, std::less_equal<>>(values, wanted, valid);
+  check_against_scalar<T, std::greater<>>(values, wanted, valid);
+  check_against_scalar<T, std::greater_equal<>>(values, wanted, valid);
+}
+
+}  // namespace
+
+TEST_CASE("eight rows at a time are kept or dropped like one at a time, NULLs, NaN and tails included") {
+  std::mt19937_64 random{7};
+  constexpr std::size_t rows = 1003;
+  std::vector<double> reals(rows);
+  std::vector<std::int64_t> longs(rows);
+  std::vector<std::int32_t> ints(rows);
+  std::vector<std::uint8_t> valid(rows / 8 + 1);
+  const double awkward[] = {
+      0.0, -0.0, 1.5, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), -3.0};
+  for (std::size_t i = 0; i < rows; ++i) {
+    reals[i] = awkward[random() % 6];
+    longs[i] = static_cast<std::int64_t>(random() % 5) - 2;
+    ints[i] = static_cast<std::int32_t>(random() % 5) - 2;
+  }
+  for (std::uint8_t& byte : valid) byte = static_cast<std::uint8_t>(random());
+  for (const double wanted : awkward) check_all_comparisons(reals, wanted, valid);
+  for (const std::int64_t wanted : {-2, 0, 1}) check_all_comparisons(longs, wanted, valid);
+  for (const std::int32_t wanted : {-2, 0, 1}) check_all_comparisons(ints, wanted, valid);
+}
