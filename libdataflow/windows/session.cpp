@@ -96,7 +96,7 @@ Status SessionWindows::merge_states() {
     merged_from_.push_back(merge.from->states());
   }
   // In order: what has been merged into may itself be merged into another one.
-  const Status status = aggregation().merge(merged_into_.data(), merged_from_.data(), merged_into_.size());
+  Status status = aggregation().merge(merged_into_.data(), merged_from_.data(), merged_into_.size());
   if (!status) return status;
   for (const SessionStore::Merge& merge : store_.merges()) aggregation().release(merge.from->states());
   store_.forget_merged();

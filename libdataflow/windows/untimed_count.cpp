@@ -45,7 +45,7 @@ class CountWindows final : public WindowOperator {
   [[nodiscard]] CountWindow*& window_of(std::byte* row) const {
     return *reinterpret_cast<CountWindow**>(row + layout_.payload_offset());
   }
-  CountWindow& open(std::byte* row, std::uint64_t record);
+  CountWindow& open_window(std::byte* row, std::uint64_t record);
   void add(CountWindow& window, ResultWriter& writer);
   void complete_window(CountWindow& window);
   /// The windows in keys' rows that `wanted` is true for, in the order in which they opened.
@@ -71,7 +71,7 @@ CountWindows::~CountWindows() {
   for (std::size_t i = emitted_; i < complete_.size(); ++i) aggregation().release(complete_[i]->states());
 }
 
-CountWindow& CountWindows::open(std::byte* row, std::uint64_t record) {
+CountWindow& CountWindows::open_window(std::byte* row, std::uint64_t record) {
   auto* window = reinterpret_cast<CountWindow*>(pool_.take());
   window->opened = record;
   window->newest = first_micros;
@@ -93,7 +93,7 @@ Status CountWindows::absorb(const Records& records, std::vector<std::uint32_t>&)
   keys_.find_or_insert(*records.keys, nullptr, count, states_.data());
   for (std::size_t i = 0; i < count; ++i) {
     CountWindow* window = window_of(states_[i]);
-    if (window == nullptr) window = &open(states_[i], records.first_sequence + i);
+    if (window == nullptr) window = &open_window(states_[i], records.first_sequence + i);
     window->newest = std::max(window->newest, records.times[i]);
     window->changed = 1;
     states_[i] = window->states();
