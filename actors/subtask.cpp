@@ -129,6 +129,7 @@ void Subtask::commit(std::uint64_t epoch) {
 
 void Subtask::fail_with(const TaskFailure& failure) {
   started_ = false;
+  anon_send(supervisor_, report());
   anon_send(slot_, msg::SubtaskFailed{attempt_, id_,
                                       to_error(failure, id_.subtask, graph_->vertices[id_.vertex].parallelism)});
   quit(caf::make_error(caf::sec::runtime_error));

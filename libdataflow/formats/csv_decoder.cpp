@@ -53,8 +53,8 @@ CsvDecoder::CsvDecoder(const DecoderOptions& options)
 Result<std::optional<std::size_t>> CsvDecoder::start(std::string_view window, bool last) {
   const std::optional<std::size_t> mark = byte_order_mark(window, last);
   if (!mark) return std::optional<std::size_t>{};
-  if (last && window.size() == *mark) return mark;
   const std::string_view text = window.substr(*mark);
+  if (last && text.find_first_not_of("\r\n") == std::string_view::npos) return window.size();
 
   header_.clear();
   std::size_t at = 0;
@@ -91,8 +91,8 @@ Status CsvDecoder::match_header() {
     if (found == header_.end()) {
       std::string names;
       for (const std::string& name : header_) names += (names.empty() ? "" : ", ") + name;
-      return fail(ErrorCode::not_found, "the header has no column \"" + field.field.name + "\"; it has: " + names +
-                                            "; correct the source's schema, which matches columns by name");
+      return fail(ErrorCode::malformed_data, "the header has no column \"" + field.field.name + "\"; it has: " + names +
+                                                 "; correct the source's schema, which matches columns by name");
     }
     if (std::find(found + 1, header_.end(), field.field.name) != header_.end()) {
       return fail(ErrorCode::malformed_data, "the header has the column \"" + field.field.name + "\" twice");

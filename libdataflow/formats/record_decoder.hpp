@@ -60,8 +60,9 @@ class RecordDecoder {
  public:
   virtual ~RecordDecoder() = default;
   /// Once at the start of the data: skips a byte order mark and, for CSV, reads the header. Gives the bytes it
-  /// took, or nothing when the window is too short to say. Errors: malformed_data, not_found (a column that the
-  /// header lacks). Data of no bytes at all has no records and needs no header.
+  /// took, or nothing when the window is too short to say. Errors: malformed_data (also a column that the
+  /// header lacks). Data of nothing but a mark and blank lines has no
+  /// records and needs no header.
   virtual Result<std::optional<std::size_t>> start(std::string_view window, bool last) = 0;
   /// Decodes whole records from the start of `window`, at most `max_rows` of them and about a batch's bytes. With
   /// `last`, nothing follows the window, which then ends with a newline; all of it is consumed by repeated calls.

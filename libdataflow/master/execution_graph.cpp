@@ -4,6 +4,24 @@
 
 namespace dataflow {
 
+namespace {
+
+/// The same failure names another subtask, record or part file in each attempt.
+bool same_but_for_numbers(std::string_view a, std::string_view b) {
+  const auto skip_digits = [](std::string_view text, std::size_t at) {
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
+    return at;
+  };
+  for (std::size_t i = 0, j = 0;; ++i, ++j) {
+    i = skip_digits(a, i);
+    j = skip_digits(b, j);
+    if (i == a.size() || j == b.size()) return i == a.size() && j == b.size();
+    if (a[i] != b[j]) return false;
+  }
+}
+
+}  // namespace
+
 std::string_view to_string(ExecutionState state) {
   switch (state) {
     case ExecutionState::created: return "CREATED";
@@ -124,12 +142,14 @@ std::string ExecutionGraph::hopeless(const Error& error) const {
     case ErrorCode::invalid_argument:
     case ErrorCode::malformed_data:
     case ErrorCode::arithmetic:
-    case ErrorCode::unsupported: return "a restart cannot help: the next attempt would meet the same";
+    case ErrorCode::unsupported:
+    case ErrorCode::cancelled: return "a restart cannot help: the next attempt would meet the same";
     default: break;
   }
   if (!has_run_) return "the job has never run";
   std::size_t same = 0;
-  for (auto failure = failures_.rbegin(); failure != failures_.rend() && failure->message == error.message(); ++failure)
+  for (auto failure = failures_.rbegin();
+       failure != failures_.rend() && same_but_for_numbers(failure->message, error.message()); ++failure)
     ++same;
   const bool patient = error.code() != ErrorCode::user_code && !graph_->stream->bounded();
   if (patient || same < max_same_failures) return "";
@@ -179,6 +199,8 @@ std::vector<Effect> ExecutionGraph::on_restart_due() {
 
 std::vector<Effect> ExecutionGraph::stop(EndOfData how) {
   if (stop_ || is_terminal(state_)) return {};
+  // Between two attempts nothing is in flight that could finish, and nothing is there to commit.
+  if (state_ == JobState::restarting) return cancel();
   stop_ = how;
   const bool started = std::all_of(executions_.begin(), executions_.end(), [](ExecutionState s) {
     return s == ExecutionState::running || s == ExecutionState::prepared;

@@ -312,7 +312,7 @@ TaskFailure Task::failure(const Stage& stage, Error error) const {
   if (of_reader) {
     // Says where itself, and more exactly: the reader may have read on since.
   } else if (source_) {
-    position = source_->position();
+    position = "before " + source_->position();
   } else if (const auto records = stage.metrics().records_in; records != 0) {
     position = "after " + std::to_string(records) + " records";
   }

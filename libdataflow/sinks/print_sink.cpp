@@ -32,7 +32,8 @@ class SharedStream {
     if (text_.capacity() > (4U << 20)) text_ = {};
     if (written) return {};
     if (error == EPIPE) {
-      return fail(ErrorCode::io, "standard output was closed by the program that reads it");
+      // The reader has what it wanted, as `| head` has: an end that somebody asked for.
+      return fail(ErrorCode::cancelled, "standard output was closed by the program that reads it");
     }
     return fail(ErrorCode::io, std::string{"cannot write to standard output: "} + std::strerror(error) +
                                    "; check where it is redirected to");

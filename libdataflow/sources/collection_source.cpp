@@ -8,6 +8,7 @@
 #include "libdataflow/formats/json_text.hpp"
 #include "libdataflow/sources/decoder_settings.hpp"
 #include "libdataflow/sources/source_types.hpp"
+#include "libdataflow/topology/did_you_mean.hpp"
 #include "serialization/builder.hpp"
 
 namespace dataflow {
@@ -49,6 +50,8 @@ class CollectionReader final : public SourceReader {
     }
     batch_ = (*batches_)[static_cast<std::size_t>(index)];
     row_ = 0;
+    rows_before_ = 0;
+    for (std::int64_t i = 0; i < index; ++i) rows_before_ += (*batches_)[static_cast<std::size_t>(i)]->rows();
     return {};
   }
 
@@ -73,12 +76,13 @@ class CollectionReader final : public SourceReader {
     return step;
   }
 
-  [[nodiscard]] std::string position() const override { return split_ + ", row " + std::to_string(row_ + 1); }
+  [[nodiscard]] std::string position() const override { return "row " + std::to_string(rows_before_ + row_ + 1); }
 
  private:
   Batches batches_;
   std::string split_;
   BatchPtr batch_;
+  std::uint64_t rows_before_ = 0;  ///< in the batches of earlier splits
   std::uint32_t row_ = 0;
 };
 
@@ -156,7 +160,7 @@ std::string as_written(const Value& value) {
   return out;
 }
 
-/// One row in the schema's order; mistakes go to the builder at `rows`.
+/// Row `number` (from 1) in the schema's order; mistakes go to the builder at the value.
 bool convert_row(NodeBuilder& builder, const RowLiteral& row, std::size_t number, std::vector<Value>& values) {
   const std::vector<SourceField>& fields = builder.source_schema();
   values.assign(fields.size(), Value{});
@@ -164,12 +168,15 @@ bool convert_row(NodeBuilder& builder, const RowLiteral& row, std::size_t number
   for (const auto& [name, given] : row.members) {
     const auto field = std::find_if(fields.begin(), fields.end(),
                                     [&name = name](const SourceField& f) { return f.field.name == name; });
-    const std::string where = "row " + std::to_string(number);
+    const std::string where = "row " + std::to_string(number) + ": ";
+    const std::string path = "rows." + std::to_string(number - 1) + "." + name;
     if (field == fields.end()) {
-      builder.error("rows", where + ": the schema has no field \"" + name + "\"");
+      std::vector<std::string> known;
+      for (const SourceField& f : fields) known.push_back(f.field.name);
+      builder.error(path, where + "the schema has no field \"" + name + "\"", did_you_mean(name, known));
       good = false;
     } else if (!convert(given, *field, values[static_cast<std::size_t>(field - fields.begin())])) {
-      builder.error("rows", where + ": " + describe_bad_value(*field, as_written(given)));
+      builder.error(path, where + describe_bad_value(*field, as_written(given)));
       good = false;
     }
   }

@@ -1,5 +1,7 @@
 #include "libdataflow/topology/file_node_builder.hpp"
 
+#include <charconv>
+
 #include "libdataflow/topology/did_you_mean.hpp"
 
 namespace dataflow {
@@ -71,7 +73,22 @@ void FileNodeBuilder::key_by(std::vector<std::size_t> fields, std::size_t input)
   keys_.emplace_back(input, std::move(fields));
 }
 
+namespace {
+
+/// The item of an array that the first part of `path` counts from 0, or what the rest of the path names in it.
+const TomlValue* find_item(const TomlValue& array, std::string_view path) {
+  const std::size_t dot = path.find('.');
+  const std::string_view number = path.substr(0, dot);
+  std::size_t index = array.items.size();
+  std::from_chars(number.data(), number.data() + number.size(), index);
+  if (index >= array.items.size()) return nullptr;
+  return dot == std::string_view::npos ? &array.items[index] : find_path(array.items[index], path.substr(dot + 1));
+}
+
+}  // namespace
+
 const TomlValue* find_path(const TomlValue& table, std::string_view path) {
+  if (table.kind == TomlValue::Kind::array) return find_item(table, path);
   // A key may itself contain dots, so the longest key that matches is taken.
   if (const TomlValue* whole = table.find(path)) return whole;
   for (std::size_t dot = path.rfind('.'); dot != std::string_view::npos && dot > 0; dot = path.rfind('.', dot - 1)) {

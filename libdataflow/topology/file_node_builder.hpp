@@ -50,7 +50,7 @@ class FileNodeBuilder final : public NodeBuilder {
   bool has_errors_ = false;
 };
 
-/// The value at a path such as "fields.total" below `table`; null when there is none.
+/// The value at a path such as "fields.total", or "rows.0.name" into an array, below `table`; null when there is none.
 const TomlValue* find_path(const TomlValue& table, std::string_view path);
 
 /// The names of a schema's fields.

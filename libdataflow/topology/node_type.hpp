@@ -103,7 +103,7 @@ class NodeBuilder {
   /// rate_limit are handled by the topology layer after build has set the main output's schema.
   [[nodiscard]] virtual const std::vector<SourceField>& source_schema() const = 0;
 
-  /// A mistake at an option's value, at `offset` characters into its text when the value is a text.
+  /// A mistake at an option's value; `path` may lead into it: "fields.total", "rows.0.name".
   virtual void error(std::string_view path, std::string message, std::string suggestion = {}) = 0;
   virtual void error(std::string_view path, const ExpressionError& error) = 0;
   /// Compiles the expression at `path` against input `input`, reporting its mistakes; nothing when it has some.

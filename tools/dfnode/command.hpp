@@ -19,6 +19,7 @@ enum ExitCode : int {
   exit_wrong = 2,        ///< the file or the command line is wrong
   exit_unreachable = 3,  ///< no job or cluster answers there
   exit_interrupted = 130,
+  exit_output_closed = 141,  ///< whoever read standard output has left; what a shell shows for other tools then
 };
 
 /// What the parsed command line asks for. Set by a command's callback, run after parsing is done.

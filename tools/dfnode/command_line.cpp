@@ -19,7 +19,7 @@ constexpr const char* examples = R"(Examples:
   dfnode docs window                       what a node type takes
 
 Exit codes: 0 done; 1 the job failed; 2 the file or the command line is wrong;
-3 nothing answers there; 130 interrupted.)";
+3 nothing answers there; 130 interrupted; 141 the reader of standard output left.)";
 
 /// Whether the first argument names no command; CLI11 would only say that one is missing.
 bool is_unknown_command(const CLI::App& app, const std::string& name) {

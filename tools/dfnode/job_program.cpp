@@ -6,11 +6,13 @@
 
 #include "tools/dfnode/command.hpp"
 #include "tools/dfnode/run_job.hpp"
+#include "tools/dfnode/standard_streams.hpp"
 #include "tools/dfnode/version.hpp"
 
 namespace dataflow::cli {
 
 int run_job_program(int argc, const char* const* argv, const std::string& name, const GraphBuilder& build) {
+  prepare_standard_streams();
   RunSettings settings;
   CLI::App app{"The job " + name + ", run here with dataflow " + std::string{version()}, name};
   app.allow_extras();

@@ -28,6 +28,17 @@ std::string grouped(std::uint64_t n) {
   return digits;
 }
 
+/// `1 error`, `2 errors`.
+std::string counted(std::uint64_t n, const std::string& noun, const std::string& behind = "") {
+  return grouped(n) + " " + noun + (n == 1 ? "" : "s") + behind;
+}
+
+/// Records that a source has read, those that did not decode included: only side_output sends them on.
+std::uint64_t records_read(const StreamNode& source, const NodeMetrics& metrics) {
+  const bool sent_on = source.source->on_error == ErrorPolicy::side_output;
+  return metrics.records_out + (sent_on ? 0 : counter(metrics, "errors"));
+}
+
 std::string seconds_text(double seconds) {
   char text[32];
   std::snprintf(text, sizeof text, seconds < 10 ? "%.2f s" : "%.1f s", seconds);
@@ -44,13 +55,13 @@ std::string fitting(std::string line) {
 
 std::string status_line(const JobTotals& now, double rate, double seconds, const JobStatus& status) {
   std::string line{to_string(status.state)};
-  line += "  " + grouped(now.read) + " records read, " + grouped(static_cast<std::uint64_t>(rate)) + "/s, " +
+  line += "  " + counted(now.read, "record", " read, ") + grouped(static_cast<std::uint64_t>(rate)) + "/s, " +
           grouped(now.written) + " written";
   if (now.watermark != Timestamp::max() && now.watermark != Timestamp::min())
     line += ", watermark " + to_iso8601(now.watermark);
   if (now.late > 0) line += ", " + grouped(now.late) + " late";
-  if (now.errors > 0) line += ", " + grouped(now.errors) + " errors";
-  if (status.restarts > 0) line += ", " + std::to_string(status.restarts) + " restarts";
+  if (now.errors > 0) line += ", " + counted(now.errors, "error");
+  if (status.restarts > 0) line += ", " + counted(status.restarts, "restart");
   return line + ", " + seconds_text(seconds);
 }
 
@@ -75,7 +86,7 @@ JobTotals totals(const JobGraph& graph, const JobStatus& status) {
     const auto found = status.nodes.find(node.name);
     if (found == status.nodes.end()) continue;
     const NodeMetrics& metrics = found->second;
-    if (node.is_source()) sums.read += metrics.records_out;
+    if (node.is_source()) sums.read += records_read(node, metrics);
     if (node.is_sink()) {
       sums.written += metrics.records_in;
       sums.watermark = std::min(sums.watermark, metrics.watermark);
@@ -127,16 +138,20 @@ void Progress::clear() {
 std::string summary_as_text(const JobGraph& graph, const JobStatus& status, double seconds) {
   std::string out =
       graph.stream->name + ": " + std::string{to_string(status.state)} + " after " + seconds_text(seconds);
-  if (status.restarts > 0) out += ", " + std::to_string(status.restarts) + " restarts";
+  if (status.restarts > 0) out += ", " + counted(status.restarts, "restart");
   out += "\n";
+  // A sink may have made nothing visible of what it got.
+  const std::string received = status.state == JobState::finished ? " written" : " received";
   for (const StreamNode& node : graph.stream->nodes) {
     const auto found = status.nodes.find(node.name);
     const NodeMetrics metrics = found == status.nodes.end() ? NodeMetrics{} : found->second;
-    if (node.is_source()) out += "  " + node.name + ": " + grouped(metrics.records_out) + " records read";
-    if (node.is_sink()) out += "  " + node.name + ": " + grouped(metrics.records_in) + " records written";
+    if (node.is_source()) out += "  " + node.name + ": " + counted(records_read(node, metrics), "record", " read");
+    if (node.is_sink()) out += "  " + node.name + ": " + counted(metrics.records_in, "record", received);
     std::string notes;
     for (const auto& [name, value] : metrics.counters)
-      if (value > 0) notes += (notes.empty() ? "" : ", ") + grouped(value) + " " + name;
+      if (value > 0)
+        notes +=
+            (notes.empty() ? "" : ", ") + (name == "errors" ? counted(value, "error") : grouped(value) + " " + name);
     const bool ends_of_job = node.is_source() || node.is_sink();
     if (ends_of_job) out += (notes.empty() ? "" : ", ") + notes + "\n";
     if (!ends_of_job && !notes.empty()) out += "  " + node.name + ": " + notes + "\n";

@@ -55,9 +55,15 @@ std::unique_ptr<ControlSocket> listen_for_calls(LocalJob& job, const Secrets& se
   return nullptr;
 }
 
+/// `dfnode run job.toml | head -1`: the job ends early and quietly, as other tools do.
+bool output_was_closed(const JobStatus& status) {
+  return status.error && status.error->code() == ErrorCode::cancelled;
+}
+
 int exit_code(const JobStatus& status) {
   if (interrupts() > 0) return exit_interrupted;
   if (status.state == JobState::finished) return exit_done;
+  if (output_was_closed(status)) return exit_output_closed;
   // What was wrong before anything ran is a matter of the file, not of the run.
   const bool file_is_wrong = status.error && status.error->code() == ErrorCode::invalid_argument;
   return file_is_wrong ? exit_wrong : exit_failed;
@@ -94,6 +100,7 @@ int run_job(StreamGraph graph, const Secrets& secrets, const RunSettings& settin
     if (!settings.quiet || status.error) std::cerr << summary_as_json(plan, status, seconds) << "\n";
     return exit_code(status);
   }
+  if (output_was_closed(status)) return exit_code(status);
   if (status.error) show_error(*status.error, secrets);
   if (!settings.quiet) std::cerr << summary_as_text(plan, status, seconds);
   return exit_code(status);

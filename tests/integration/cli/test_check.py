@@ -2,10 +2,11 @@
 
 import json
 import os
+import pathlib
 import shutil
 import unittest
 
-from dfnode import HERE, HOT_JOB, READINGS, DfnodeTest
+from dfnode import HOT_JOB, READINGS, DfnodeTest
 
 
 class Mistakes(DfnodeTest):
@@ -15,7 +16,7 @@ class Mistakes(DfnodeTest):
     """
 
     def test_every_topology_with_mistakes_gets_the_expected_diagnostics(self):
-        topologies = sorted((HERE / "mistakes").glob("*.toml"))
+        topologies = sorted((pathlib.Path(__file__).resolve().parent / "mistakes").glob("*.toml"))
         self.assertGreater(len(topologies), 10)
         for topology in topologies:
             with self.subTest(topology=topology.name):

@@ -3,11 +3,9 @@
 import os
 import pathlib
 import subprocess
-import sys
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cli"))
-from dfnode import DFNODE, DfnodeTest  # noqa: E402
+from dfnode import DFNODE, DfnodeTest
 
 # Two exchanges (1 -> 2 -> 1), so that batches wait in channels and not only on the stack of a chain.
 JOB = """

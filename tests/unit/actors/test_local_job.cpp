@@ -102,7 +102,7 @@ TEST_CASE("a job that fails says which operator, which subtask, where and why") 
   REQUIRE(end);
   CHECK(end->state == JobState::failed);
   REQUIRE(end->error);
-  CHECK(end->error->message() == "\"mine\", split-0, step 1: an exception was thrown: boom");
+  CHECK(end->error->message() == "\"mine\", before split-0, step 1: an exception was thrown: boom");
 }
 
 TEST_CASE("an endless job is stopped, and what was in flight arrives") {

@@ -127,6 +127,60 @@ TEST_CASE("user code that fails in the same way four times in a row fails the jo
   CHECK(graph.error()->message() == "boom (failed 4 times in a row in the same way)");
 }
 
+TEST_CASE("a failure is the same one when only a subtask, a record or a part file's number differs") {
+  auto graph = two_subtasks();
+  graph.start({});
+  for (std::uint32_t attempt = 0; attempt < 4; ++attempt) {
+    CAPTURE(attempt);
+    REQUIRE(graph.state() == JobState::running);
+    bring_up(graph);
+    const std::string n = std::to_string(attempt * 7);
+    graph.on_failed(attempt, SubtaskId{0, attempt % 2}, Error{ErrorCode::io, "row " + n + ": .part." + n + ": full"},
+                    {});
+    graph.on_gone(attempt, {0, 0});
+    graph.on_gone(attempt, {0, 1});
+    graph.on_restart_due();
+  }
+  CHECK(graph.state() == JobState::failed);
+}
+
+TEST_CASE("failures that differ in more than numbers are not the same one") {
+  auto graph = two_subtasks();
+  graph.start({});
+  for (std::uint32_t attempt = 0; attempt < 6; ++attempt) {
+    bring_up(graph);
+    const std::string what = attempt % 2 == 0 ? "row 1: disk" : "row 12: disks";
+    graph.on_failed(attempt, SubtaskId{0, 0}, Error{ErrorCode::io, what}, {});
+    graph.on_gone(attempt, {0, 0});
+    graph.on_gone(attempt, {0, 1});
+    graph.on_restart_due();
+    REQUIRE(graph.state() == JobState::running);
+  }
+}
+
+TEST_CASE("a stop between two attempts ends the job at once") {
+  auto graph = two_subtasks();
+  graph.start({});
+  bring_up(graph);
+  graph.on_failed(0, SubtaskId{0, 0}, crash, {});
+  graph.on_gone(0, {0, 0});
+  CHECK(has<ScheduleRestart>(graph.on_gone(0, {0, 1})));
+  CHECK(has<EndJob>(graph.stop({})));
+  CHECK(graph.state() == JobState::canceled);
+  CHECK(graph.on_restart_due().empty());
+}
+
+TEST_CASE("a stop while a failed attempt is being cleared away ends the job when that is done") {
+  auto graph = two_subtasks();
+  graph.start({});
+  bring_up(graph);
+  graph.on_failed(0, SubtaskId{0, 0}, crash, {});
+  graph.on_gone(0, {0, 0});
+  CHECK_FALSE(has<EndJob>(graph.stop({})));
+  CHECK(has<EndJob>(graph.on_gone(0, {0, 1})));
+  CHECK(graph.state() == JobState::canceled);
+}
+
 TEST_CASE("a failure while committing fails the job: beginning again could write twice") {
   auto graph = two_subtasks();
   graph.start({});

@@ -251,7 +251,7 @@ TEST_CASE("an exception in user code names the operator and what was thrown") {
   const auto status = LocalExecutor::create(b.graph).value()->run();
   REQUIRE_FALSE(status);
   CHECK(status.error().code() == ErrorCode::user_code);
-  CHECK(status.error().message() == "\"mine\", split-0, step 1: an exception was thrown: boom");
+  CHECK(status.error().message() == "\"mine\", before split-0, step 1: an exception was thrown: boom");
 }
 
 TEST_CASE("an endless job is stopped and drained when virtual time is over") {

@@ -1,4 +1,7 @@
-"""Runs the real dfnode for the tests beside this file, each in a folder of its own."""
+"""Runs the real dfnode for the tests in the folders beside this file, each test in a folder of its own.
+
+Tests find this module by PYTHONPATH, and the program by DFNODE; ctest sets both.
+"""
 
 import json
 import os
@@ -9,8 +12,7 @@ import tempfile
 import unittest
 
 DFNODE = os.environ["DFNODE"]
-SOURCE = pathlib.Path(__file__).resolve().parents[3]
-HERE = pathlib.Path(__file__).resolve().parent
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
 # A bounded job over three readings, the ground of most tests.
 READINGS = """date,city,temperature
@@ -54,9 +56,12 @@ class DfnodeTest(unittest.TestCase):
         # Sockets of running jobs stay inside of the test's folder.
         return {**os.environ, "XDG_RUNTIME_DIR": str(self.folder), **variables}
 
-    def dfnode(self, *arguments, env=None, stdin=None, timeout=60):
+    def dfnode(self, *arguments, **options):
+        return self.program([DFNODE, *arguments], **options)
+
+    def program(self, command, env=None, stdin=None, timeout=60):
         return subprocess.run(
-            [DFNODE, *arguments],
+            command,
             cwd=self.folder,
             env=self.environment(**(env or {})),
             input=stdin,
