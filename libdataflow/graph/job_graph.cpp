@@ -13,7 +13,9 @@ class JobGraphBuilder {
  public:
   JobGraphBuilder(StreamGraphPtr stream, std::uint32_t default_parallelism, Chaining chaining)
       : stream_{std::move(stream)}, chaining_{chaining} {
-    job_parallelism_ = stream_->settings.parallelism.value_or(default_parallelism);
+    // A machine may have more cores than the job has key groups.
+    job_parallelism_ =
+        stream_->settings.parallelism.value_or(std::min(default_parallelism, stream_->settings.max_parallelism));
     graph_.max_parallelism = stream_->settings.max_parallelism;
     parallelism_.resize(stream_->nodes.size());
     graph_.vertex_of_node.resize(stream_->nodes.size());

@@ -31,6 +31,7 @@ class Assembler {
     for (const auto& cycle : order.cycles) report_cycle(cycle);
     for (const std::size_t index : order.order) build(index);
     check_uids();
+    check_standard_input();
     if (!unresolved_) warn_of_dead_ends();
     return std::move(nodes_);
   }
@@ -238,6 +239,21 @@ class Assembler {
       error(said.member->value.find("uid")->place,
             "\"" + first->second->name + "\" and \"" + node.name + "\" would have the same identity \"" + uid + "\"",
             "give each node a uid of its own");
+    }
+  }
+
+  /// Two readers of one stream would each get some of its bytes.
+  void check_standard_input() {
+    const DeclaredNode* first = nullptr;
+    for (const DeclaredNode& node : declared_) {
+      if (node.type == nullptr || node.role != NodeRole::source || node.type->name != "stdin") continue;
+      if (first != nullptr) {
+        error(node.member->key_place,
+              "\"" + first->name + "\" and \"" + node.name + "\" both read standard input: only one source can",
+              "read \"" + first->name + "\" twice instead");
+      } else {
+        first = &node;
+      }
     }
   }
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 
@@ -19,13 +21,20 @@ bool is_variable_name(std::string_view name) {
                      [](char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)); });
 }
 
-std::optional<std::string> read_secret(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) return std::nullopt;
+Result<std::string> read_secret(const std::filesystem::path& path) {
+  const auto refused = [&](const std::string& reason) {
+    return fail(ErrorCode::io, "cannot read the file " + path.lexically_normal().string() + ": " + reason);
+  };
+  std::error_code error;
+  const auto type = std::filesystem::status(path, error).type();
+  if (type == std::filesystem::file_type::not_found) return refused("it does not exist");
+  if (error) return refused(error.message());
+  if (type != std::filesystem::file_type::regular) return refused("it is no regular file");
   std::ifstream file{path, std::ios::binary};
-  if (!file) return std::nullopt;
-  std::string text(static_cast<std::size_t>(largest_secret), '\0');
-  file.read(text.data(), largest_secret);
+  if (!file) return refused(std::strerror(errno));
+  std::string text(static_cast<std::size_t>(largest_secret) + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.gcount() > largest_secret) return refused("it is larger than 1 MiB, which no password or token is");
   text.resize(static_cast<std::size_t>(file.gcount()));
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
   return text;
@@ -81,11 +90,11 @@ class Substituter {
       const std::filesystem::path path = base_folder_ / std::filesystem::path{inside.substr(file_prefix.size())};
       auto secret = read_secret(path);
       if (!secret) {
-        mistake(value, offset, placeholder.size(), "cannot read the file " + path.lexically_normal().string());
+        mistake(value, offset, placeholder.size(), secret.error().message());
         return std::nullopt;
       }
       secrets_.add(*secret, std::string{placeholder});
-      return secret;
+      return std::move(*secret);
     }
     const std::size_t separator = inside.find(":-");
     const std::string name{inside.substr(0, separator)};
@@ -157,6 +166,8 @@ const Secrets::Entry* Secrets::holder_of(std::string_view piece) const {
 
 std::string Secrets::redact_pieces(std::string message, std::string_view written) const {
   constexpr std::size_t longest_common_word = 3;
+  // Shorter ones give nothing away, and are names of nodes and columns far more often.
+  constexpr std::size_t shortest_quoted_piece = 3;
   message = redact_all(std::move(message));
   std::string out;
   for (std::size_t at = 0; at < message.size();) {
@@ -174,7 +185,8 @@ std::string Secrets::redact_pieces(std::string message, std::string_view written
     while (end < message.size() && is_word(message[end])) ++end;
     const std::string_view word = std::string_view{message}.substr(at, end - at);
     const bool quoted = at > 0 && (message[at - 1] == '"' || message[at - 1] == '\'');
-    const Entry* holder = (quoted || word.size() > longest_common_word) && written.find(word) == std::string_view::npos
+    const Entry* holder = word.size() > (quoted ? shortest_quoted_piece - 1 : longest_common_word) &&
+                                  written.find(word) == std::string_view::npos
                               ? holder_of(word)
                               : nullptr;
     out += holder ? std::string_view{holder->placeholder} : word;

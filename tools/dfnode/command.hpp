@@ -2,6 +2,7 @@
 // What the commands of dfnode share: how one is added to the command line, what it is given, how it ends. A command is
 // one file with one function add_NAME, listed in command_line.cpp.
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -34,6 +35,9 @@ struct JobArguments {
 
 /// Adds FILE, --set and the job's own arguments to a command.
 void add_job_arguments(CLI::App& command, JobArguments& job);
+
+/// Adds `--parallelism`: refuses what is no whole number from 1.
+void add_parallelism(CLI::App& command, const std::string& names, std::uint32_t& into, const std::string& help);
 
 void add_run(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <exception>
 #include <iostream>
 
@@ -41,6 +42,16 @@ void add_job_arguments(CLI::App& command, JobArguments& job) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command.add_option("ARGUMENTS", job.arguments, "After `--`: arguments of the job itself (C++ jobs)")->type_name("");
+}
+
+void add_parallelism(CLI::App& command, const std::string& names, std::uint32_t& into, const std::string& help) {
+  const auto whole = [](const std::string& text) {
+    std::uint32_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool good = error == std::errc{} && end == text.data() + text.size() && number > 0;
+    return good ? std::string{} : "\"" + text + "\" is no whole number from 1";
+  };
+  command.add_option(names, into, help)->check(CLI::Validator{whole, ""})->type_name("N");
 }
 
 int run_command_line(int argc, const char* const* argv) {

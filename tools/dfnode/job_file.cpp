@@ -25,6 +25,11 @@ LoadedJob load_library(const JobArguments& job) {
 
 LoadedJob load_job(const JobArguments& job) {
   if (std::string_view{job.file}.ends_with(".so")) return load_library(job);
+  if (!job.arguments.empty()) {
+    const std::string message = "a topology takes no arguments, and \"" + job.arguments.front() + "\" is one";
+    return {std::nullopt,
+            {{.message = message, .file = job.file, .span = {.line = 0}, .suggestion = "--set KEY=VALUE"}}};
+  }
   LoadOptions options;
   options.overrides = job.overrides;
   LoadedTopology loaded = load_topology(job.file, options);

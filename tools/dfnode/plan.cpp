@@ -50,9 +50,8 @@ void add_plan(CLI::App& app, Action& action) {
   command.add_option("--format", options->format, "text, mermaid, dot or json")
       ->check(CLI::IsMember({"text", "mermaid", "dot", "json"}))
       ->type_name("FORMAT");
-  command.add_option("--parallelism", options->parallelism, "Where neither node nor job says one; default: cores")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N");
+  add_parallelism(command, "--parallelism", options->parallelism,
+                  "Where neither node nor job says one; default: cores");
   command.add_flag("--json", options->json, "The same as --format json");
   command.footer(
       "Examples:\n  dfnode plan job.toml\n  dfnode plan job.toml --format mermaid >> README.md\n"

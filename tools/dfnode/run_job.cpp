@@ -72,9 +72,8 @@ int exit_code(const JobStatus& status) {
 }  // namespace
 
 void add_run_settings(CLI::App& command, RunSettings& settings) {
-  command.add_option("--slots,--parallelism", settings.slots, "Subtasks of a node that says none; default: cores")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N");
+  add_parallelism(command, "--slots,--parallelism", settings.slots,
+                  "Subtasks of a node that says none; default: cores");
   command.add_flag("--quiet,-q", settings.quiet, "Only errors on standard error");
   command.add_flag("--json", settings.json, "The summary, and mistakes, as JSON on standard error");
   command.add_flag("--drain", settings.drain, "When interrupted, open windows fire as if the input had ended");

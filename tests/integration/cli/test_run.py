@@ -47,6 +47,30 @@ class Run(DfnodeTest):
         self.assertEqual((summary["job"], summary["state"]), ("hot", "FINISHED"))
         self.assertEqual((summary["records_read"], summary["records_written"]), (3, 2))
 
+    def test_more_cores_than_key_groups_are_no_mistake(self):
+        self.write("job.toml", "max_parallelism = 1\n" + HOT_JOB)
+        self.write("readings.csv", READINGS)
+        for arguments in (("run", "job.toml"), ("check", "job.toml"), ("run", "job.toml", "--slots", "3")):
+            self.assert_exit(self.dfnode(*arguments), 0)
+
+    def test_wrong_arguments_are_named(self):
+        self.write("job.toml", HOT_JOB)
+        self.write("readings.csv", READINGS)
+        for arguments, named in (
+            (("--slots", "0"), '"0" is no whole number from 1'),
+            (("--slots", "many"), '"many" is no whole number from 1'),
+            (("--slots", "9999999999"), '"9999999999" is no whole number from 1'),
+            (("more",), 'a topology takes no arguments, and "more" is one'),
+            (("--set", "sources.readings.path"), "--set KEY=VALUE"),
+            (("--fast",), "--fast"),
+        ):
+            with self.subTest(arguments):
+                result = self.dfnode("run", "job.toml", *arguments)
+                self.assert_exit(result, 2)
+                self.assertEqual(result.stdout, "")
+                self.assertIn(named, result.stderr)
+                self.assertLess(len(result.stderr), 300)
+
     def test_the_same_rows_come_at_any_parallelism(self):
         self.write("job.toml", HOT_JOB)
         self.write("readings.csv", READINGS)
@@ -161,6 +185,14 @@ class Interrupt(DfnodeTest):
         result = self.dfnode("ask", "endless", "out", "x", "--key", "1")
         self.assert_exit(result, 3)
         self.assertIn("endless", result.stderr)
+
+    def test_a_job_that_was_killed_is_not_said_to_run(self):
+        process = self.started()
+        process.kill()
+        process.wait(timeout=30)
+        result = self.dfnode("ask", "other", "out", "x", "--key", "1")
+        self.assert_exit(result, 3)
+        self.assertNotIn("endless", result.stderr)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ TEST_CASE("a file's text is put in without its last newline") {
   std::remove(path.c_str());
   CHECK(result.root.find("a")->text == "s3cret");
   REQUIRE(result.diagnostics.size() == 1);
-  CHECK(result.diagnostics[0].message == "cannot read the file /no/such");
+  CHECK(result.diagnostics[0].message == "cannot read the file /no/such: it does not exist");
   CHECK(result.secrets.redact("got s3cret") == "got ${file:" + absolute + "}");
 }
 
@@ -84,6 +84,7 @@ TEST_CASE("a piece of a value that a parser quotes is hidden too") {
   secrets.add("hush-hush in", "${S}");
   CHECK(secrets.redact_pieces("no column \"hush\" in \"readings\"", "${S} > 23") ==
         "no column \"${S}\" in \"readings\"");
+  CHECK(secrets.redact_pieces("no column \"x\" in \"s\"", "x > ${S}") == "no column \"x\" in \"s\"");
   CHECK(secrets.redact_pieces("hush is wrong", "hush ${S}") == "hush is wrong");
 }
 
