@@ -93,7 +93,8 @@ OutputEdge::OutputEdge(const JobEdge& edge, std::uint32_t max_parallelism, std::
       max_parallelism_{max_parallelism},
       first_channel_{first_channel},
       next_{subtask % channels},  // so that the subtasks of a rebalance do not all begin with the same receiver
-      rows_of_target_(channels) {
+      rows_of_target_(channels),
+      rows_for_target_(channels) {
   for (std::size_t i = 0; i < channels; ++i) senders_.emplace_back(first_channel + i, buffer_timeout);
   if (partitioning_ == Partitioning::hash) {
     for (std::uint32_t group = 0; group < max_parallelism; ++group) {
@@ -127,12 +128,15 @@ void OutputEdge::scatter(const BatchPtr& batch, Timestamp now, TaskHost& host) {
   keys.reserve(key_fields_.size());
   for (const std::size_t field : key_fields_) keys.push_back(&batch->column(field));
   hash_rows(keys, batch->rows(), hashes_);
-  for (auto& rows : rows_of_target_) rows.clear();
+  // Every target's list has room for all rows, so that a row costs one store and no question.
+  for (auto& rows : rows_of_target_) rows.resize(std::max<std::size_t>(rows.size(), batch->rows()));
+  std::fill(rows_for_target_.begin(), rows_for_target_.end(), 0U);
   for (std::uint32_t row = 0; row < batch->rows(); ++row) {
-    rows_of_target_[subtask_of_group_[key_group_of(hashes_[row], max_parallelism_)]].push_back(row);
+    const std::uint32_t target = subtask_of_group_[key_group_of(hashes_[row], max_parallelism_)];
+    rows_of_target_[target][rows_for_target_[target]++] = row;
   }
   for (std::size_t target = 0; target < senders_.size(); ++target) {
-    const auto& rows = rows_of_target_[target];
+    const std::span<const std::uint32_t> rows{rows_of_target_[target].data(), rows_for_target_[target]};
     if (rows.empty()) continue;
     push(target, rows.size() == batch->rows() ? batch : batch->select_rows(rows), now, host);
   }

@@ -77,10 +77,11 @@ class OutputEdge {
   std::uint32_t max_parallelism_;
   std::size_t first_channel_;
   std::vector<ChannelSender> senders_;
-  std::vector<std::uint32_t> subtask_of_group_;  ///< for hash: key group -> channel
-  std::size_t next_ = 0;                         ///< for rebalance
-  std::vector<std::uint64_t> hashes_;            ///< scratch, kept for its capacity
-  std::vector<std::vector<std::uint32_t>> rows_of_target_;
+  std::vector<std::uint32_t> subtask_of_group_;             ///< for hash: key group -> channel
+  std::size_t next_ = 0;                                    ///< for rebalance
+  std::vector<std::uint64_t> hashes_;                       ///< scratch, kept for its capacity
+  std::vector<std::vector<std::uint32_t>> rows_of_target_;  ///< each as long as the largest batch so far
+  std::vector<std::uint32_t> rows_for_target_;              ///< how many of them are meant
 };
 
 }  // namespace dataflow
