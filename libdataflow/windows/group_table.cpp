@@ -19,7 +19,7 @@ constexpr std::size_t max_page_bytes = 2U << 20;
 constexpr std::size_t huge_page = 2U << 20;
 constexpr std::size_t text_chunk = 16 * 1024;
 /// Below this many bytes index and rows live in the second-level cache, and asking for them early only costs.
-constexpr std::size_t prefetch_from_bytes = 512 * 1024;
+constexpr std::size_t prefetch_from_bytes = 128 * 1024;
 
 constexpr std::uint64_t address_bits = (1ULL << 48) - 1;
 
@@ -164,9 +164,9 @@ void GroupTable::rehash(std::size_t slots) {
   }
 }
 
-/// Load stays at or below 5/8, also after `more_rows` new keys.
+/// Load stays at or below 1/2, also after `more_rows` new keys.
 void GroupTable::reserve(std::size_t more_rows) {
-  const std::size_t needed = (size_ + more_rows) * 8 / 5 + 1;
+  const std::size_t needed = (size_ + more_rows) * 2;
   if (needed <= slots_.size()) return;
   std::size_t slots = std::max(min_slots, slots_.size() * 2);
   while (slots < needed) slots *= 2;

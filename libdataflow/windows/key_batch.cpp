@@ -1,5 +1,6 @@
 #include "libdataflow/windows/key_batch.hpp"
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -34,9 +35,19 @@ void append_word(const DataType& type, std::uint64_t word, ColumnBuilder& column
   }
 }
 
-constexpr std::uint64_t low_bytes(std::uint32_t count) {
-  return count >= 8 ? ~0ULL : (1ULL << (8 * count)) - 1;
-}
+/// What is left of the two words of 16 bytes for each length that is inline.
+struct WordMasks {
+  std::uint64_t head;
+  std::uint64_t tail;
+};
+constexpr std::array<WordMasks, inline_text_bytes + 1> word_masks = [] {
+  std::array<WordMasks, inline_text_bytes + 1> masks{};
+  for (std::uint32_t length = 0; length <= inline_text_bytes; ++length) {
+    masks[length].head = length >= 8 ? ~0ULL : (1ULL << (8 * length)) - 1;
+    masks[length].tail = length <= 8 ? 0 : (1ULL << (8 * (length - 8))) - 1;
+  }
+  return masks;
+}();
 
 /// make_text_key for bytes after which at least 16 - length more may be read.
 TextKey make_text_key_with_slack(const char* bytes, std::uint32_t length) {
@@ -44,8 +55,8 @@ TextKey make_text_key_with_slack(const char* bytes, std::uint32_t length) {
   TextKey key;
   std::memcpy(&key.head, bytes, 8);
   std::memcpy(&key.tail, bytes + 8, 8);
-  key.head &= low_bytes(length);
-  key.tail &= low_bytes(length > 8 ? length - 8 : 0);
+  key.head &= word_masks[length].head;
+  key.tail &= word_masks[length].tail;
   key.tail |= std::uint64_t{length} << 32;
   return key;
 }
@@ -120,10 +131,14 @@ void KeyReader::read_texts(const Column& column) {
   const char* bytes = column.values.as<char>();
   const std::uint32_t* offsets = column.offset_data();
   const std::size_t size = column.values.size();
-  for (std::size_t row = 0; row < column.rows; ++row) {
-    const std::uint32_t at = offsets[row];
-    const std::uint32_t length = offsets[row + 1] - at;
-    texts_[row] = at + 16 <= size ? make_text_key_with_slack(bytes + at, length) : make_text_key(bytes + at, length);
+  // All but the last few texts have 16 bytes of the column from where they start: those need no copy.
+  std::size_t with_slack = column.rows;
+  while (with_slack > 0 && offsets[with_slack - 1] + std::size_t{16} > size) --with_slack;
+  for (std::size_t row = 0; row < with_slack; ++row) {
+    texts_[row] = make_text_key_with_slack(bytes + offsets[row], offsets[row + 1] - offsets[row]);
+  }
+  for (std::size_t row = with_slack; row < column.rows; ++row) {
+    texts_[row] = make_text_key(bytes + offsets[row], offsets[row + 1] - offsets[row]);
   }
   keys_.texts = texts_.data();
 }
