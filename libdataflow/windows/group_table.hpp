@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "libdataflow/windows/key_batch.hpp"
@@ -68,10 +69,10 @@ class GroupTable {
   /// Forgets all rows and keeps the memory for the next ones.
   void clear();
 
-  /// Drops the rows for which `live(row)` is false. The others move: `moved(old, new)` is called for each, in order,
-  /// while the old one can still be read.
+  /// Drops the rows for which `live(row)` is false. The others move: `moved(old, new)` is called for each, in order.
+  /// Returns the old table, which still has its rows.
   template <class Live, class Moved>
-  void retain(Live&& live, Moved&& moved) {
+  GroupTable retain(Live&& live, Moved&& moved) {
     GroupTable kept{*layout_};
     Cursor cursor;
     for (std::byte* row = nullptr; next_rows(cursor, 1, &row) == 1;) {
@@ -81,7 +82,8 @@ class GroupTable {
                   layout_->stride() - layout_->payload_offset());
       moved(row, to);
     }
-    *this = std::move(kept);
+    std::swap(*this, kept);
+    return kept;
   }
 
  private:

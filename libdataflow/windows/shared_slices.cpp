@@ -1,375 +1,469 @@
-// Sliding and cumulating windows: a slice's groups count in every window that contains it.
+// Sliding and cumulating windows: a record is aggregated once, in its slice, and windows are put together from slices.
 //
-// A window's result is the sum of its slices. Going through all of them for each window would cost as many merges per
-// key as a window has slices; instead the slices of the window lie in two stacks (the queue of two stacks, as in
-// Tangwongsan et al., "General incremental sliding-window aggregation", VLDB 2015), which needs no subtraction and so
-// serves every aggregate alike, and adds floating-point numbers without losing what was added and taken away again:
+// The view holds, for each key, what the next window needs. It is the queue of two stacks (Tangwongsan, Hirzel,
+// Schneider: "General incremental sliding-window aggregation", PVLDB 8(7), 2015), a stack of slices for each key: a
+// slice that a window reaches is merged into the key's `back`; when the first slice to leave has not been turned yet,
+// all slices of the view are, newest first, so that each has in its block the aggregate from itself to the newest one,
+// and `back` starts anew. Then a window is the oldest block merged with `back`, and a slice that leaves only moves the
+// key's pointer to the next block. Every row of a slice is merged once, turned once and dropped once: a slide costs
+// O(1) a key, for every aggregate that merges, and floating point sums do not gather the errors that subtracting would
+// leave.
 //
-// - `back`: the newer slices; the view, a table with a row per key of the window, has their sum for each key;
-// - `front`: the older slices; each of their rows has, beside its own states, the sum of the key's rows from there to
-// the
-//   end of the front (its suffix), and the view points to the key's first row.
-//
-// The result of a key is its first front row's suffix plus its back sum. A new slice is added to the back, one that has
-// left the window is taken off the front by moving the view's pointers on, and when the front is empty the back becomes
-// the front: each row of a slice is touched a fixed number of times however many windows contain it.
+// A cumulating window only grows: its view has a `back` and is emptied at the end of the longest window.
 
 #include <algorithm>
 #include <array>
-#include <deque>
 #include <numeric>
-#include <vector>
 
 #include "libdataflow/windows/sliced_windows.hpp"
+#include "libdataflow/windows/state_pool.hpp"
 
 namespace dataflow::windows {
 
 namespace {
 
-constexpr std::size_t block_rows = 256;
-
 class SlidingGrid final : public SliceGrid {
  public:
-  SlidingGrid(std::int64_t size, std::int64_t slide, std::int64_t offset)
-      : SliceGrid{std::gcd(size, slide), offset}, size_{size}, slide_{slide} {}
-  std::int64_t first_window_end(std::int64_t slice_start) const override { return first_end_after(slice_start); }
+  explicit SlidingGrid(const WindowSpec& spec)
+      : SliceGrid{std::gcd(spec.size.count(), spec.slide.count()), spec.offset.count()},
+        size_{spec.size.count()},
+        slide_{spec.slide.count()},
+        offset_{spec.offset.count()} {}
+
+  std::int64_t first_window_end(std::int64_t slice_start) const override {
+    // The first end after the slice's start: ends lie where starts do, shifted by the size.
+    return tumbling_end(slice_start, slide_, offset_ % slide_ + size_ % slide_);
+  }
   std::int64_t last_window_end(std::int64_t slice_start) const override {
-    return saturating_add(tumbling_start(slice_start, slide_, offset()), size_);
+    return saturating_add(tumbling_start(slice_start, slide_, offset_), size_);
   }
+  std::int64_t first_end_after(std::int64_t ts) const override { return first_window_end(ts); }
   std::int64_t next_window_end(std::int64_t end) const override { return saturating_add(end, slide_); }
-  std::int64_t window_start(std::int64_t end) const override { return saturating_sub(end, size_); }
-  std::int64_t first_end_after(std::int64_t ts) const override {
-    return tumbling_end(ts, slide_, offset() % slide_ + size_ % slide_);
-  }
+  std::int64_t window_start(std::int64_t window_end) const override { return saturating_sub(window_end, size_); }
 
  private:
   std::int64_t size_;
   std::int64_t slide_;
+  std::int64_t offset_;
 };
 
 class CumulatingGrid final : public SliceGrid {
  public:
-  CumulatingGrid(std::int64_t size, std::int64_t step, std::int64_t offset) : SliceGrid{step, offset}, size_{size} {}
+  explicit CumulatingGrid(const WindowSpec& spec)
+      : SliceGrid{spec.step.count(), spec.offset.count()}, size_{spec.size.count()}, offset_{spec.offset.count()} {}
+
   std::int64_t first_window_end(std::int64_t slice_start) const override { return end(slice_start); }
   std::int64_t last_window_end(std::int64_t slice_start) const override {
-    return tumbling_end(slice_start, size_, offset());
-  }
-  std::int64_t next_window_end(std::int64_t window_end) const override { return saturating_add(window_end, width()); }
-  std::int64_t window_start(std::int64_t window_end) const override {
-    return tumbling_start(saturating_sub(window_end, 1), size_, offset());
+    return tumbling_end(slice_start, size_, offset_);
   }
   std::int64_t first_end_after(std::int64_t ts) const override { return end(ts); }
+  std::int64_t next_window_end(std::int64_t end) const override { return saturating_add(end, width()); }
+  std::int64_t window_start(std::int64_t window_end) const override {
+    return tumbling_start(saturating_sub(window_end, 1), size_, offset_);
+  }
 
  private:
   std::int64_t size_;
+  std::int64_t offset_;
 };
 
-/// In front of the states of a view's row.
+/// A key's aggregate from one turned slice to the newest turned one; its states follow.
+struct Block {
+  Block* next;          ///< of the key's next turned slice
+  std::byte* view_row;  ///< of the key
+  std::int64_t slice_start;
+};
+
+/// In front of a view row's `back` states.
 struct ViewHead {
-  std::byte* front = nullptr;  ///< the key's oldest row in the front
-  std::uint64_t in_back = 0;   ///< whether the row's states hold anything
+  Block* front;          ///< of the key's oldest turned slice in the view
+  std::uint64_t slices;  ///< of the view that have the key
+  std::byte* forward;    ///< where the row has moved to, while the view is rewritten
 };
-
-std::vector<std::byte> view_payload(const std::vector<std::byte>& states) {
-  std::vector<std::byte> payload(sizeof(ViewHead));
-  payload.insert(payload.end(), states.begin(), states.end());
-  return payload;
-}
 
 class SharedSlices final : public SlicedWindows {
  public:
-  SharedSlices(const WindowSpec& spec, SchemaPtr input, std::unique_ptr<SliceGrid> grid, std::size_t state_bytes)
-      : SlicedWindows{spec, std::move(input), std::move(grid), sizeof(std::byte*) + state_bytes},
-        state_bytes_{state_bytes},
-        row_offset_{RowLayout{key_form(), {}}.payload_offset()},
-        view_layout_{key_form(), view_payload(aggregation().initial_states())},
-        view_states_{view_layout_.payload_offset() + sizeof(ViewHead)},
-        view_{view_layout_} {}
+  SharedSlices(const WindowSpec& window, SchemaPtr input, std::unique_ptr<SliceGrid> windows_grid)
+      : SlicedWindows{window, std::move(input), std::move(windows_grid), sizeof(void*)},
+        state_bytes_{aggregation().initial_states().size()},
+        view_layout_{key_form(), view_payload()},
+        view_{view_layout_},
+        results_{result_header_bytes, aggregation().initial_states()} {}
 
   ~SharedSlices() override {
-    flushed();
-    for (const auto& [start, slice] : store().all()) release_suffixes(*slice);
-    release_states(view_, view_states_);
+    for (const auto& [start, slice] : store().all()) release_blocks(*slice);
+    release_states(view_, back_offset());
+    for (GroupTable& view : old_views_) release_states(view, back_offset());
+    for (std::byte* states : given_) aggregation().release(states);
   }
 
  protected:
-  Status after_absorb(const Records&, std::byte* const*) override {
-    for (const SliceAssigner::Run& run : assigner().runs()) {
-      const bool covered = run.slice->start < covered_until_ && run.slice->end > grid().window_start(next_end_);
-      changed_behind_ = changed_behind_ || (covered && !complete(run.slice->last_window_end));
-    }
-    return {};
-  }
-
-  Result<More> produce_due(ResultWriter& writer) override {
-    if (!emitting_) {
-      auto due = next_window();
-      if (!due) return fail(due.error());
-      if (!*due) {
-        drop_expired(last_micros);
-        return More::no;
-      }
-    }
-    auto emitted = emit_block(writer);
-    if (!emitted) return fail(emitted.error());
-    if (*emitted == More::no) {
-      emitting_ = false;
-      next_end_ = grid().next_window_end(next_end_);
-      if (auto status = leave(grid().window_start(next_end_)); !status) return fail(status.error());
-    }
-    return More::yes;
-  }
-
-  void flushed() override {
-    SlicedWindows::flushed();
-    if (aggregation().states_own_memory()) {
-      for (std::size_t i = 0; i < scratch_used_; ++i) aggregation().release(scratch_.data() + i * state_bytes_);
-    }
-    scratch_used_ = 0;
-    // Only now does no result refer to the view's keys.
-    if (!emitting_ && dead_ > 64 && dead_ > view_.size() / 2) forget_dead_keys();
-  }
-
-  std::optional<std::int64_t> next_due() const override {
-    if (!front_.empty() || !back_.empty()) return next_end_;
-    const auto next = store().all().lower_bound(covered_until_);
-    if (next == store().all().end()) return std::nullopt;
-    return std::max(next_end_, grid().first_window_end(next->first));
-  }
-
+  Status after_absorb(const Records& records, std::byte* const* states) override;
+  Result<More> produce_due(ResultWriter& writer) override;
+  void flushed() override;
   void release_slice(Slice& slice) override {
-    release_suffixes(slice);
+    release_blocks(slice);
     SlicedWindows::release_slice(slice);
+  }
+  std::optional<std::int64_t> next_due() const override {
+    if (live_keys_ > 0) return window_end_;
+    const auto it = store().all().lower_bound(view_end_);
+    if (it == store().all().end()) return std::nullopt;
+    return std::max(grid().first_window_end(it->first), window_end_);
   }
 
  private:
-  [[nodiscard]] std::byte*& next_row(std::byte* row) const { return *reinterpret_cast<std::byte**>(row + row_offset_); }
-  [[nodiscard]] std::byte* suffix(std::byte* row) const { return row + row_offset_ + sizeof(std::byte*); }
-  [[nodiscard]] std::byte* own(std::byte* row) const { return row + states_offset(); }
-  [[nodiscard]] ViewHead& head(std::byte* view_row) const {
+  static constexpr std::size_t step = 256;
+  static constexpr std::size_t result_header_bytes = 8;  ///< which the pool asks for; unused
+
+  std::vector<std::byte> view_payload() const {
+    std::vector<std::byte> payload(sizeof(ViewHead));
+    const auto& states = aggregation().initial_states();
+    payload.insert(payload.end(), states.begin(), states.end());
+    return payload;
+  }
+  std::size_t back_offset() const { return view_layout_.payload_offset() + sizeof(ViewHead); }
+  ViewHead& head(std::byte* view_row) const {
     return *reinterpret_cast<ViewHead*>(view_row + view_layout_.payload_offset());
   }
-
-  void release_suffixes(Slice& slice) {
-    if (!slice.suffixed) return;
-    slice.suffixed = false;
-    if (!aggregation().states_own_memory()) return;
-    GroupTable::Cursor cursor;
-    for (std::byte* row = nullptr; slice.groups.next_rows(cursor, 1, &row) == 1;) aggregation().release(suffix(row));
+  std::byte* back(std::byte* view_row) const { return view_row + back_offset(); }
+  static std::byte* states_of(Block* block) { return reinterpret_cast<std::byte*>(block + 1); }
+  /// A slice row's word: the key's view row; in a turned slice its block; null before it has joined the view.
+  std::byte*& link(std::byte* slice_row) const {
+    return *reinterpret_cast<std::byte**>(slice_row + store_layout_offset());
   }
+  Block* block_of(std::byte* slice_row) const { return reinterpret_cast<Block*>(link(slice_row)); }
+  std::size_t store_layout_offset() const { return view_layout_.payload_offset(); }  // keys are as wide in both
+  bool in_view(const Slice& slice) const { return slice.start >= view_start_ && slice.start < view_end_; }
+  bool turned(const Slice& slice) const { return slice.start < turned_end_; }
 
-  /// Makes the view that of the next window that is complete; false when there is none.
-  Result<bool> next_window() {
-    if (changed_behind_) {
-      // A record came for a slice that the view has already: begin the window anew.
-      changed_behind_ = false;
-      empty_view();
-      covered_until_ = grid().window_start(next_end_);
-    }
-    if (front_.empty() && back_.empty()) {
-      // Only a window that fires may be gone to: records may still come for one before it.
-      const auto end = next_due();
-      if (!end || !complete(*end)) {
-        // Windows that ended without a record count as fired.
-        if (progress() != first_micros) {
-          next_end_ = std::max(next_end_, grid().first_end_after(saturating_add(progress(), 1)));
-        }
-        return false;
-      }
-      next_end_ = *end;
-    } else if (!complete(next_end_)) {
-      return false;
-    }
-    if (auto status = cover(std::max(covered_until_, grid().window_start(next_end_)), next_end_); !status) {
-      return fail(status.error());
-    }
-    emitting_ = true;
-    cursor_ = {};
-    return true;
-  }
-
-  /// Adds the slices of [from, until) to the back.
-  Status cover(std::int64_t from, std::int64_t until) {
-    for (auto it = store().all().lower_bound(from); it != store().all().end() && it->first < until; ++it) {
-      Slice& slice = *it->second;
-      GroupTable::Cursor cursor;
-      std::array<std::byte*, block_rows> rows;
-      std::array<std::byte*, block_rows> into;
-      std::array<const std::byte*, block_rows> from_rows;
-      while (const std::size_t n = slice.groups.next_rows(cursor, block_rows, rows.data())) {
-        for (std::size_t i = 0; i < n; ++i) {
-          const std::size_t keys_before = view_.size();
-          std::byte* view_row = view_.find_or_insert(slice.groups.key_of(rows[i]));
-          ViewHead& key = head(view_row);
-          if (view_.size() == keys_before && key.front == nullptr && key.in_back == 0) --dead_;
-          key.in_back = 1;
-          into[i] = view_row + view_states_;
-          from_rows[i] = own(rows[i]);
-        }
-        if (auto status = aggregation().merge(into.data(), from_rows.data(), n); !status) return status;
-      }
-      back_.push_back(&slice);
-    }
-    covered_until_ = until;
-    return {};
-  }
-
-  /// Takes the slices that start before `until` out of the view.
-  Status leave(std::int64_t until) {
-    while (true) {
-      while (!front_.empty() && front_.front()->start < until) {
-        pop_front_slice();
-      }
-      if (!front_.empty() || back_.empty() || back_.front()->start >= until) return {};
-      if (back_.back()->start < until) {
-        empty_view();
-        return {};
-      }
-      if (auto status = turn_back_into_front(); !status) return status;
-    }
-  }
-
-  void pop_front_slice() {
-    Slice& slice = *front_.front();
-    front_.pop_front();
-    GroupTable::Cursor cursor;
-    for (std::byte* row = nullptr; slice.groups.next_rows(cursor, 1, &row) == 1;) {
-      ViewHead& key = head(view_.find(slice.groups.key_of(row)));
-      key.front = next_row(row);
-      if (key.front == nullptr && key.in_back == 0) ++dead_;
-    }
-  }
-
-  /// From the newest slice to the oldest, each row's suffix is its own states and the suffix of the key's next row.
-  Status turn_back_into_front() {
-    std::array<std::byte*, block_rows> rows;
-    std::array<std::byte*, block_rows> suffixes;
-    std::array<const std::byte*, block_rows> own_states;
-    std::array<std::byte*, block_rows> continued;
-    std::array<const std::byte*, block_rows> next_suffixes;
-    for (auto it = back_.rbegin(); it != back_.rend(); ++it) {
-      Slice& slice = **it;
-      release_suffixes(slice);
-      GroupTable::Cursor cursor;
-      while (const std::size_t n = slice.groups.next_rows(cursor, block_rows, rows.data())) {
-        std::size_t with_next = 0;
-        for (std::size_t i = 0; i < n; ++i) {
-          ViewHead& key = head(view_.find(slice.groups.key_of(rows[i])));
-          suffixes[i] = suffix(rows[i]);
-          own_states[i] = own(rows[i]);
-          std::memcpy(suffixes[i], aggregation().initial_states().data(), state_bytes_);
-          if (key.front != nullptr) {
-            continued[with_next] = suffixes[i];
-            next_suffixes[with_next++] = suffix(key.front);
-          }
-          next_row(rows[i]) = key.front;
-          key.front = rows[i];
-        }
-        if (auto status = aggregation().merge(suffixes.data(), own_states.data(), n); !status) return status;
-        if (auto status = aggregation().merge(continued.data(), next_suffixes.data(), with_next); !status)
-          return status;
-      }
-      slice.suffixed = true;
-    }
-    clear_back_sums();
-    front_.assign(back_.begin(), back_.end());
-    back_.clear();
-    return {};
-  }
-
-  void clear_back_sums() {
-    GroupTable::Cursor cursor;
-    for (std::byte* row = nullptr; view_.next_rows(cursor, 1, &row) == 1;) {
-      if (head(row).in_back == 0) continue;
-      head(row).in_back = 0;
-      aggregation().reset(row + view_states_);
-    }
-  }
-
-  /// No key has anything any more. The rows stay, because results that wait to be written refer to their keys.
-  void empty_view() {
-    clear_back_sums();
-    GroupTable::Cursor cursor;
-    for (std::byte* row = nullptr; view_.next_rows(cursor, 1, &row) == 1;) head(row).front = nullptr;
-    front_.clear();
-    back_.clear();
-    dead_ = view_.size();
-  }
-
-  void forget_dead_keys() {
-    if (dead_ == view_.size()) {
-      view_.clear();
-    } else {
-      view_.retain([this](std::byte* row) { return head(row).front != nullptr || head(row).in_back != 0; },
-                   [](std::byte*, std::byte*) {});
-    }
-    dead_ = 0;
-  }
-
-  /// Results of the window for some keys, each in a state of its own, since the view goes on to the next window before
-  /// they are written. `no`: the window is done.
-  Result<More> emit_block(ResultWriter& writer) {
-    std::array<std::byte*, block_rows> rows;
-    const std::size_t n = view_.next_rows(cursor_, std::min(block_rows, writer.room()), rows.data());
-    if (n == 0) return More::no;
-    // One state for each result that the writer takes between two flushes.
-    if (scratch_.empty()) scratch_.resize(max_batch_rows * state_bytes_);
-    std::array<std::byte*, block_rows> from_front;
-    std::array<const std::byte*, block_rows> suffixes;
-    std::array<std::byte*, block_rows> from_back;
-    std::array<const std::byte*, block_rows> sums;
-    std::size_t fronts = 0;
-    std::size_t backs = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      const ViewHead& key = head(rows[i]);
-      if (key.front == nullptr && key.in_back == 0) continue;
-      std::byte* result = scratch_.data() + scratch_used_++ * state_bytes_;
-      std::memcpy(result, aggregation().initial_states().data(), state_bytes_);
-      if (key.front != nullptr) {
-        from_front[fronts] = result;
-        suffixes[fronts++] = suffix(key.front);
-      }
-      if (key.in_back != 0) {
-        from_back[backs] = result;
-        sums[backs++] = rows[i] + view_states_;
-      }
-      writer.add(view_.key_of(rows[i]), result, grid().window_start(next_end_), next_end_,
-                 saturating_sub(next_end_, 1));
-    }
-    if (auto status = aggregation().merge(from_front.data(), suffixes.data(), fronts); !status)
-      return fail(status.error());
-    if (auto status = aggregation().merge(from_back.data(), sums.data(), backs); !status) return fail(status.error());
-    return More::yes;
-  }
+  std::byte* join(Slice& slice, std::byte* slice_row);
+  Status add_slice(Slice& slice);
+  Status turn();
+  Status turn_slice(Slice& slice);
+  Status leave(Slice& slice);
+  Status leave_until(std::int64_t start);
+  Status begin_window();
+  Status finish_window();
+  void pass_empty_windows();
+  Status give_rows(std::byte* const* rows, std::size_t count, ResultWriter& writer);
+  Status add_late(Slice& slice, std::byte* slice_row, const StateRows& record);
+  Status make_late_block(Slice& slice, std::byte* slice_row, std::byte* view_row);
+  Block* new_block(Slice& slice, std::byte* view_row);
+  void release_blocks(Slice& slice);
+  void forget_dead_keys();
+  void empty_view();
 
   std::size_t state_bytes_;
-  std::size_t row_offset_;  ///< from a slice's row to its next-row pointer, behind which its suffix lies
   RowLayout view_layout_;
-  std::size_t view_states_;
   GroupTable view_;
-  std::deque<Slice*> front_;
-  std::vector<Slice*> back_;
-  std::int64_t covered_until_ = first_micros;  ///< slices before are in the view, or have left it
-  std::int64_t next_end_ = first_micros;       ///< of the window that fires next, or is firing
-  bool emitting_ = false;
-  bool changed_behind_ = false;
+  std::vector<GroupTable> old_views_;       ///< that results on their way refer to
+  std::size_t live_keys_ = 0;               ///< of the view: those in at least one slice
+  std::int64_t view_start_ = first_micros;  ///< slices in [view_start_, view_end_) have joined and not left,
+  std::int64_t view_end_ = first_micros;
+  std::int64_t turned_end_ = first_micros;  ///< and those before this are turned
+  std::int64_t window_end_ = first_micros;  ///< of the next window, while keys live
+  bool firing_ = false;
   GroupTable::Cursor cursor_;
-  std::size_t dead_ = 0;  ///< view rows without anything
-  std::vector<std::byte> scratch_;
-  std::size_t scratch_used_ = 0;  ///< in states
+  StatePool results_;  ///< states of results on their way
+  std::vector<std::byte*> given_;
 };
+
+/// Makes the slice row's key part of the view; its values are not merged yet.
+std::byte* SharedSlices::join(Slice& slice, std::byte* slice_row) {
+  std::byte* view_row = view_.find_or_insert(slice.groups.key_of(slice_row));
+  if (head(view_row).slices++ == 0) ++live_keys_;
+  link(slice_row) = view_row;
+  return view_row;
+}
+
+Status SharedSlices::add_slice(Slice& slice) {
+  GroupTable::Cursor cursor;
+  std::array<std::byte*, step> rows;
+  std::array<std::byte*, step> into;
+  std::array<const std::byte*, step> from;
+  while (const std::size_t n = slice.groups.next_rows(cursor, step, rows.data())) {
+    for (std::size_t i = 0; i < n; ++i) {
+      into[i] = back(join(slice, rows[i]));
+      from[i] = rows[i] + states_offset();
+    }
+    if (auto status = aggregation().merge(into.data(), from.data(), n); !status) return status;
+  }
+  return {};
+}
+
+Block* SharedSlices::new_block(Slice& slice, std::byte* view_row) {
+  slice.blocks.push_back(std::make_unique_for_overwrite<std::byte[]>(sizeof(Block) + state_bytes_));
+  auto* block = new (slice.blocks.back().get()) Block{nullptr, view_row, slice.start};
+  std::memcpy(states_of(block), aggregation().initial_states().data(), state_bytes_);
+  return block;
+}
+
+Status SharedSlices::turn() {
+  GroupTable::Cursor cursor;
+  for (std::byte* row = nullptr; view_.next_rows(cursor, 1, &row) == 1;) aggregation().reset(back(row));
+  auto slice = store().all().lower_bound(view_end_);
+  while (slice != store().all().begin() && std::prev(slice)->first >= view_start_) {
+    --slice;
+    if (auto status = turn_slice(*slice->second); !status) return status;
+  }
+  turned_end_ = view_end_;
+  return {};
+}
+
+Status SharedSlices::turn_slice(Slice& slice) {
+  // The blocks of a slice lie one after the other: they are made, walked and freed together.
+  const std::size_t block_bytes = sizeof(Block) + state_bytes_;
+  slice.blocks.clear();
+  slice.blocks.push_back(
+      std::make_unique_for_overwrite<std::byte[]>(std::max<std::size_t>(1, slice.groups.size()) * block_bytes));
+  std::byte* at = slice.blocks.back().get();
+  GroupTable::Cursor cursor;
+  std::array<std::byte*, step> rows;
+  std::array<std::byte*, step> into;
+  std::array<const std::byte*, step> from;
+  while (const std::size_t n = slice.groups.next_rows(cursor, step, rows.data())) {
+    for (std::size_t i = 0; i < n; ++i, at += block_bytes) {
+      std::byte* view_row = link(rows[i]);
+      auto* block = new (at) Block{head(view_row).front, view_row, slice.start};
+      std::memcpy(states_of(block), aggregation().initial_states().data(), state_bytes_);
+      into[i] = states_of(block);
+      from[i] = rows[i] + states_offset();
+    }
+    if (auto status = aggregation().merge(into.data(), from.data(), n); !status) return status;
+    std::size_t later = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      auto* block = reinterpret_cast<Block*>(into[i]) - 1;
+      link(rows[i]) = reinterpret_cast<std::byte*>(block);
+      head(block->view_row).front = block;
+      if (block->next == nullptr) continue;
+      into[later] = into[i];
+      from[later++] = states_of(block->next);
+    }
+    if (auto status = aggregation().merge(into.data(), from.data(), later); !status) return status;
+  }
+  return {};
+}
+
+Status SharedSlices::leave(Slice& slice) {
+  if (!turned(slice)) {
+    if (auto status = turn(); !status) return status;
+  }
+  GroupTable::Cursor cursor;
+  for (std::byte* row = nullptr; slice.groups.next_rows(cursor, 1, &row) == 1;) {
+    const Block* block = block_of(row);
+    ViewHead& key = head(block->view_row);
+    assert(key.front == block);
+    key.front = block->next;
+    if (--key.slices == 0) --live_keys_;
+  }
+  return {};
+}
+
+Status SharedSlices::leave_until(std::int64_t start) {
+  while (true) {
+    const auto slice = store().all().lower_bound(view_start_);
+    if (slice == store().all().end() || slice->first >= std::min(start, view_end_)) break;
+    if (auto status = leave(*slice->second); !status) return status;
+    view_start_ = slice->second->end;
+  }
+  view_start_ = std::max(view_start_, start);
+  view_end_ = std::max(view_end_, view_start_);
+  return {};
+}
+
+/// The slices of the window that ends at window_end_ join.
+Status SharedSlices::begin_window() {
+  view_start_ = std::max(view_start_, grid().window_start(window_end_));
+  auto slice = store().all().lower_bound(std::max(view_end_, view_start_));
+  view_end_ = window_end_;
+  for (; slice != store().all().end() && slice->first < window_end_; ++slice) {
+    if (auto status = add_slice(*slice->second); !status) return status;
+  }
+  firing_ = true;
+  cursor_ = {};
+  return {};
+}
+
+/// What the next window does not contain leaves.
+Status SharedSlices::finish_window() {
+  firing_ = false;
+  const std::int64_t next = grid().next_window_end(window_end_);
+  const bool last = next == last_micros;
+  const std::int64_t next_start = last ? last_micros : grid().window_start(next);
+  window_end_ = next;
+  if (spec().kind == WindowKind::sliding && !last) return leave_until(next_start);
+  if (next_start > view_start_ || last) {
+    empty_view();
+    view_start_ = view_end_ = last ? last_micros : next_start;
+  }
+  return {};
+}
+
+/// Results on their way still refer to the keys: the old view goes when they are out.
+void SharedSlices::empty_view() {
+  old_views_.push_back(std::move(view_));
+  view_ = GroupTable{view_layout_};
+  live_keys_ = 0;
+}
+
+Status SharedSlices::give_rows(std::byte* const* rows, std::size_t count, ResultWriter& writer) {
+  const std::int64_t start = grid().window_start(window_end_);
+  std::array<std::byte*, step> into;
+  std::array<const std::byte*, step> from;
+  std::array<std::byte*, step> turned_into;
+  std::array<const std::byte*, step> turned_from;
+  std::size_t n = 0;
+  std::size_t fronts = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    ViewHead& key = head(rows[i]);
+    if (key.slices == 0) continue;
+    std::byte* states = results_.take() + result_header_bytes;
+    given_.push_back(states);
+    into[n] = states;
+    from[n++] = back(rows[i]);
+    if (key.front != nullptr) {
+      turned_into[fronts] = states;
+      turned_from[fronts++] = states_of(key.front);
+    }
+    writer.add(view_.key_of(rows[i]), states, start, window_end_, saturating_sub(window_end_, 1));
+  }
+  if (auto status = aggregation().merge(into.data(), from.data(), n); !status) return status;
+  return aggregation().merge(turned_into.data(), turned_from.data(), fronts);
+}
+
+/// Windows that ended without a record count as fired: a late record in one gives its result beside the turn.
+void SharedSlices::pass_empty_windows() {
+  if (live_keys_ > 0) return;
+  window_end_ = std::max(window_end_, grid().first_window_end(saturating_add(progress(), 1)));
+  view_start_ = std::max(view_start_, grid().window_start(window_end_));
+  view_end_ = std::max(view_end_, view_start_);
+}
+
+Result<WindowOperator::More> SharedSlices::produce_due(ResultWriter& writer) {
+  if (!firing_) {
+    const auto next = next_due();
+    if (!next || !complete(*next) || view_end_ == last_micros) {
+      pass_empty_windows();
+      drop_expired(view_start_);
+      return More::no;
+    }
+    window_end_ = *next;
+    if (auto status = begin_window(); !status) return fail(status.error());
+  }
+  std::array<std::byte*, step> rows;
+  const std::size_t n = view_.next_rows(cursor_, std::min(step, writer.room()), rows.data());
+  const Status status = n == 0 ? finish_window() : give_rows(rows.data(), n, writer);
+  if (!status) return fail(status.error());
+  return More::yes;
+}
+
+void SharedSlices::flushed() {
+  for (std::byte* states : given_) {
+    aggregation().release(states);
+    results_.give_back(states - result_header_bytes);
+  }
+  given_.clear();
+  for (GroupTable& view : old_views_) release_states(view, back_offset());
+  old_views_.clear();
+  SlicedWindows::flushed();
+  constexpr std::size_t few = 1024;
+  const std::size_t dead = view_.size() - live_keys_;
+  if (!firing_ && dead > few && dead > view_.size() / 2) forget_dead_keys();
+}
+
+/// Rewrites the view without the keys that no slice has.
+void SharedSlices::forget_dead_keys() {
+  const GroupTable old = view_.retain([this](std::byte* row) { return head(row).slices > 0; },
+                                      [this](std::byte* from, std::byte* to) { head(from).forward = to; });
+  for (auto it = store().all().lower_bound(view_start_); it != store().all().end() && it->first < view_end_; ++it) {
+    Slice& slice = *it->second;
+    GroupTable::Cursor cursor;
+    for (std::byte* row = nullptr; slice.groups.next_rows(cursor, 1, &row) == 1;) {
+      std::byte*& view_row = turned(slice) ? block_of(row)->view_row : link(row);
+      view_row = head(view_row).forward;
+    }
+  }
+}
+
+void SharedSlices::release_blocks(Slice& slice) {
+  if (aggregation().states_own_memory() && turned(slice) && !slice.blocks.empty()) {
+    GroupTable::Cursor cursor;
+    for (std::byte* row = nullptr; slice.groups.next_rows(cursor, 1, &row) == 1;) {
+      if (link(row) != nullptr) aggregation().release(states_of(block_of(row)));
+    }
+  }
+  slice.blocks.clear();
+}
+
+/// Records for slices that have joined the view: late for some of their windows, in time for the others.
+Status SharedSlices::after_absorb(const Records& records, std::byte* const* states) {
+  const std::uint32_t* rows = assigner().rows();
+  for (const SliceAssigner::Run& run : assigner().runs()) {
+    if (!in_view(*run.slice)) continue;
+    for (std::size_t i = run.first; i < run.first + run.count; ++i) {
+      const std::uint32_t record = rows == nullptr ? static_cast<std::uint32_t>(i) : rows[i];
+      if (auto status =
+              add_late(*run.slice, states[i] - states_offset(), {nullptr, &record, 1, records.first_sequence});
+          !status) {
+        return status;
+      }
+    }
+  }
+  return {};
+}
+
+Status SharedSlices::add_late(Slice& slice, std::byte* slice_row, const StateRows& record) {
+  const bool is_new = link(slice_row) == nullptr;
+  std::byte* view_row = nullptr;
+  if (is_new) {
+    view_row = join(slice, slice_row);
+    if (turned(slice)) {
+      if (auto status = make_late_block(slice, slice_row, view_row); !status) return status;
+    }
+  } else {
+    view_row = turned(slice) ? block_of(slice_row)->view_row : link(slice_row);
+  }
+  StateRows one = record;
+  if (!turned(slice)) {
+    std::byte* const target = back(view_row);
+    one.states = &target;
+    return aggregation().update(one);
+  }
+  // Every block from the oldest slice to this one contains the record.
+  for (Block* block = head(view_row).front; block != nullptr && block->slice_start <= slice.start;
+       block = block->next) {
+    std::byte* const target = states_of(block);
+    one.states = &target;
+    if (auto status = aggregation().update(one); !status) return status;
+  }
+  return {};
+}
+
+/// A key that is new in a turned slice: its block goes between those of the slices around.
+Status SharedSlices::make_late_block(Slice& slice, std::byte* slice_row, std::byte* view_row) {
+  Block* block = new_block(slice, view_row);
+  link(slice_row) = reinterpret_cast<std::byte*>(block);
+  Block** at = &head(view_row).front;
+  while (*at != nullptr && (*at)->slice_start < slice.start) at = &(*at)->next;
+  block->next = *at;
+  *at = block;
+  if (block->next == nullptr) return {};
+  std::byte* const into = states_of(block);
+  const std::byte* const from = states_of(block->next);
+  return aggregation().merge(&into, &from, 1);
+}
 
 }  // namespace
 
 std::unique_ptr<Operator> make_shared_slices(const WindowSpec& spec, const SchemaPtr& input) {
   std::unique_ptr<SliceGrid> grid;
   if (spec.kind == WindowKind::sliding) {
-    grid = std::make_unique<SlidingGrid>(spec.size.count(), spec.slide.count(), spec.offset.count());
+    grid = std::make_unique<SlidingGrid>(spec);
   } else {
-    grid = std::make_unique<CumulatingGrid>(spec.size.count(), spec.step.count(), spec.offset.count());
+    grid = std::make_unique<CumulatingGrid>(spec);
   }
-  const std::size_t state_bytes = Aggregation{spec.aggregates}.initial_states().size();
-  return std::make_unique<SharedSlices>(spec, input, std::move(grid), state_bytes);
+  return std::make_unique<SharedSlices>(spec, input, std::move(grid));
 }
 
 }  // namespace dataflow::windows

@@ -9,7 +9,7 @@ Slice& SliceStore::find_or_create(std::int64_t start, std::int64_t end, std::int
   if (slot == nullptr) {
     GroupTable groups = spare_ ? std::move(*spare_) : GroupTable{layout_};
     spare_.reset();
-    slot = std::make_unique<Slice>(Slice{start, end, last_window_end, std::move(groups), false, false, 0, 0});
+    slot = std::make_unique<Slice>(Slice{start, end, last_window_end, std::move(groups), false, {}, 0, 0});
   }
   return *slot;
 }

@@ -20,8 +20,9 @@ struct Slice {
   std::int64_t end;
   std::int64_t last_window_end;  ///< of the windows that contain the slice: when it passes, the slice can go
   GroupTable groups;
-  bool changed = false;       ///< since the last early results
-  bool suffixed = false;      ///< its rows' suffixes are set (see shared_slices)
+  bool changed = false;  ///< since the last early results
+  /// For sliding windows: a turned slice's sums up to the newest turned one (see shared_slices).
+  std::vector<std::unique_ptr<std::byte[]>> blocks = {};
   std::uint64_t batch = 0;    ///< the last assignment that met this slice,
   std::uint32_t ordinal = 0;  ///< and its run in that
 };
