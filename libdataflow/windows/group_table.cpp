@@ -215,22 +215,18 @@ void GroupTable::find_or_insert_block(const Key& keys, const std::uint32_t* rows
     hashes[j] = keys.hash(rows == nullptr ? j : rows[j]);
     __builtin_prefetch(slots + (hashes[j] & mask_));
   }
-  // The first row whose hash bits agree is nearly always the one: it is fetched now and compared in the next loop.
+  // The first row whose hash bits agree is nearly always the one: it is fetched now and compared in the next loop. Only
+  // that one makes rows, so that they come in the order of the records also where two keys' hash bits agree.
   for (std::size_t j = 0; j < count; ++j) {
     const std::uint64_t hash = hashes[j];
     std::size_t at = hash & mask_;
     while (slots[at] != 0 && ((slots[at] ^ hash) & ~address_bits) != 0) at = (at + 1) & mask_;
-    if (slots[at] == 0) {
-      found[j] = insert(keys, rows == nullptr ? j : rows[j], hash, at);
-    } else {
-      found[j] = row_in(slots[at]);
-      __builtin_prefetch(found[j], 1);
-    }
+    found[j] = row_in(slots[at]);
+    __builtin_prefetch(found[j], 1);
   }
   for (std::size_t j = 0; j < count; ++j) {
     const std::size_t i = rows == nullptr ? j : rows[j];
-    if (!keys.equal(found[j], i)) [[unlikely]]
-      found[j] = probe(keys, i, hashes[j]);
+    if (found[j] == nullptr || !keys.equal(found[j], i)) [[unlikely]] found[j] = probe(keys, i, hashes[j]);
   }
 }
 
