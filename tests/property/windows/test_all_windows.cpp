@@ -1,5 +1,6 @@
 // Window operators against a reference that keeps every record of every window in a list and computes each result from
-// scratch: random windows, keys, NULLs, disorder, lateness, watermarks, batch cuts and output that is full at random.
+// scratch: random windows, keys, NULLs, disorder, lateness, watermarks, batch cuts, early results, and output that is
+// full at random.
 
 #include <doctest/doctest.h>
 
@@ -10,6 +11,7 @@
 #include <map>
 #include <random>
 #include <set>
+#include <utility>
 
 #include "libdataflow/windows/aggregates/quantile_sketch.hpp"
 #include "libdataflow/windows/assign.hpp"
@@ -135,6 +137,7 @@ struct Window {
   std::int64_t end;
   Records records;
   bool fired = false;
+  bool changed = true;  ///< since the last early results
 };
 
 /// Everything by lists. Results of a step are a sorted list of texts.
@@ -150,7 +153,7 @@ class Reference {
       const Record& record = *kept_.back();
       const std::string key = key_of(record);
       bool accepted = false;
-      if (spec_.kind == WindowKind::count) {
+      if (!has_window_bounds(spec_.kind)) {
         count_record(key, record);
         accepted = true;
       } else if (spec_.kind == WindowKind::session) {
@@ -161,6 +164,7 @@ class Reference {
           accepted = true;
           Window& window = windows_[key].try_emplace(end, Window{start, end, {}}).first->second;
           window.records.push_back(&record);
+          window.changed = true;
           if (complete(end)) {
             window.fired = true;
             touched.emplace(key, end);
@@ -188,7 +192,7 @@ class Reference {
     for (auto& [key, windows] : windows_) {
       for (auto it = windows.begin(); it != windows.end();) {
         Window& window = it->second;
-        const bool timeless = spec_.kind == WindowKind::count;
+        const bool timeless = !has_window_bounds(spec_.kind);
         const bool due = timeless ? watermark_ == last_micros : complete(window.end);
         if (due && !window.fired) {
           window.fired = true;
@@ -196,6 +200,17 @@ class Reference {
         }
         const bool gone = timeless ? due : expired(window.end);
         it = gone ? windows.erase(it) : std::next(it);
+      }
+    }
+    return sorted();
+  }
+
+  std::vector<std::string> early() {
+    results_.clear();
+    for (auto& [key, windows] : windows_) {
+      for (auto& [id, window] : windows) {
+        const bool open = !has_window_bounds(spec_.kind) || !complete(window.end);
+        if (std::exchange(window.changed, false) && open) give(key, window);
       }
     }
     return sorted();
@@ -233,7 +248,8 @@ class Reference {
   void count_record(const std::string& key, const Record& record) {
     Window& window = windows_[key].try_emplace(0, Window{0, 0, {}}).first->second;
     window.records.push_back(&record);
-    if (window.records.size() < spec_.count) return;
+    window.changed = true;
+    if (spec_.kind == WindowKind::global || window.records.size() < spec_.count) return;
     give(key, window);
     windows_[key].erase(0);
   }
@@ -334,6 +350,13 @@ class Case {
     const std::size_t steps = 3 + pick(25);
     for (std::size_t step = 0; step <= steps; ++step) {
       CAPTURE(step);
+      if (spec.early && step != steps && pick(4) == 0) {
+        context.clock = context.clock + *spec.early;
+        const auto timer = op->next_processing_timer();
+        if (timer) finish(op->on_processing_time(context.clock, out));
+        require_same(out.take(0), reference.early());
+        continue;
+      }
       if (step == steps || pick(3) == 0) {
         const auto behind = static_cast<std::int64_t>(pick(40));
         mark = step == steps ? last_micros : std::max(mark, now - behind);
@@ -364,7 +387,7 @@ class Case {
 
   WindowSpec random_spec() {
     WindowSpec spec;
-    spec.kind = static_cast<WindowKind>(pick(5));
+    spec.kind = static_cast<WindowKind>(pick(6));
     for (const auto& [name, text] : aggregates) {
       auto compiled = compile_aggregate(text, *schema());
       REQUIRE(compiled.has_value());
@@ -381,7 +404,8 @@ class Case {
     spec.gap = Duration{unit};
     spec.count = 1 + pick(7);
     if (spec.kind != WindowKind::session) spec.offset = Duration{static_cast<std::int64_t>(pick(60)) - 30};
-    if (pick(2) == 0 && spec.kind != WindowKind::count)
+    if (pick(2) == 0) spec.early = Duration{1000};
+    if (pick(2) == 0 && has_window_bounds(spec.kind))
       spec.allowed_lateness = Duration{static_cast<std::int64_t>(pick(60))};
     key_count_ = 1 + pick(pick(2) == 0 ? 5 : 400);
     return spec;
