@@ -30,6 +30,25 @@ class LocalConfig : public caf::actor_system_config {
   }
 };
 
+/// Asks the JobSupervisor once for the job's end and fulfils the promise, with how the supervisor died if it did;
+/// whoever waits for the end, however often, waits for that.
+class EndWatcher final : public caf::event_based_actor {
+ public:
+  EndWatcher(caf::actor_config& config, caf::actor supervisor, std::shared_ptr<std::promise<std::string>> end)
+      : caf::event_based_actor{config}, supervisor_{std::move(supervisor)}, end_{std::move(end)} {}
+
+  caf::behavior make_behavior() override {
+    request(std::exchange(supervisor_, nullptr), caf::infinite, msg::AwaitEnd{})
+        .then([this](msg::Ended) { end_->set_value({}); },
+              [this](const caf::error& e) { end_->set_value(system().render(e)); });
+    return {};
+  }
+
+ private:
+  caf::actor supervisor_;
+  std::shared_ptr<std::promise<std::string>> end_;
+};
+
 }  // namespace
 
 struct LocalJob::Impl {
@@ -44,15 +63,10 @@ struct LocalJob::Impl {
     if (supervisor) watch_for_end();
   }
 
-  /// One actor asks once and fulfils `end`; whoever waits, however often, waits for that.
   void watch_for_end() {
     auto promise = std::make_shared<std::promise<std::string>>();
     end = promise->get_future().share();
-    system.spawn([promise, job = supervisor](caf::event_based_actor* self) {
-      self->request(job, caf::infinite, msg::AwaitEnd{})
-          .then([promise](msg::Ended) { promise->set_value({}); },
-                [promise, self](const caf::error& e) { promise->set_value(self->system().render(e)); });
-    });
+    system.spawn<EndWatcher>(supervisor, std::move(promise));
   }
 
   ~Impl() {

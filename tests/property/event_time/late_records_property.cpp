@@ -7,6 +7,7 @@
 #include "tests/support/batches.hpp"
 #include "tests/support/late_keys.hpp"
 #include "tests/support/scripted_source.hpp"
+#include "tests/support/seeds.hpp"
 
 using namespace dataflow;
 using namespace dataflow::testing_support;
@@ -54,7 +55,7 @@ std::vector<std::int64_t> reference(const std::vector<std::int64_t>& times) {
 }  // namespace
 
 TEST_CASE("the same records are late however the source cuts its batches") {
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  for (const std::uint64_t seed : seeds(60)) {
     CAPTURE(seed);
     std::mt19937_64 random{seed};
     const std::int64_t disorder = std::int64_t{1} << (seed % 10);

@@ -7,17 +7,12 @@
 
 #include "libdataflow/expressions/expression.hpp"
 #include "tests/property/expressions/random_expression.hpp"
+#include "tests/support/seeds.hpp"
 
 using namespace dataflow;
 using namespace dataflow::expression_tests;
 
 namespace {
-
-/// Another seed and more rounds from the environment: DATAFLOW_SEED, DATAFLOW_ROUNDS.
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? std::strtoull(value, nullptr, 10) : otherwise;
-}
 
 bool same(const Cell& expected, const Column& column, std::size_t row, bool failed) {
   if (std::holds_alternative<Failure>(expected)) return failed && column.is_null(row);
@@ -84,9 +79,7 @@ void check_selection(const Expression& expression, const Tree& tree, const Batch
 }  // namespace
 
 TEST_CASE("a compiled expression computes what a reading row by row gives") {
-  const std::uint64_t first_seed = from_environment("DATAFLOW_SEED", 1);
-  const std::uint64_t rounds = from_environment("DATAFLOW_ROUNDS", 3000);
-  for (std::uint64_t seed = first_seed; seed < first_seed + rounds; ++seed) {
+  for (const std::uint64_t seed : testing_support::seeds(3000)) {
     testing_support::RandomBatches random{seed};
     const Kind kind = static_cast<Kind>(random.below(4));
     const TreePtr tree = random_tree(random, kind, static_cast<unsigned>(1 + random.below(4)));

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/property/formats/random_tables.hpp"
+#include "tests/support/seeds.hpp"
 
 using namespace dataflow;
 using namespace dataflow::testing;
@@ -39,7 +40,7 @@ std::string write_csv(const Table& table, std::mt19937_64& random) {
 }  // namespace
 
 TEST_CASE("random tables survive CSV at every chunk, batch and split size") {
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+  for (const std::uint64_t seed : testing_support::seeds(150)) {
     CAPTURE(seed);
     std::mt19937_64 random{seed};
     const Table table = random_table(random);
@@ -50,7 +51,7 @@ TEST_CASE("random tables survive CSV at every chunk, batch and split size") {
 
 TEST_CASE("random bytes are read the same in all ways, malformed records included") {
   constexpr std::string_view alphabet = "ab1,,\n\n\"\"\"\r ;\xC3\xA9\xFF";
-  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+  for (const std::uint64_t seed : testing_support::seeds(300)) {
     CAPTURE(seed);
     std::mt19937_64 random{seed};
     std::string text = "a,b\n";

@@ -5,6 +5,7 @@
 
 #include "serialization/value.hpp"
 #include "tests/property/formats/random_tables.hpp"
+#include "tests/support/seeds.hpp"
 
 using namespace dataflow;
 using namespace dataflow::testing;
@@ -45,7 +46,7 @@ std::string write_json(const Table& table, std::mt19937_64& random) {
 }  // namespace
 
 TEST_CASE("random tables survive JSON lines at every chunk, batch and split size") {
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+  for (const std::uint64_t seed : testing_support::seeds(150)) {
     CAPTURE(seed);
     std::mt19937_64 random{seed};
     const Table table = random_table(random);
@@ -56,7 +57,7 @@ TEST_CASE("random tables survive JSON lines at every chunk, batch and split size
 
 TEST_CASE("damaged JSON lines are read the same in all ways") {
   constexpr std::string_view alphabet = "{}[]:,\"\\1a \n\xFF";
-  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+  for (const std::uint64_t seed : testing_support::seeds(300)) {
     CAPTURE(seed);
     std::mt19937_64 random{seed};
     const Table table = random_table(random);

@@ -4,6 +4,7 @@
 
 #include "serialization/key_hash.hpp"
 #include "tests/support/random_batches.hpp"
+#include "tests/support/seeds.hpp"
 
 using namespace dataflow;
 using namespace dataflow::testing_support;
@@ -36,7 +37,7 @@ void check_layout(const Batch& batch) {
 }  // namespace
 
 TEST_CASE("selecting rows gives the same as picking them one by one") {
-  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+  for (const std::uint64_t seed : seeds(300)) {
     CAPTURE(seed);
     RandomBatches random{seed};
     const BatchPtr batch = random.batch(random.schema(), random.below(100));
@@ -55,7 +56,7 @@ TEST_CASE("selecting rows gives the same as picking them one by one") {
 }
 
 TEST_CASE("concatenating batches gives their rows one after the other") {
-  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+  for (const std::uint64_t seed : seeds(300)) {
     CAPTURE(seed);
     RandomBatches random{seed};
     const SchemaPtr schema = random.schema();
@@ -80,7 +81,7 @@ TEST_CASE("concatenating batches gives their rows one after the other") {
 }
 
 TEST_CASE("a constant column equals a column built of the same value") {
-  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+  for (const std::uint64_t seed : seeds(300)) {
     CAPTURE(seed);
     RandomBatches random{seed};
     const DataType type = random.type();
@@ -94,7 +95,7 @@ TEST_CASE("a constant column equals a column built of the same value") {
 }
 
 TEST_CASE("a row hashes the same wherever it lies and whatever is around it") {
-  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+  for (const std::uint64_t seed : seeds(200)) {
     CAPTURE(seed);
     RandomBatches random{seed};
     const BatchPtr batch = random.batch(random.schema(), random.below(50));
@@ -115,7 +116,7 @@ TEST_CASE("a row hashes the same wherever it lies and whatever is around it") {
 }
 
 TEST_CASE("a builder that abandons rows half way builds what it would have built without them") {
-  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+  for (const std::uint64_t seed : seeds(200)) {
     CAPTURE(seed);
     RandomBatches random{seed};
     const SchemaPtr schema = random.schema();

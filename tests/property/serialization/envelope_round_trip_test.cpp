@@ -9,6 +9,7 @@
 #include "serialization/envelope.hpp"
 #include "serialization/schema_codec.hpp"
 #include "tests/support/random_batches.hpp"
+#include "tests/support/seeds.hpp"
 
 using namespace dataflow;
 using namespace dataflow::testing_support;
@@ -59,7 +60,7 @@ std::string damaged(std::string bytes, RandomBatches& random) {
 }  // namespace
 
 TEST_CASE("any batch comes back equal from its words") {
-  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+  for (const std::uint64_t seed : seeds(300)) {
     CAPTURE(seed);
     RandomBatches random{seed};
     const SchemaPtr schema = random.schema();
@@ -77,7 +78,7 @@ TEST_CASE("any batch comes back equal from its words") {
 TEST_CASE("damaged words are refused or give a batch that can be read to its end") {
   std::size_t refused = 0;
   std::size_t accepted = 0;
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+  for (const std::uint64_t seed : seeds(150)) {
     CAPTURE(seed);
     RandomBatches random{seed};
     const SchemaPtr schema = random.schema(5);
@@ -99,7 +100,7 @@ TEST_CASE("damaged words are refused or give a batch that can be read to its end
 }
 
 TEST_CASE("words that were cut off anywhere are refused") {
-  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+  for (const std::uint64_t seed : seeds(40)) {
     CAPTURE(seed);
     RandomBatches random{seed};
     const SchemaPtr schema = random.schema(5);
@@ -112,7 +113,7 @@ TEST_CASE("words that were cut off anywhere are refused") {
 }
 
 TEST_CASE("bytes without any sense are no envelope") {
-  for (std::uint64_t seed = 1; seed <= 2000; ++seed) {
+  for (const std::uint64_t seed : seeds(2000)) {
     CAPTURE(seed);
     RandomBatches random{seed};
     const SchemaPtr schema = random.schema(3);
@@ -122,7 +123,7 @@ TEST_CASE("bytes without any sense are no envelope") {
 }
 
 TEST_CASE("any schema comes back equal from its message, and damage to it never crashes") {
-  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+  for (const std::uint64_t seed : seeds(200)) {
     CAPTURE(seed);
     RandomBatches random{seed};
     const SchemaPtr schema = random.schema(20);

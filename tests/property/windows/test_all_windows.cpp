@@ -16,6 +16,7 @@
 #include "libdataflow/windows/aggregates/quantile_sketch.hpp"
 #include "libdataflow/windows/assign.hpp"
 #include "serialization/builder.hpp"
+#include "tests/support/seeds.hpp"
 #include "tests/unit/windows/windowing.hpp"
 
 namespace dataflow {
@@ -464,11 +465,7 @@ class Case {
 }  // namespace
 
 TEST_CASE("windows give what a reference that keeps every record gives") {
-  const char* given = std::getenv("DATAFLOW_SEED");
-  const std::uint64_t first = given != nullptr ? std::strtoull(given, nullptr, 10) : 1;
-  const std::uint64_t count = given != nullptr ? 1 : 600;
-  MESSAGE("seeds ", first, " to ", first + count - 1, "; DATAFLOW_SEED=n runs one");
-  for (std::uint64_t seed = first; seed < first + count; ++seed) Case{seed}.run();
+  for (const std::uint64_t seed : testing_support::seeds(600)) Case{seed}.run();
 }
 
 }  // namespace dataflow

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <random>
 
+#include "tests/support/seeds.hpp"
 #include "tests/unit/windows/windowing.hpp"
 
 using namespace dataflow;
@@ -98,8 +99,8 @@ std::string with_end(std::string rows) {
   return rows.empty() ? rows : std::move(rows) + "; ";
 }
 
-void compare(std::uint32_t seed) {
-  std::mt19937 random{seed};
+void compare(std::uint64_t seed) {
+  std::mt19937 random{static_cast<std::uint32_t>(seed)};
   const auto below = [&](std::int64_t n) {
     return static_cast<std::int64_t>(random() % static_cast<std::uint32_t>(n));
   };
@@ -136,5 +137,5 @@ void compare(std::uint32_t seed) {
 }  // namespace
 
 TEST_CASE("session windows give what their definition says, for any order, gap and lateness") {
-  for (std::uint32_t seed = 1; seed <= 400; ++seed) compare(seed);
+  for (const std::uint64_t seed : testing_support::seeds(400)) compare(seed);
 }
