@@ -226,7 +226,8 @@ void GroupTable::find_or_insert_block(const Key& keys, const std::uint32_t* rows
   }
   for (std::size_t j = 0; j < count; ++j) {
     const std::size_t i = rows == nullptr ? j : rows[j];
-    if (found[j] == nullptr || !keys.equal(found[j], i)) [[unlikely]] found[j] = probe(keys, i, hashes[j]);
+    if (found[j] == nullptr || !keys.equal(found[j], i)) [[unlikely]]
+      found[j] = probe(keys, i, hashes[j]);
   }
 }
 
