@@ -153,13 +153,21 @@ Result<int> connect_to(const std::filesystem::path& path) {
   return fd.release();
 }
 
+ErrorCode code_of(std::string_view name) {
+  for (const ErrorCode code : {ErrorCode::invalid_argument, ErrorCode::not_found, ErrorCode::malformed_data,
+                               ErrorCode::arithmetic, ErrorCode::user_code, ErrorCode::unsupported}) {
+    if (to_string(code) == name) return code;
+  }
+  return ErrorCode::io;
+}
+
 Result<std::string> call(int fd, const ControlRequest& request) {
   if (auto status = write_line(fd, encode_request(request)); !status) return fail(status.error());
   const auto line = read_line(fd);
   if (!line) return fail(line.error());
   const auto json = nlohmann::json::parse(*line, nullptr, false);
   if (!json.is_object()) return fail(ErrorCode::io, "the job answered something that is no JSON object");
-  if (json.contains("error")) return fail(ErrorCode::not_found, json["error"].get<std::string>());
+  if (json.contains("error")) return fail(code_of(json.value("code", "")), json.value("error", ""));
   return json.value("answer", std::string{});
 }
 
@@ -225,7 +233,8 @@ void ControlSocket::answer(int connection) {
   const auto request = decode_request(*line);
   const Result<std::string> result = request ? handler_(*request) : Result<std::string>{tl::unexpect, request.error()};
   const nlohmann::json json =
-      result ? nlohmann::json{{"answer", *result}} : nlohmann::json{{"error", result.error().message()}};
+      result ? nlohmann::json{{"answer", *result}}
+             : nlohmann::json{{"error", result.error().message()}, {"code", to_string(result.error().code())}};
   // A client that has gone does not read its answer; nobody else misses it.
   (void)write_line(connection, json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }

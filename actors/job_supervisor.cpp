@@ -259,8 +259,8 @@ msg::JobViewPtr JobSupervisor::view() const {
   return view;
 }
 
-/// Asks every subtask of the node, or the one that owns the key, and answers with a JSON array of what they say; the
-/// first error is the answer.
+/// Asks every subtask of the node, or the one that owns the key. The answer to a message is a JSON array of what they
+/// say, to a question about a key what its owner says; the first error is the answer.
 caf::result<msg::Answer> JobSupervisor::ask_operator(const msg::AskOperator& question) {
   const StreamNode* node = graph_->stream->find(question.node);
   if (node == nullptr) {
@@ -295,7 +295,7 @@ caf::result<msg::Answer> JobSupervisor::ask_operator(const msg::AskOperator& que
   for (std::size_t i = 0; i < asked.size(); ++i) {
     request(asked[i], answer_deadline, message)
         .then(
-            [gathering, promise, i](const msg::Answer& answer) mutable {
+            [gathering, promise, i, bare = only && message.is_query](const msg::Answer& answer) mutable {
               if (gathering->done) return;
               if (!answer.json) {
                 gathering->done = true;
@@ -305,6 +305,10 @@ caf::result<msg::Answer> JobSupervisor::ask_operator(const msg::AskOperator& que
               gathering->answers[i] = *answer.json;
               if (--gathering->missing != 0) return;
               gathering->done = true;
+              if (bare) {
+                promise.deliver(answer);
+                return;
+              }
               std::string all = "[";
               for (const std::string& one : gathering->answers) all += (all.size() > 1 ? "," : "") + one;
               promise.deliver(msg::Answer{all + "]"});

@@ -107,7 +107,8 @@ void Plan::set_event_time(StreamInfo& stream, std::size_t field, Duration out_of
                           std::optional<Duration> idle_after, const Place& where) {
   const bool one_source = stream.origins.size() == 1 && entries_[stream.origins[0].node].node.is_source();
   if (!one_source) {
-    return mistake(where, "event_time stands directly after a source, where watermarks are made for each split");
+    return mistake(where, "event_time stands directly after a source, where watermarks are made for each split: call it "
+                          "before filter, map and the like");
   }
   StreamNode& node = entries_[stream.origins[0].node].node;
   node.source->event_time = EventTimeSpec{field, out_of_orderness, idle_after};
@@ -215,7 +216,13 @@ Result<StreamGraph> Plan::build(std::string_view job_name) const {
       RowPipeline rows = *entry.rows;
       if (joins(entry)) {
         const NodeId from = node.inputs[0].from;
-        rows.filters.insert(rows.filters.begin(), pipelines[from]->filters.begin(), pipelines[from]->filters.end());
+        const RowPipeline& before = *pipelines[from];
+        rows.filters.insert(rows.filters.begin(), before.filters.begin(), before.filters.end());
+        if (rows.reads && before.reads) {
+          rows.reads->insert(rows.reads->end(), before.reads->begin(), before.reads->end());
+        } else {
+          rows.reads.reset();
+        }
         node.inputs = entries_[from].node.inputs;
         if (joins(entries_[from])) {  // its own input was taken over already
           NodeId first = from;

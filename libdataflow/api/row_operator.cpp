@@ -48,6 +48,12 @@ class RowOperatorFactory final : public OperatorFactory {
  public:
   explicit RowOperatorFactory(RowPipeline pipeline) : pipeline_{std::move(pipeline)} {}
   [[nodiscard]] std::unique_ptr<Operator> create() const override { return std::make_unique<RowOperator>(pipeline_); }
+  [[nodiscard]] std::optional<FieldUse> field_use() const override {
+    if (!pipeline_.reads) return std::nullopt;
+    FieldUse use{.reads = {pipeline_.reads->begin(), pipeline_.reads->end()}, .passing_outputs = {}};
+    if (!pipeline_.map) use.passing_outputs = {0};
+    return use;
+  }
 
  private:
   RowPipeline pipeline_;

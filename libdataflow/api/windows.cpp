@@ -75,6 +75,7 @@ class ArrangedWindowFactory final : public OperatorFactory {
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
     return std::make_unique<ArrangedWindow>(window_->create(), fields_, schema_);
   }
+  [[nodiscard]] std::optional<FieldUse> field_use() const override { return window_->field_use(); }
 
  private:
   OperatorFactoryPtr window_;

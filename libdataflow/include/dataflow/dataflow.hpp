@@ -14,6 +14,7 @@
 //
 // It drags in the standard library and tl::expected, nothing else.
 
+#include "dataflow/actor_ref.hpp"
 #include "dataflow/environment.hpp"
 #include "dataflow/job.hpp"
 #include "dataflow/process.hpp"

@@ -4,6 +4,7 @@
 // Filters in front of a map do not build a batch: they narrow a list of rows, and the map reads only those.
 
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -54,6 +55,8 @@ class RowMapFactory {
 struct RowPipeline {
   std::vector<std::shared_ptr<const RowFilterFactory>> filters;
   std::shared_ptr<const RowMapFactory> map;
+  /// The input's fields that the lambdas' records have; nothing: all of them.
+  std::optional<std::vector<std::uint16_t>> reads;
 };
 OperatorFactoryPtr make_row_operator(RowPipeline pipeline);
 
@@ -151,7 +154,9 @@ class LambdaKey final : public RowMap {
   LambdaKey(F key, std::vector<std::uint16_t> positions, SchemaPtr schema)
       : key_{std::move(key)}, reader_{std::move(positions)}, schema_{std::move(schema)}, keys_{schema_of<K>()} {}
 
-  Result<BatchPtr> apply(const Batch& batch, const RowSelection& /*all*/) override {
+  Result<BatchPtr> apply(const Batch& whole, const RowSelection& selection) override {
+    const BatchPtr selected = selection.all ? nullptr : whole.select_rows({selection.rows.data(), selection.count});
+    const Batch& batch = selected ? *selected : whole;
     if (auto status = reader_.bind(batch); !status) return fail(status.error());
     std::uint32_t row = 0;
     try {

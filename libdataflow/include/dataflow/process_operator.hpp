@@ -153,6 +153,11 @@ class ProcessFactory final : public OperatorFactory {
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
     return std::make_unique<ProcessOperatorOf<P, Args...>>(plan_, arguments_);
   }
+  [[nodiscard]] std::optional<FieldUse> field_use() const override {
+    FieldUse use{.reads = plan_->key_fields, .passing_outputs = {}};
+    use.reads.insert(use.reads.end(), plan_->positions.begin(), plan_->positions.end());
+    return use;
+  }
 
  private:
   std::shared_ptr<const ProcessPlan> plan_;

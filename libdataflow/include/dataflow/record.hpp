@@ -135,7 +135,14 @@ struct FieldTraits<std::string> {
   static constexpr bool optional = false;
   static constexpr bool owning = true;
   static DataType type() { return TypeKind::string; }
-  static void read(const ColumnView& column, std::uint32_t row, std::string& out) { out.assign(column.text(row)); }
+  static void read(const ColumnView& column, std::uint32_t row, std::string& out) {
+    const std::string_view text = column.text(row);
+    if (out.size() == text.size()) {  // as keys often are: nothing but the bytes changes
+      copy_text(out.data(), text.data(), text.size());
+    } else {
+      out.assign(text);
+    }
+  }
   static void write(RowBuffer& rows, std::byte* const*, std::size_t column, std::uint32_t row, std::string_view value) {
     rows.put_text(column, row, value);
   }

@@ -3,6 +3,7 @@
 // written as one. Everything that need not be a template lives here, so that a job compiles quickly.
 
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <span>
 #include <string>
@@ -13,6 +14,31 @@
 #include "serialization/column.hpp"
 
 namespace dataflow {
+
+/// memcpy for texts: keys and names are short, and for those a call costs more than the copy.
+inline void copy_text(char* to, const char* from, std::size_t size) {
+  if (size > 16) {
+    std::memcpy(to, from, size);
+  } else if (size >= 8) {  // two words that may overlap
+    std::uint64_t head = 0;
+    std::uint64_t tail = 0;
+    std::memcpy(&head, from, 8);
+    std::memcpy(&tail, from + size - 8, 8);
+    std::memcpy(to, &head, 8);
+    std::memcpy(to + size - 8, &tail, 8);
+  } else if (size >= 4) {
+    std::uint32_t head = 0;
+    std::uint32_t tail = 0;
+    std::memcpy(&head, from, 4);
+    std::memcpy(&tail, from + size - 4, 4);
+    std::memcpy(to, &head, 4);
+    std::memcpy(to + size - 4, &tail, 4);
+  } else if (size != 0) {
+    to[0] = from[0];
+    to[size / 2] = from[size / 2];
+    to[size - 1] = from[size - 1];
+  }
+}
 
 /// A column of the batch at hand, as its rows are read.
 struct ColumnView {
@@ -80,9 +106,11 @@ class RowBuffer {
   }
   void put_text(std::size_t column, std::uint32_t row, std::string_view text) {
     Slot& slot = slots_[column];
-    slot.values.append(text.data(), text.size());
+    const std::size_t at = slot.values.size();
+    slot.values.resize(at + text.size());
+    copy_text(slot.values.as<char>() + at, text.data(), text.size());
     text_bytes_ += text.size();
-    slot.offsets.as<std::uint32_t>()[row + 1] = static_cast<std::uint32_t>(slot.values.size());
+    slot.offsets.as<std::uint32_t>()[row + 1] = static_cast<std::uint32_t>(at + text.size());
   }
   void put_null(std::size_t column, std::uint32_t row);
   /// Ends a row without event time.

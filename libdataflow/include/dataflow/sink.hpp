@@ -126,6 +126,9 @@ class TypedSinkFactory final : public OperatorFactory {
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
     return std::make_unique<TypedSink<S, Args...>>(positions_, arguments_);
   }
+  [[nodiscard]] std::optional<FieldUse> field_use() const override {
+    return FieldUse{.reads = {positions_.begin(), positions_.end()}, .passing_outputs = {}};
+  }
 
  private:
   std::vector<std::uint16_t> positions_;

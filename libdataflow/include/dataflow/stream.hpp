@@ -93,7 +93,7 @@ class Stream {
   Stream filter(F keep, Place where = Place::current()) {
     static_assert(std::is_invocable_r_v<bool, F&, const T&>, "a filter takes (const T&) and returns bool");
     using Piece = PieceFactory<RowFilterFactory, LambdaFilter<T, F>, F, std::vector<std::uint16_t>>;
-    RowPipeline rows{.filters = {std::make_shared<Piece>(std::move(keep), positions_)}, .map = nullptr};
+    RowPipeline rows{.filters = {std::make_shared<Piece>(std::move(keep), positions_)}, .map = nullptr, .reads = positions_};
     return derived<T>({.type = "filter", .outputs = {same_output()}, .rows = std::move(rows)}, where);
   }
 
@@ -103,7 +103,7 @@ class Stream {
     using R = MapResult<F, T>;
     require_record<R>();
     using Piece = PieceFactory<RowMapFactory, LambdaMap<T, R, F>, F, std::vector<std::uint16_t>>;
-    RowPipeline rows{.filters = {}, .map = std::make_shared<Piece>(std::move(map), positions_)};
+    RowPipeline rows{.filters = {}, .map = std::make_shared<Piece>(std::move(map), positions_), .reads = positions_};
     return derived<R>({.type = "map", .outputs = {output_of<R>()}, .rows = std::move(rows)}, where);
   }
 
@@ -117,7 +117,8 @@ class Stream {
   template <class R, class F>
   Stream<R> flat_map(F expand, Place where = Place::current()) {
     using Made = SimpleFactory<LambdaFlatMap<T, R, F>, F, std::vector<std::uint16_t>, bool>;
-    auto factory = std::make_shared<Made>(std::move(expand), positions_, info_.event_time);
+    const FieldUse use{.reads = {positions_.begin(), positions_.end()}, .passing_outputs = {}};
+    auto factory = std::make_shared<Made>(use, std::move(expand), positions_, info_.event_time);
     return derived<R>({.type = "flat_map", .outputs = {output_of<R>()}, .factory = std::move(factory)}, where);
   }
 
@@ -160,7 +161,7 @@ class Stream {
     fields.push_back({"$key", FieldTraits<K>::type()});
     const SchemaPtr schema = make_schema(std::move(fields));
     using Piece = PieceFactory<RowMapFactory, LambdaKey<T, K, F>, F, std::vector<std::uint16_t>, SchemaPtr>;
-    RowPipeline rows{.filters = {}, .map = std::make_shared<Piece>(std::move(key), positions_, schema)};
+    RowPipeline rows{.filters = {}, .map = std::make_shared<Piece>(std::move(key), positions_, schema), .reads = {}};
     StreamOutput output = same_output();
     output.schema = schema;
     Stream<T> with_key = derived<T>({.type = "key_by", .outputs = {output}, .rows = std::move(rows)}, where);
@@ -207,7 +208,7 @@ class Stream {
   template <class Op, class R, class... Args>
   Stream<R> operate(Args... arguments) {
     using Made = SimpleFactory<Op, Args...>;
-    auto factory = std::make_shared<Made>(std::move(arguments)...);
+    auto factory = std::make_shared<Made>(std::nullopt, std::move(arguments)...);
     return derived<R>({.type = "operator", .outputs = {output_of<R>()}, .factory = std::move(factory)},
                       Place::current());
   }
@@ -264,12 +265,15 @@ class Stream {
   template <class Op, class... Args>
   class SimpleFactory final : public OperatorFactory {
    public:
-    explicit SimpleFactory(Args... arguments) : arguments_{std::move(arguments)...} {}
+    explicit SimpleFactory(std::optional<FieldUse> use, Args... arguments)
+        : use_{std::move(use)}, arguments_{std::move(arguments)...} {}
     [[nodiscard]] std::unique_ptr<Operator> create() const override {
       return std::apply([](const Args&... arguments) { return std::make_unique<Op>(arguments...); }, arguments_);
     }
+    [[nodiscard]] std::optional<FieldUse> field_use() const override { return use_; }
 
    private:
+    std::optional<FieldUse> use_;
     std::tuple<Args...> arguments_;
   };
 

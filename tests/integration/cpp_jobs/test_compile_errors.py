@@ -1,0 +1,72 @@
+"""Mistakes that the compiler finds in a job are said in words, as its first error."""
+
+import os
+import pathlib
+import re
+import subprocess
+import unittest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[3]
+COMPILER = os.environ.get("CXX", "c++")
+
+HEAD = """#include <dataflow/dataflow.hpp>
+namespace df = dataflow;
+struct Payment { std::string card; double amount; df::Timestamp time; };
+DATAFLOW_RECORD(Payment, card, amount, time)
+struct Undeclared { int x; };
+class Keyed : public df::KeyedProcess<std::string, Payment, Payment> {
+ public:
+  void process(const Payment&, Context&, df::Output<Payment>&) override {}
+};
+class OfNumbers : public df::KeyedProcess<std::int64_t, Payment, Payment> {
+ public:
+  void process(const Payment&, Context&, df::Output<Payment>&) override {}
+};
+"""
+
+
+class CompileErrors(unittest.TestCase):
+    def first_error(self, source):
+        done = subprocess.run([COMPILER, "-std=c++20", "-fsyntax-only", f"-I{SOURCE}", f"-I{SOURCE}/libdataflow/include",
+                               "-x", "c++", "-"], input=HEAD + source, capture_output=True, text=True, timeout=120)
+        errors = re.findall(r"error: (.*)", done.stderr)
+        return errors[0] if errors else ""
+
+    def job(self, body):
+        return self.first_error("void job(df::Environment& env) { auto payments = env.read_csv<Payment>(\"p.csv\"); %s }" % body)
+
+    def test_the_header_itself_compiles(self):
+        self.assertEqual(self.job("payments.key_by(&Payment::card).process<Keyed>().named(\"keyed\").discard();"), "")
+
+    def test_a_member_of_an_unknown_type(self):
+        for type_name in ("float", "std::vector<int>", "void*", "std::optional<std::optional<bool>>", "unsigned char"):
+            error = self.first_error(f"struct Bad {{ {type_name} member; }};\nDATAFLOW_RECORD(Bad, member)")
+            self.assertIn("the type of Bad::member cannot be a field of a record. Fields are bool, int32_t", error)
+
+    def test_records_that_were_not_declared(self):
+        self.assertIn("the records of a stream are structs declared with DATAFLOW_RECORD",
+                      self.job("payments.map([](const Payment&) { return Undeclared{}; });"))
+
+    def test_state_that_would_not_own_its_bytes(self):
+        self.assertIn("owns", self.first_error(
+            "class Bad : public Keyed { df::ValueState<std::string_view> state_{this, \"state\"}; };\nBad bad;"))
+
+    def test_process_functions_that_do_not_fit_their_stream(self):
+        self.assertIn("a KeyedProcess needs a key: call key_by before process", self.job("payments.process<Keyed>();"))
+        self.assertIn("the function's key has another type than the stream's",
+                      self.job("payments.key_by(&Payment::card).process<OfNumbers>();"))
+        self.assertIn("the process function takes other records than the stream",
+                      self.job("payments.map([](const Payment& p) { return p.card; })"
+                               ".key_by([](const std::string& s) { return s; }).process<Keyed>();"))
+
+    def test_a_filter_that_gives_no_bool(self):
+        self.assertIn("a filter takes (const T&) and returns bool",
+                      self.job("payments.filter([](const Payment& p) { return p.card; });"))
+
+    def test_event_time_of_something_else(self):
+        self.assertIn("event time is a member of type dataflow::Timestamp",
+                      self.job("payments.event_time(&Payment::amount);"))
+
+
+if __name__ == "__main__":
+    unittest.main()
