@@ -107,8 +107,9 @@ void Plan::set_event_time(StreamInfo& stream, std::size_t field, Duration out_of
                           std::optional<Duration> idle_after, const Place& where) {
   const bool one_source = stream.origins.size() == 1 && entries_[stream.origins[0].node].node.is_source();
   if (!one_source) {
-    return mistake(where, "event_time stands directly after a source, where watermarks are made for each split: call it "
-                          "before filter, map and the like");
+    return mistake(where,
+                   "event_time stands directly after a source, where watermarks are made for each split: call it "
+                   "before filter, map and the like");
   }
   StreamNode& node = entries_[stream.origins[0].node].node;
   node.source->event_time = EventTimeSpec{field, out_of_orderness, idle_after};

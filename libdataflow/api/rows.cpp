@@ -30,6 +30,7 @@ RowBuffer::RowBuffer(SchemaPtr schema)
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     slots_[i].type = (*schema_)[i].type;
     slots_[i].width = slots_[i].type.width();
+    if (slots_[i].width == 0) text_columns_.push_back(i);
   }
 }
 
@@ -41,6 +42,7 @@ void RowBuffer::grow(std::uint32_t at_least) {
       const bool first = slot.offsets.size() == 0;
       slot.offsets.resize((capacity_ + 1) * sizeof(std::uint32_t));
       if (first) slot.offsets.as<std::uint32_t>()[0] = 0;
+      pointers_[i] = slot.offsets.data();
     } else {
       slot.values.resize(capacity_ * slot.width);
       pointers_[i] = slot.values.data();
@@ -102,7 +104,6 @@ BatchPtr RowBuffer::finish(ColumnPtr timestamps, Buffer kinds) {
       std::make_shared<const Batch>(schema_, rows_, std::move(columns), std::move(timestamps), std::move(kinds));
   rows_ = 0;
   capacity_ = 0;
-  text_bytes_ = 0;
   return batch;
 }
 

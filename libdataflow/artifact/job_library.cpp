@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "dataflow/job.hpp"
+#include "libdataflow/artifact/elf_file.hpp"
 
 namespace dataflow {
 
@@ -13,6 +14,7 @@ namespace {
 Result<void*> open_library(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return fail(ErrorCode::not_found, path + ": no such file");
+  if (auto status = check_shared_library(path); !status) return fail(status.error());
   // A name without a slash would be looked for along the system's search path.
   const std::string absolute = std::filesystem::absolute(path, error).string();
   void* const library = dlopen(absolute.c_str(), RTLD_NOW | RTLD_LOCAL);

@@ -157,7 +157,8 @@ void texts_task(benchmark::State& state) {
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * rows_in_all));
 }
 
-/// First which rows, without a branch, then their texts: faster than testing row by row.
+/// First which rows, without a branch, then their texts, sixteen bytes at once where that reaches: faster than testing
+/// row by row, and than a call of memcpy for each.
 void texts_loop(benchmark::State& state) {
   std::vector<std::uint32_t> rows(max_batch_rows);
   std::vector<std::uint32_t> offsets(max_batch_rows + 1);
@@ -172,16 +173,22 @@ void texts_loop(benchmark::State& state) {
         std::size_t bytes = 0;
         for (std::uint32_t row = 0; row < batch->rows(); ++row) {
           rows[kept] = row;
-          const bool keep = price[row] > 50;
-          kept += keep ? 1 : 0;
-          bytes += keep ? from[row + 1] - from[row] : 0;
+          kept += static_cast<std::size_t>(price[row] > 50);
         }
-        const std::unique_ptr<char[]> texts{new char[bytes]};  // a batch's bytes are its own
+        for (std::size_t i = 0; i < kept; ++i) {
+          bytes += from[rows[i] + 1] - from[rows[i]];
+        }
+        const std::unique_ptr<char[]> texts{new char[bytes + 16]};  // a batch's bytes are its own
+        const std::uint32_t end = from[batch->rows()];
         char* to = texts.get();
         for (std::size_t i = 0; i < kept; ++i) {
           const std::uint32_t row = rows[i];
           const std::size_t size = from[row + 1] - from[row];
-          std::memcpy(to, text + from[row], size);
+          if (size <= 16 && from[row] + 16 <= end) {
+            std::memcpy(to, text + from[row], 16);
+          } else {
+            std::memcpy(to, text + from[row], size);
+          }
           to += size;
           offsets[i + 1] = static_cast<std::uint32_t>(to - texts.get());
           euros[i] = price[row] * 0.908;

@@ -143,8 +143,9 @@ struct FieldTraits<std::string> {
       out.assign(text);
     }
   }
-  static void write(RowBuffer& rows, std::byte* const*, std::size_t column, std::uint32_t row, std::string_view value) {
-    rows.put_text(column, row, value);
+  static void write(RowBuffer& rows, std::byte* const* at, std::size_t column, std::uint32_t row,
+                    std::string_view value) {
+    reinterpret_cast<std::uint32_t*>(at[column])[row + 1] = rows.append_text(column, value);
   }
 };
 
@@ -162,8 +163,8 @@ struct FieldTraits<Bytes> {
   static constexpr bool owning = true;
   static DataType type() { return TypeKind::bytes; }
   static void read(const ColumnView& column, std::uint32_t row, Bytes& out) { out.data.assign(column.text(row)); }
-  static void write(RowBuffer& rows, std::byte* const*, std::size_t column, std::uint32_t row, const Bytes& value) {
-    rows.put_text(column, row, value.data);
+  static void write(RowBuffer& rows, std::byte* const* at, std::size_t column, std::uint32_t row, const Bytes& value) {
+    FieldTraits<std::string>::write(rows, at, column, row, value.data);
   }
 };
 
@@ -193,8 +194,8 @@ struct FieldTraits<E> {
   static constexpr bool owning = true;
   static DataType type() { return TypeKind::string; }
   static void read(const ColumnView& column, std::uint32_t row, E& out) { out = enum_value<E>(column.text(row)); }
-  static void write(RowBuffer& rows, std::byte* const*, std::size_t column, std::uint32_t row, E value) {
-    rows.put_text(column, row, enum_name(value));
+  static void write(RowBuffer& rows, std::byte* const* at, std::size_t column, std::uint32_t row, E value) {
+    FieldTraits<std::string>::write(rows, at, column, row, enum_name(value));
   }
 };
 

@@ -92,25 +92,30 @@ class RowBuffer {
   [[nodiscard]] std::uint32_t rows() const { return rows_; }
   [[nodiscard]] bool empty() const { return rows_ == 0; }
   /// As many rows or bytes as a batch should have.
-  [[nodiscard]] bool full() const { return rows_ >= max_batch_rows || text_bytes_ >= max_batch_bytes; }
+  [[nodiscard]] bool full() const {
+    if (rows_ >= max_batch_rows) return true;
+    std::size_t text_bytes = 0;
+    for (const std::size_t column : text_columns_) text_bytes += slots_[column].values.size();
+    return text_bytes >= max_batch_bytes;
+  }
 
   /// Room for `rows` in all; `pointers` moves.
   void reserve(std::uint32_t rows) {
     if (rows > capacity_) grow(rows);
   }
-  /// The start of each fixed-width column, for loops that write many rows.
+  /// The start of each fixed-width column's values, and of each text column's offsets.
   [[nodiscard]] std::byte* const* pointers() const { return pointers_.data(); }
 
   void begin_row() {
     if (rows_ == capacity_) grow(rows_ + 1);
   }
-  void put_text(std::size_t column, std::uint32_t row, std::string_view text) {
-    Slot& slot = slots_[column];
-    const std::size_t at = slot.values.size();
-    slot.values.resize(at + text.size());
-    copy_text(slot.values.as<char>() + at, text.data(), text.size());
-    text_bytes_ += text.size();
-    slot.offsets.as<std::uint32_t>()[row + 1] = static_cast<std::uint32_t>(at + text.size());
+  /// Appends a text to a column and tells where it ends, which the caller stores as the row's end offset.
+  std::uint32_t append_text(std::size_t column, std::string_view text) {
+    GrowingBuffer& values = slots_[column].values;
+    const std::size_t at = values.size();
+    values.resize(at + text.size());
+    copy_text(values.as<char>() + at, text.data(), text.size());
+    return static_cast<std::uint32_t>(at + text.size());
   }
   void put_null(std::size_t column, std::uint32_t row);
   /// Ends a row without event time.
@@ -142,7 +147,7 @@ class RowBuffer {
   GrowingBuffer times_;
   std::uint32_t rows_ = 0;
   std::uint32_t capacity_ = 0;
-  std::size_t text_bytes_ = 0;
+  std::vector<std::size_t> text_columns_;
 };
 
 /// One row from a JSON object whose members are the schema's fields; absent members and null are NULL.

@@ -93,7 +93,8 @@ class Stream {
   Stream filter(F keep, Place where = Place::current()) {
     static_assert(std::is_invocable_r_v<bool, F&, const T&>, "a filter takes (const T&) and returns bool");
     using Piece = PieceFactory<RowFilterFactory, LambdaFilter<T, F>, F, std::vector<std::uint16_t>>;
-    RowPipeline rows{.filters = {std::make_shared<Piece>(std::move(keep), positions_)}, .map = nullptr, .reads = positions_};
+    RowPipeline rows{
+        .filters = {std::make_shared<Piece>(std::move(keep), positions_)}, .map = nullptr, .reads = positions_};
     return derived<T>({.type = "filter", .outputs = {same_output()}, .rows = std::move(rows)}, where);
   }
 

@@ -48,7 +48,7 @@ class CompileErrors(unittest.TestCase):
                       self.job("payments.map([](const Payment&) { return Undeclared{}; });"))
 
     def test_state_that_would_not_own_its_bytes(self):
-        self.assertIn("owns", self.first_error(
+        self.assertIn("state must own its bytes", self.first_error(
             "class Bad : public Keyed { df::ValueState<std::string_view> state_{this, \"state\"}; };\nBad bad;"))
 
     def test_process_functions_that_do_not_fit_their_stream(self):

@@ -122,6 +122,7 @@ class InstalledPackage(unittest.TestCase):
 
     def test_an_exception_names_the_operator_and_where_it_was_thrown(self):
         for at, parts in {
+            "constructor": ["user code threw std::runtime_error: thrown in constructor, in open()"],
             "open": ["user code threw std::runtime_error: thrown in open, in open()"],
             "process": ["user code threw std::runtime_error: thrown in process, at record", '"card":"d"',
                         "(event time 1970-01-01T00:00:01Z)"],
@@ -138,8 +139,9 @@ class InstalledPackage(unittest.TestCase):
 
     def test_a_job_that_throws_or_errs_while_it_is_put_together_is_refused(self):
         done = run([self.dfnode, "check", "build/throwing.so", "--", "--at=plan"], self.folder)
-        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(done.returncode, 2)
         self.assertIn("user code threw std::runtime_error: thrown in plan", done.stderr)
+        self.assertEqual(run(["build/throwing", "--at=plan"], self.folder).returncode, 2)
         done = run([self.dfnode, "run", "build/throwing.so", "--", "--at=mistake"], self.folder)
         self.assertEqual(done.returncode, 2)
         self.assertIn("throwing.cpp:33: this reduce keeps state and needs a name", done.stderr)

@@ -1,11 +1,11 @@
-// A job whose function throws where --at says: "plan", "open", "process", "on_timer" or "close".
+// A job whose function throws where --at says: "plan", "constructor", "open", "process", "on_timer" or "close".
 #include <stdexcept>
 
 #include "payments.hpp"
 
 class Throwing : public df::KeyedProcess<std::string, Payment, Alert> {
  public:
-  explicit Throwing(std::string at) : at_(std::move(at)) {}
+  explicit Throwing(std::string at) : at_(std::move(at)) { fail_at("constructor"); }
   void open(const df::OperatorContext&) override { fail_at("open"); }
   void process(const Payment& p, Context& ctx, df::Output<Alert>&) override {
     if (p.amount > 10) fail_at("process");
