@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 import unittest
 
 from dfnode import HOT_JOB, READINGS, SOURCE_TABLE, DfnodeTest
@@ -168,12 +169,28 @@ class Interrupt(DfnodeTest):
         self.assertEqual(ids, list(range(1, len(ids) + 1)))  # none lost, none cut in two
         self.assertEqual(json.loads(stderr.splitlines()[-1])["records_written"], len(ids) + 1)
 
-    def test_a_second_ctrl_c_ends_at_once(self):
+    def test_an_interrupt_told_twice_is_one(self):
+        # `timeout -s INT` signals its child, and then the child's group.
         process = self.started()
         process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=30)
         self.assertEqual(process.returncode, 130)
+        self.assertEqual(json.loads(stderr.splitlines()[-1])["state"], "FINISHED")
+
+    def test_a_second_ctrl_c_ends_at_once(self):
+        # The reader of its rows has stopped reading: the clean end cannot come.
+        self.write("job.toml", ENDLESS_JOB.replace("rate_limit = 200\n", ""))
+        process = self.start("run", "job.toml")
+        process.stdout.readline()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        self.assertIn("stopping", process.stderr.readline())
+        time.sleep(0.3)
+        self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=10), 130)
 
     def test_a_running_job_can_be_spoken_to(self):
         process = self.started()
