@@ -58,6 +58,7 @@ inline std::uint64_t word_in(const std::byte* row) {
 }
 
 inline std::byte* row_in(std::uint64_t slot) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
   return reinterpret_cast<std::byte*>(static_cast<std::uintptr_t>(slot & address_bits));
 }
 

@@ -44,10 +44,6 @@ inline bool add(double& sum, double value) {
   sum += value;
   return true;
 }
-inline bool add(Int128& sum, Int128 value) {
-  sum += value;
-  return true;
-}
 
 /// int64 (also decimals, unscaled) or float64.
 template <class Number>
