@@ -193,7 +193,10 @@ NodeId add_piecewise_window(Plan& plan, const StreamInfo& stream, WindowDraft wi
   draft.keyed = !stream.key_fields.empty();
   draft.single = !draft.keyed;
   draft.outputs = {
-      {.name = {}, .schema = result.schema, .event_time = stream.event_time, .changelog = stream.changelog},
+      {.name = {},
+       .schema = result.schema,
+       .event_time = window_results_have_time(window.spec.kind, window.spec.time, stream.event_time),
+       .changelog = stream.changelog},
       {.name = window.late_output,
        .schema = stream.schema,
        .event_time = stream.event_time,

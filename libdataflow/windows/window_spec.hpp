@@ -62,6 +62,11 @@ inline constexpr std::size_t window_late_output = 1;
   return kind != WindowKind::count && kind != WindowKind::global;
 }
 
+/// Whether the results of a window over an input with (or without) event time have one.
+[[nodiscard]] constexpr bool window_results_have_time(WindowKind kind, TimeDomain time, bool input_has_time) {
+  return input_has_time && (time == TimeDomain::event || !has_window_bounds(kind));
+}
+
 /// The fields of the main output: keys, bounds, aggregates. `having` and sizes are not looked at.
 /// Errors: invalid_argument when two fields would have the same name.
 [[nodiscard]] Result<SchemaPtr> window_output_schema(const WindowSpec& spec, const Schema& input);

@@ -197,8 +197,7 @@ void build_window(NodeBuilder& builder) {
   StreamNode& node = builder.node();
   node.stateful = true;
   node.details = describe(rest);
-  const bool by_event_time = rest.time == TimeDomain::event || !has_window_bounds(rest.kind);
-  const bool results_have_time = by_event_time && input.event_time;
+  const bool results_have_time = window_results_have_time(rest.kind, rest.time, input.event_time);
   node.outputs = {{.name = "", .schema = *output, .event_time = results_have_time},
                   {.name = "late", .schema = input.schema, .event_time = input.event_time}};
   if (rest.key_fields.empty()) {
