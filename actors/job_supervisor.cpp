@@ -85,7 +85,7 @@ std::size_t JobSupervisor::index(SubtaskId id) const {
                                   subtask_ids_.begin());
 }
 
-void JobSupervisor::apply(std::vector<Effect> effects) {
+void JobSupervisor::apply(const std::vector<Effect>& effects) {
   for (const Effect& effect : effects) {
     std::visit([this](const auto& e) { carry_out(e); }, effect);
   }
@@ -93,14 +93,14 @@ void JobSupervisor::apply(std::vector<Effect> effects) {
 
 void JobSupervisor::start() {
   delayed_send(this, report_interval, msg::CollectReports{});
-  auto effects = execution_.start(wall_clock_now());
+  const auto effects = execution_.start(wall_clock_now());
   for (const StreamNode& node : graph_->stream->nodes) {
     if (node.is_source()) continue;
     if (auto status = node.factory->before_job(job_id_); !status) {
       return fail_attempt(status.error().within("\"" + node.name + "\""));
     }
   }
-  apply(std::move(effects));
+  apply(effects);
 }
 
 Status JobSupervisor::prepare_attempt(std::uint32_t attempt) {

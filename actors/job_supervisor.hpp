@@ -23,7 +23,7 @@ class JobSupervisor final : public caf::event_based_actor {
   [[nodiscard]] const char* name() const override { return "dataflow.job_supervisor"; }
 
  private:
-  void apply(std::vector<Effect> effects);
+  void apply(const std::vector<Effect>& effects);
   void carry_out(const DeployTasks& effect);
   void carry_out(const OpenTasks& effect);
   void carry_out(const StartTasks& effect);

@@ -117,9 +117,9 @@ extern const dataflow::JobDescriptor dataflow_job_v1;
 }
 
 /// `DATAFLOW_JOB("fraud", fraud)` makes `void fraud(df::Environment&)` the job of this library or program.
-#define DATAFLOW_JOB(name, function)                                                    \
-  extern "C" {                                                                          \
-  const ::dataflow::JobDescriptor dataflow_job_v1{DATAFLOW_ABI_STAMP, name, &function}; \
+#define DATAFLOW_JOB(name, function)                                                        \
+  extern "C" {                                                                              \
+  const ::dataflow::JobDescriptor dataflow_job_v1{DATAFLOW_ABI_STAMP, (name), &(function)}; \
   }
 
 #define DATAFLOW_JOIN_(a, b) a##b

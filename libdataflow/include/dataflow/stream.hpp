@@ -345,7 +345,7 @@ class Stream {
 template <class T, class K>
 class KeyedStream : public Stream<T> {
  public:
-  KeyedStream(const Stream<T>& stream, StreamInfo keyed) : Stream<T>{stream} { this->info_ = std::move(keyed); }
+  KeyedStream(const Stream<T>& stream, const StreamInfo& keyed) : Stream<T>{stream} { this->info_ = keyed; }
 
   template <class P>
   auto process(Place where = Place::current()) {
