@@ -192,15 +192,14 @@ NodeId add_piecewise_window(Plan& plan, const StreamInfo& stream, WindowDraft wi
   NodeDraft draft{.type = "window", .stateful = true};
   draft.keyed = !stream.key_fields.empty();
   draft.single = !draft.keyed;
-  draft.outputs = {
-      {.name = {},
-       .schema = result.schema,
-       .event_time = window_results_have_time(window.spec.kind, window.spec.time, stream.event_time),
-       .changelog = stream.changelog},
-      {.name = window.late_output,
-       .schema = stream.schema,
-       .event_time = stream.event_time,
-       .changelog = stream.changelog}};
+  draft.outputs = {{.name = {},
+                    .schema = result.schema,
+                    .event_time = window_results_have_time(window.spec.kind, window.spec.time, stream.event_time),
+                    .changelog = stream.changelog},
+                   {.name = window.late_output,
+                    .schema = stream.schema,
+                    .event_time = stream.event_time,
+                    .changelog = stream.changelog}};
   if (good) {
     const auto schema = window_output_schema(window.spec, *stream.schema);
     if (schema) {
