@@ -106,7 +106,7 @@ void JobSupervisor::start() {
 Status JobSupervisor::prepare_attempt(std::uint32_t attempt) {
   for (const StreamNode& node : graph_->stream->nodes) {
     if (node.is_source()) continue;
-    if (auto status = node.factory->before_attempt(job_id_, attempt); !status) {
+    if (auto status = node.factory->before_attempt(job_id_, attempt, nullptr); !status) {
       return fail(status.error().within("\"" + node.name + "\""));
     }
   }

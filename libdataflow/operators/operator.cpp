@@ -20,6 +20,12 @@ Result<Step> Operator::end_of_data(OperatorOutput&) {
 Result<Step> Operator::resume(OperatorOutput&) {
   return Step::done;
 }
+Result<CapturedStatePtr> Operator::snapshot() {
+  return nullptr;
+}
+Status Operator::restore(StateReader&) {
+  return {};
+}
 Status Operator::pre_commit(std::uint64_t) {
   return {};
 }
@@ -42,7 +48,7 @@ Result<std::string> Operator::query(std::string_view state, std::string_view) {
 Status OperatorFactory::before_job(const std::string&) const {
   return {};
 }
-Status OperatorFactory::before_attempt(const std::string&, std::uint32_t) const {
+Status OperatorFactory::before_attempt(const std::string&, std::uint32_t, StateReader*) const {
   return {};
 }
 

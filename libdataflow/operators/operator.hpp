@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "libdataflow/state/snapshot.hpp"
 #include "serialization/batch.hpp"
 #include "serialization/result.hpp"
 
@@ -87,12 +88,21 @@ class Operator {
   /// Goes on after a yield.
   virtual Result<Step> resume(OperatorOutput& out);
 
+  /// The synchronous part of a checkpoint: captures the state, cheaply. Called between two events, when nothing is
+  /// unfinished, and after `pre_commit` with the checkpoint's number. Null: there is none.
+  virtual Result<CapturedStatePtr> snapshot();
+  /// Goes on from the state of a checkpoint: after `open`, before the first event. What `state` lists as pre-committed
+  /// is committed here (again). Not called for a job that starts from nothing. Errors: invalid_argument when the state
+  /// is another operator's or does not fit; those of StateReader::read.
+  virtual Status restore(StateReader& state);
+
   /// Two-phase commit (sinks): everything taken so far belongs to `epoch` and is made durable but not visible.
   virtual Status pre_commit(std::uint64_t epoch);
   /// Everything pre-committed in epochs up to and including `epoch` becomes visible. Idempotent.
   virtual Status commit(std::uint64_t epoch);
-  /// The attempt is over without its end having been reached: undo what is not committed, release resources.
-  /// Called at most once, instead of `close`.
+  /// The attempt is over without its end having been reached: undo what is not committed, release resources. What a
+  /// snapshot lists as pre-committed stays: a checkpoint that holds it may be complete. Called at most once, instead of
+  /// `close`.
   virtual void abort();
   virtual Status close();
 
@@ -120,8 +130,11 @@ class OperatorFactory {
   /// Once on the master before the job's first attempt: look at what the outside world holds (an output folder
   /// with files in it) and refuse or prepare.
   [[nodiscard]] virtual Status before_job(const std::string& job_id) const;
-  /// On the master before each attempt, when no subtask of an earlier one runs: remove what those left behind.
-  [[nodiscard]] virtual Status before_attempt(const std::string& job_id, std::uint32_t attempt) const;
+  /// On the master before each attempt, when no subtask of an earlier one runs: remove what those left behind, but for
+  /// what `restored`, the union over all subtasks of the state that the attempt starts from, lists as pre-committed.
+  /// `restored` is null when it starts from nothing.
+  [[nodiscard]] virtual Status before_attempt(const std::string& job_id, std::uint32_t attempt,
+                                              StateReader* restored) const;
 };
 
 using OperatorFactoryPtr = std::shared_ptr<const OperatorFactory>;

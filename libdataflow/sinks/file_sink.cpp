@@ -188,7 +188,7 @@ class FileSinkFactory final : public OperatorFactory {
   [[nodiscard]] Status before_job(const std::string& job_id) const override {
     return prepare_folder(spec_->folder, spec_->on_existing, {job_id, spec_->uid});
   }
-  [[nodiscard]] Status before_attempt(const std::string& job_id, std::uint32_t) const override {
+  [[nodiscard]] Status before_attempt(const std::string& job_id, std::uint32_t, StateReader*) const override {
     return remove_hidden_parts(spec_->folder, {job_id, spec_->uid});
   }
 

@@ -8,6 +8,19 @@ Status SourceReader::open(OperatorContext&) {
 Status SourceReader::close() {
   return {};
 }
+Result<std::string> SourceReader::split_position() const {
+  return fail(ErrorCode::unsupported, "this source cannot say where it stands, so there are no checkpoints of it");
+}
+Status SourceReader::resume_split(const Split& split, std::string_view) {
+  return fail(ErrorCode::unsupported, "this source cannot go on within \"" + split.id + "\"");
+}
+
+Result<std::string> SplitEnumerator::snapshot() const {
+  return fail(ErrorCode::unsupported, "this source cannot say what is left of it, so there are no checkpoints of it");
+}
+Status SplitEnumerator::restore(std::string_view) {
+  return fail(ErrorCode::unsupported, "this source cannot go on from a checkpoint");
+}
 
 std::shared_ptr<const SourceFactory> SourceFactory::reading(const std::vector<bool>&) const {
   return nullptr;

@@ -75,6 +75,11 @@ class SourceReader {
   virtual Status start_split(const Split& split) = 0;
   virtual Result<SourceStep> poll(SourceOutput& out) = 0;
   virtual Status close();
+  /// Where in the current split the next record comes from, as `resume_split` reads it: for checkpoints, after a poll
+  /// that was not split_end. Its first byte is a version. Errors: unsupported when what was read cannot be read again.
+  [[nodiscard]] virtual Result<std::string> split_position() const;
+  /// As start_split, but from a position. Errors: also malformed_data, and io when the split has shrunk since.
+  virtual Status resume_split(const Split& split, std::string_view position);
   /// Where the reader stands, for error messages: "readings.csv, line 17".
   [[nodiscard]] virtual std::string position() const = 0;
 };
@@ -97,6 +102,13 @@ class SplitEnumerator {
   /// Finds the splits. Errors: not_found, io with the path.
   virtual Status open(std::uint32_t parallelism) = 0;
   virtual Result<Next> next(std::uint32_t subtask, Timestamp now) = 0;
+
+  /// What has not been handed out yet, for checkpoints: what has been is in the readers' state. Small, and read by
+  /// `restore`; its first byte is a version. Errors: unsupported.
+  [[nodiscard]] virtual Result<std::string> snapshot() const;
+  /// After `open`: goes on from a snapshot, also under another parallelism. Errors: malformed_data; invalid_argument
+  /// when the source is no longer the same.
+  virtual Status restore(std::string_view snapshot);
 };
 
 /// The immutable description of a source.

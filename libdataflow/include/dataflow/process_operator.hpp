@@ -39,9 +39,9 @@ class ProcessOperator : public Operator {
   Result<std::string> query(std::string_view state, std::string_view key_json) final;
 
   /// Keyed state and timers as a versioned blob, between two calls.
-  [[nodiscard]] std::string snapshot() const { return runtime_->snapshot(); }
+  [[nodiscard]] std::string save() const { return runtime_->snapshot(); }
   /// After open and before the first record. Errors: see KeyedRuntime::restore.
-  Status restore(std::string_view blob) { return runtime_->restore(blob); }
+  Status load(std::string_view blob) { return runtime_->restore(blob); }
 
  protected:
   /// Makes the user's object and the context that goes with it.

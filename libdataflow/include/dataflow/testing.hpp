@@ -130,12 +130,12 @@ class Harness {
   void clear_output() { bench_.emitted_.clear(); }
 
   /// Keyed state and timers, as a checkpoint holds them.
-  std::string snapshot() { return opened().snapshot(); }
+  std::string snapshot() { return opened().save(); }
   /// Goes on in a new operator from a snapshot, as after a failure. Watermark and clock stay.
   void restore(const std::string& snapshot) {
     if (operator_) operator_->abort();
     operator_.reset();
-    if (auto status = opened().restore(snapshot); !status) throw Failure{status.error()};
+    if (auto status = opened().load(snapshot); !status) throw Failure{status.error()};
   }
 
   /// A message as `dfnode send` delivers it: JSON in, JSON out.

@@ -104,7 +104,7 @@ TEST_CASE("an attempt that was killed leaves hidden parts, which the next attemp
   spec.uid = "out2";
   Running other{spec};
   REQUIRE(other.write(cities({{"b", 1}})));
-  REQUIRE(dead.factory->before_attempt("job1", 1));
+  REQUIRE(dead.factory->before_attempt("job1", 1, nullptr));
   CHECK(hidden_files(folder.path()).size() == 1);
   CHECK(hidden_files(folder.path()).begin()->first.find("out2") != std::string::npos);
 }

@@ -1,0 +1,99 @@
+#include "libdataflow/state/snapshot.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace dataflow {
+
+namespace {
+
+/// Rows of one key group, joined up to a batch's size.
+class GroupRows {
+ public:
+  Status add(std::uint32_t key_group, BatchPtr rows, StateWriter& writer) {
+    bytes_ += rows->byte_size();
+    rows_ += rows->rows();
+    pending_.push_back(std::move(rows));
+    return rows_ >= max_batch_rows || bytes_ >= max_batch_bytes ? flush(key_group, writer) : Status{};
+  }
+  Status flush(std::uint32_t key_group, StateWriter& writer) {
+    if (pending_.empty()) return {};
+    const BatchPtr all = pending_.size() == 1 ? pending_.front() : concatenate(pending_);
+    pending_.clear();
+    rows_ = bytes_ = 0;
+    return writer.add(key_group, all);
+  }
+
+ private:
+  std::vector<BatchPtr> pending_;
+  std::size_t rows_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+/// Calls `visit(key_group, rows)` for each key group in the batch.
+template <class Visit>
+Status split_by_key_group(const BatchPtr& batch, const std::vector<std::size_t>& key_fields,
+                          std::uint32_t max_parallelism, Visit&& visit) {
+  std::vector<const Column*> keys;
+  keys.reserve(key_fields.size());
+  for (const std::size_t field : key_fields) keys.push_back(&batch->column(field));
+  std::vector<std::uint64_t> hashes;
+  hash_rows(keys, batch->rows(), hashes);
+  std::vector<std::uint32_t> order(batch->rows());
+  std::iota(order.begin(), order.end(), 0U);
+  const auto group_of = [&](std::uint32_t row) { return key_group_of(hashes[row], max_parallelism); };
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return group_of(a) < group_of(b); });
+  for (std::size_t first = 0; first < order.size();) {
+    const std::uint32_t group = group_of(order[first]);
+    std::size_t end = first + 1;
+    while (end < order.size() && group_of(order[end]) == group) ++end;
+    if (Status visited = visit(group, batch->select_rows({order.data() + first, end - first})); !visited) {
+      return visited;
+    }
+    first = end;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view to_string(StateKind kind) {
+  switch (kind) {
+    case StateKind::keyed: return "keyed";
+    case StateKind::list: return "list";
+    case StateKind::union_all: return "union";
+    case StateKind::broadcast: return "broadcast";
+  }
+  return "unknown";
+}
+
+void CopiedState::add_keyed(BatchPtr rows, std::vector<std::size_t> key_fields, std::uint32_t max_parallelism) {
+  tables_.back().batches.push_back(std::move(rows));
+  tables_.back().key_fields = std::move(key_fields);
+  max_parallelism_ = max_parallelism;
+}
+
+Status CopiedState::write(StateWriter& writer) {
+  for (const Table& table : tables_) {
+    if (Status begun = writer.begin(table.state); !begun) return begun;
+    if (table.state.kind != StateKind::keyed) {
+      for (const BatchPtr& batch : table.batches) {
+        if (Status added = writer.add(0, batch); !added) return added;
+      }
+      continue;
+    }
+    std::vector<GroupRows> groups(table.batches.empty() ? 0 : max_parallelism_);
+    for (const BatchPtr& batch : table.batches) {
+      const Status split = split_by_key_group(
+          batch, table.key_fields, max_parallelism_,
+          [&](std::uint32_t group, BatchPtr rows) { return groups[group].add(group, std::move(rows), writer); });
+      if (!split) return split;
+    }
+    for (std::uint32_t group = 0; group < groups.size(); ++group) {
+      if (Status flushed = groups[group].flush(group, writer); !flushed) return flushed;
+    }
+  }
+  return {};
+}
+
+}  // namespace dataflow

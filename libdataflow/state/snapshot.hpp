@@ -1,0 +1,112 @@
+#pragma once
+// State as checkpoints and savepoints hold it, whatever keeps it in memory: each operator has named tables.
+//
+// A table has a schema, so that its rows can be shown, moved to another backend, dealt out to another number of
+// subtasks and read by a newer program. What only user code can read is a `bytes` column of such a table.
+//
+// A snapshot has two parts. The synchronous one (Operator::snapshot) runs on the task's thread, at a barrier, between
+// two events: it captures, and must be cheap. The asynchronous one (CapturedState::write) runs on some other thread
+// while the operator goes on. (Carbone et al., "State management in Apache Flink", PVLDB 10(12), 2017.)
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serialization/batch.hpp"
+#include "serialization/key_hash.hpp"
+#include "serialization/result.hpp"
+
+namespace dataflow {
+
+/// How a table's rows are dealt out to the subtasks that restore it. Numbers are part of the format.
+enum class StateKind : std::uint8_t {
+  keyed = 0,      ///< each row belongs to a key group: to the subtask that owns it
+  list = 1,       ///< each row to one subtask: where it came from, or round robin when the parallelism has changed
+  union_all = 2,  ///< every row of every subtask to every subtask
+  broadcast = 3,  ///< all subtasks have the same rows: those of one of them to every subtask
+};
+std::string_view to_string(StateKind kind);
+
+/// What a table is.
+struct StateDescription {
+  std::string name;  ///< unique in its operator, and kept from version to version of it
+  StateKind kind = StateKind::keyed;
+  std::uint32_t version = 1;  ///< of what the operator means by the rows, where names and types do not say it
+  SchemaPtr schema;
+
+  friend bool operator==(const StateDescription& a, const StateDescription& b) {
+    return a.name == b.name && a.kind == b.kind && a.version == b.version && *a.schema == *b.schema;
+  }
+};
+
+/// What the asynchronous part gives its tables to, one after the other. Errors: io of the storage behind it; the writer
+/// is of no use afterwards.
+class StateWriter {
+ public:
+  virtual ~StateWriter() = default;
+  /// Begins a table. Each name once.
+  virtual Status begin(const StateDescription& state) = 0;
+  /// Rows of the table begun last, under its schema, in batches of any size. `key_group`: of all these rows, for keyed
+  /// tables; in any order, and any number of batches for each group; large batches are read fastest. Else 0.
+  virtual Status add(std::uint32_t key_group, const BatchPtr& rows) = 0;
+};
+
+/// An operator's state as it was at a barrier. Holds what `write` needs alive; destroying it gives that back.
+class CapturedState {
+ public:
+  virtual ~CapturedState() = default;
+  /// The asynchronous part: on any thread, once, while the operator goes on on its own.
+  virtual Status write(StateWriter& writer) = 0;
+};
+using CapturedStatePtr = std::unique_ptr<CapturedState>;
+
+/// What one subtask of an operator gets back. Read on the task's thread, after `open` and before the first event.
+class StateReader {
+ public:
+  /// `rows` have the schema that was asked for. `key_group` is 0 unless the table is keyed.
+  using Visit = std::function<Status(std::uint32_t key_group, const BatchPtr& rows)>;
+
+  virtual ~StateReader() = default;
+  /// The table as it was written; null when there is none of that name (a job that has none yet, or a new state).
+  [[nodiscard]] virtual const StateDescription* find(std::string_view name) const = 0;
+  /// Every table that there is, in the order of their names.
+  [[nodiscard]] virtual std::vector<const StateDescription*> states() const = 0;
+  /// This subtask's rows of the table, as `schema` has them: fields are matched by name, those that are missing are
+  /// NULL, those that are gone are left out, numbers widen (int32 to int64, float64; int64 to decimal is none of
+  /// these). No rows when there is no such table. Errors: io, malformed_data naming the file; invalid_argument naming
+  /// the field whose type does not fit; what `visit` returns.
+  virtual Status read(std::string_view name, const SchemaPtr& schema, const Visit& visit) = 0;
+  /// The key groups that this subtask owns now.
+  [[nodiscard]] virtual KeyGroupRange key_groups() const = 0;
+  /// Whether the operator has as many subtasks as the one that wrote: each then gets its own lists back.
+  [[nodiscard]] virtual bool same_parallelism() const = 0;
+};
+
+/// State that is captured by copying it into batches: for what is small, or changes in place.
+class CopiedState final : public CapturedState {
+ public:
+  /// Begins a table.
+  void begin(StateDescription state) { tables_.push_back({std::move(state), {}, {}}); }
+  /// Rows of a table that is not keyed.
+  void add(BatchPtr rows) { tables_.back().batches.push_back(std::move(rows)); }
+  /// Rows of a keyed table, dealt out by the asynchronous part: its key is in the columns `key_fields`, and
+  /// `max_parallelism` is the job's.
+  void add_keyed(BatchPtr rows, std::vector<std::size_t> key_fields, std::uint32_t max_parallelism);
+
+  Status write(StateWriter& writer) override;
+
+ private:
+  struct Table {
+    StateDescription state;
+    std::vector<BatchPtr> batches;
+    std::vector<std::size_t> key_fields;
+  };
+  std::vector<Table> tables_;
+  std::uint32_t max_parallelism_ = 0;
+};
+
+}  // namespace dataflow
