@@ -22,22 +22,12 @@
 #include <caf/actor.hpp>
 
 #include "actors/exchange/tls_settings.hpp"
+#include "libdataflow/exchange/handshake.hpp"
 #include "libdataflow/exchange/wire_channel.hpp"
 #include "serialization/envelope.hpp"
 #include "serialization/time.hpp"
 
 namespace dataflow {
-
-/// Names a worker process; another process never gets the same name again, at most 255 bytes.
-using WorkerId = std::string;
-
-/// What two workers have to agree on before one listens to the other. A peer that says anything else is refused.
-struct ExchangeIdentity {
-  std::string cluster;  ///< the cluster's name, at most 255 bytes
-  WorkerId worker;      ///< this process
-  std::uint64_t leader_epoch = 0;
-  std::uint64_t attempt_token = 0;  ///< drawn by the JobManager for the workers of one job; others do not know it
-};
 
 /// A connection that had been made is no more, and with it all of its channels: their attempt cannot go on.
 struct PeerLost {
@@ -118,8 +108,8 @@ class Exchange {
   Exchange& operator=(const Exchange&) = delete;
 };
 
-/// Listens over TCP. Its channels must be gone before it is destroyed; destroying it says goodbye to its peers, for
-/// whom that is no loss unless they still have open channels.
+/// Listens over TCP. Destroying it says goodbye to its peers, for whom that is no loss unless channels are still open;
+/// it takes a second at most unless a connection is being made. Channels that are left then do nothing any more.
 /// Errors: invalid_argument for an address that is not loopback without `tls` or `insecure`, or for unreadable TLS
 /// files; io when the address cannot be listened on.
 Result<std::unique_ptr<Exchange>> listen_exchange(ExchangeSettings settings);
