@@ -18,7 +18,8 @@ caf::behavior JobManager::make_behavior() {
       },
       [this](const msg::SubmitJob& m) { return submit(m); },
       [this](const msg::RequestSlots& m) {
-        grant_or_wait({caf::actor_cast<caf::actor>(current_sender()), m});
+        waiting_.push_back({caf::actor_cast<caf::actor>(current_sender()), m});
+        serve_waiting();
       },
       [this](const msg::JobEnded& m) {
         release(m.job_id);
@@ -40,12 +41,6 @@ msg::JobAccepted JobManager::submit(const msg::SubmitJob& job) {
   return {std::move(id), std::move(supervisor)};
 }
 
-void JobManager::grant_or_wait(Waiting waiting) {
-  release(waiting.request.job_id);  // those of an earlier attempt
-  waiting_.push_back(std::move(waiting));
-  serve_waiting();
-}
-
 void JobManager::serve_waiting() {
   if (nodes_.empty()) return;  // the first TaskManager is about to register
   std::uint32_t exist = 0;
@@ -54,17 +49,16 @@ void JobManager::serve_waiting() {
     const Waiting& first = waiting_.front();
     if (first.request.count > exist) {
       send(first.supervisor,
-           msg::SlotsRefused{first.request.attempt, "the job needs " + std::to_string(first.request.count) +
-                                                        " slots, " + std::to_string(exist) + " exist; give it " +
-                                                        std::to_string(first.request.count - exist) +
-                                                        " more, or a smaller parallelism"});
+           msg::SlotsRefused{"the job needs " + std::to_string(first.request.count) + " slots, " +
+                             std::to_string(exist) + " exist; give it " + std::to_string(first.request.count - exist) +
+                             " more, or a smaller parallelism"});
       waiting_.pop_front();
       continue;
     }
     std::uint32_t free = 0;
     for (const Node& node : nodes_) free += node.slots - node.used;
     if (free < first.request.count) return;
-    msg::SlotsGranted granted{first.request.attempt, {}};
+    msg::SlotsGranted granted;
     auto& lease = leases_[first.request.job_id];
     while (granted.task_managers.size() < first.request.count) {
       // The emptiest node first, so that a job's subtasks spread.

@@ -31,7 +31,6 @@ class JobManager final : public caf::event_based_actor {
   };
 
   msg::JobAccepted submit(const msg::SubmitJob& job);
-  void grant_or_wait(Waiting waiting);
   void release(const std::string& job_id);
   void serve_waiting();
 

@@ -15,6 +15,8 @@ namespace {
 
 constexpr auto report_interval = std::chrono::milliseconds{200};
 constexpr auto answer_deadline = std::chrono::seconds{5};
+/// The name of the only node there is.
+constexpr const char* this_process = "local";
 
 }  // namespace
 
@@ -26,6 +28,7 @@ JobSupervisor::JobSupervisor(caf::actor_config& config, caf::actor job_manager, 
       execution_{graph_},
       subtask_ids_{execution_.subtasks()},
       subtasks_(subtask_ids_.size()),
+      slots_(execution_.region_count()),
       reports_(subtask_ids_.size()) {
   for (std::size_t i = 0; i < reports_.size(); ++i) reports_[i].id = subtask_ids_[i];
 }
@@ -33,35 +36,34 @@ JobSupervisor::JobSupervisor(caf::actor_config& config, caf::actor job_manager, 
 caf::behavior JobSupervisor::make_behavior() {
   start();
   return {
-      [this](const msg::SlotsGranted& m) { deploy(m); },
-      [this](const msg::SlotsRefused& m) {
-        if (m.attempt == execution_.attempt()) fail_attempt(Error{ErrorCode::invalid_argument, m.reason});
-      },
+      [this](const msg::SlotsGranted& m) { take_slots(m); },
+      [this](const msg::SlotsRefused& m) { take_refusal(m); },
       [this](const msg::SlotDeployed& m) { take_deployed(m); },
-      [this](const msg::Opened& m) { apply(execution_.on_opened(m.attempt, m.id)); },
+      [this](const msg::Opened& m) { apply(execution_.on_opened(m.attempt, m.id, wall_clock_now())); },
       [this](const msg::Prepared& m) {
         take_report(m.report);
-        apply(execution_.on_prepared(m.report.attempt, m.report.id));
+        apply(execution_.on_prepared(m.report.attempt, m.report.id, wall_clock_now()));
       },
-      [this](const msg::Finished& m) { apply(execution_.on_finished(m.attempt, m.id)); },
+      [this](const msg::Finished& m) { apply(execution_.on_finished(m.attempt, m.id, wall_clock_now())); },
       [this](const msg::SubtaskFailed& m) { apply(execution_.on_failed(m.attempt, m.id, m.error, wall_clock_now())); },
       [this](const msg::SubtaskGone& m) {
-        if (m.attempt == execution_.attempt()) subtasks_[index(m.id)] = nullptr;
-        apply(execution_.on_gone(m.attempt, m.id));
+        if (execution_.is_current(m.attempt, m.id)) subtasks_[index(m.id)] = nullptr;
+        apply(execution_.on_gone(m.attempt, m.id, wall_clock_now()));
       },
       [this](const msg::SlotLost& m) { take_slot_lost(m); },
       [this](const msg::RequestSplit& m) { answer_split_request(m); },
       [this](const msg::SubtaskReport& m) { take_report(m); },
-      [this](msg::RestartDue) { apply(execution_.on_restart_due()); },
+      [this](const msg::RestartDue& m) { apply(execution_.on_restart_due(m.of, wall_clock_now())); },
       [this](msg::RetrySplits) { retry_split_requests(); },
       [this](msg::CollectReports) {
         for (const caf::actor& subtask : subtasks_) {
           if (subtask) send(subtask, msg::GetReport{});
         }
+        fire_deadlines();
         if (!is_terminal(execution_.state())) delayed_send(this, report_interval, msg::CollectReports{});
       },
-      [this](const msg::StopJob& m) { apply(execution_.stop(m.how)); },
-      [this](msg::CancelJob) { apply(execution_.cancel()); },
+      [this](const msg::StopJob& m) { apply(execution_.stop(m.how, wall_clock_now())); },
+      [this](msg::CancelJob) { apply(execution_.cancel(wall_clock_now())); },
       [this](msg::GetJob) { return view(); },
       [this](msg::AwaitEnd) -> caf::result<msg::Ended> {
         if (is_terminal(execution_.state())) return msg::Ended{};
@@ -78,6 +80,7 @@ void JobSupervisor::on_exit() {
   job_manager_ = nullptr;
   subtasks_.clear();
   slots_.clear();
+  task_managers_.clear();
 }
 
 std::size_t JobSupervisor::index(SubtaskId id) const {
@@ -85,7 +88,7 @@ std::size_t JobSupervisor::index(SubtaskId id) const {
                                   subtask_ids_.begin());
 }
 
-void JobSupervisor::apply(const std::vector<Effect>& effects) {
+void JobSupervisor::apply(const Effects& effects) {
   for (const Effect& effect : effects) {
     std::visit([this](const auto& e) { carry_out(e); }, effect);
   }
@@ -93,124 +96,156 @@ void JobSupervisor::apply(const std::vector<Effect>& effects) {
 
 void JobSupervisor::start() {
   delayed_send(this, report_interval, msg::CollectReports{});
-  const auto effects = execution_.start(wall_clock_now());
+  const Effects effects = execution_.start(wall_clock_now());
   for (const StreamNode& node : graph_->stream->nodes) {
     if (node.is_source()) continue;
     if (auto status = node.factory->before_job(job_id_); !status) {
-      return fail_attempt(status.error().within("\"" + node.name + "\""));
+      const RegionAttempt of = execution_.current(execution_.region_of(graph_->vertex_of_node[node.id]));
+      return apply(execution_.on_region_failed(of, status.error().within("\"" + node.name + "\""), wall_clock_now()));
     }
   }
   apply(effects);
 }
 
-Status JobSupervisor::prepare_attempt(std::uint32_t attempt) {
-  for (const StreamNode& node : graph_->stream->nodes) {
-    if (node.is_source()) continue;
-    if (auto status = node.factory->before_attempt(job_id_, attempt, nullptr); !status) {
-      return fail(status.error().within("\"" + node.name + "\""));
-    }
-  }
-  enumerators_.clear();
-  waiting_for_splits_.clear();
+Status JobSupervisor::prepare_attempt(RegionAttempt of) {
   for (const JobVertex& vertex : graph_->vertices) {
+    if (execution_.region_of(vertex.id) != of.region) continue;
+    for (const NodeId id : vertex.chain) {
+      const StreamNode& node = graph_->node(id);
+      if (node.is_source()) continue;
+      if (auto status = node.factory->before_attempt(job_id_, of.attempt, nullptr); !status) {
+        return fail(status.error().within("\"" + node.name + "\""));
+      }
+    }
     const StreamNode& head = graph_->node(vertex.chain.front());
     if (!head.is_source()) continue;
     auto enumerator = head.source->factory->create_enumerator();
     if (auto status = enumerator->open(vertex.parallelism); !status) {
       return fail(status.error().within("\"" + head.name + "\""));
     }
-    enumerators_.emplace(vertex.id, std::move(enumerator));
+    enumerators_.insert_or_assign(vertex.id, std::move(enumerator));
   }
   return {};
 }
 
+void JobSupervisor::carry_out(const AcquireSlots& effect) {
+  for (const SubtaskId id : execution_.subtasks(effect.of.region)) subtasks_[index(id)] = nullptr;
+  slots_[effect.of.region].clear();
+  if (auto status = prepare_attempt(effect.of); !status) {
+    return apply(execution_.on_region_failed(effect.of, status.error(), wall_clock_now()));
+  }
+  waiting_for_slots_.push_back(effect.of);
+  if (!task_managers_.empty()) return take_slots({task_managers_});
+  if (waiting_for_slots_.size() == 1) send(job_manager_, msg::RequestSlots{job_id_, graph_->slots_needed()});
+}
+
+void JobSupervisor::take_slots(const msg::SlotsGranted& granted) {
+  task_managers_ = granted.task_managers;
+  const std::vector<NodeInstance> nodes(task_managers_.size(), NodeInstance{this_process, 1});
+  for (const RegionAttempt of : std::exchange(waiting_for_slots_, {})) {
+    apply(execution_.on_slots(of, nodes, wall_clock_now()));
+  }
+}
+
+void JobSupervisor::take_refusal(const msg::SlotsRefused& refused) {
+  for (const RegionAttempt of : std::exchange(waiting_for_slots_, {})) {
+    apply(execution_.on_region_failed(of, Error{ErrorCode::invalid_argument, refused.reason}, wall_clock_now()));
+  }
+}
+
 void JobSupervisor::carry_out(const DeployTasks& effect) {
-  std::fill(subtasks_.begin(), subtasks_.end(), nullptr);
-  slots_.clear();
-  if (auto status = prepare_attempt(effect.attempt); !status) return fail_attempt(status.error());
-  send(job_manager_, msg::RequestSlots{job_id_, effect.attempt, graph_->slots_needed()});
-}
-
-/// Nothing of the attempt exists that could answer: its subtasks are reported gone in its place.
-void JobSupervisor::fail_attempt(const Error& error) {
-  const std::uint32_t attempt = execution_.attempt();
-  apply(execution_.on_failed(attempt, std::nullopt, error, wall_clock_now()));
-  for (std::size_t i = 0; i < subtask_ids_.size(); ++i) {
-    if (!subtasks_[i]) apply(execution_.on_gone(attempt, subtask_ids_[i]));
-  }
-}
-
-void JobSupervisor::deploy(const msg::SlotsGranted& granted) {
-  if (granted.attempt != execution_.attempt()) return;
-  if (execution_.state() != JobState::running) {
-    for (const SubtaskId id : subtask_ids_) apply(execution_.on_gone(granted.attempt, id));
-    return;
-  }
-  for (std::uint32_t slot = 0; slot < granted.task_managers.size(); ++slot) {
-    send(granted.task_managers[slot],
-         msg::DeploySlot{caf::actor_cast<caf::actor>(this), graph_, job_id_, granted.attempt, slot});
+  std::map<std::uint32_t, std::vector<SubtaskId>> by_slot;
+  for (const SubtaskId id : execution_.subtasks(effect.of.region)) by_slot[id.subtask].push_back(id);
+  for (auto& [slot, subtasks] : by_slot) {
+    send(task_managers_[slot],
+         msg::DeploySlot{caf::actor_cast<caf::actor>(this), graph_, job_id_, effect.of, slot, std::move(subtasks)});
   }
 }
 
 void JobSupervisor::take_deployed(const msg::SlotDeployed& deployed) {
-  if (deployed.attempt != execution_.attempt()) {
+  if (deployed.of != execution_.current(deployed.of.region)) {
     send(deployed.slot, msg::CancelSlot{});
     return;
   }
-  slots_.push_back(deployed.slot);
+  slots_[deployed.of.region].push_back(deployed.slot);
   for (const msg::DeployedSubtask& subtask : deployed.subtasks) subtasks_[index(subtask.id)] = subtask.actor;
   for (const msg::DeployedSubtask& subtask : deployed.subtasks) {
-    apply(execution_.on_deployed(deployed.attempt, subtask.id));
+    apply(execution_.on_deployed(deployed.of.attempt, subtask.id, wall_clock_now()));
   }
 }
 
 /// Its subtasks were linked to it and are gone too.
 void JobSupervisor::take_slot_lost(const msg::SlotLost& lost) {
   const Error error{ErrorCode::internal, "slot " + std::to_string(lost.slot) + " was lost: " + lost.reason};
-  apply(execution_.on_failed(lost.attempt, std::nullopt, error, wall_clock_now()));
-  for (const SubtaskId id : subtask_ids_) {
-    if (id.subtask == lost.slot) apply(execution_.on_gone(lost.attempt, id));
-  }
+  apply(execution_.on_slot_lost(lost.of, lost.slot, error, wall_clock_now()));
 }
 
-void JobSupervisor::carry_out(const OpenTasks&) {
+void JobSupervisor::carry_out(const OpenTasks& effect) {
+  const std::vector<SubtaskId> ids = execution_.subtasks(effect.of.region);
   std::map<ChannelId, msg::Peer> receiving;
   std::map<ChannelId, msg::Peer> sending;
-  for (std::size_t i = 0; i < subtask_ids_.size(); ++i) {
-    const SubtaskId id = subtask_ids_[i];
+  for (const SubtaskId id : ids) {
+    const caf::actor& subtask = subtasks_[index(id)];
     const auto inputs = input_channels(*graph_, id.vertex, id.subtask);
-    for (std::size_t c = 0; c < inputs.size(); ++c) receiving[inputs[c]] = {subtasks_[i], c};
+    for (std::size_t c = 0; c < inputs.size(); ++c) receiving[inputs[c]] = {subtask, c};
     const auto outputs = output_channels(*graph_, id.vertex, id.subtask);
-    for (std::size_t c = 0; c < outputs.size(); ++c) sending[outputs[c]] = {subtasks_[i], c};
+    for (std::size_t c = 0; c < outputs.size(); ++c) sending[outputs[c]] = {subtask, c};
   }
-  for (std::size_t i = 0; i < subtask_ids_.size(); ++i) {
-    const SubtaskId id = subtask_ids_[i];
+  for (const SubtaskId id : ids) {
     msg::Open open;
     for (const ChannelId& c : output_channels(*graph_, id.vertex, id.subtask))
       open.receivers.push_back(receiving.at(c));
     for (const ChannelId& c : input_channels(*graph_, id.vertex, id.subtask)) open.senders.push_back(sending.at(c));
-    send(subtasks_[i], std::move(open));
+    send(subtasks_[index(id)], std::move(open));
   }
 }
 
-void JobSupervisor::carry_out(const StartTasks&) {
-  for (const caf::actor& subtask : subtasks_) send(subtask, msg::Start{});
+template <class Message>
+void JobSupervisor::send_to_region(RegionAttempt of, const Message& message) {
+  for (const SubtaskId id : execution_.subtasks(of.region)) {
+    if (const caf::actor& subtask = subtasks_[index(id)]) send(subtask, message);
+  }
+}
+
+void JobSupervisor::carry_out(const StartTasks& effect) {
+  send_to_region(effect.of, msg::Start{});
 }
 
 void JobSupervisor::carry_out(const CommitTasks& effect) {
-  for (const caf::actor& subtask : subtasks_) send(subtask, msg::Commit{effect.epoch});
+  for (std::uint32_t region = 0; region < execution_.region_count(); ++region) {
+    send_to_region(execution_.current(region), msg::Commit{effect.epoch});
+  }
 }
 
-void JobSupervisor::carry_out(const CancelTasks&) {
-  for (const caf::actor& slot : slots_) send(slot, msg::CancelSlot{});
+void JobSupervisor::carry_out(const CancelTasks& effect) {
+  for (const caf::actor& slot : slots_[effect.of.region]) send(slot, msg::CancelSlot{});
+}
+
+/// Threads cannot be ended from outside: what does not answer in this process stays until the process ends.
+void JobSupervisor::carry_out(const AbandonTasks& effect) {
+  for (const SubtaskId id : effect.subtasks) subtasks_[index(id)] = nullptr;
 }
 
 void JobSupervisor::carry_out(const StopSources& effect) {
-  for (const caf::actor& subtask : subtasks_) send(subtask, msg::Stop{effect.how});
+  send_to_region(effect.of, msg::Stop{effect.how});
 }
 
 void JobSupervisor::carry_out(const ScheduleRestart& effect) {
-  delayed_send(this, effect.delay, msg::RestartDue{});
+  delayed_send(this, effect.delay, msg::RestartDue{effect.of});
+}
+
+/// Not by a delayed message, which would keep an actor that has ended in memory until it is due.
+void JobSupervisor::carry_out(const ScheduleDeadline& effect) {
+  deadlines_.push_back({std::chrono::steady_clock::now() + effect.after, effect.deadline});
+}
+
+void JobSupervisor::fire_deadlines() {
+  const auto now = std::chrono::steady_clock::now();
+  const auto first_due =
+      std::partition(deadlines_.begin(), deadlines_.end(), [&](const Pending& p) { return p.due > now; });
+  const std::vector<Pending> due(first_due, deadlines_.end());
+  deadlines_.erase(first_due, deadlines_.end());
+  for (const Pending& p : due) apply(execution_.on_deadline(p.deadline, wall_clock_now()));
 }
 
 void JobSupervisor::carry_out(const EndJob& effect) {
@@ -220,17 +255,17 @@ void JobSupervisor::carry_out(const EndJob& effect) {
 }
 
 void JobSupervisor::take_report(const msg::SubtaskReport& report) {
-  if (report.attempt == execution_.attempt()) reports_[index(report.id)] = report;
+  if (execution_.is_current(report.attempt, report.id)) reports_[index(report.id)] = report;
 }
 
 void JobSupervisor::answer_split_request(const msg::RequestSplit& request) {
-  if (request.attempt != execution_.attempt() || !subtasks_[index(request.id)]) return;
+  if (!execution_.is_current(request.attempt, request.id) || !subtasks_[index(request.id)]) return;
   const Timestamp now = wall_clock_now();
   auto next = enumerators_.at(request.id.vertex)->next(request.id.subtask, now);
   if (!next) {
     const StreamNode& source = graph_->node(graph_->vertices[request.id.vertex].chain.front());
-    return apply(
-        execution_.on_failed(request.attempt, std::nullopt, next.error().within("\"" + source.name + "\""), now));
+    const RegionAttempt of = execution_.current(execution_.region_of(request.id.vertex));
+    return apply(execution_.on_region_failed(of, next.error().within("\"" + source.name + "\""), now));
   }
   const caf::actor& subtask = subtasks_[index(request.id)];
   switch (next->kind) {
@@ -250,11 +285,10 @@ void JobSupervisor::retry_split_requests() {
 msg::JobViewPtr JobSupervisor::view() const {
   auto view = std::make_shared<msg::JobView>();
   view->state = execution_.state();
-  view->attempt = execution_.attempt();
   view->restarts = execution_.restarts();
   view->error = execution_.error();
   view->failures = execution_.failures();
-  for (const SubtaskId id : subtask_ids_) view->executions.push_back(execution_.state(id));
+  for (const SubtaskId id : subtask_ids_) view->executions.push_back(execution_.execution(id));
   view->reports = reports_;
   return view;
 }

@@ -2,6 +2,7 @@
 // The JobSupervisor actor: one per job. Holds the ExecutionGraph, carries events to it and its effects out, and hosts
 // the sources' split enumerators. It decides nothing itself.
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,26 +24,32 @@ class JobSupervisor final : public caf::event_based_actor {
   [[nodiscard]] const char* name() const override { return "dataflow.job_supervisor"; }
 
  private:
-  void apply(const std::vector<Effect>& effects);
+  void apply(const Effects& effects);
+  void carry_out(const AcquireSlots& effect);
   void carry_out(const DeployTasks& effect);
   void carry_out(const OpenTasks& effect);
   void carry_out(const StartTasks& effect);
   void carry_out(const CommitTasks& effect);
   void carry_out(const CancelTasks& effect);
+  void carry_out(const AbandonTasks& effect);
   void carry_out(const StopSources& effect);
   void carry_out(const ScheduleRestart& effect);
+  void carry_out(const ScheduleDeadline& effect);
   void carry_out(const EndJob& effect);
 
   void start();
-  /// What has to be true of the outside world before an attempt; opens the enumerators.
-  Status prepare_attempt(std::uint32_t attempt);
-  void deploy(const msg::SlotsGranted& granted);
+  /// What has to be true of the outside world before a region's attempt; opens its enumerators.
+  Status prepare_attempt(RegionAttempt of);
+  void take_slots(const msg::SlotsGranted& granted);
+  void take_refusal(const msg::SlotsRefused& refused);
   void take_deployed(const msg::SlotDeployed& deployed);
   void take_slot_lost(const msg::SlotLost& lost);
   void take_report(const msg::SubtaskReport& report);
   void answer_split_request(const msg::RequestSplit& request);
   void retry_split_requests();
-  void fail_attempt(const Error& error);
+  void fire_deadlines();
+  template <class Message>
+  void send_to_region(RegionAttempt of, const Message& message);
   caf::result<msg::Answer> ask_operator(const msg::AskOperator& question);
   [[nodiscard]] std::size_t index(SubtaskId id) const;
   [[nodiscard]] msg::JobViewPtr view() const;
@@ -52,11 +59,18 @@ class JobSupervisor final : public caf::event_based_actor {
   JobGraphPtr graph_;
   ExecutionGraph execution_;
   std::vector<SubtaskId> subtask_ids_;
-  std::vector<caf::actor> subtasks_;  ///< of the current attempt, same order; null until deployed
-  std::vector<caf::actor> slots_;     ///< of the current attempt
+  std::vector<caf::actor> subtasks_;       ///< of the current attempts, same order; null where there is none
+  std::vector<caf::actor> task_managers_;  ///< where each slot is; empty until granted
+  std::vector<RegionAttempt> waiting_for_slots_;
+  std::vector<std::vector<caf::actor>> slots_;  ///< Slot actors of the current attempt, by region
   std::vector<msg::SubtaskReport> reports_;
   std::map<std::uint32_t, std::unique_ptr<SplitEnumerator>> enumerators_;  ///< by vertex
   std::vector<msg::RequestSplit> waiting_for_splits_;
+  struct Pending {
+    std::chrono::steady_clock::time_point due;
+    Deadline deadline;
+  };
+  std::vector<Pending> deadlines_;
   std::vector<caf::response_promise> waiting_for_end_;
 };
 

@@ -125,21 +125,22 @@ struct SubtaskGone {
 
 /// From a TaskManager to the JobSupervisor: a Slot actor died without having seen its subtasks out.
 struct SlotLost {
-  std::uint32_t attempt = 0;
+  RegionAttempt of;
   std::uint32_t slot = 0;
   std::string reason;
 };
 
 // ---- JobSupervisor to TaskManager to Slot ---------------------------------------------------------------------------
 
-/// Make slot `slot` of an attempt with its share of the subtasks: one of each vertex that is wide enough. The Slot
+/// Make what a region's attempt has in slot `slot`: one subtask of each of its vertices that is wide enough. The Slot
 /// answers the JobSupervisor with SlotDeployed.
 struct DeploySlot {
   caf::actor supervisor;
   JobGraphPtr graph;
   std::string job_id;
-  std::uint32_t attempt = 0;
+  RegionAttempt of;
   std::uint32_t slot = 0;
+  std::vector<SubtaskId> subtasks;
 };
 
 struct DeployedSubtask {
@@ -148,7 +149,7 @@ struct DeployedSubtask {
 };
 
 struct SlotDeployed {
-  std::uint32_t attempt = 0;
+  RegionAttempt of;
   caf::actor slot;
   std::vector<DeployedSubtask> subtasks;
 };
@@ -176,19 +177,16 @@ struct JobAccepted {
   caf::actor supervisor;
 };
 
-/// A JobSupervisor needs slots for an attempt; answered by SlotsGranted, or by SlotsRefused when there never will be
-/// enough.
+/// A JobSupervisor needs slots, which it keeps until the job's end; answered by SlotsGranted, or by SlotsRefused when
+/// there never will be enough.
 struct RequestSlots {
   std::string job_id;
-  std::uint32_t attempt = 0;
   std::uint32_t count = 0;
 };
 struct SlotsGranted {
-  std::uint32_t attempt = 0;
   std::vector<caf::actor> task_managers;  ///< one for each slot
 };
 struct SlotsRefused {
-  std::uint32_t attempt = 0;
   std::string reason;
 };
 
@@ -216,12 +214,11 @@ struct AskOperator {
 /// A job as it stands.
 struct JobView {
   JobState state = JobState::created;
-  std::uint32_t attempt = 0;
   std::uint32_t restarts = 0;
   std::optional<Error> error;
   std::vector<FailureRecord> failures;
-  std::vector<ExecutionState> executions;  ///< in ExecutionGraph::subtasks' order
-  std::vector<SubtaskReport> reports;      ///< the newest of each subtask, same order
+  std::vector<Execution> executions;   ///< in ExecutionGraph::subtasks' order
+  std::vector<SubtaskReport> reports;  ///< the newest of each subtask, same order
 };
 using JobViewPtr = std::shared_ptr<const JobView>;
 
@@ -229,9 +226,11 @@ using JobViewPtr = std::shared_ptr<const JobView>;
 
 struct RunAgain {};
 struct WakeUp {};
-struct RestartDue {};
+struct RestartDue {
+  RegionAttempt of;
+};
 struct RetrySplits {};
-struct CollectReports {};
+struct CollectReports {};  ///< also looks at the deadlines
 
 }  // namespace dataflow::msg
 

@@ -6,15 +6,15 @@
 
 namespace dataflow {
 
-std::string slot_group_name(const std::string& job_id, std::uint32_t attempt, std::uint32_t slot) {
-  return job_id + "/" + std::to_string(attempt) + "/" + std::to_string(slot);
+std::string slot_group_name(const std::string& job_id, RegionAttempt of, std::uint32_t slot) {
+  return job_id + "/" + std::to_string(of.region) + "/" + std::to_string(of.attempt) + "/" + std::to_string(slot);
 }
 
 Slot::Slot(caf::actor_config& config, caf::actor task_manager, msg::DeploySlot deployment)
     : caf::event_based_actor{config},
       task_manager_{std::move(task_manager)},
       deployment_{std::move(deployment)},
-      group_{system().groups().get_local(slot_group_name(deployment_.job_id, deployment_.attempt, deployment_.slot))} {}
+      group_{system().groups().get_local(slot_group_name(deployment_.job_id, deployment_.of, deployment_.slot))} {}
 
 caf::behavior Slot::make_behavior() {
   // Links take the subtasks along when the slot dies; the other way round, a subtask's end is reported, not shared.
@@ -35,13 +35,11 @@ void Slot::on_exit() {
 }
 
 void Slot::deploy() {
-  msg::SlotDeployed deployed{deployment_.attempt, caf::actor_cast<caf::actor>(this), {}};
-  for (const JobVertex& vertex : deployment_.graph->vertices) {
-    if (deployment_.slot >= vertex.parallelism) continue;
-    const SubtaskId id{vertex.id, deployment_.slot};
+  msg::SlotDeployed deployed{deployment_.of, caf::actor_cast<caf::actor>(this), {}};
+  for (const SubtaskId id : deployment_.subtasks) {
     auto actor = spawn<Subtask, caf::monitored + caf::linked>(
         deployment_.supervisor, caf::actor_cast<caf::actor>(this), deployment_.graph,
-        Task::Identity{deployment_.job_id, id.vertex, id.subtask, deployment_.attempt}, group_);
+        Task::Identity{deployment_.job_id, id.vertex, id.subtask, deployment_.of.attempt}, group_);
     alive_.emplace(actor.address(), id);
     deployed.subtasks.push_back({id, std::move(actor)});
   }
@@ -60,9 +58,9 @@ void Slot::on_subtask_down(const caf::down_msg& down) {
     const Error error = reason != reasons_.end()
                             ? reason->second
                             : Error{ErrorCode::internal, "the subtask ended without a word: " + to_string(down.reason)};
-    send(task_manager_, msg::SubtaskFailed{deployment_.attempt, id, error});
+    send(task_manager_, msg::SubtaskFailed{deployment_.of.attempt, id, error});
   }
-  send(task_manager_, msg::SubtaskGone{deployment_.attempt, id});
+  send(task_manager_, msg::SubtaskGone{deployment_.of.attempt, id});
   if (alive_.empty()) quit();
 }
 

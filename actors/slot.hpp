@@ -1,6 +1,6 @@
 #pragma once
-// The Slot actor: supervises the subtasks that share one task slot, one of each vertex that is wide enough. It is
-// also a CAF group, by which all its subtasks are told something at once.
+// The Slot actor: supervises the subtasks that a region's attempt has in one task slot, one of each vertex that is wide
+// enough. It is also a CAF group, by which all its subtasks are told something at once.
 
 #include <map>
 #include <set>
@@ -33,6 +33,6 @@ class Slot final : public caf::event_based_actor {
 };
 
 /// The name of a slot's group.
-std::string slot_group_name(const std::string& job_id, std::uint32_t attempt, std::uint32_t slot);
+std::string slot_group_name(const std::string& job_id, RegionAttempt of, std::uint32_t slot);
 
 }  // namespace dataflow

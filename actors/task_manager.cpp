@@ -15,7 +15,7 @@ caf::behavior TaskManager::make_behavior() {
     if (at == running_.end()) return;
     const RunningSlot slot = std::move(at->second);
     running_.erase(at);
-    if (down.reason) anon_send(slot.supervisor, msg::SlotLost{slot.attempt, slot.slot, to_string(down.reason)});
+    if (down.reason) anon_send(slot.supervisor, msg::SlotLost{slot.of, slot.slot, to_string(down.reason)});
   });
   send(job_manager_, msg::RegisterTaskManager{caf::actor_cast<caf::actor>(this), slots_});
   return {
@@ -36,7 +36,7 @@ void TaskManager::on_exit() {
 
 void TaskManager::deploy(const msg::DeploySlot& deployment) {
   auto slot = spawn<Slot, caf::monitored>(caf::actor_cast<caf::actor>(this), deployment);
-  running_.emplace(slot.address(), RunningSlot{deployment.supervisor, deployment.attempt, deployment.slot});
+  running_.emplace(slot.address(), RunningSlot{deployment.supervisor, deployment.of, deployment.slot});
 }
 
 caf::actor TaskManager::supervisor_of_sender() {

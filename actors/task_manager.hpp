@@ -28,7 +28,7 @@ class TaskManager final : public caf::event_based_actor {
   std::uint32_t slots_;
   struct RunningSlot {
     caf::actor supervisor;
-    std::uint32_t attempt = 0;
+    RegionAttempt of;
     std::uint32_t slot = 0;
   };
   std::map<caf::actor_addr, RunningSlot> running_;

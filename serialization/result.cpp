@@ -12,6 +12,7 @@ std::string_view to_string(ErrorCode code) {
     case ErrorCode::user_code: return "user_code";
     case ErrorCode::unsupported: return "unsupported";
     case ErrorCode::cancelled: return "cancelled";
+    case ErrorCode::unavailable: return "unavailable";
     case ErrorCode::internal: return "internal";
   }
   return "unknown";

@@ -21,6 +21,7 @@ enum class ErrorCode : std::uint8_t {
   user_code,         ///< an exception out of a user's function
   unsupported,       ///< valid, but this version cannot do it
   cancelled,         ///< somebody asked for the end
+  unavailable,       ///< a process, node or connection is gone or does not answer: another attempt may do
   internal,          ///< a broken promise of ours: a bug
 };
 

@@ -125,7 +125,7 @@ void Progress::show_failures(const JobStatus& status, const Secrets& secrets) {
   for (; failures_shown_ < status.failures.size(); ++failures_shown_) {
     clear();
     const FailureRecord& failure = status.failures[failures_shown_];
-    log_warning(graph_.stream->name + ": attempt " + std::to_string(failure.attempt + 1) +
+    log_warning(graph_.stream->name + ": attempt " + std::to_string(failure.of.attempt + 1) +
                 " failed: " + secrets.redact(failure.message));
   }
 }
