@@ -1,9 +1,14 @@
 // Encoding: the message's first segment holds the structs and pointers, and each column blob is a segment of its own
 // that refers to the column's memory (Cap'n Proto's referenceExternalData), so that the rows are never copied.
+//
+// Between two subtasks of one process nobody reads the message, only the envelope in it, so it is built when somebody
+// asks for its segments; its size, which is what credit is counted in, follows from the layout.
 
 #include <bit>
 #include <cassert>
 #include <cstring>
+#include <memory>
+#include <mutex>
 #include <utility>
 
 #include <capnp/message.h>
@@ -16,46 +21,67 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "column blobs travel as they lie in memory");
 
-/// Words of the first segment, from the layout that capnp compiles envelope.capnp to: with them, one allocation is
-/// enough. Too few would cost a further segment, never correctness; a unit test counts the segments.
-constexpr std::size_t control_words = 1 + 3 + 3;    // root pointer, Envelope, Barrier or LatencyMarker
-constexpr std::size_t batch_words = 1 + 3 + 4 + 1;  // root pointer, Envelope, Batch, the column list's tag
+/// Words of the first segment, from the layout that capnp compiles envelope.capnp to; unit tests compare them with what
+/// capnp makes.
+constexpr std::size_t envelope_words = 1 + 3;  // root pointer, Envelope
+constexpr std::size_t barrier_words = 3;
+constexpr std::size_t latency_marker_words = 2;
+constexpr std::size_t batch_words = 4 + 1;  // Batch, the column list's tag
 constexpr std::size_t column_words = 5;
 constexpr std::size_t blob_words = 2;  // the landing pad of a double-far pointer
 
-std::size_t blobs_of(const Column& column) {
-  return std::size_t{!column.values.empty()} + std::size_t{!column.offsets.empty()} +
-         std::size_t{!column.validity.empty()};
+bool whole_words(const Buffer& blob) {
+  return reinterpret_cast<std::uintptr_t>(blob.data()) % sizeof(capnp::word) == 0;
 }
 
-std::size_t first_segment_words(const Envelope& envelope) {
-  const auto* batch = std::get_if<BatchPtr>(&envelope);
-  if (batch == nullptr) return control_words;
-  std::size_t blobs = std::size_t{!(*batch)->kinds().empty()} + std::size_t{(*batch)->has_event_time()};
-  for (const ColumnPtr& column : (*batch)->columns()) blobs += blobs_of(*column);
-  return batch_words + column_words * (*batch)->columns().size() + blob_words * blobs;
+/// How large a batch's message is.
+struct Extent {
+  std::size_t first_words = envelope_words;
+  std::size_t blob_bytes = 0;
+  bool all_whole_words = true;  ///< else some blobs are copied into segments of capnp's choice
+
+  void add(const Buffer& blob) {
+    if (blob.empty()) return;
+    first_words += blob_words;
+    blob_bytes += (blob.size() + sizeof(capnp::word) - 1) / sizeof(capnp::word) * sizeof(capnp::word);
+    all_whole_words = all_whole_words && whole_words(blob);
+  }
+};
+
+Extent extent_of(const Envelope& envelope) {
+  Extent extent;
+  if (const auto* batch = std::get_if<BatchPtr>(&envelope)) {
+    extent.first_words += batch_words + column_words * (*batch)->columns().size();
+    for (const ColumnPtr& column : (*batch)->columns()) {
+      extent.add(column->values);
+      extent.add(column->offsets);
+      extent.add(column->validity);
+    }
+    if ((*batch)->has_event_time()) extent.add((*batch)->timestamps()->values);
+    extent.add((*batch)->kinds());
+  } else if (std::holds_alternative<Barrier>(envelope)) {
+    extent.first_words += barrier_words;
+  } else if (std::holds_alternative<LatencyMarker>(envelope)) {
+    extent.first_words += latency_marker_words;
+  }
+  return extent;
 }
 
-class BuiltEnvelope final : public EncodedEnvelope {
+/// The message of an envelope, which it refers to.
+class Message {
  public:
-  explicit BuiltEnvelope(Envelope envelope)
-      : envelope_{std::move(envelope)},
-        scratch_(first_segment_words(envelope_)),
-        message_{kj::arrayPtr(scratch_.data(), scratch_.size())} {
+  Message(const Envelope& envelope, std::size_t first_words)
+      : scratch_(first_words), message_{kj::arrayPtr(scratch_.data(), scratch_.size())} {
     auto root = message_.initRoot<wire::Envelope>();
     root.setVersion(envelope_format_version);
-    std::visit([&](const auto& content) { fill(root, content); }, envelope_);
+    std::visit([&](const auto& content) { fill(root, content); }, envelope);
     for (const auto segment : message_.getSegmentsForOutput()) {
       const auto bytes = segment.asBytes();
       segments_.emplace_back(reinterpret_cast<const std::byte*>(bytes.begin()), bytes.size());
-      wire_size_ += bytes.size();
     }
   }
-  ~BuiltEnvelope() noexcept override {}  // the message's own destructor may throw, as its type has it
 
-  [[nodiscard]] const Envelope& envelope() const override { return envelope_; }
-  [[nodiscard]] std::vector<std::span<const std::byte>> segments() const override { return segments_; }
-  [[nodiscard]] std::size_t wire_size() const override { return wire_size_; }
+  [[nodiscard]] const std::vector<std::span<const std::byte>>& segments() const { return segments_; }
 
  private:
   void fill(wire::Envelope::Builder root, const BatchPtr& batch) {
@@ -100,16 +126,43 @@ class BuiltEnvelope final : public EncodedEnvelope {
   capnp::Orphan<capnp::Data> refer_to(const Buffer& blob) {
     const auto* bytes = reinterpret_cast<const kj::byte*>(blob.data());
     const capnp::Data::Reader data{bytes, blob.size()};
-    if (reinterpret_cast<std::uintptr_t>(bytes) % sizeof(capnp::word) == 0)
-      return message_.getOrphanage().referenceExternalData(data);
+    if (whole_words(blob)) return message_.getOrphanage().referenceExternalData(data);
     return message_.getOrphanage().newOrphanCopy(data);
   }
 
-  Envelope envelope_;
   std::vector<capnp::word> scratch_;  ///< zeroed, as the builder demands
   capnp::MallocMessageBuilder message_;
   std::vector<std::span<const std::byte>> segments_;
+};
+
+class BuiltEnvelope final : public EncodedEnvelope {
+ public:
+  explicit BuiltEnvelope(Envelope envelope) : envelope_{std::move(envelope)} {
+    const Extent extent = extent_of(envelope_);
+    first_words_ = extent.first_words;
+    wire_size_ = extent.first_words * sizeof(capnp::word) + extent.blob_bytes;
+    if (extent.all_whole_words) return;
+    wire_size_ = 0;
+    for (const auto segment : message().segments()) wire_size_ += segment.size();
+  }
+  ~BuiltEnvelope() noexcept override {}  // the message's own destructor may throw, as its type has it
+
+  [[nodiscard]] const Envelope& envelope() const override { return envelope_; }
+  [[nodiscard]] std::vector<std::span<const std::byte>> segments() const override { return message().segments(); }
+  [[nodiscard]] std::size_t wire_size() const override { return wire_size_; }
+
+ private:
+  /// An envelope may be shared by threads, and each may be the first to ask.
+  const Message& message() const {
+    std::call_once(once_, [this] { message_ = std::make_unique<const Message>(envelope_, first_words_); });
+    return *message_;
+  }
+
+  Envelope envelope_;
+  std::size_t first_words_ = 0;
   std::size_t wire_size_ = 0;
+  mutable std::once_flag once_;
+  mutable std::unique_ptr<const Message> message_;
 };
 
 }  // namespace

@@ -60,7 +60,7 @@ struct DecodeLimits {
 };
 
 /// An immutable envelope together with its Cap'n Proto message. The message refers to the columns' blobs and
-/// keeps them alive; nothing is copied.
+/// keeps them alive; nothing is copied. May be read by several threads.
 class EncodedEnvelope {
  public:
   virtual ~EncodedEnvelope() = default;
@@ -69,7 +69,8 @@ class EncodedEnvelope {
 
   /// The decoded form, with views into the same memory.
   [[nodiscard]] virtual const Envelope& envelope() const = 0;
-  /// The message's segments as they lie in memory, to be written with writev. Valid while this object lives.
+  /// The message's segments as they lie in memory, to be written with writev. Valid while this object lives. The first
+  /// call may have to build the message.
   [[nodiscard]] virtual std::vector<std::span<const std::byte>> segments() const = 0;
   /// Bytes over all segments.
   [[nodiscard]] virtual std::size_t wire_size() const = 0;

@@ -69,6 +69,14 @@ void RowBuffer::put_null(std::size_t column, std::uint32_t row) {
   }
 }
 
+TextRoom RowBuffer::grow_text(std::size_t column, std::uint32_t used, std::size_t more) {
+  if (more > UINT32_MAX - used) throw RecordError{"the texts of one batch are larger than 4 GiB"};
+  GrowingBuffer& values = slots_[column].values;
+  values.resize(used);  // so much is kept
+  values.reserve(std::max<std::size_t>({used + more, 2 * values.capacity(), 4096}));
+  return text_room(column);
+}
+
 BatchPtr RowBuffer::finish() {
   ColumnPtr timestamps;
   if (times_.size() != 0) {

@@ -188,7 +188,9 @@ bool CsvDecoder::unquote(std::string_view& text) {
     from = quote + 2;
   }
   scratch_.append(inner, from);
-  text = scratch_;
+  const std::size_t size = scratch_.size();
+  scratch_.append(decode_padding, '\0');  // as behind the window
+  text = std::string_view{scratch_}.substr(0, size);
   return true;
 }
 
@@ -210,10 +212,10 @@ ColumnPtr CsvDecoder::convert(std::string_view window, std::size_t field) {
       });
     case TypeKind::int32:
       return convert_fixed<std::int32_t>(
-          window, field, [](std::string_view text, std::int32_t& out) { return text::parse_int32(text, out); });
+          window, field, [](std::string_view text, std::int32_t& out) { return text::parse_int32_padded(text, out); });
     case TypeKind::int64:
       return convert_fixed<std::int64_t>(
-          window, field, [](std::string_view text, std::int64_t& out) { return text::parse_int64(text, out); });
+          window, field, [](std::string_view text, std::int64_t& out) { return text::parse_int64_padded(text, out); });
     case TypeKind::float64:
       return convert_fixed<double>(window, field,
                                    [](std::string_view text, double& out) { return text::parse_float64(text, out); });
@@ -227,7 +229,7 @@ ColumnPtr CsvDecoder::convert(std::string_view window, std::size_t field) {
             window, field, [](std::string_view text, std::int64_t& out) { return text::parse_iso(text, out); });
       }
       return convert_fixed<std::int64_t>(window, field, [&f](std::string_view text, std::int64_t& out) {
-        return text::parse_timestamp(text, f.timestamp_encoding, out);
+        return text::parse_epoch_padded(text, f.timestamp_encoding, out);
       });
     default: return convert_text(window, field);
   }
@@ -288,8 +290,7 @@ ColumnPtr CsvDecoder::convert_text(std::string_view window, std::size_t field) {
       values.reserve(std::max(2 * values.capacity(), size + text.size() + over_copy));
     }
     std::byte* const to = values.data() + size;
-    // The scratch string of an unquoted field has no padding behind it.
-    if (text.size() <= over_copy && text.data() != scratch_.data()) {
+    if (text.size() <= over_copy) {
       std::memcpy(to, text.data() == nullptr ? window.data() : text.data(), over_copy);
     } else {
       std::memcpy(to, text.data(), text.size());

@@ -52,7 +52,7 @@ class CsvDecoder final : public RecordDecoder {
   std::vector<std::size_t> columns_;  ///< of each field in the header
   CsvIndex index_;
   std::vector<BadRow> bad_rows_;  ///< of the block being converted
-  std::string scratch_;           ///< a field without its doubled quotes
+  std::string scratch_;           ///< a field without its doubled quotes, and padding
 };
 
 }  // namespace dataflow

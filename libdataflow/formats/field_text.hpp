@@ -2,6 +2,7 @@
 // The text of one field turned into its value. Inline, because a decoder calls these once per cell; the common
 // spellings are read by hand here, everything else by the library functions behind the `_slow` calls.
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -38,9 +39,47 @@ inline bool is_digit(char c) {
   return true;
 }
 
-inline bool parse_int32(std::string_view text, std::int32_t& out) {
+/// The first `count` (1 to 8) of the eight bytes at `at` as a decimal number; false when one of them is no digit. In a
+/// word instead of one by one (Daniel Lemire, "Quickly parsing eight digits", 2018): neighbours are added to pairs,
+/// fours and the eight. Fewer digits are moved to the word's end, behind zeros.
+[[gnu::always_inline]] inline bool parse_digits(const char* at, std::size_t count, std::uint64_t& out) {
+  static_assert(std::endian::native == std::endian::little, "the first digit is the lowest byte");
+  constexpr std::uint64_t zeros = 0x3030303030303030;
+  std::uint64_t digits = 0;
+  std::memcpy(&digits, at, 8);
+  if (count < 8) digits = digits << (64 - 8 * count) | zeros >> (8 * count);
+  if ((((digits + 0x4646464646464646) | (digits - zeros)) & 0x8080808080808080) != 0) return false;
+  digits -= zeros;
+  digits = digits * 10 + (digits >> 8);
+  constexpr std::uint64_t pairs = 0x000000FF000000FF;
+  out = ((digits & pairs) * (100 + (1'000'000ULL << 32)) + (digits >> 16 & pairs) * (1 + (10'000ULL << 32))) >> 32;
+  return true;
+}
+
+/// parse_int64 for texts behind whose end eight more bytes can be read, as in a decoder's window.
+[[gnu::always_inline]] inline bool parse_int64_padded(std::string_view text, std::int64_t& out) {
+  const char* at = text.data();
+  std::size_t size = text.size();
+  const bool negative = size != 0 && *at == '-';
+  at += negative;
+  size -= negative;
+  if (size == 0 || size > 16) return parse_int64(text, out);
+  std::uint64_t high = 0;
+  if (size > 8) {
+    if (!parse_digits(at, size - 8, high)) return parse_int64_slow(text, out);
+    at += size - 8;
+    size = 8;
+  }
+  std::uint64_t low = 0;
+  if (!parse_digits(at, size, low)) return parse_int64_slow(text, out);
+  const auto value = static_cast<std::int64_t>(high * 100'000'000 + low);
+  out = negative ? -value : value;
+  return true;
+}
+
+[[gnu::always_inline]] inline bool parse_int32_padded(std::string_view text, std::int32_t& out) {
   std::int64_t wide = 0;
-  if (!parse_int64(text, wide) || wide < INT32_MIN || wide > INT32_MAX) return false;
+  if (!parse_int64_padded(text, wide) || wide < INT32_MIN || wide > INT32_MAX) return false;
   out = static_cast<std::int32_t>(wide);
   return true;
 }
@@ -129,10 +168,11 @@ inline bool parse_iso(std::string_view text, std::int64_t& micros) {
   return true;
 }
 
-inline bool parse_timestamp(std::string_view text, TimestampEncoding encoding, std::int64_t& micros) {
-  if (encoding == TimestampEncoding::iso8601) return parse_iso(text, micros);
+/// An integer epoch, padded as for parse_int64_padded.
+[[gnu::always_inline]] inline bool parse_epoch_padded(std::string_view text, TimestampEncoding encoding,
+                                                      std::int64_t& micros) {
   std::int64_t value = 0;
-  return parse_int64(text, value) && epoch_to_micros(value, encoding, micros);
+  return parse_int64_padded(text, value) && epoch_to_micros(value, encoding, micros);
 }
 
 }  // namespace dataflow::text

@@ -44,9 +44,14 @@ Envelope ChannelSender::take_front() {
   pending_.pop_front();
   auto* first = std::get_if<BatchPtr>(&front);
   if (first == nullptr) return front;
-  std::vector<BatchPtr> run{*first};
   std::size_t rows = (*first)->rows();
   std::size_t bytes = (*first)->byte_size();
+  if (pending_.empty()) {  // the usual case
+    pending_rows_ -= rows;
+    pending_bytes_ -= bytes;
+    return front;
+  }
+  std::vector<BatchPtr> run{*first};
   while (!pending_.empty()) {
     const auto* next = std::get_if<BatchPtr>(&pending_.front());
     if (next == nullptr || rows + (*next)->rows() > max_batch_rows || bytes + (*next)->byte_size() > max_batch_bytes)

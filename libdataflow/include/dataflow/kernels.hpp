@@ -11,17 +11,9 @@
 
 #include "dataflow/output.hpp"
 #include "dataflow/record.hpp"
+#include "dataflow/row_loop.hpp"
 
 namespace dataflow {
-
-/// Rows of a batch in ascending order; all of them as long as nothing has been left out.
-struct RowSelection {
-  bool all = true;
-  std::uint32_t count = 0;
-  std::vector<std::uint32_t> rows;  ///< of meaning when not `all`; at least `count` long
-
-  [[nodiscard]] const std::uint32_t* indices() const { return all ? nullptr : rows.data(); }
-};
 
 /// One subtask's filter.
 class RowFilter {
@@ -71,26 +63,16 @@ class LambdaFilter final : public RowFilter {
   Status narrow(const Batch& batch, RowSelection& selection) override {
     if (auto status = reader_.bind(batch); !status) return status;
     if (selection.rows.size() < batch.rows()) selection.rows.resize(batch.rows());
-    const auto views = reader_.views();
-    const std::uint32_t* from = selection.indices();
     const std::uint32_t count = selection.count;
     std::uint32_t* to = selection.rows.data();
     std::uint32_t row = 0;
     std::uint32_t kept = 0;
     try {
-      [[maybe_unused]] T reused{};
-      for (std::uint32_t i = 0; i < count; ++i) {
-        row = from != nullptr ? from[i] : i;
-        to[kept] = row;
-        if constexpr (std::is_trivially_copyable_v<T>) {
-          T record{};  // never leaves registers
-          RowReader<T>::read_row(views.data(), row, record);
-          kept += static_cast<std::uint32_t>(static_cast<bool>(keep_(std::as_const(record))));
-        } else {
-          RowReader<T>::read_row(views.data(), row, reused);
-          kept += static_cast<std::uint32_t>(static_cast<bool>(keep_(std::as_const(reused))));
-        }
-      }
+      for_each_record<T>(
+          reader_, selection, row, [&](std::uint32_t, const T& record) __attribute__((always_inline)) {
+            to[kept] = row;
+            kept += static_cast<std::uint32_t>(static_cast<bool>(keep_(record)));
+          });
     } catch (...) {
       return fail(error_of_current_exception(batch, row));
     }
@@ -112,30 +94,16 @@ class LambdaMap final : public RowMap {
 
   Result<BatchPtr> apply(const Batch& batch, const RowSelection& selection) override {
     if (auto status = reader_.bind(batch); !status) return fail(status.error());
-    const auto views = reader_.views();
-    const std::uint32_t* from = selection.indices();
-    const std::uint32_t count = selection.count;
-    mapped_.reserve(count);
-    std::array<std::byte*, field_count<R>> at{};
-    for (std::size_t i = 0; i < at.size(); ++i) at[i] = mapped_.pointers()[i];
     std::uint32_t row = 0;
     try {
-      [[maybe_unused]] T reused{};
-      for (std::uint32_t i = 0; i < count; ++i) {
-        row = from != nullptr ? from[i] : i;
-        if constexpr (std::is_trivially_copyable_v<T>) {
-          T record{};
-          RowReader<T>::read_row(views.data(), row, record);
-          write_row<R>(mapped_, at.data(), i, map_(std::as_const(record)));
-        } else {
-          RowReader<T>::read_row(views.data(), row, reused);
-          write_row<R>(mapped_, at.data(), i, map_(std::as_const(reused)));
-        }
-      }
+      RowWriter<R> writer{mapped_, selection.count};
+      for_each_record<T>(
+          reader_, selection,
+          row, [&](std::uint32_t i, const T& record) __attribute__((always_inline)) { writer.write(i, map_(record)); });
+      writer.finish(selection.count);
     } catch (...) {
       return fail(error_of_current_exception(batch, row));
     }
-    mapped_.end_rows(count);
     return finish_mapped(mapped_, batch, selection);
   }
 

@@ -23,14 +23,15 @@
 #include "serialization/schema.hpp"
 
 /// Declares the members of a struct as the fields of a record, at namespace scope beside the struct.
-#define DATAFLOW_RECORD(Type, ...)                                                                    \
-  DATAFLOW_FOR_EACH_(DATAFLOW_CHECK_MEMBER_, Type, __VA_ARGS__)                                       \
-  template <class DataflowVisitor>                                                                    \
-  constexpr void dataflow_visit_members([[maybe_unused]] const Type* type, DataflowVisitor&& visit) { \
-    DATAFLOW_FOR_EACH_(DATAFLOW_VISIT_MEMBER_, Type, __VA_ARGS__)                                     \
-  }                                                                                                   \
-  [[maybe_unused]] constexpr std::string_view dataflow_record_name(const Type*) {                     \
-    return #Type;                                                                                     \
+#define DATAFLOW_RECORD(Type, ...)                                                                \
+  DATAFLOW_FOR_EACH_(DATAFLOW_CHECK_MEMBER_, Type, __VA_ARGS__)                                   \
+  template <class DataflowVisitor>                                                                \
+  [[gnu::always_inline]] constexpr void dataflow_visit_members([[maybe_unused]] const Type* type, \
+                                                               DataflowVisitor&& visit) {         \
+    DATAFLOW_FOR_EACH_(DATAFLOW_VISIT_MEMBER_, Type, __VA_ARGS__)                                 \
+  }                                                                                               \
+  [[maybe_unused]] constexpr std::string_view dataflow_record_name(const Type*) {                 \
+    return #Type;                                                                                 \
   }
 
 #define DATAFLOW_VISIT_MEMBER_(Type, member) visit(#member, &Type::member);
@@ -73,7 +74,8 @@ concept NamedEnum = std::is_enum_v<T> && requires(const T* type) {
   dataflow_enum_names(type);
 };
 
-/// How a member of type M is a field: its type, and how one row of it is read and written.
+/// How a member of type M is a field: its type, and how one row of it is read and written. Rows are written to a
+/// RowBuffer or to what stands in for it in a loop.
 template <class M>
 struct FieldTraits {
   static constexpr bool known = false;
@@ -81,7 +83,8 @@ struct FieldTraits {
   static constexpr bool owning = true;
   static DataType type() { return TypeKind::bytes; }
   static void read(const ColumnView&, std::uint32_t, M&) {}
-  static void write(RowBuffer&, std::byte* const*, std::size_t, std::uint32_t, const M&) {}
+  template <class Rows>
+  static void write(Rows&, std::byte* const*, std::size_t, std::uint32_t, const M&) {}
 };
 
 /// A field kept as one value of `Stored` in a column.
@@ -95,7 +98,8 @@ struct FixedField {
   static void read(const ColumnView& column, std::uint32_t row, M& out) {
     out = static_cast<M>(column.fixed<Stored>(row));
   }
-  static void write(RowBuffer&, std::byte* const* at, std::size_t column, std::uint32_t row, const M& value) {
+  template <class Rows>
+  static void write(Rows&, std::byte* const* at, std::size_t column, std::uint32_t row, const M& value) {
     reinterpret_cast<Stored*>(at[column])[row] = static_cast<Stored>(value);
   }
 };
@@ -113,7 +117,8 @@ struct FieldTraits<double> : FixedField<double, double, TypeKind::float64> {};
 
 template <>
 struct FieldTraits<Timestamp> : FixedField<Timestamp, std::int64_t, TypeKind::timestamp> {
-  static void write(RowBuffer&, std::byte* const* at, std::size_t column, std::uint32_t row, Timestamp value) {
+  template <class Rows>
+  static void write(Rows&, std::byte* const* at, std::size_t column, std::uint32_t row, Timestamp value) {
     reinterpret_cast<std::int64_t*>(at[column])[row] = value.micros;
   }
 };
@@ -124,7 +129,8 @@ struct FieldTraits<Decimal<P, S>> : FixedField<Decimal<P, S>, std::int64_t, Type
   static void read(const ColumnView& column, std::uint32_t row, Decimal<P, S>& out) {
     out = Decimal<P, S>::from_unscaled(column.fixed<std::int64_t>(row));
   }
-  static void write(RowBuffer&, std::byte* const* at, std::size_t column, std::uint32_t row, Decimal<P, S> value) {
+  template <class Rows>
+  static void write(Rows&, std::byte* const* at, std::size_t column, std::uint32_t row, Decimal<P, S> value) {
     reinterpret_cast<std::int64_t*>(at[column])[row] = value.unscaled();
   }
 };
@@ -137,14 +143,18 @@ struct FieldTraits<std::string> {
   static DataType type() { return TypeKind::string; }
   static void read(const ColumnView& column, std::uint32_t row, std::string& out) {
     const std::string_view text = column.text(row);
-    if (out.size() == text.size()) {  // as keys often are: nothing but the bytes changes
-      copy_text(out.data(), text.data(), text.size());
-    } else {
+    if (out.size() < text.size()) {
       out.assign(text);
+      return;
     }
+    // Without a call; for texts of one length, as keys often are, nothing but the bytes changes.
+    if (out.size() > text.size()) [[unlikely]]
+      out.resize(text.size());
+    copy_text(out.data(), text.data(), text.size());
   }
-  static void write(RowBuffer& rows, std::byte* const* at, std::size_t column, std::uint32_t row,
-                    std::string_view value) {
+  template <class Rows>
+  [[gnu::always_inline]] static void write(Rows& rows, std::byte* const* at, std::size_t column, std::uint32_t row,
+                                           std::string_view value) {
     reinterpret_cast<std::uint32_t*>(at[column])[row + 1] = rows.append_text(column, value);
   }
 };
@@ -163,7 +173,8 @@ struct FieldTraits<Bytes> {
   static constexpr bool owning = true;
   static DataType type() { return TypeKind::bytes; }
   static void read(const ColumnView& column, std::uint32_t row, Bytes& out) { out.data.assign(column.text(row)); }
-  static void write(RowBuffer& rows, std::byte* const* at, std::size_t column, std::uint32_t row, const Bytes& value) {
+  template <class Rows>
+  static void write(Rows& rows, std::byte* const* at, std::size_t column, std::uint32_t row, const Bytes& value) {
     FieldTraits<std::string>::write(rows, at, column, row, value.data);
   }
 };
@@ -194,7 +205,8 @@ struct FieldTraits<E> {
   static constexpr bool owning = true;
   static DataType type() { return TypeKind::string; }
   static void read(const ColumnView& column, std::uint32_t row, E& out) { out = enum_value<E>(column.text(row)); }
-  static void write(RowBuffer& rows, std::byte* const* at, std::size_t column, std::uint32_t row, E value) {
+  template <class Rows>
+  static void write(Rows& rows, std::byte* const* at, std::size_t column, std::uint32_t row, E value) {
     FieldTraits<std::string>::write(rows, at, column, row, enum_name(value));
   }
 };
@@ -213,8 +225,9 @@ struct FieldTraits<std::optional<M>> {
       FieldTraits<M>::read(column, row, *out);
     }
   }
-  static void write(RowBuffer& rows, std::byte* const* at, std::size_t column, std::uint32_t row,
-                    const std::optional<M>& value) {
+  template <class Rows>
+  [[gnu::always_inline]] static void write(Rows& rows, std::byte* const* at, std::size_t column, std::uint32_t row,
+                                           const std::optional<M>& value) {
     if (value) {
       FieldTraits<M>::write(rows, at, column, row, *value);
     } else {
@@ -243,9 +256,11 @@ constexpr void for_each_field_type(Visit&& visit) {
 
 /// Calls `visit(field)` with each field of a row, in order.
 template <class T, class Row, class Visit>
-constexpr void for_each_field(Row& row, Visit&& visit) {
+[[gnu::always_inline]] constexpr void for_each_field(Row& row, Visit&& visit) {
   if constexpr (RecordStruct<T>) {
-    dataflow_visit_members(static_cast<const T*>(nullptr), [&](std::string_view, auto member) { visit(row.*member); });
+    dataflow_visit_members(
+        static_cast<const T*>(nullptr), [&](std::string_view, auto member)
+                                            __attribute__((always_inline)) { visit(row.*member); });
   } else {
     visit(row);
   }
@@ -350,9 +365,10 @@ class RowReader {
   /// The columns of the batch, to be kept in registers by a loop.
   [[nodiscard]] const std::array<ColumnView, field_count<T>>& views() const { return views_; }
 
-  static void read_row(const ColumnView* views, std::uint32_t row, T& out) {
+  [[gnu::always_inline]] static void read_row(const ColumnView* views, std::uint32_t row, T& out) {
     std::size_t i = 0;
-    for_each_field<T>(out, [&]<class M>(M& field) { FieldTraits<M>::read(views[i++], row, field); });
+    for_each_field<T>(
+        out, [&]<class M>(M & field) __attribute__((always_inline)) { FieldTraits<M>::read(views[i++], row, field); });
   }
 
  private:

@@ -2,6 +2,7 @@
 // Between columns and rows, without knowing any record type: what is read from a batch as raw pointers, and what is
 // written as one. Everything that need not be a template lives here, so that a job compiles quickly.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <exception>
@@ -83,6 +84,13 @@ Error error_of_current_exception(const Batch& batch, std::uint32_t row);
 /// The same where there is no record: `where` is "in open()".
 Error error_of_current_exception(std::string_view where);
 
+/// Where the next text of a column goes.
+struct TextRoom {
+  char* bytes = nullptr;
+  std::uint32_t used = 0;
+  std::uint32_t capacity = 0;
+};
+
 /// Rows that are being written. A row is written field by field at `rows()`, between `begin_row` and an `end_row`.
 class RowBuffer {
  public:
@@ -118,6 +126,16 @@ class RowBuffer {
     return static_cast<std::uint32_t>(at + text.size());
   }
   void put_null(std::size_t column, std::uint32_t row);
+  /// For writers that keep a text column's end themselves: where it is, more of it, and, before anything else is done
+  /// with the column, where it has come to. Of no meaning for other columns. Throws RecordError beyond 4 GiB of text.
+  [[nodiscard]] TextRoom text_room(std::size_t column) {
+    GrowingBuffer& values = slots_[column].values;
+    return {values.as<char>(), static_cast<std::uint32_t>(values.size()), clamped(values.capacity())};
+  }
+  TextRoom grow_text(std::size_t column, std::uint32_t used, std::size_t more);
+  void set_text_used(std::size_t column, std::uint32_t used) {
+    if (slots_[column].width == 0) slots_[column].values.resize(used);
+  }
   /// Ends a row without event time.
   void end_row() { ++rows_; }
   void end_row(Timestamp event_time) {
@@ -140,6 +158,9 @@ class RowBuffer {
     GrowingBuffer validity;  ///< empty until the first NULL
   };
   void grow(std::uint32_t at_least);
+  static std::uint32_t clamped(std::size_t size) {
+    return static_cast<std::uint32_t>(std::min<std::size_t>(size, UINT32_MAX));
+  }
 
   SchemaPtr schema_;
   std::vector<Slot> slots_;

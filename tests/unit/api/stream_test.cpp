@@ -32,11 +32,35 @@ struct Total {
 };
 DATAFLOW_RECORD(Total, card, gross)
 
+struct Noted {
+  std::string text;
+  std::int32_t n = 0;
+  std::optional<std::string> note;
+};
+DATAFLOW_RECORD(Noted, text, n, note)
+
+struct NotedView {
+  std::string_view text;
+  std::int32_t n = 0;
+  std::optional<std::string_view> note;
+};
+DATAFLOW_RECORD(NotedView, text, n, note)
+
 std::vector<Payment> payments() {
   return {{"a", 10, 0s, "first", Kind::sale, df::Decimal<10, 2>{0.25}},
           {"b", 20, 30s, {}, Kind::refund, {}},
           {"a", 30, 61s, {}, Kind::sale, {}},
           {"a", 5, 10min, {}, Kind::sale, {}}};
+}
+
+/// More than a batch of texts, up and down in length.
+std::vector<Noted> noted() {
+  std::vector<Noted> records;
+  for (std::int32_t n = 0; n < 6000; ++n) {
+    const std::string text(static_cast<std::size_t>(n * 7 % 41), static_cast<char>('a' + n % 26));
+    records.push_back({text, n, n % 3 == 0 ? std::nullopt : std::optional{text + "!"}});
+  }
+  return records;
 }
 
 std::string sorted(std::string lines) {
@@ -90,6 +114,31 @@ TEST_CASE("filters before a map become part of it, and named or shared ones do n
         .print();
   });
   CHECK(outputs.json_of("print") == "{\"card\":\"a\",\"gross\":60.0}\n");
+}
+
+TEST_CASE("texts of every length go through filter and map, as strings and as views, with NULLs among them") {
+  std::string expected;
+  for (const Noted& r : noted()) {
+    if (r.n % 2 != 0) continue;
+    expected += "{\"text\":\"" + r.text + "\",\"n\":" + std::to_string(r.n) + ",\"note\":";
+    expected += r.note ? "\"" + *r.note + "\"}\n" : "null}\n";
+  }
+  const auto outputs = run([](df::Environment& env) {
+    env.from_collection(noted())
+        .filter([](const Noted& r) { return r.n % 2 == 0; })
+        .map([](const Noted& r) { return r; })
+        .print()
+        .named("strings");
+    env.from_collection(noted())
+        .filter([](const Noted& r) { return r.n % 2 == 0; })
+        .select<NotedView>({{"text", "text"}, {"n", "n"}, {"note", "note"}})
+        .filter([](const NotedView& r) { return r.text.size() < 100; })
+        .map([](const NotedView& r) { return r; })
+        .print()
+        .named("views");
+  });
+  CHECK(outputs.json_of("strings") == expected);
+  CHECK(outputs.json_of("views") == expected);
 }
 
 TEST_CASE("conditions and selections of the expression language stand among lambdas") {

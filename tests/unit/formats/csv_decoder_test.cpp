@@ -101,6 +101,43 @@ TEST_CASE("every type is read from its text") {
       "250Z\"}\n");
 }
 
+TEST_CASE("integers of every length are read, and a byte that is no digit is seen at every place") {
+  std::string text = "n\n";
+  std::string expected;
+  std::string digits;
+  for (int length = 1; length <= 18; ++length) {
+    digits += static_cast<char>('0' + length * 7 % 10);
+    for (const std::string& number : {digits, "-" + digits, std::string(static_cast<std::size_t>(length), '9')}) {
+      text += number + "\n";
+      expected += "{\"n\":" + number + "}\n";
+    }
+    text += std::string(static_cast<std::size_t>(length), '0') + "\n";
+    expected += "{\"n\":0}\n";
+  }
+  const auto got = decode_all(csv({field("n", TypeKind::int64)}), text);
+  CHECK(got.errors.empty());
+  CHECK(got.rows == expected);
+
+  for (std::size_t length = 1; length <= 18; ++length) {
+    for (std::size_t at = 0; at < length; ++at) {
+      for (const char wrong : {'/', ':', 'a', '\x10', '\xB0', '\xFF', '-', ' ', '.'}) {
+        std::string number(length, '5');
+        number[at] = wrong;
+        if (wrong == '-' && at == 0 && length > 1) continue;          // a negative number
+        if (wrong == ' ' && (at == 0 || at + 1 == length)) continue;  // blanks around it are allowed
+        INFO(number);
+        CHECK(decode_all(csv({field("n", TypeKind::int64)}), "n\n" + number + "\n").errors.size() == 1);
+      }
+    }
+  }
+}
+
+TEST_CASE("quoted numbers are read, also those with a doubled quote, which are none") {
+  const auto got = decode_all(csv(name_and_n), "name,n\na,\"12345678901\"\nb,\"1\"\"2\"\nc,\"-7\"\n");
+  CHECK(got.rows == "{\"name\":\"a\",\"n\":12345678901}\n{\"name\":\"c\",\"n\":-7}\n");
+  CHECK(got.errors.size() == 1);
+}
+
 TEST_CASE("epochs are read in the unit that the schema names") {
   const auto got = decode_all(csv({field("s", TypeKind::timestamp, TimestampEncoding::epoch_s),
                                    field("ms", TypeKind::timestamp, TimestampEncoding::epoch_ms),

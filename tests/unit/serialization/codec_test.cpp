@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <thread>
+#include <vector>
 
 #include "serialization/envelope.hpp"
 #include "tests/support/batches.hpp"
@@ -160,6 +162,40 @@ TEST_CASE("every other kind of envelope comes back equal") {
   }
 }
 
+TEST_CASE("an envelope knows the size of its message before the message is built") {
+  const SchemaPtr numbers = make_schema({{"id", TypeKind::int64}});
+  const Envelope envelopes[] = {small_batch(),
+                                small_batch()->select_rows({}),
+                                BatchBuilder{every_type()}.finish(),
+                                make_batch(make_schema({}), {{}, {}}, {1, 2}),
+                                make_batch(make_schema({}), {}),
+                                make_batch(numbers, {{1}, {2}}),
+                                make_batch(make_schema({{"name", TypeKind::string}}), {{"nine bytes"}}),
+                                Watermark{Timestamp{-5}},
+                                Barrier{42, Timestamp{7}, true},
+                                StreamStatus{true},
+                                EndOfData{false},
+                                LatencyMarker{Timestamp{99}, 3, 4}};
+  for (const Envelope& sent : envelopes) {
+    const EncodedEnvelopePtr encoded = encode(sent);
+    const std::size_t foretold = encoded->wire_size();
+    std::size_t built = 0;
+    for (const auto segment : encoded->segments()) built += segment.size();
+    CHECK(foretold == built);
+    CHECK(encoded->wire_size() == built);
+  }
+}
+
+TEST_CASE("several threads may be the first to ask for an envelope's message") {
+  const EncodedEnvelopePtr encoded = encode(small_batch());
+  std::vector<std::size_t> counts(4);
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t& count : counts) threads.emplace_back([&] { count = encoded->segments().size(); });
+  }
+  for (const std::size_t count : counts) CHECK(count == encoded->segments().size());
+}
+
 TEST_CASE("encoding refers to the columns' memory instead of copying it") {
   const BatchPtr batch = small_batch();
   const auto encoded = encode(batch);
@@ -209,6 +245,10 @@ TEST_CASE("a column that begins at an odd address is copied into the message") {
   column->values = Buffer{owner, {odd, 3}};
   const SchemaPtr schema = make_schema({{"flag", TypeKind::boolean}});
   const auto sent = std::make_shared<const Batch>(schema, 3, std::vector<ColumnPtr>{column});
+  const auto encoded = encode(sent);
+  std::size_t bytes = 0;
+  for (const auto segment : encoded->segments()) bytes += segment.size();
+  CHECK(encoded->wire_size() == bytes);
   const auto received = through_words(sent, schema);
   REQUIRE(received.has_value());
   CHECK(rows_of(*batch_in(*received)) == rows({{true}, {false}, {true}}));
