@@ -29,7 +29,8 @@ JobSupervisor::JobSupervisor(caf::actor_config& config, caf::actor job_manager, 
       subtask_ids_{execution_.subtasks()},
       subtasks_(subtask_ids_.size()),
       slots_(execution_.region_count()),
-      reports_(subtask_ids_.size()) {
+      reports_(subtask_ids_.size()),
+      recent_(subtask_ids_.size()) {
   for (std::size_t i = 0; i < reports_.size(); ++i) reports_[i].id = subtask_ids_[i];
 }
 
@@ -255,7 +256,11 @@ void JobSupervisor::carry_out(const EndJob& effect) {
 }
 
 void JobSupervisor::take_report(const msg::SubtaskReport& report) {
-  if (execution_.is_current(report.attempt, report.id)) reports_[index(report.id)] = report;
+  if (!execution_.is_current(report.attempt, report.id)) return;
+  msg::SubtaskReport& last = reports_[index(report.id)];
+  const bool same_attempt = last.attempt == report.attempt;
+  recent_[index(report.id)] = report.time_use.since(same_attempt ? last.time_use : TimeTotals{});
+  last = report;
 }
 
 void JobSupervisor::answer_split_request(const msg::RequestSplit& request) {
@@ -290,6 +295,7 @@ msg::JobViewPtr JobSupervisor::view() const {
   view->failures = execution_.failures();
   for (const SubtaskId id : subtask_ids_) view->executions.push_back(execution_.execution(id));
   view->reports = reports_;
+  view->recent = recent_;
   return view;
 }
 

@@ -96,6 +96,7 @@ struct SubtaskReport {
   std::uint32_t attempt = 0;
   SubtaskId id;
   std::vector<NodeMetrics> nodes;
+  TimeTotals time_use;  ///< since its first run
 };
 
 /// All data is through, sinks have pre-committed.
@@ -219,6 +220,7 @@ struct JobView {
   std::vector<FailureRecord> failures;
   std::vector<Execution> executions;   ///< in ExecutionGraph::subtasks' order
   std::vector<SubtaskReport> reports;  ///< the newest of each subtask, same order
+  std::vector<TimeTotals> recent;      ///< what each subtask did between its last two reports, same order
 };
 using JobViewPtr = std::shared_ptr<const JobView>;
 

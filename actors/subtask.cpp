@@ -136,7 +136,11 @@ void Subtask::fail_with(const TaskFailure& failure) {
 }
 
 msg::SubtaskReport Subtask::report() const {
-  return {attempt_, id_, task_->metrics()};
+  return {attempt_, id_, task_->metrics(), task_->time_use(wall_clock_now())};
+}
+
+std::optional<Timestamp> Subtask::clock_now() const {
+  return wall_clock_now();
 }
 
 void Subtask::send(std::size_t channel, EncodedEnvelopePtr envelope) {

@@ -26,6 +26,7 @@ class Subtask final : public caf::event_based_actor, public TaskHost {
   void send(std::size_t channel, EncodedEnvelopePtr envelope) override;
   void grant(std::size_t channel, std::size_t bytes) override;
   void request_split() override;
+  [[nodiscard]] std::optional<Timestamp> clock_now() const override;
 
   void open(const msg::Open& peers);
   void run();

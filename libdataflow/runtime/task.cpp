@@ -108,6 +108,17 @@ void Task::stop(EndOfData how) {
 }
 
 tl::expected<Task::Progress, TaskFailure> Task::run(Timestamp now) {
+  time_use_.change(TimeUse::Doing::work, now);
+  auto progress = run_steps(now);
+  if (progress && progress->kind != Progress::Kind::more) {
+    const bool no_credit = std::any_of(edges_.begin(), edges_.end(), [](const auto& e) { return e->blocked(); });
+    time_use_.change(no_credit ? TimeUse::Doing::waiting_for_credit : TimeUse::Doing::nothing,
+                     scope_.host->clock_now().value_or(now));
+  }
+  return progress;
+}
+
+tl::expected<Task::Progress, TaskFailure> Task::run_steps(Timestamp now) {
   scope_.now = now;
   for (const auto& edge : edges_) edge->pump(now, *scope_.host);
   for (const auto& stage : stages_) {

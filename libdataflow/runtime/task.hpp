@@ -17,6 +17,7 @@
 #include "libdataflow/runtime/output_edge.hpp"
 #include "libdataflow/runtime/stage.hpp"
 #include "libdataflow/runtime/task_host.hpp"
+#include "libdataflow/runtime/time_use.hpp"
 #include "libdataflow/runtime/watermark_merger.hpp"
 
 namespace dataflow {
@@ -79,6 +80,8 @@ class Task {
   Result<std::string> ask(NodeId node, std::string_view state, std::string_view key_json);
 
   [[nodiscard]] std::vector<NodeMetrics> metrics() const;
+  /// Since the first run.
+  [[nodiscard]] TimeTotals time_use(Timestamp now) const { return time_use_.totals(now); }
   /// Envelopes have arrived that no run has taken yet.
   [[nodiscard]] bool has_received() const { return !received_.empty(); }
   [[nodiscard]] std::size_t input_channel_count() const { return channels_.size(); }
@@ -97,6 +100,7 @@ class Task {
 
   void build_stages();
   void build_inputs();
+  tl::expected<Progress, TaskFailure> run_steps(Timestamp now);
   Stage* deepest_runnable();
   /// One step of something; false when nothing can be done.
   tl::expected<bool, TaskFailure> step();
@@ -125,6 +129,7 @@ class Task {
   std::size_t open_channels_ = 0;
   bool drained_ = true;  ///< every channel that ended was drained
   bool prepared_ = false;
+  TimeUse time_use_;
 };
 
 }  // namespace dataflow

@@ -2,6 +2,7 @@
 // What a task asks of the shell around it. The shell carries messages and time; it decides nothing.
 
 #include <cstddef>
+#include <optional>
 
 #include "serialization/envelope.hpp"
 
@@ -20,6 +21,9 @@ class TaskHost {
   virtual void grant(std::size_t channel, std::size_t bytes) = 0;
   /// Ask the source's enumerator for the next split; answered by Task::assign_split or Task::no_more_splits.
   virtual void request_split() = 0;
+  /// The time now, by the clock whose times Task::run is given. Nothing: no time passes while a task runs (on virtual
+  /// time).
+  [[nodiscard]] virtual std::optional<Timestamp> clock_now() const { return std::nullopt; }
 };
 
 }  // namespace dataflow
