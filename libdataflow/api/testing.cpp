@@ -1,5 +1,7 @@
 #include "dataflow/testing.hpp"
 
+#include "libdataflow/checkpoint/restored_checkpoint.hpp"
+#include "libdataflow/checkpoint/state_file.hpp"
 #include "libdataflow/runtime/collect_sink.hpp"
 #include "libdataflow/runtime/local_executor.hpp"
 #include "libdataflow/sources/collection_source.hpp"
@@ -32,7 +34,31 @@ void replace_sources(StreamGraph& graph, const Inputs& inputs) {
   }
 }
 
+constexpr const char* harness_uid = "operator";
+
 }  // namespace
+
+std::string save_state(Operator& from) {
+  auto captured = from.snapshot();
+  if (!captured) throw Failure{captured.error()};
+  CapturedStates states;
+  states.emplace_back(harness_uid, std::move(*captured));
+  auto state = collect_task_state(std::move(states));
+  if (!state) throw Failure{state.error()};
+  CheckpointMetadata metadata;
+  metadata.max_parallelism = Bench{}.max_parallelism();
+  metadata.files.push_back(std::move(state->file));
+  metadata.operators.push_back({harness_uid, {{std::move(state->operators[0].tables), 0}}, std::nullopt});
+  return encode_metadata(metadata);
+}
+
+void load_state(Operator& into, std::string_view saved) {
+  auto metadata = decode_metadata(saved, "the snapshot");
+  if (!metadata) throw Failure{metadata.error()};
+  const auto checkpoint = RestoredCheckpoint::of(std::move(*metadata));
+  const auto reader = checkpoint->reader(harness_uid, 0, 1);
+  if (auto status = into.restore(*reader); !status) throw Failure{status.error()};
+}
 
 Outputs run(void (*job)(Environment&), const Inputs& inputs, const RunOptions& options) {
   auto graph = build_job("test", job, options.arguments);

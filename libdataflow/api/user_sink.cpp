@@ -1,5 +1,9 @@
 #include "dataflow/sink.hpp"
 
+#include <algorithm>
+
+#include "serialization/builder.hpp"
+
 namespace dataflow {
 
 Status UserSink::open(OperatorContext& context) {
@@ -17,8 +21,9 @@ Result<Step> UserSink::process(std::size_t, const BatchPtr& batch, OperatorOutpu
   std::uint32_t row = 0;
   try {
     if (!open_transaction_) {
-      open_transaction_ = context_->job_id() + "-" + context_->operator_name() + "-" +
-                          std::to_string(context_->subtask()) + "-" + std::to_string(epoch_);
+      const std::string name = transaction_name(context_->subtask(), epoch_);
+      if (restored_) call_abort(name);
+      open_transaction_ = name;
       call_begin(*open_transaction_);
     }
     write_rows(*batch, row);
@@ -64,6 +69,74 @@ Status UserSink::commit(std::uint64_t epoch) {
   return {};
 }
 
+std::string UserSink::transaction_name(std::uint32_t subtask, std::uint64_t epoch) const {
+  return context_->job_id() + "-" + context_->operator_name() + "-" + std::to_string(subtask) + "-" +
+         std::to_string(epoch);
+}
+
+namespace {
+
+constexpr const char* transactions_table = "transactions";
+constexpr const char* epoch_table = "epoch";
+
+const SchemaPtr& transactions_schema() {
+  static const SchemaPtr schema = make_schema({{"epoch", TypeKind::int64}, {"transaction", TypeKind::string}});
+  return schema;
+}
+const SchemaPtr& epoch_schema() {
+  static const SchemaPtr schema = make_schema({{"subtask", TypeKind::int64}, {"epoch", TypeKind::int64}});
+  return schema;
+}
+
+}  // namespace
+
+Result<CapturedStatePtr> UserSink::snapshot() {
+  auto state = std::make_unique<CopiedState>();
+  state->begin({transactions_table, StateKind::list, 1, transactions_schema()});
+  BatchBuilder transactions{transactions_schema()};
+  for (const Pending& pending : pending_) {
+    transactions.column(0).append_int64(static_cast<std::int64_t>(pending.epoch));
+    transactions.column(1).append_text(pending.transaction);
+    transactions.end_row();
+    last_listed_ = pending.epoch;
+  }
+  if (!transactions.empty()) state->add(transactions.finish());
+  BatchBuilder epoch{epoch_schema()};
+  epoch.column(0).append_int64(context_->subtask());
+  epoch.column(1).append_int64(static_cast<std::int64_t>(epoch_));
+  epoch.end_row();
+  state->begin({epoch_table, StateKind::union_all, 1, epoch_schema()});
+  state->add(epoch.finish());
+  return state;
+}
+
+/// Commits what the checkpoint lists, aborts what was begun after it: also for subtasks that exist no more, each of
+/// which belongs to one that does.
+Status UserSink::restore(StateReader& state) {
+  restored_ = true;
+  try {
+    const Status committed =
+        state.read(transactions_table, transactions_schema(), [this](std::uint32_t, const BatchPtr& rows) -> Status {
+          for (std::uint32_t row = 0; row < rows->rows(); ++row) {
+            call_commit(std::string{rows->column(1).text(row)});
+          }
+          return {};
+        });
+    if (!committed) return committed;
+    return state.read(epoch_table, epoch_schema(), [this](std::uint32_t, const BatchPtr& rows) -> Status {
+      for (std::uint32_t row = 0; row < rows->rows(); ++row) {
+        const auto subtask = static_cast<std::uint32_t>(rows->column(0).as<std::int64_t>()[row]);
+        const auto epoch = static_cast<std::uint64_t>(rows->column(1).as<std::int64_t>()[row]);
+        epoch_ = std::max(epoch_, epoch);
+        if (subtask % context_->parallelism() == context_->subtask()) call_abort(transaction_name(subtask, epoch));
+      }
+      return {};
+    });
+  } catch (...) {
+    return fail(error_of_current_exception("going on from a checkpoint"));
+  }
+}
+
 void UserSink::abort() {
   // The attempt is over already, so what an abort throws has nobody left to stop; the next attempt aborts again.
   const auto abort_one = [this](const std::string& transaction) {
@@ -73,7 +146,9 @@ void UserSink::abort() {
       context_->counter("failed_aborts").add(1);
     }
   };
-  for (const Pending& pending : pending_) abort_one(pending.transaction);
+  for (const Pending& pending : pending_) {
+    if (pending.epoch > last_listed_) abort_one(pending.transaction);
+  }
   if (open_transaction_) abort_one(*open_transaction_);
 }
 

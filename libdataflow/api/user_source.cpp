@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "dataflow/codec.hpp"
+
 namespace dataflow {
 
 namespace {
@@ -24,6 +26,19 @@ class SplitList final : public SplitEnumerator {
     const std::string& split = splits_[handed_out_++];
     return Next{.kind = Next::Kind::split, .split = {split, split}};
   }
+  [[nodiscard]] Result<std::string> snapshot() const override {
+    std::string out{"1"};
+    for (std::size_t i = handed_out_; i < splits_.size(); ++i) put_text(out, splits_[i]);
+    return out;
+  }
+  Status restore(std::string_view snapshot) override {
+    splits_.clear();
+    handed_out_ = 0;
+    ByteReader in{snapshot};
+    if (in.take(1) != "1") in.fail();
+    while (in.ok() && !in.at_end()) splits_.emplace_back(in.text());
+    return in.ok() ? Status{} : fail(ErrorCode::malformed_data, "this is not what was left of a source's splits");
+  }
 
  private:
   const UserSourceFactory& factory_;
@@ -43,9 +58,27 @@ Status UserSourceReader::open(OperatorContext& context) {
 }
 
 Status UserSourceReader::start_split(const Split& split) {
+  return start_at(split, {});
+}
+
+/// The user's own text; an engine's version in front of it.
+Result<std::string> UserSourceReader::split_position() const {
+  try {
+    return "1" + user_position();
+  } catch (...) {
+    return fail(error_of_current_exception("in position() of split \"" + split_ + "\""));
+  }
+}
+
+Status UserSourceReader::resume_split(const Split& split, std::string_view position) {
+  if (!position.starts_with('1')) return fail(ErrorCode::malformed_data, "its position has an unknown format");
+  return start_at(split, position.substr(1));
+}
+
+Status UserSourceReader::start_at(const Split& split, std::string_view position) {
   split_ = split.id;
   try {
-    open_split(split_);
+    open_split(split_, position);
   } catch (...) {
     return fail(error_of_current_exception("in open() of split \"" + split_ + "\""));
   }

@@ -49,6 +49,8 @@ class ArrangedWindow final : public Operator {
   }
   Result<Step> end_of_data(OperatorOutput& out) override { return window_->end_of_data(arrange(out)); }
   Result<Step> resume(OperatorOutput& out) override { return window_->resume(arrange(out)); }
+  Result<CapturedStatePtr> snapshot() override { return window_->snapshot(); }
+  Status restore(StateReader& state) override { return window_->restore(state); }
   void abort() override { window_->abort(); }
   Status close() override { return window_->close(); }
   Result<std::string> receive(std::string_view message, std::string_view json) override {

@@ -81,6 +81,17 @@ struct RestartSettings {
   Duration interval = std::chrono::minutes{5};
 };
 
+/// When a job saves its state, and where.
+struct CheckpointSettings {
+  Duration interval = std::chrono::seconds{10};
+  std::string storage;                          ///< URI or path of a folder
+  Duration timeout = std::chrono::minutes{10};  ///< one that takes longer is given up
+  Duration min_pause{0};                        ///< least time between the end of one and the start of the next
+  /// More failed ones in a row fail the job; nothing: it goes on, and is restored from an older one if need be.
+  std::optional<std::uint32_t> tolerable_failures;
+  std::uint32_t retain = 3;  ///< completed ones that are kept, at least 1
+};
+
 struct JobSettings {
   std::optional<std::uint32_t> parallelism;  ///< nothing: the number of slots
   std::uint32_t max_parallelism = 128;       ///< key groups
@@ -88,6 +99,7 @@ struct JobSettings {
   std::uint64_t memory_bytes = 512ULL << 20;
   Duration buffer_timeout = std::chrono::milliseconds{5};  ///< partial batches leave after this; 0: at once
   RestartSettings restart;
+  std::optional<CheckpointSettings> checkpoint;  ///< nothing: the job begins again from nothing when it fails
 };
 
 struct StreamGraph {

@@ -14,7 +14,9 @@ namespace {
 /// How far ahead of its use a table entry is fetched.
 constexpr std::uint32_t prefetch_distance = 8;
 
-std::int64_t integer_at(const Column& column, std::uint32_t row) {
+}  // namespace
+
+std::int64_t integer_cell(const Column& column, std::uint32_t row) {
   switch (column.type.width()) {
     case 1: return column.values.as<std::uint8_t>()[row];
     case 4: return column.values.as<std::int32_t>()[row];
@@ -22,8 +24,7 @@ std::int64_t integer_at(const Column& column, std::uint32_t row) {
   }
 }
 
-/// One field of a composite key, as Codec<std::optional<M>> writes it.
-void append_field(const Column& column, std::uint32_t row, std::string& out) {
+void append_key_field(const Column& column, std::uint32_t row, std::string& out) {
   const bool null = column.is_null(row);
   put_fixed(out, static_cast<std::uint8_t>(!null));
   if (null) return;
@@ -33,8 +34,6 @@ void append_field(const Column& column, std::uint32_t row, std::string& out) {
     out.append(reinterpret_cast<const char*>(column.values.data()) + row * column.type.width(), column.type.width());
   }
 }
-
-}  // namespace
 
 KeyShape key_shape(std::span<const DataType> types, bool optional) {
   if (types.empty()) return KeyShape::none;
@@ -91,8 +90,8 @@ void KeyTable::resolve(const Batch& batch, std::span<const std::size_t> fields, 
     case KeyShape::integer: {
       const Column& column = batch.column(fields[0]);
       for (std::uint32_t row = 0; row < rows; ++row) {
-        if (row + prefetch_distance < rows) maps_->by_integer.prefetch(integer_at(column, row + prefetch_distance));
-        out[row] = slot_of_integer(integer_at(column, row));
+        if (row + prefetch_distance < rows) maps_->by_integer.prefetch(integer_cell(column, row + prefetch_distance));
+        out[row] = slot_of_integer(integer_cell(column, row));
       }
       return;
     }
@@ -107,7 +106,7 @@ void KeyTable::resolve(const Batch& batch, std::span<const std::size_t> fields, 
     case KeyShape::composite:
       for (std::uint32_t row = 0; row < rows; ++row) {
         scratch_.clear();
-        for (const std::size_t field : fields) append_field(batch.column(field), row, scratch_);
+        for (const std::size_t field : fields) append_key_field(batch.column(field), row, scratch_);
         out[row] = slot_of_text(scratch_);
       }
   }
@@ -117,14 +116,14 @@ std::optional<std::uint32_t> KeyTable::find(const Batch& batch, std::span<const 
                                             std::uint32_t row) const {
   if (shape_ == KeyShape::none) return 0;
   if (shape_ == KeyShape::integer) {
-    const auto at = maps_->by_integer.find(integer_at(batch.column(fields[0]), row));
+    const auto at = maps_->by_integer.find(integer_cell(batch.column(fields[0]), row));
     return at == maps_->by_integer.end() ? std::nullopt : std::optional{at->second};
   }
   std::string key;
   if (shape_ == KeyShape::text) {
     key = batch.column(fields[0]).text(row);
   } else {
-    for (const std::size_t field : fields) append_field(batch.column(field), row, key);
+    for (const std::size_t field : fields) append_key_field(batch.column(field), row, key);
   }
   const auto at = maps_->by_text.find(key);
   return at == maps_->by_text.end() ? std::nullopt : std::optional{at->second};

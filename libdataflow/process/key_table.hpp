@@ -15,6 +15,11 @@
 
 namespace dataflow {
 
+/// The cell of a key that is one integer.
+std::int64_t integer_cell(const Column& column, std::uint32_t row);
+/// Appends one field of a composite key, as Codec<std::optional<M>> writes it.
+void append_key_field(const Column& column, std::uint32_t row, std::string& out);
+
 class KeyTable {
  public:
   explicit KeyTable(KeyShape shape);

@@ -3,15 +3,12 @@
 #include <algorithm>
 #include <set>
 
-#include "libdataflow/process/key_table.hpp"
-#include "libdataflow/process/timer_queue.hpp"
+#include "libdataflow/process/keyed_runtime_impl.hpp"
 
 namespace dataflow {
 
 namespace {
 
-constexpr std::string_view snapshot_magic = "DFKS";
-constexpr std::uint16_t snapshot_version = 1;
 /// Expired values are looked for in a few slots a batch, so that memory follows the TTL without a pause.
 constexpr std::uint32_t slots_swept_per_batch = 64;
 /// The uses of a slot that no key has, so that it is given back once only.
@@ -22,22 +19,6 @@ constexpr std::uint32_t released = UINT32_MAX;
 StateBase::StateBase(StateOwner* owner, std::string name, Ttl ttl) : owner_{owner}, name_{std::move(name)}, ttl_{ttl} {
   owner_->states_.push_back(this);
 }
-
-struct KeyedRuntime::Impl {
-  Impl(KeyShape form, std::vector<std::size_t> key_fields, std::vector<DataType> key_types)
-      : keys{form}, fields{std::move(key_fields)}, types{std::move(key_types)} {}
-
-  TimerQueue& timers(TimerDomain domain) {
-    return domain == TimerDomain::event_time ? event_timers : processing_timers;
-  }
-
-  KeyTable keys;
-  TimerQueue event_timers{keys};
-  TimerQueue processing_timers{keys};
-  std::vector<std::size_t> fields;
-  std::vector<DataType> types;
-  std::vector<std::uint32_t> slots;  ///< of the batch at hand
-};
 
 KeyedRuntime::KeyedRuntime(StateOwner& owner, std::vector<std::size_t> fields, std::vector<DataType> types,
                            bool optional)
@@ -106,87 +87,6 @@ Status KeyedRuntime::check() const {
       return fail(ErrorCode::invalid_argument, "two states are named \"" + state->name() + "\"");
     }
   }
-  return {};
-}
-
-// Layout: magic, version, key form; the states' names; for each key in order its bytes, its timers of both domains,
-// and for each state one byte (has a value) and the value's bytes.
-std::string KeyedRuntime::snapshot() const {
-  std::string blob{snapshot_magic};
-  put_fixed(blob, snapshot_version);
-  put_fixed(blob, static_cast<std::uint8_t>(shape_));
-  put_fixed(blob, static_cast<std::uint32_t>(owner_.states_.size()));
-  for (const StateBase* state : owner_.states_) put_text(blob, state->name());
-
-  const std::vector<std::uint32_t> slots = impl_->keys.in_order();
-  std::vector<std::vector<std::pair<TimerDomain, KeyTimer>>> timers(impl_->keys.slots());
-  for (const KeyTimer& timer : impl_->event_timers.all())
-    timers[timer.slot].emplace_back(TimerDomain::event_time, timer);
-  for (const KeyTimer& timer : impl_->processing_timers.all()) {
-    timers[timer.slot].emplace_back(TimerDomain::processing_time, timer);
-  }
-  put_fixed(blob, static_cast<std::uint32_t>(slots.size()));
-  std::string value;
-  for (const std::uint32_t slot : slots) {
-    if (shape_ == KeyShape::integer) put_fixed(blob, integer_key(slot));
-    if (shape_ == KeyShape::text || shape_ == KeyShape::composite) put_text(blob, text_key(slot));
-    put_fixed(blob, static_cast<std::uint32_t>(timers[slot].size()));
-    for (const auto& [domain, timer] : timers[slot]) {
-      put_fixed(blob, static_cast<std::uint8_t>(domain));
-      put_fixed(blob, timer.time.micros);
-      put_text(blob, impl_->timers(domain).name(timer));
-    }
-    for (const StateBase* state : owner_.states_) {
-      value.clear();
-      const bool has_value = state->encode(slot, value);
-      put_fixed(blob, static_cast<std::uint8_t>(has_value));
-      if (has_value) put_text(blob, value);
-    }
-  }
-  return blob;
-}
-
-Status KeyedRuntime::restore(std::string_view blob) {
-  const auto refuse = [](std::string message) {
-    return fail(ErrorCode::malformed_data, "this is no snapshot of this function: " + std::move(message));
-  };
-  ByteReader in{blob};
-  if (in.take(snapshot_magic.size()) != snapshot_magic) return refuse("its first bytes are others");
-  if (const auto version = in.fixed<std::uint16_t>(); version != snapshot_version) {
-    return refuse("it has format version " + std::to_string(version) + ", this engine reads " +
-                  std::to_string(snapshot_version));
-  }
-  if (in.fixed<std::uint8_t>() != static_cast<std::uint8_t>(shape_)) return refuse("its keys have another type");
-
-  std::vector<StateBase*> states;
-  for (std::uint32_t left = in.fixed<std::uint32_t>(); left != 0 && in.ok(); --left) {
-    const std::string_view name = in.text();
-    const auto at = std::find_if(owner_.states_.begin(), owner_.states_.end(),
-                                 [&](const StateBase* state) { return state->name() == name; });
-    if (at == owner_.states_.end()) {
-      return fail(ErrorCode::invalid_argument,
-                  "the snapshot has a state \"" + std::string{name} + "\", which the function does not declare");
-    }
-    states.push_back(*at);
-  }
-  for (std::uint32_t left = in.fixed<std::uint32_t>(); left != 0 && in.ok(); --left) {
-    std::uint32_t slot = 0;
-    if (shape_ == KeyShape::integer) slot = impl_->keys.slot_of_integer(in.fixed<std::int64_t>());
-    if (shape_ == KeyShape::text || shape_ == KeyShape::composite) slot = impl_->keys.slot_of_text(in.text());
-    owner_.uses_.resize(std::max<std::size_t>(impl_->keys.slots(), 1));
-    owner_.slot_ = slot;
-    for (std::uint32_t timers = in.fixed<std::uint32_t>(); timers != 0 && in.ok(); --timers) {
-      const auto domain = static_cast<TimerDomain>(in.fixed<std::uint8_t>());
-      const Timestamp time{in.fixed<std::int64_t>()};
-      set_timer(domain, time, in.text());
-    }
-    for (StateBase* state : states) {
-      if (in.fixed<std::uint8_t>() != 0 && !state->decode(slot, in.text())) {
-        return refuse("the value of \"" + state->name() + "\" has another type");
-      }
-    }
-  }
-  if (!in.ok() || !in.at_end()) return refuse("it is cut off or damaged");
   return {};
 }
 

@@ -101,6 +101,16 @@ Result<bool> ProcessOperator::fire_due(TimerDomain domain, Timestamp until) {
   return false;
 }
 
+Result<CapturedStatePtr> ProcessOperator::snapshot() {
+  assert(!batch_);
+  runtime_->set_now(operator_context_->now());  // what has expired by now is left out
+  return runtime_->snapshot(operator_context_->max_parallelism());
+}
+
+Status ProcessOperator::restore(StateReader& state) {
+  return runtime_->restore(state);
+}
+
 Status ProcessOperator::close() {
   if (context_ == nullptr) return {};
   try {

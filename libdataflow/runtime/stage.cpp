@@ -19,6 +19,34 @@ auto guarded(Call&& call) -> decltype(call()) {
   }
 }
 
+constexpr const char* stage_table = "$stage";
+
+const SchemaPtr& stage_schema() {
+  static const SchemaPtr schema = make_schema({{"subtask", TypeKind::int64}, {"watermark", TypeKind::timestamp}});
+  return schema;
+}
+
+/// The engine's part of a node's state, and the operator's.
+class StageState final : public CapturedState {
+ public:
+  StageState(std::uint32_t subtask, Timestamp watermark, CapturedStatePtr of_operator)
+      : subtask_{subtask}, watermark_{watermark}, of_operator_{std::move(of_operator)} {}
+  Status write(StateWriter& writer) override {
+    if (Status begun = writer.begin({stage_table, StateKind::union_all, 1, stage_schema()}); !begun) return begun;
+    BatchBuilder row{stage_schema()};
+    row.column(0).append_int64(subtask_);
+    row.column(1).append_int64(watermark_.micros);
+    row.end_row();
+    if (Status added = writer.add(0, row.finish()); !added) return added;
+    return of_operator_ ? of_operator_->write(writer) : Status{};
+  }
+
+ private:
+  std::uint32_t subtask_;
+  Timestamp watermark_;
+  CapturedStatePtr of_operator_;
+};
+
 }  // namespace
 
 void NodeMetrics::add(const NodeMetrics& other) {
@@ -131,6 +159,47 @@ Status Stage::fire_processing_timers() {
   if (!result) return fail(result.error());
   yielded_ = *result == Step::yield;
   return {};
+}
+
+Status Stage::pre_commit(std::uint64_t epoch) {
+  return operator_ ? guarded([&] { return operator_->pre_commit(epoch); }) : Status{};
+}
+Status Stage::commit(std::uint64_t epoch) {
+  return operator_ ? guarded([&] { return operator_->commit(epoch); }) : Status{};
+}
+Status Stage::close() {
+  return operator_ ? guarded([&] { return operator_->close(); }) : Status{};
+}
+
+Result<CapturedStatePtr> Stage::snapshot(CapturedStatePtr of_source) {
+  if (operator_) {
+    auto captured = guarded([&] { return operator_->snapshot(); });
+    if (!captured) return captured;
+    of_source = std::move(*captured);
+  }
+  return std::make_unique<StageState>(scope_.subtask, watermark_, std::move(of_source));
+}
+
+Status Stage::restore(StateReader& state) {
+  // Its own; after a change of parallelism the least of all: what the others had seen beyond that comes again.
+  std::optional<Timestamp> least;
+  const Status read = state.read(stage_table, stage_schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
+    for (std::uint32_t row = 0; row < rows->rows(); ++row) {
+      if (state.same_parallelism() && rows->column(0).as<std::int64_t>()[row] != scope_.subtask) continue;
+      least = std::min(least.value_or(Timestamp::max()), Timestamp{rows->column(1).as<std::int64_t>()[row]});
+    }
+    return {};
+  });
+  if (!read) return read;
+  if (least) watermark_ = *least;
+  return operator_ ? guarded([&] { return operator_->restore(state); }) : Status{};
+}
+
+void Stage::resend_watermark() {
+  if (watermark_ == Timestamp::min()) return;
+  for (Links& links : links_) {
+    for (OutputEdge* edge : links.edges) edge->emit_to_all(Watermark{watermark_}, scope_.now, *scope_.host);
+  }
 }
 
 NodeMetrics Stage::metrics() const {

@@ -77,7 +77,20 @@ class Stage final : public OperatorOutput, public OperatorContext {
   void advance_watermark(Timestamp watermark);
   void end(EndOfData how);
 
+  // The operator's part of a commit; nothing for a source.
+  Status pre_commit(std::uint64_t epoch);
+  Status commit(std::uint64_t epoch);
+  Status close();
+
+  /// The synchronous part of a checkpoint, when the chain has settled. `of_source`: what a source stage's driver gives.
+  Result<CapturedStatePtr> snapshot(CapturedStatePtr of_source = nullptr);
+  /// After open. A source's driver restores itself.
+  Status restore(StateReader& state);
+  /// After a restore: tells the channels behind this stage how far time was.
+  void resend_watermark();
+
   [[nodiscard]] const StreamNode& node() const { return node_; }
+  [[nodiscard]] const std::string& uid() const { return node_.uid.empty() ? node_.name : node_.uid; }
   [[nodiscard]] Operator* op() { return operator_.get(); }
   [[nodiscard]] NodeMetrics metrics() const;
 

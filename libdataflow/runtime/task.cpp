@@ -64,7 +64,7 @@ void Task::build_stages() {
   if (head.is_source()) source_ = std::make_unique<SourceDriver>(*head.source, head.outputs[0].schema);
 }
 
-tl::expected<void, TaskFailure> Task::open(Timestamp now) {
+tl::expected<void, TaskFailure> Task::open(Timestamp now, const RestoredCheckpoint* restored) {
   scope_.now = now;
   for (const auto& stage : stages_) {
     if (auto status = stage->open(); !status) return tl::unexpected(failure(*stage, status.error()));
@@ -74,6 +74,19 @@ tl::expected<void, TaskFailure> Task::open(Timestamp now) {
       return tl::unexpected(failure(*stages_.front(), status.error()));
     }
   }
+  return restored != nullptr ? restore(*restored) : tl::expected<void, TaskFailure>{};
+}
+
+tl::expected<void, TaskFailure> Task::restore(const RestoredCheckpoint& restored) {
+  const std::uint32_t parallelism = scope_.graph->vertices[scope_.vertex].parallelism;
+  last_checkpoint_ = restored.metadata().id;
+  for (const auto& stage : stages_) {
+    const auto state = restored.reader(stage->uid(), scope_.subtask, parallelism);
+    Status status = stage->restore(*state);
+    if (status && source_ && stage == stages_.front()) status = source_->restore(*state);
+    if (!status) return tl::unexpected(failure(*stage, status.error().within("going on from a checkpoint")));
+  }
+  merger_.start_at(stages_.front()->watermark());
   return {};
 }
 
@@ -92,12 +105,20 @@ void Task::credit(std::size_t output_channel, std::size_t bytes) {
 }
 
 void Task::assign_split(Split split) {
+  if (barrier_) {
+    later_splits_.push_back(std::move(split));
+    return;
+  }
   split_requested_ = false;
   source_wake_.reset();
   source_->assign_split(std::move(split));
 }
 
 void Task::no_more_splits() {
+  if (barrier_) {
+    no_more_later_ = true;
+    return;
+  }
   split_requested_ = false;
   source_wake_.reset();
   source_->no_more_splits();
@@ -105,6 +126,15 @@ void Task::no_more_splits() {
 
 void Task::stop(EndOfData how) {
   if (source_ && !stop_) stop_ = how;
+}
+
+void Task::trigger(const Barrier& barrier) {
+  if (source_ && barrier.checkpoint_id > last_checkpoint_) barrier_ = barrier;
+}
+
+void Task::abort_checkpoint(std::uint64_t checkpoint_id) {
+  if (aligning_ && aligning_->checkpoint_id == checkpoint_id) end_alignment();
+  if (barrier_ && barrier_->checkpoint_id == checkpoint_id) end_alignment();
 }
 
 tl::expected<Task::Progress, TaskFailure> Task::run(Timestamp now) {
@@ -120,6 +150,10 @@ tl::expected<Task::Progress, TaskFailure> Task::run(Timestamp now) {
 
 tl::expected<Task::Progress, TaskFailure> Task::run_steps(Timestamp now) {
   scope_.now = now;
+  if (!started_) {
+    started_ = true;
+    for (const auto& stage : stages_) stage->resend_watermark();
+  }
   for (const auto& edge : edges_) edge->pump(now, *scope_.host);
   for (const auto& stage : stages_) {
     if (auto status = stage->fire_processing_timers(); !status) return tl::unexpected(failure(*stage, status.error()));
@@ -145,8 +179,14 @@ tl::expected<bool, TaskFailure> Task::step() {
     return true;
   }
   Stage& head = *stages_.front();
+  if (barrier_ && (!source_ || source_->settled())) {
+    if (!settled()) return false;
+    if (auto taken = take_snapshot(); !taken) return tl::unexpected(taken.error());
+    return true;
+  }
   if (source_) {
-    if (head.ended() || head.full() || (source_wake_ && *source_wake_ > scope_.now && !stop_)) return false;
+    if (head.ended() || head.full()) return false;
+    if (source_wake_ && *source_wake_ > scope_.now && !stop_ && source_->settled()) return false;
     if (auto status = poll_source(); !status) return tl::unexpected(failure(head, status.error()));
     return true;
   }
@@ -194,8 +234,12 @@ Status Task::poll_source() {
 }
 
 void Task::take_received() {
-  const Received next = std::move(received_.front());
+  Received next = std::move(received_.front());
   received_.pop_front();
+  if (channels_[next.channel].blocked) {
+    held_back_.push_back(std::move(next));
+    return;
+  }
   const Envelope& envelope = next.envelope->envelope();
   if (std::holds_alternative<BatchPtr>(envelope)) {
     InputChannel& channel = channels_[next.channel];
@@ -214,6 +258,8 @@ void Task::take_envelope(std::size_t channel, const Envelope& envelope) {
     head.push({*batch, channels_[channel].input});
   } else if (const auto* watermark = std::get_if<Watermark>(&envelope)) {
     take_merged(merger_.advance(channel, watermark->time));
+  } else if (const auto* barrier = std::get_if<Barrier>(&envelope)) {
+    take_barrier(channel, *barrier);
   } else if (const auto* status = std::get_if<StreamStatus>(&envelope)) {
     take_merged(merger_.set_idle(channel, status->idle));
   } else if (const auto* end = std::get_if<EndOfData>(&envelope)) {
@@ -223,7 +269,66 @@ void Task::take_envelope(std::size_t channel, const Envelope& envelope) {
     take_merged(merger_.finish(channel));
     if (--open_channels_ == 0) head.push({EndOfData{.drain = drained_}, 0});
   }
-  // Barriers and latency markers are not sent by this version.
+  // Latency markers are not sent by this version.
+}
+
+/// Channels whose data has ended still carry barriers.
+void Task::take_barrier(std::size_t channel, const Barrier& barrier) {
+  if (barrier.checkpoint_id <= last_checkpoint_) return;                      // given up before it came
+  if (aligning_ && barrier.checkpoint_id < aligning_->checkpoint_id) return;  // likewise
+  if (aligning_ && barrier.checkpoint_id > aligning_->checkpoint_id) end_alignment();
+  if (!aligning_) {
+    aligning_ = barrier;
+    barriers_missing_ = channels_.size();
+    alignment_began_ = scope_.now;
+  }
+  if (channels_[channel].blocked) return;
+  channels_[channel].blocked = true;
+  if (--barriers_missing_ == 0) barrier_ = barrier;
+}
+
+bool Task::settled() const {
+  return std::all_of(stages_.begin(), stages_.end(), [](const auto& s) { return s->settled(); });
+}
+
+/// Between two events of the whole chain: everything before the barrier is in its state, or on its way before the
+/// barrier in the channels behind it.
+tl::expected<void, TaskFailure> Task::take_snapshot() {
+  TaskSnapshot snapshot{*barrier_, {}, aligning_ ? scope_.now - alignment_began_ : Duration{0}};
+  std::optional<Error> declined;
+  for (const auto& stage : stages_) {
+    if (stage->op() != nullptr) {
+      if (auto status = stage->pre_commit(snapshot.barrier.checkpoint_id); !status) {
+        return tl::unexpected(failure(*stage, status.error()));
+      }
+    }
+    Result<CapturedStatePtr> of_source{nullptr};
+    if (source_ && stage == stages_.front()) of_source = source_->snapshot();
+    auto captured = of_source ? stage->snapshot(std::move(*of_source)) : std::move(of_source);
+    if (!captured && !declined) declined = captured.error().within("\"" + stage->node().name + "\"");
+    if (captured) snapshot.states.emplace_back(stage->uid(), std::move(*captured));
+  }
+  for (const auto& edge : edges_) edge->emit_to_all(snapshot.barrier, scope_.now, *scope_.host);
+  last_checkpoint_ = snapshot.barrier.checkpoint_id;
+  end_alignment();
+  if (declined) {
+    scope_.host->decline(last_checkpoint_, std::move(*declined));
+  } else {
+    scope_.host->snapshot(std::move(snapshot));
+  }
+  return {};
+}
+
+/// What waited behind barriers came before what is in received_ now.
+void Task::end_alignment() {
+  aligning_.reset();
+  barrier_.reset();
+  for (InputChannel& channel : channels_) channel.blocked = false;
+  received_.insert(received_.begin(), std::make_move_iterator(held_back_.begin()),
+                   std::make_move_iterator(held_back_.end()));
+  held_back_.clear();
+  for (Split& split : std::exchange(later_splits_, {})) assign_split(std::move(split));
+  if (std::exchange(no_more_later_, false)) no_more_splits();
 }
 
 void Task::take_merged(const WatermarkMerger::Change& change) {
@@ -237,15 +342,15 @@ tl::expected<Task::Progress, TaskFailure> Task::rest() {
   const bool ended = std::all_of(stages_.begin(), stages_.end(), [](const auto& s) { return s->ended(); });
   const bool sent = std::all_of(edges_.begin(), edges_.end(), [](const auto& e) { return e->empty(); });
   if (!ended || !sent) return Progress{.kind = Progress::Kind::blocked, .wake_at = wake_time()};
-  if (!prepared_) {
+  if (!prepared_ && !scope_.graph->stream->settings.checkpoint) {
     for (const auto& stage : stages_) {
       if (stage->op() == nullptr) continue;
-      if (auto status = stage->op()->pre_commit(final_epoch); !status) {
+      if (auto status = stage->pre_commit(final_epoch); !status) {
         return tl::unexpected(failure(*stage, status.error()));
       }
     }
-    prepared_ = true;
   }
+  prepared_ = true;
   return Progress{.kind = Progress::Kind::prepared, .wake_at = {}};
 }
 
@@ -264,16 +369,17 @@ std::optional<Timestamp> Task::wake_time() const {
   return earliest;
 }
 
+tl::expected<void, TaskFailure> Task::complete_checkpoint(std::uint64_t checkpoint_id) {
+  for (const auto& stage : stages_) {
+    if (auto status = stage->commit(checkpoint_id); !status) return tl::unexpected(failure(*stage, status.error()));
+  }
+  return {};
+}
+
 tl::expected<void, TaskFailure> Task::commit(std::uint64_t epoch) {
   for (const auto& stage : stages_) {
-    if (stage->op() == nullptr) continue;
-    try {
-      if (auto status = stage->op()->commit(epoch); !status) return tl::unexpected(failure(*stage, status.error()));
-      if (auto status = stage->op()->close(); !status) return tl::unexpected(failure(*stage, status.error()));
-    } catch (const std::exception& e) {
-      return tl::unexpected(
-          failure(*stage, Error{ErrorCode::user_code, std::string{"an exception was thrown: "} + e.what()}));
-    }
+    if (auto status = stage->commit(epoch); !status) return tl::unexpected(failure(*stage, status.error()));
+    if (auto status = stage->close(); !status) return tl::unexpected(failure(*stage, status.error()));
   }
   return {};
 }

@@ -5,6 +5,13 @@
 //
 // Life: open -> run ... -> `prepared` (all data is through, sinks have pre-committed) -> commit -> `finished`; or, at
 // any moment, an error or abort.
+//
+// Checkpoints: a source's task is told to begin one (`trigger`), every other one takes a barrier from each of its
+// channels (aligned: what follows a barrier waits until the last one has come). When nothing is unfinished in the
+// chain, sinks pre-commit, the state is captured, the barrier goes on, and the host is given the snapshot. A task whose
+// data is through still passes barriers on, so that checkpoints go on while others work, and the last one contains
+// everything (Flink's FLIP-147): in a job with checkpoints, `prepared` means only that, and sinks pre-commit at the
+// last barrier.
 
 #include <cstdint>
 #include <deque>
@@ -13,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "libdataflow/checkpoint/restored_checkpoint.hpp"
 #include "libdataflow/graph/job_graph.hpp"
 #include "libdataflow/runtime/output_edge.hpp"
 #include "libdataflow/runtime/stage.hpp"
@@ -58,7 +66,8 @@ class Task {
   Task& operator=(const Task&) = delete;
   ~Task();
 
-  tl::expected<void, TaskFailure> open(Timestamp now);
+  /// `restored`: what to go on from; read during the call.
+  tl::expected<void, TaskFailure> open(Timestamp now, const RestoredCheckpoint* restored = nullptr);
 
   // Events. Cheap; the work is done by run.
   void receive(std::size_t input_channel, EncodedEnvelopePtr envelope);
@@ -67,6 +76,12 @@ class Task {
   void no_more_splits();
   /// Sources end now; records in flight finish. `drain`: open windows fire as if the input had ended.
   void stop(EndOfData how);
+  /// Begins a checkpoint, at a task with a source. Splits that are assigned afterwards are not part of it.
+  void trigger(const Barrier& barrier);
+  /// The checkpoint has been given up: what waits for its barriers goes on.
+  void abort_checkpoint(std::uint64_t checkpoint_id);
+  /// The checkpoint is complete: sinks make visible what they pre-committed for it.
+  tl::expected<void, TaskFailure> complete_checkpoint(std::uint64_t checkpoint_id);
 
   /// At most about a batch through the whole chain, then returns.
   tl::expected<Progress, TaskFailure> run(Timestamp now);
@@ -84,6 +99,8 @@ class Task {
   [[nodiscard]] TimeTotals time_use(Timestamp now) const { return time_use_.totals(now); }
   /// Envelopes have arrived that no run has taken yet.
   [[nodiscard]] bool has_received() const { return !received_.empty(); }
+  /// Of the newest snapshot that the task has given; what an operator is told afterwards belongs to a later one.
+  [[nodiscard]] std::uint64_t last_checkpoint() const { return last_checkpoint_; }
   [[nodiscard]] std::size_t input_channel_count() const { return channels_.size(); }
   [[nodiscard]] std::size_t output_channel_count() const { return output_channel_count_; }
 
@@ -92,6 +109,7 @@ class Task {
     std::size_t input = 0;  ///< of the first node
     std::size_t to_grant = 0;
     bool ended = false;
+    bool blocked = false;  ///< its barrier is here; what follows waits for those of the others
   };
   struct Received {
     std::size_t channel;
@@ -106,6 +124,11 @@ class Task {
   tl::expected<bool, TaskFailure> step();
   Status poll_source();
   void take_received();
+  void take_barrier(std::size_t channel, const Barrier& barrier);
+  [[nodiscard]] bool settled() const;
+  tl::expected<void, TaskFailure> take_snapshot();
+  void end_alignment();
+  tl::expected<void, TaskFailure> restore(const RestoredCheckpoint& restored);
   void take_envelope(std::size_t channel, const Envelope& envelope);
   void take_merged(const WatermarkMerger::Change& change);
   tl::expected<Progress, TaskFailure> rest();
@@ -130,6 +153,16 @@ class Task {
   bool drained_ = true;  ///< every channel that ended was drained
   bool prepared_ = false;
   TimeUse time_use_;
+  bool started_ = false;
+
+  std::optional<Barrier> aligning_;  ///< barriers of this checkpoint are coming in
+  std::size_t barriers_missing_ = 0;
+  Timestamp alignment_began_;
+  std::deque<Received> held_back_;  ///< behind barriers, in order; bounded by the senders' credit
+  std::optional<Barrier> barrier_;  ///< all barriers are here: taken once the chain has settled
+  std::uint64_t last_checkpoint_ = 0;
+  std::deque<Split> later_splits_;  ///< assigned after the checkpoint that is being taken began
+  bool no_more_later_ = false;
 };
 
 }  // namespace dataflow

@@ -3,7 +3,11 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "libdataflow/state/snapshot.hpp"
 #include "serialization/envelope.hpp"
 
 namespace dataflow {
@@ -11,6 +15,14 @@ namespace dataflow {
 /// Bytes that may be under way or waiting in a channel before its sender pauses. The receiver grants credit again
 /// in halves of this as it consumes. At least one batch is always let through.
 inline constexpr std::size_t channel_window_bytes = 512 * 1024;
+
+/// What a task gives to a checkpoint: the captured state of each operator of its chain, by uid, to be written off the
+/// task's thread.
+struct TaskSnapshot {
+  Barrier barrier;
+  std::vector<std::pair<std::string, CapturedStatePtr>> states;
+  Duration alignment{0};  ///< from the first barrier to the last one
+};
 
 class TaskHost {
  public:
@@ -24,6 +36,10 @@ class TaskHost {
   /// The time now, by the clock whose times Task::run is given. Nothing: no time passes while a task runs (on virtual
   /// time).
   [[nodiscard]] virtual std::optional<Timestamp> clock_now() const { return std::nullopt; }
+  /// The task has passed a barrier: write its state and acknowledge. Only of jobs with checkpoints.
+  virtual void snapshot(TaskSnapshot) {}
+  /// The task has passed a barrier, but has no snapshot to give.
+  virtual void decline(std::uint64_t /*checkpoint_id*/, Error) {}
 };
 
 }  // namespace dataflow

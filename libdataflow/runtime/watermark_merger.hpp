@@ -27,6 +27,8 @@ class WatermarkMerger {
   Change finish(std::size_t channel);
 
   [[nodiscard]] Timestamp merged() const { return merged_; }
+  /// Starts from a checkpoint: what has been merged then is not given again.
+  void start_at(Timestamp merged) { merged_ = merged; }
 
  private:
   struct Channel {

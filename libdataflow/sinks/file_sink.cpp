@@ -9,6 +9,7 @@
 
 #include "libdataflow/sinks/partition_path.hpp"
 #include "libdataflow/sinks/sink_types.hpp"
+#include "serialization/builder.hpp"
 
 namespace dataflow {
 
@@ -16,6 +17,21 @@ namespace {
 
 /// Partitions that are written at the same time by one subtask; each holds a descriptor and a buffer.
 constexpr std::size_t most_open_parts = 64;
+
+constexpr const char* pending_table = "pending";
+
+const SchemaPtr& pending_schema() {
+  static const SchemaPtr schema = make_schema({{"epoch", TypeKind::int64}, {"path", TypeKind::string}});
+  return schema;
+}
+
+template <class Visit>
+Status for_each_pending(StateReader& state, Visit&& visit) {
+  return state.read(pending_table, pending_schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
+    for (std::uint32_t row = 0; row < rows->rows(); ++row) visit(std::string{rows->column(1).text(row)});
+    return {};
+  });
+}
 
 class FileSink final : public Operator {
  public:
@@ -104,10 +120,35 @@ class FileSink final : public Operator {
     return {};
   }
 
+  Result<CapturedStatePtr> snapshot() override {
+    auto state = std::make_unique<CopiedState>();
+    BatchBuilder rows{pending_schema()};
+    for (const auto& [epoch, paths] : pending_) {
+      last_listed_ = epoch;
+      for (const std::string& path : paths) {
+        rows.column(0).append_int64(static_cast<std::int64_t>(epoch));
+        rows.column(1).append_text(path);
+        rows.end_row();
+      }
+    }
+    state->begin({pending_table, StateKind::list, 1, pending_schema()});
+    if (!rows.empty()) state->add(rows.finish());
+    return state;
+  }
+
+  /// Parts that a checkpoint lists are made visible, unless that has been done already.
+  Status restore(StateReader& state) override {
+    const Status read = for_each_pending(state, [this](const std::string& path) {
+      if (::access(path.c_str(), F_OK) == 0) pending_[0].push_back(path);
+    });
+    return read ? commit(0) : read;
+  }
+
   void abort() override {
     for (auto& [partition, part] : open_) part.file.discard();
     for (const std::string& path : finished_) ::unlink(path.c_str());
     for (const auto& [epoch, paths] : pending_) {
+      if (epoch <= last_listed_) continue;
       for (const std::string& path : paths) ::unlink(path.c_str());
     }
     open_.clear();
@@ -176,6 +217,7 @@ class FileSink final : public Operator {
   OpenParts open_;                                             ///< by partition
   std::vector<std::string> finished_;                          ///< hidden parts of the epoch that is going on
   std::map<std::uint64_t, std::vector<std::string>> pending_;  ///< pre-committed hidden parts by epoch
+  std::uint64_t last_listed_ = 0;                              ///< epochs up to this are in a checkpoint, perhaps
   std::uint64_t parts_ = 0;
   std::uint64_t uses_ = 0;
   std::string text_;
@@ -188,8 +230,13 @@ class FileSinkFactory final : public OperatorFactory {
   [[nodiscard]] Status before_job(const std::string& job_id) const override {
     return prepare_folder(spec_->folder, spec_->on_existing, {job_id, spec_->uid});
   }
-  [[nodiscard]] Status before_attempt(const std::string& job_id, std::uint32_t, StateReader*) const override {
-    return remove_hidden_parts(spec_->folder, {job_id, spec_->uid});
+  [[nodiscard]] Status before_attempt(const std::string& job_id, std::uint32_t, StateReader* restored) const override {
+    std::set<std::string> listed;
+    if (restored != nullptr) {
+      const Status read = for_each_pending(*restored, [&](std::string path) { listed.insert(std::move(path)); });
+      if (!read) return read;
+    }
+    return remove_hidden_parts(spec_->folder, {job_id, spec_->uid}, listed);
   }
 
  private:

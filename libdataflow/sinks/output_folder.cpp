@@ -143,13 +143,13 @@ Status prepare_folder(const std::string& folder, OnExisting on_existing, const S
   return write_replaced_list(replaced_list(folder, sink), files);
 }
 
-Status remove_hidden_parts(const std::string& folder, const SinkIdentity& sink) {
+Status remove_hidden_parts(const std::string& folder, const SinkIdentity& sink, const std::set<std::string>& keep) {
   std::error_code error;
   if (!fs::exists(folder, error)) return {};
   const std::string prefix = hidden_prefix(sink);
   std::vector<fs::path> left;
   const Status listed = for_each_file(folder, [&](const fs::path& path, bool) {
-    if (path.filename().native().starts_with(prefix)) left.push_back(path);
+    if (path.filename().native().starts_with(prefix) && !keep.contains(path.native())) left.push_back(path);
   });
   if (!listed) return listed;
   for (const fs::path& path : left) {

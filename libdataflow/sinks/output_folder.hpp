@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,8 +40,8 @@ Status make_folder(const std::string& folder);
 /// fails has destroyed nothing. Only files named like parts are ever replaced.
 Status prepare_folder(const std::string& folder, OnExisting on_existing, const SinkIdentity& sink);
 
-/// Removes the hidden parts that earlier attempts left behind, in subfolders too.
-Status remove_hidden_parts(const std::string& folder, const SinkIdentity& sink);
+/// Removes the hidden parts that earlier attempts left behind, in subfolders too, but for the paths in `keep`.
+Status remove_hidden_parts(const std::string& folder, const SinkIdentity& sink, const std::set<std::string>& keep = {});
 
 /// Makes hidden parts of one subtask visible.
 class PartPublisher {

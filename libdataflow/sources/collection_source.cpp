@@ -8,6 +8,7 @@
 #include "libdataflow/formats/json_text.hpp"
 #include "libdataflow/sources/decoder_settings.hpp"
 #include "libdataflow/sources/source_types.hpp"
+#include "libdataflow/sources/split_position.hpp"
 #include "libdataflow/topology/did_you_mean.hpp"
 #include "serialization/builder.hpp"
 
@@ -30,6 +31,16 @@ class CollectionEnumerator final : public SplitEnumerator {
     found.kind = Next::Kind::split;
     found.split = {"rows " + number, number};
     return found;
+  }
+
+  [[nodiscard]] Result<std::string> snapshot() const override { return "1 " + std::to_string(next_); }
+  Status restore(std::string_view snapshot) override {
+    const auto numbers = text::parse_position<2>(snapshot);
+    if (!numbers || (*numbers)[0] != 1 || (*numbers)[1] > splits_) {
+      return fail(ErrorCode::invalid_argument, "the collection has fewer rows than it had");
+    }
+    next_ = (*numbers)[1];
+    return {};
   }
 
  private:
@@ -74,6 +85,17 @@ class CollectionReader final : public SourceReader {
       step.kind = SourceStep::Kind::more;
     }
     return step;
+  }
+
+  [[nodiscard]] Result<std::string> split_position() const override { return "1 " + std::to_string(row_); }
+  Status resume_split(const Split& split, std::string_view position) override {
+    if (Status started = start_split(split); !started) return started;
+    const auto numbers = text::parse_position<2>(position);
+    if (!numbers || (*numbers)[0] != 1 || (*numbers)[1] > batch_->rows()) {
+      return fail(ErrorCode::invalid_argument, "the collection has fewer rows than it had");
+    }
+    row_ = static_cast<std::uint32_t>((*numbers)[1]);
+    return {};
   }
 
   [[nodiscard]] std::string position() const override { return "row " + std::to_string(rows_before_ + row_ + 1); }

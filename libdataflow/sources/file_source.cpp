@@ -12,6 +12,7 @@
 #include "libdataflow/sources/decoder_settings.hpp"
 #include "libdataflow/sources/file_listing.hpp"
 #include "libdataflow/sources/source_types.hpp"
+#include "libdataflow/sources/split_position.hpp"
 
 namespace dataflow {
 
@@ -89,7 +90,59 @@ class FileEnumerator final : public SplitEnumerator {
     return next_range();
   }
 
+  /// A line of numbers, then the paths in the order in which they are read.
+  [[nodiscard]] Result<std::string> snapshot() const override {
+    std::string out = "1 " + std::to_string(next_file_) + " " + std::to_string(begin_) + " " +
+                      std::to_string(split_size_) + " " + std::to_string(files_.size()) + "\n";
+    for (const ListedFile& file : files_) {
+      out += std::to_string(file.path.size()) + " " + file.path + std::to_string(file.name.size()) + " " + file.name;
+    }
+    return out;
+  }
+
+  /// The files are those of the snapshot; what has come since is only found by a source that watches.
+  Status restore(std::string_view snapshot) override {
+    const auto refuse = [] { return fail(ErrorCode::malformed_data, "this is not where a file source was"); };
+    const std::size_t line = snapshot.find('\n');
+    const auto numbers = text::parse_position<5>(snapshot.substr(0, line));
+    if (line == std::string_view::npos || !numbers || (*numbers)[0] != 1) return refuse();
+    snapshot.remove_prefix(line + 1);
+    files_.clear();
+    known_.clear();
+    for (std::uint64_t left = (*numbers)[4]; left > 0; --left) {
+      const auto path = take_text(snapshot);
+      const auto name = take_text(snapshot);
+      if (!path || !name) return refuse();
+      known_.insert(std::string{*path});
+      files_.push_back({std::string{*path}, std::string{*name}});
+    }
+    if (!snapshot.empty() || (*numbers)[1] > files_.size()) return refuse();
+    next_file_ = (*numbers)[1];
+    // The cuts so far were made with that size; another one may be used from here on, but 0 bytes of a file is whole.
+    if ((*numbers)[2] != 0) split_size_ = (*numbers)[3];
+    if ((*numbers)[2] == 0) return {};
+    if (next_file_ == files_.size()) return refuse();
+    if (Status begun = begin_file(files_[next_file_]); !begun) return begun;
+    // The quotes before the next cut are read again from the start.
+    begin_ = (*numbers)[2];
+    if (begin_ > size_) {
+      return fail(ErrorCode::io, files_[next_file_].path + " is shorter than when it was read before");
+    }
+    return {};
+  }
+
  private:
+  static std::optional<std::string_view> take_text(std::string_view& from) {
+    const std::size_t space = from.find(' ');
+    std::uint64_t size = 0;
+    if (space == std::string_view::npos) return std::nullopt;
+    const auto [end, error] = std::from_chars(from.data(), from.data() + space, size);
+    if (error != std::errc{} || end != from.data() + space || size > from.size() - space - 1) return std::nullopt;
+    const std::string_view taken = from.substr(space + 1, size);
+    from.remove_prefix(space + 1 + size);
+    return taken;
+  }
+
   Status find_new_files() {
     Result<std::vector<ListedFile>> listed = list_files(spec_->path);
     if (!listed) return fail(listed.error());
@@ -192,25 +245,58 @@ class FileReader final : public SourceReader {
  public:
   explicit FileReader(std::shared_ptr<const FileSourceSpec> spec) : spec_{std::move(spec)} {}
 
-  Status start_split(const Split& split) override {
+  Status start_split(const Split& split) override { return start_at(split, {}); }
+
+  [[nodiscard]] Result<std::string> split_position() const override {
+    const RecordReader::Mark mark = reader_->mark();
+    return "1 " + std::to_string(mark.bytes) + " " + std::to_string(mark.lines) + " " + (mark.skipping ? "1" : "0");
+  }
+
+  Status resume_split(const Split& split, std::string_view position) override {
+    const auto numbers = text::parse_position<4>(position);
+    if (!numbers || (*numbers)[0] != 1) {
+      return fail(ErrorCode::malformed_data, "this is not a position in a file: " + std::string{position});
+    }
+    return start_at(split, {(*numbers)[1], (*numbers)[2], (*numbers)[3] != 0});
+  }
+
+ private:
+  /// The stream of a split from a mark on. What is compressed is decompressed up to there.
+  static Result<std::unique_ptr<ByteStream>> open_stream(const FileRange& range, std::uint64_t skip) {
+    Result<FileHandle> file = open_to_read(range.path);
+    if (!file) return fail(file.error());
+    const Compression compression = compression_of(range.path);
+    if (compression == Compression::none) return file_range(std::move(*file), range.begin + skip, range.end);
+    auto stream = decompress(file_range(std::move(*file), range.begin, range.end), compression);
+    std::vector<char> chunk(256 * 1024);
+    while (skip > 0) {
+      const auto got = stream->read(chunk.data(), std::min<std::uint64_t>(chunk.size(), skip));
+      if (!got) return fail(got.error());
+      skip -= got->bytes;
+      if (got->end && skip > 0) return fail(ErrorCode::io, range.path + " is shorter than when it was read before");
+    }
+    return stream;
+  }
+
+  Status start_at(const Split& split, const RecordReader::Mark& mark) {
     const Result<FileRange> range = parse_split(split);
     if (!range) return fail(range.error());
     split_ = split.id;
-    Result<FileHandle> file = open_to_read(range->path);
-    if (!file) return fail(file.error());
-    auto stream = file_range(std::move(*file), range->begin, range->end);
+    auto stream = open_stream(*range, mark.bytes);
+    if (!stream) return fail(stream.error());
     RecordReader::Options options;
     options.name = range->name;
     options.first_byte = range->begin;
     options.max_record_size = spec_->max_record_size;
-    reader_ = std::make_unique<RecordReader>(decompress(std::move(stream), compression_of(range->path)),
-                                             make_decoder(spec_->decoder), std::move(options));
-    if (range->begin == 0) return {};
-    Result<FileHandle> head = open_to_read(range->path);
+    reader_ = std::make_unique<RecordReader>(std::move(*stream), make_decoder(spec_->decoder), std::move(options));
+    reader_->start_at(mark);
+    if (range->begin == 0 && mark.bytes == 0) return {};
+    auto head = open_stream({0, to_end_of_file, range->name, range->path}, 0);
     if (!head) return fail(head.error());
-    return reader_->start_from(*file_range(std::move(*head), 0, to_end_of_file));
+    return reader_->start_from(**head);
   }
 
+ public:
   Result<SourceStep> poll(SourceOutput& out) override {
     SourceStep step;
     step.kind = SourceStep::Kind::split_end;

@@ -5,6 +5,7 @@
 
 #include "libdataflow/sources/decoder_settings.hpp"
 #include "libdataflow/sources/source_types.hpp"
+#include "libdataflow/sources/split_position.hpp"
 #include "serialization/builder.hpp"
 #include "serialization/time.hpp"
 
@@ -54,6 +55,19 @@ class GenerateEnumerator final : public SplitEnumerator {
     return found;
   }
 
+  [[nodiscard]] Result<std::string> snapshot() const override {
+    return "1 " + std::to_string(next_) + " " + std::to_string(size_);
+  }
+  Status restore(std::string_view snapshot) override {
+    const auto numbers = text::parse_position<3>(snapshot);
+    if (!numbers || (*numbers)[0] != 1) {
+      return fail(ErrorCode::malformed_data, "this is not where a generator was: " + std::string{snapshot});
+    }
+    next_ = (*numbers)[1];
+    size_ = (*numbers)[2];
+    return {};
+  }
+
  private:
   std::uint64_t count_;
   std::uint64_t next_ = 0;
@@ -89,6 +103,17 @@ class GenerateReader final : public SourceReader {
       return fail(ErrorCode::internal, "a generator has no split \"" + split.description + "\"");
     }
     split_ = split.id;
+    return {};
+  }
+
+  [[nodiscard]] Result<std::string> split_position() const override { return "1 " + std::to_string(next_); }
+  Status resume_split(const Split& split, std::string_view position) override {
+    if (Status started = start_split(split); !started) return started;
+    const auto numbers = text::parse_position<2>(position);
+    if (!numbers || (*numbers)[0] != 1 || (*numbers)[1] < next_ || (*numbers)[1] > end_) {
+      return fail(ErrorCode::malformed_data, "this is not a position in it: " + std::string{position});
+    }
+    next_ = (*numbers)[1];
     return {};
   }
 

@@ -37,6 +37,20 @@ class RecordReader {
   /// a file but its first. Errors: of `head`, and as RecordDecoder::start, with the name.
   Status start_from(ByteStream& head);
 
+  /// Where the next record begins, for a reader that goes on later.
+  struct Mark {
+    std::uint64_t bytes = 0;  ///< of the stream that have been consumed
+    std::uint64_t lines = 0;
+    bool skipping = false;  ///< in the rest of a record that is too long
+  };
+  [[nodiscard]] Mark mark() const { return {consumed_, lines_, skipping_}; }
+  /// Before the first poll: the stream begins at the mark. With start_from when the mark is beyond the header.
+  void start_at(const Mark& mark) {
+    consumed_ = mark.bytes;
+    lines_ = mark.lines;
+    skipping_ = mark.skipping;
+  }
+
   /// Gives at most one batch to `out`, or reads once. Errors: of the stream and of the header, with the name.
   Result<Step> poll(SourceOutput& out, std::string_view split);
 

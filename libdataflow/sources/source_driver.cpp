@@ -12,6 +12,22 @@ namespace {
 /// How much of an unused rate limit may be caught up at once, in seconds of it.
 constexpr double burst_seconds = 0.02;
 
+constexpr const char* splits_table = "$splits";
+constexpr const char* time_table = "$source";
+
+const SchemaPtr& splits_schema() {
+  static const SchemaPtr schema = make_schema({{"id", TypeKind::string},
+                                               {"description", TypeKind::string},
+                                               {"position", TypeKind::bytes},  // NULL: not begun
+                                               {"newest", TypeKind::timestamp},
+                                               {"watermark", TypeKind::timestamp}});
+  return schema;
+}
+const SchemaPtr& time_schema() {
+  static const SchemaPtr schema = make_schema({{"watermark", TypeKind::timestamp}});
+  return schema;
+}
+
 }  // namespace
 
 SourceDriver::SourceDriver(const SourceSpec& spec, SchemaPtr schema)
@@ -27,15 +43,80 @@ Status SourceDriver::open(OperatorContext& context) {
 }
 
 void SourceDriver::assign_split(Split split) {
-  next_split_ = std::move(split);
+  planned_.push_back({.split = std::move(split), .position = std::nullopt});
 }
 
 Status SourceDriver::start_next_split() {
-  const Split split = std::move(*next_split_);
-  next_split_.reset();
-  if (auto status = reader_->start_split(split); !status) return fail(status.error().within(split.id));
+  PlannedSplit next = std::move(planned_.front());
+  planned_.pop_front();
+  current_ = std::move(next.split);
+  const Status started =
+      next.position ? reader_->resume_split(current_, *next.position) : reader_->start_split(current_);
+  if (!started) return fail(started.error().within(current_.id));
   reading_ = true;
-  newest_ = Timestamp::min();
+  newest_ = next.newest;
+  return {};
+}
+
+void SourceDriver::append_split(BatchBuilder& rows, const PlannedSplit& planned) const {
+  rows.column(0).append_text(planned.split.id);
+  rows.column(1).append_text(planned.split.description);
+  if (planned.position) {
+    rows.column(2).append_text(*planned.position);
+  } else {
+    rows.column(2).append_null();
+  }
+  rows.column(3).append_int64(planned.newest.micros);
+  rows.column(4).append_int64(planned.watermark.micros);
+  rows.end_row();
+}
+
+Result<CapturedStatePtr> SourceDriver::snapshot() const {
+  auto state = std::make_unique<CopiedState>();
+  BatchBuilder splits{splits_schema()};
+  if (reading_) {
+    auto position = reader_->split_position();
+    if (!position) return fail(position.error());
+    append_split(splits, {current_, std::move(*position), newest_, watermark_});
+  }
+  for (PlannedSplit planned : planned_) {
+    planned.watermark = std::min(planned.watermark, watermark_);  // what this subtask has promised holds for it, too
+    append_split(splits, planned);
+  }
+  state->begin({splits_table, StateKind::list, 1, splits_schema()});
+  if (!splits.empty()) state->add(splits.finish());
+  BatchBuilder time{time_schema()};
+  time.column(0).append_int64(watermark_.micros);
+  time.end_row();
+  state->begin({time_table, StateKind::list, 1, time_schema()});
+  state->add(time.finish());
+  return state;
+}
+
+/// One subtask may get several splits that were being read side by side. Until it has come to the last of them, it must
+/// not say that time has passed where that one was: `watermark` of the planned splits holds it back.
+Status SourceDriver::restore(StateReader& state) {
+  const Status read = state.read(splits_table, splits_schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
+    for (std::uint32_t row = 0; row < rows->rows(); ++row) {
+      PlannedSplit planned{.split = {std::string{rows->column(0).text(row)}, std::string{rows->column(1).text(row)}},
+                           .position = std::nullopt,
+                           .newest = Timestamp{rows->column(3).as<std::int64_t>()[row]},
+                           .watermark = Timestamp{rows->column(4).as<std::int64_t>()[row]}};
+      if (!rows->column(2).is_null(row)) planned.position = rows->column(2).text(row);
+      planned_.push_back(std::move(planned));
+    }
+    return {};
+  });
+  if (!read) return read;
+  if (state.same_parallelism()) {
+    return state.read(time_table, time_schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
+      watermark_ = Timestamp{rows->column(0).as<std::int64_t>()[0]};
+      return {};
+    });
+  }
+  Timestamp least = Timestamp::max();
+  for (const PlannedSplit& planned : planned_) least = std::min(least, planned.watermark);
+  if (least != Timestamp::max()) watermark_ = least;
   return {};
 }
 
@@ -50,7 +131,7 @@ Result<SourceDriver::Progress> SourceDriver::poll(Timestamp now, OperatorOutput&
     emit_next_piece(progress, out);
     return progress;
   }
-  if (!reading_ && next_split_) {
+  if (!reading_ && !planned_.empty()) {
     if (auto status = start_next_split(); !status) return fail(status.error());
   }
   if (!reading_) {
@@ -136,7 +217,8 @@ void SourceDriver::emit_next_piece(Progress& progress, OperatorOutput& out) {
   Piece piece = std::move(pieces_.front());
   pieces_.pop_front();
   out.emit(std::move(piece.batch));
-  const Timestamp reached = piece.newest - watermark_delay();
+  Timestamp reached = piece.newest - watermark_delay();
+  for (const PlannedSplit& planned : planned_) reached = std::min(reached, planned.watermark);
   if (reached > watermark_) progress.watermark = watermark_ = reached;
 }
 

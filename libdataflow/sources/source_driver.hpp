@@ -39,6 +39,14 @@ class SourceDriver final : private SourceOutput {
   void no_more_splits() { no_more_splits_ = true; }
   Result<Progress> poll(Timestamp now, OperatorOutput& out);
   Status close();
+
+  /// Nothing that has been read waits to be emitted: a snapshot may be taken.
+  [[nodiscard]] bool settled() const { return pieces_.empty(); }
+  /// Where it stands: the split that is being read, with its position, and those that are to be read next. When
+  /// settled.
+  Result<CapturedStatePtr> snapshot() const;
+  /// After open, before the first poll.
+  Status restore(StateReader& state);
   [[nodiscard]] std::string position() const { return reader_->position(); }
 
  private:
@@ -59,10 +67,20 @@ class SourceDriver final : private SourceOutput {
   void note_silence(Timestamp now, Progress& progress);
   Status start_next_split();
 
+  /// A split to be read, from the start or from where a checkpoint left it.
+  struct PlannedSplit {
+    Split split;
+    std::optional<std::string> position;
+    Timestamp newest = Timestamp::min();     ///< event time that was read of it
+    Timestamp watermark = Timestamp::max();  ///< none beyond this may be given out before it is read
+  };
+  void append_split(BatchBuilder& rows, const PlannedSplit& planned) const;
+
   const SourceSpec& spec_;
   SchemaPtr schema_;
   std::unique_ptr<SourceReader> reader_;
-  std::optional<Split> next_split_;
+  std::deque<PlannedSplit> planned_;
+  Split current_;  ///< while reading_
   bool reading_ = false;
   bool no_more_splits_ = false;
   Counter* errors_ = nullptr;

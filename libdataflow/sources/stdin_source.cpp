@@ -23,6 +23,12 @@ class StdinEnumerator final : public SplitEnumerator {
     return found;
   }
 
+  [[nodiscard]] Result<std::string> snapshot() const override { return std::string{given_ ? "1 1" : "1 0"}; }
+  Status restore(std::string_view snapshot) override {
+    given_ = snapshot == "1 1";
+    return {};
+  }
+
  private:
   bool given_ = false;
 };
@@ -60,6 +66,14 @@ class StdinReader final : public SourceReader {
       case RecordReader::Step::end: reader_.reset();
     }
     return step;
+  }
+
+  /// Checkpoints are worth having all the same: what they cannot give back is said when it is asked for.
+  [[nodiscard]] Result<std::string> split_position() const override { return std::string{"1"}; }
+  Status resume_split(const Split&, std::string_view) override {
+    return fail(ErrorCode::unsupported,
+                "standard input cannot be read again, so a job that reads it cannot go on from a checkpoint; write the "
+                "records to a file, or start anew");
   }
 
   [[nodiscard]] std::string position() const override { return reader_ ? reader_->position() : "the end of stdin"; }

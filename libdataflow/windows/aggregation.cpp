@@ -110,6 +110,70 @@ Status Aggregation::merge(std::byte* const* into, const std::byte* const* from, 
   return {};
 }
 
+namespace {
+
+/// In front of every saved state: a version, and the type of what is aggregated.
+constexpr std::size_t saved_header_bytes = 4;
+constexpr char saved_version = 1;
+
+void append_header(const DataType& argument, std::string& out) {
+  out += saved_version;
+  out += static_cast<char>(argument.kind());
+  out += static_cast<char>(argument.precision());
+  out += static_cast<char>(argument.scale());
+}
+
+DataType argument_type(const AggregateCall& call) {
+  return call.argument ? call.argument->type() : DataType{TypeKind::boolean};
+}
+
+}  // namespace
+
+std::vector<Field> Aggregation::saved_fields() const {
+  std::vector<Field> fields;
+  for (const Call& call : calls_) {
+    std::string name = "agg:" + call.description.text;
+    // A call that two output columns make has two states.
+    const auto same = std::count_if(fields.begin(), fields.end(),
+                                    [&](const Field& f) { return f.name == name || f.name.starts_with(name + "#"); });
+    if (same != 0) name += "#" + std::to_string(same + 1);
+    fields.push_back({std::move(name), TypeKind::bytes});
+  }
+  return fields;
+}
+
+void Aggregation::save(const std::byte* states, ColumnBuilder* const* columns) const {
+  std::string bytes;
+  for (std::size_t i = 0; i < calls_.size(); ++i) {
+    bytes.clear();
+    append_header(argument_type(calls_[i].description), bytes);
+    calls_[i].accumulator->save(states, bytes);
+    columns[i]->append_text(bytes);
+  }
+}
+
+Status Aggregation::load(const Batch& saved, std::size_t first, std::uint32_t row, std::byte* states) const {
+  for (std::size_t i = 0; i < calls_.size(); ++i) {
+    const Column& column = saved.column(first + i);
+    if (column.is_null(row)) continue;
+    const std::string_view bytes = column.text(row);
+    std::string header;
+    append_header(argument_type(calls_[i].description), header);
+    if (bytes.size() < saved_header_bytes || bytes[0] != saved_version) {
+      return fail(ErrorCode::malformed_data, calls_[i].description.text + ": its state has an unknown format");
+    }
+    if (bytes.substr(0, saved_header_bytes) != header) {
+      return fail(ErrorCode::invalid_argument, calls_[i].description.text + " was computed over another type than " +
+                                                   to_string(argument_type(calls_[i].description)) +
+                                                   "; give the window another uid to begin anew");
+    }
+    if (!calls_[i].accumulator->load(bytes.substr(saved_header_bytes), states)) {
+      return fail(ErrorCode::malformed_data, calls_[i].description.text + ": its state is damaged");
+    }
+  }
+  return {};
+}
+
 void Aggregation::reset(std::byte* states) const {
   release(states);
   std::memcpy(states, initial_.data(), initial_.size());

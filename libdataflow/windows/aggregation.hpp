@@ -30,6 +30,14 @@ class Aggregation {
   void reset(std::byte* states) const;
   /// Gives back what the states own; their row must not be used afterwards.
   void release(std::byte* states) const;
+  // For checkpoints: a bytes column for each call, found again by the call's text.
+  [[nodiscard]] std::vector<Field> saved_fields() const;
+  /// Appends to the builders of those columns.
+  void save(const std::byte* states, ColumnBuilder* const* columns) const;
+  /// Makes new states what was saved in row `row` of the columns from `first` on; a call whose column is NULL is new
+  /// and stays as it begins. Errors: malformed_data; invalid_argument when a call's argument had another type.
+  Status load(const Batch& saved, std::size_t first, std::uint32_t row, std::byte* states) const;
+
   [[nodiscard]] bool states_own_memory() const { return !owners_.empty(); }
 
   /// One column for each aggregate, in order, for each of the states.

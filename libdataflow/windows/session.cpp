@@ -11,6 +11,7 @@
 // record); what it joins with an open session fires with that one. Results are ordered by end, then by opening.
 
 #include <algorithm>
+#include <array>
 
 #include "libdataflow/windows/session_store.hpp"
 #include "libdataflow/windows/window_operator.hpp"
@@ -31,6 +32,9 @@ class SessionWindows final : public WindowOperator {
   void flushed() override;
   void start_early() override;
   [[nodiscard]] std::optional<std::int64_t> first_open_end() const override;
+  [[nodiscard]] std::vector<std::string> saved_numbers() const override { return {"start", "end", "open", "changed"}; }
+  void save_groups(GroupSaver& saver) const override;
+  Status load_groups(const SavedGroups& saved) override;
 
  private:
   std::size_t assign(const Records& records, std::vector<std::uint32_t>& late);
@@ -165,6 +169,26 @@ void SessionWindows::start_early() {
   });
   std::sort(early_.begin() + static_cast<std::ptrdiff_t>(next_early_), early_.end(),
             [](const Session* a, const Session* b) { return fires_before(*a, *b); });
+}
+
+void SessionWindows::save_groups(GroupSaver& saver) const {
+  store_.for_each([&](Session& session) {
+    saver.add(store_.key_of(session),
+              std::array<std::int64_t, 4>{session.start, session.end, session.open, session.changed}, session.states());
+  });
+}
+
+Status SessionWindows::load_groups(const SavedGroups& saved) {
+  states_.resize(std::max<std::size_t>(states_.size(), saved.batch.rows()));
+  store_.find_keys(saved.keys, saved.batch.rows(), states_.data());
+  for (std::uint32_t row = 0; row < saved.batch.rows(); ++row) {
+    Session* session = store_.insert(states_[row], saved.number(row, 0), saved.number(row, 1));
+    session->open = saved.number(row, 2) != 0;
+    session->changed = saved.number(row, 3) != 0;
+    if (!session->open) store_.timers().set(*session, due_time(*session));
+    if (Status loaded = saved.load(row, session->states()); !loaded) return loaded;
+  }
+  return {};
 }
 
 /// The end of a session that has gone on since its timer was set comes later: then nothing fires at that time.

@@ -129,6 +129,20 @@ void SessionStore::extend(Session& session, std::int64_t start, std::int64_t end
   if (session.timer > due) timers_.set(session, due);
 }
 
+Session* SessionStore::insert(std::byte* key_row, std::int64_t start, std::int64_t end) {
+  KeySessions& key = sessions_of(key_row);
+  if (key.latest == nullptr || key.latest->end < start) return open_latest(key, key_row, start, end);
+  if (key.earlier == nullptr) key.earlier = new SessionList;
+  SessionList& list = *key.earlier;
+  list.push_back(key.latest);
+  Session* session = open(key_row, start, end);
+  const std::size_t at = list.first_reaching(start);
+  list.replace(at, at, session);
+  key.latest = list.pop_back();
+  settle(key);
+  return session;
+}
+
 Session* SessionStore::session_for(std::byte* key_row, std::int64_t time, const Clock& clock) {
   KeySessions& key = sessions_of(key_row);
   Session* latest = key.latest;

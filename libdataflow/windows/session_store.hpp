@@ -111,6 +111,8 @@ class SessionStore {
   void find_keys(const KeyBatch& keys, std::size_t count, std::byte** rows);
   /// The session that a record belongs to, which it opens, extends or merges from others; null if that one has expired.
   Session* session_for(std::byte* key_row, std::int64_t time, const Clock& clock);
+  /// Puts a session of a checkpoint back, which touches no other one of its key. Its timer is for its end.
+  Session* insert(std::byte* key_row, std::int64_t start, std::int64_t end);
   /// Merges since the last forget, in order.
   [[nodiscard]] const std::vector<Merge>& merges() const { return merges_; }
   /// Reuses the memory of merged sessions, whose states must have been released.

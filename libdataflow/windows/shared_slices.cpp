@@ -112,6 +112,21 @@ class SharedSlices final : public SlicedWindows {
     return std::max(grid().first_window_end(it->first), window_end_);
   }
 
+  std::vector<std::int64_t> saved_clocks() const override { return {view_start_, view_end_, window_end_}; }
+  void load_clocks(std::span<const std::int64_t> clocks) override {
+    view_start_ = turned_end_ = clocks[0];
+    view_end_ = clocks[1];
+    window_end_ = clocks[2];
+  }
+  /// The view follows from the slices: none of them has been turned.
+  Status loaded() override {
+    for (auto slice = store().all().lower_bound(view_start_); slice != store().all().end() && slice->first < view_end_;
+         ++slice) {
+      if (auto status = add_slice(*slice->second); !status) return status;
+    }
+    return {};
+  }
+
  private:
   static constexpr std::size_t step = 256;
   static constexpr std::size_t result_header_bytes = 8;  ///< which the pool asks for; unused

@@ -1,6 +1,7 @@
 #include "libdataflow/windows/sliced_windows.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace dataflow::windows {
 
@@ -151,6 +152,33 @@ void SlicedWindows::drop_expired(std::int64_t until) {
     if (slice.start >= until || !expired(slice.last_window_end)) return;
     drop(slice.start);
   }
+}
+
+void SlicedWindows::save_groups(GroupSaver& saver) const {
+  for (const auto& [start, slice] : store_.all()) {
+    GroupTable::Cursor cursor;
+    for (std::byte* row = nullptr; slice->groups.next_rows(cursor, 1, &row) == 1;) {
+      std::byte* states = row + states_offset_;
+      const std::int64_t changed = spec().early ? static_cast<std::int64_t>(changed_mark(states)) : 0;
+      saver.add(slice->groups.key_of(row), std::array{start, changed}, states);
+    }
+  }
+}
+
+Status SlicedWindows::load_groups(const SavedGroups& saved) {
+  for (std::uint32_t row = 0; row < saved.batch.rows(); ++row) {
+    const std::int64_t start = saved.number(row, 0);
+    Slice& slice = store_.find_or_create(start, grid_->end(start), grid_->last_window_end(start));
+    std::byte* group = nullptr;
+    slice.groups.find_or_insert(saved.keys, &row, 1, &group);
+    std::byte* states = group + states_offset_;
+    if (Status loaded = saved.load(row, states); !loaded) return loaded;
+    if (spec().early && saved.number(row, 1) != 0) {
+      changed_mark(states) = 1;
+      slice.changed = true;
+    }
+  }
+  return {};
 }
 
 std::optional<std::int64_t> SlicedWindows::first_open_end() const {

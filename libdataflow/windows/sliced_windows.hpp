@@ -23,6 +23,9 @@ class SlicedWindows : public WindowOperator {
   void flushed() override;
   void start_early() final;
   [[nodiscard]] std::optional<std::int64_t> first_open_end() const final;
+  [[nodiscard]] std::vector<std::string> saved_numbers() const final { return {"slice_start", "changed"}; }
+  void save_groups(GroupSaver& saver) const final;
+  Status load_groups(const SavedGroups& saved) final;
 
   /// The batch's records are in their slices: carry them on to where else they count. `states[i]` are those of the
   /// i-th of the assigner's records.

@@ -49,6 +49,9 @@ class TumblingWindows final : public SlicedWindows {
     return it->second->end;
   }
 
+  std::vector<std::int64_t> saved_clocks() const override { return {fired_until_}; }
+  void load_clocks(std::span<const std::int64_t> clocks) override { fired_until_ = clocks[0]; }
+
  private:
   bool next_window() {
     const auto it = store().all().lower_bound(fired_until_);

@@ -5,6 +5,7 @@
 // its own window's states first, and the aggregates see the whole batch at once.
 
 #include <algorithm>
+#include <array>
 
 #include "libdataflow/windows/group_table.hpp"
 #include "libdataflow/windows/state_pool.hpp"
@@ -40,6 +41,11 @@ class CountWindows final : public WindowOperator {
   void flushed() override;
   void start_early() override;
   [[nodiscard]] std::optional<std::int64_t> first_open_end() const override { return std::nullopt; }
+  [[nodiscard]] std::vector<std::string> saved_numbers() const override {
+    return {"count", "opened", "newest", "changed"};
+  }
+  void save_groups(GroupSaver& saver) const override;
+  Status load_groups(const SavedGroups& saved) override;
 
  private:
   [[nodiscard]] CountWindow*& window_of(std::byte* row) const {
@@ -156,6 +162,29 @@ void CountWindows::flushed() {
 
 void CountWindows::start_early() {
   collect(early_, [](const CountWindow& window) { return window.changed != 0; });
+}
+
+void CountWindows::save_groups(GroupSaver& saver) const {
+  std::vector<CountWindow*> unfinished;
+  collect(unfinished, [](const CountWindow&) { return true; });
+  for (CountWindow* window : unfinished) {
+    const std::array numbers{static_cast<std::int64_t>(window->count), static_cast<std::int64_t>(window->opened),
+                             window->newest, static_cast<std::int64_t>(window->changed)};
+    saver.add(keys_.key_of(window->key_row), numbers, window->states());
+  }
+}
+
+Status CountWindows::load_groups(const SavedGroups& saved) {
+  for (std::uint32_t row = 0; row < saved.batch.rows(); ++row) {
+    std::byte* key_row = nullptr;
+    keys_.find_or_insert(saved.keys, &row, 1, &key_row);
+    CountWindow& window = open_window(key_row, static_cast<std::uint64_t>(saved.number(row, 1)));
+    window.count = static_cast<std::uint64_t>(saved.number(row, 0));
+    window.newest = saved.number(row, 2);
+    window.changed = saved.number(row, 3) != 0 ? 1 : 0;
+    if (Status loaded = saved.load(row, window.states()); !loaded) return loaded;
+  }
+  return {};
 }
 
 /// Keys between two windows, once they are many.

@@ -2,6 +2,7 @@
 // ended, in the order of the keys' first records.
 
 #include <algorithm>
+#include <array>
 
 #include "libdataflow/windows/group_table.hpp"
 #include "libdataflow/windows/untimed.hpp"
@@ -40,6 +41,9 @@ class GlobalWindows final : public WindowOperator {
   void flushed() override;
   void start_early() override;
   [[nodiscard]] std::optional<std::int64_t> first_open_end() const override { return std::nullopt; }
+  [[nodiscard]] std::vector<std::string> saved_numbers() const override { return {"newest", "changed"}; }
+  void save_groups(GroupSaver& saver) const override;
+  Status load_groups(const SavedGroups& saved) override;
 
  private:
   /// Early results come from a walk over the rows like the last ones, but only of those that changed.
@@ -98,6 +102,27 @@ Result<WindowOperator::More> GlobalWindows::produce(ResultWriter& writer) {
   cursor_ = {};
   walk_ = walk_ == Walk::last ? Walk::ended : Walk::none;
   return More::yes;
+}
+
+void GlobalWindows::save_groups(GroupSaver& saver) const {
+  GroupTable::Cursor cursor;
+  for (std::byte* row = nullptr; groups_.next_rows(cursor, 1, &row) == 1;) {
+    GlobalWindow& window = window_in(row);
+    saver.add(groups_.key_of(row), std::array{window.newest, static_cast<std::int64_t>(window.changed)},
+              window.states());
+  }
+}
+
+Status GlobalWindows::load_groups(const SavedGroups& saved) {
+  for (std::uint32_t row = 0; row < saved.batch.rows(); ++row) {
+    std::byte* group = nullptr;
+    groups_.find_or_insert(saved.keys, &row, 1, &group);
+    GlobalWindow& window = window_in(group);
+    window.newest = saved.number(row, 0);
+    window.changed = saved.number(row, 1) != 0 ? 1 : 0;
+    if (Status loaded = saved.load(row, window.states()); !loaded) return loaded;
+  }
+  return {};
 }
 
 void GlobalWindows::flushed() {

@@ -16,6 +16,7 @@
 #include "libdataflow/windows/key_batch.hpp"
 #include "libdataflow/windows/result_writer.hpp"
 #include "libdataflow/windows/window_spec.hpp"
+#include "libdataflow/windows/window_state.hpp"
 
 namespace dataflow::windows {
 
@@ -29,6 +30,8 @@ class WindowOperator : public Operator {
   Result<Step> on_processing_time(Timestamp now, OperatorOutput& out) final;
   [[nodiscard]] std::optional<Timestamp> next_processing_timer() const final;
   Result<Step> resume(OperatorOutput& out) final;
+  Result<CapturedStatePtr> snapshot() final;
+  Status restore(StateReader& state) final;
 
  protected:
   enum class More : std::uint8_t { no, yes };
@@ -52,6 +55,17 @@ class WindowOperator : public Operator {
   /// In processing time: the end of the open window that ends first.
   [[nodiscard]] virtual std::optional<std::int64_t> first_open_end() const = 0;
 
+  // For checkpoints. Nothing is unfinished: no results wait, and none are due.
+  /// The numbers that a row of the kind's state has beside key and aggregates.
+  [[nodiscard]] virtual std::vector<std::string> saved_numbers() const = 0;
+  virtual void save_groups(GroupSaver& saver) const = 0;
+  virtual Status load_groups(const SavedGroups& saved) = 0;
+  /// Numbers of the operator as a whole; of several subtasks' the greatest counts.
+  [[nodiscard]] virtual std::vector<std::int64_t> saved_clocks() const { return {}; }
+  virtual void load_clocks(std::span<const std::int64_t> /*clocks*/) {}
+  /// All groups and clocks are back.
+  virtual Status loaded() { return {}; }
+
   [[nodiscard]] const WindowSpec& spec() const { return spec_; }
   [[nodiscard]] Aggregation& aggregation() { return aggregation_; }
   [[nodiscard]] const Aggregation& aggregation() const { return aggregation_; }
@@ -69,6 +83,7 @@ class WindowOperator : public Operator {
  private:
   Result<Step> drain(OperatorOutput& out);
   std::span<const std::int64_t> record_times(const Batch& batch);
+  Status restore_clock(StateReader& state);
 
   const WindowSpec spec_;
   SchemaPtr input_;

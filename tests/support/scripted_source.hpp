@@ -51,6 +51,11 @@ class ScriptedSource final : public SourceFactory {
       const std::string number = std::to_string(next_++);
       return Next{.kind = Next::Kind::split, .split = {"split-" + number, number}};
     }
+    [[nodiscard]] Result<std::string> snapshot() const override { return std::to_string(next_); }
+    Status restore(std::string_view snapshot) override {
+      next_ = std::stoul(std::string{snapshot});
+      return {};
+    }
 
    private:
     Scripts scripts_;
@@ -83,6 +88,12 @@ class ScriptedSource final : public SourceFactory {
       }
       if (const auto* failure = std::get_if<Fail>(&step)) return fail(failure->error);
       throw std::runtime_error(std::get<Throw>(step).what);
+    }
+    [[nodiscard]] Result<std::string> split_position() const override { return std::to_string(step_); }
+    Status resume_split(const Split& split, std::string_view position) override {
+      if (auto started = start_split(split); !started) return started;
+      step_ = std::stoul(std::string{position});
+      return {};
     }
     [[nodiscard]] std::string position() const override { return split_ + ", step " + std::to_string(step_); }
 

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "dataflow/state.hpp"
+#include "libdataflow/state/snapshot.hpp"
 #include "serialization/batch.hpp"
+#include "serialization/builder.hpp"
 
 namespace dataflow {
 
@@ -60,10 +62,12 @@ class KeyedRuntime {
   /// After a timer: gives its key's slot back when nothing is left of it.
   void end_timer(std::uint32_t slot);
 
-  /// Keyed state and timers as a versioned blob; keys in order, so that equal states give equal bytes.
-  [[nodiscard]] std::string snapshot() const;
-  /// Into an empty runtime. Errors: malformed_data; invalid_argument naming a state that is not declared.
-  Status restore(std::string_view blob);
+  /// Keyed state and timers as tables of a checkpoint; keys in order, so that equal states give equal bytes. Errors:
+  /// unsupported naming a state whose values have no encoding.
+  [[nodiscard]] Result<CapturedStatePtr> snapshot(std::uint32_t max_parallelism) const;
+  /// Into an empty runtime. Errors: of the reader; malformed_data; invalid_argument naming a state that is not
+  /// declared.
+  Status restore(StateReader& state);
 
   /// A declared state of the key given as JSON; "null" when it has none.
   /// Errors: not_found naming the states there are; invalid_argument when the key does not fit.
@@ -73,6 +77,14 @@ class KeyedRuntime {
 
  private:
   struct Impl;
+  [[nodiscard]] std::vector<Field> key_columns() const;
+  void append_key(std::uint32_t slot, BatchBuilder& rows) const;
+  std::uint32_t slot_of_row(const Batch& rows, std::uint32_t row);
+  [[nodiscard]] SchemaPtr values_schema() const;
+  [[nodiscard]] SchemaPtr timers_schema() const;
+  Status check_declared(const StateDescription& written) const;
+  Status restore_values(const Batch& rows, const std::string& name);
+  Status restore_timers(const Batch& rows);
   StateOwner& owner_;
   KeyShape shape_;
   std::unique_ptr<Impl> impl_;

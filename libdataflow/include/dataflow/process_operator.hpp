@@ -38,10 +38,8 @@ class ProcessOperator : public Operator {
   Result<std::string> receive(std::string_view message, std::string_view json) final;
   Result<std::string> query(std::string_view state, std::string_view key_json) final;
 
-  /// Keyed state and timers as a versioned blob, between two calls.
-  [[nodiscard]] std::string save() const { return runtime_->snapshot(); }
-  /// After open and before the first record. Errors: see KeyedRuntime::restore.
-  Status load(std::string_view blob) { return runtime_->restore(blob); }
+  Result<CapturedStatePtr> snapshot() final;
+  Status restore(StateReader& state) final;
 
  protected:
   /// Makes the user's object and the context that goes with it.

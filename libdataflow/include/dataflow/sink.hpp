@@ -52,6 +52,8 @@ class UserSink : public Operator {
   Result<Step> end_of_data(OperatorOutput& out) final;
   Status pre_commit(std::uint64_t epoch) final;
   Status commit(std::uint64_t epoch) final;
+  Result<CapturedStatePtr> snapshot() final;
+  Status restore(StateReader& state) final;
   void abort() final;
   Status close() final;
 
@@ -71,8 +73,11 @@ class UserSink : public Operator {
     std::uint64_t epoch;
     std::string transaction;
   };
+  [[nodiscard]] std::string transaction_name(std::uint32_t subtask, std::uint64_t epoch) const;
   OperatorContext* context_ = nullptr;
-  std::uint64_t epoch_ = 1;  ///< the one that records are written into
+  std::uint64_t last_listed_ = 0;  ///< epochs up to this are in a checkpoint, perhaps
+  bool restored_ = false;          ///< an earlier attempt may have used the names of what is to come
+  std::uint64_t epoch_ = 1;        ///< the one that records are written into
   std::optional<std::string> open_transaction_;
   std::vector<Pending> pending_;  ///< pre-committed, in order
 };

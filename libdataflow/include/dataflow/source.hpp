@@ -57,16 +57,20 @@ class UserSourceReader : public SourceReader {
   Status open(OperatorContext& context) final;
   Status start_split(const Split& split) final;
   Result<SourceStep> poll(SourceOutput& out) final;
+  [[nodiscard]] Result<std::string> split_position() const final;
+  Status resume_split(const Split& split, std::string_view position) final;
   [[nodiscard]] std::string position() const final;
 
  protected:
-  virtual void open_split(std::string_view split) = 0;
+  virtual void open_split(std::string_view split, std::string_view position) = 0;
   /// Emits to `rows`.
   virtual ReadStep read(std::uint32_t max_records) = 0;
   [[nodiscard]] virtual std::string user_position() const = 0;
   virtual BatchPtr take_rows() = 0;
 
  private:
+  Status start_at(const Split& split, std::string_view position);
+
   OperatorContext* context_ = nullptr;
   std::string split_;
   bool reading_ = false;
@@ -87,7 +91,7 @@ class TypedSourceReader final : public UserSourceReader, private OperatorOutput 
   }
 
  protected:
-  void open_split(std::string_view split) override { reader_->open(split, {}); }
+  void open_split(std::string_view split, std::string_view position) override { reader_->open(split, position); }
   ReadStep read(std::uint32_t max_records) override { return reader_->next(out_, max_records); }
   [[nodiscard]] std::string user_position() const override { return reader_->position(); }
   BatchPtr take_rows() override {

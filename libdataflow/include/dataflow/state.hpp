@@ -63,6 +63,11 @@ class StateBase {
   [[nodiscard]] virtual std::optional<std::string> json(std::uint32_t slot) const = 0;
   /// Drops expired values among the next `slots` slots.
   virtual void expire_some(std::uint32_t slots) = 0;
+  /// With a TTL: when the key's value was last written, in processing time. For checkpoints.
+  [[nodiscard]] virtual std::optional<std::int64_t> written_at(std::uint32_t /*slot*/) const { return std::nullopt; }
+  virtual void set_written_at(std::uint32_t /*slot*/, std::int64_t /*micros*/) {}
+  /// Whether a checkpoint can hold it.
+  [[nodiscard]] virtual bool storable() const { return true; }
 
  protected:
   [[nodiscard]] std::uint32_t slot() const { return owner_->slot_; }
@@ -100,6 +105,12 @@ class SlotState : public StateBase {
   [[nodiscard]] std::optional<std::string> json(std::uint32_t slot) const override {
     const V* value = find(slot);
     return value == nullptr ? std::nullopt : std::optional{state_to_json(*value)};
+  }
+  [[nodiscard]] std::optional<std::int64_t> written_at(std::uint32_t slot) const override {
+    return slot < written_.size() ? std::optional{written_[slot]} : std::nullopt;
+  }
+  void set_written_at(std::uint32_t slot, std::int64_t micros) override {
+    if (slot < written_.size()) written_[slot] = micros;
   }
   void expire_some(std::uint32_t count) override {
     if (ttl_micros() == 0 || values_.empty()) return;

@@ -29,6 +29,10 @@ class Failure : public std::runtime_error {
   Error error_;
 };
 
+/// An operator's state as bytes, as a checkpoint holds it, and back into one that has been opened. Throws Failure.
+std::string save_state(Operator& from);
+void load_state(Operator& into, std::string_view saved);
+
 /// The world of one operator: a clock and a watermark that the test moves, and everything that was emitted.
 class Bench : public OperatorContext, public OperatorOutput {
  public:
@@ -130,12 +134,12 @@ class Harness {
   void clear_output() { bench_.emitted_.clear(); }
 
   /// Keyed state and timers, as a checkpoint holds them.
-  std::string snapshot() { return opened().save(); }
+  std::string snapshot() { return save_state(opened()); }
   /// Goes on in a new operator from a snapshot, as after a failure. Watermark and clock stay.
   void restore(const std::string& snapshot) {
     if (operator_) operator_->abort();
     operator_.reset();
-    if (auto status = opened().load(snapshot); !status) throw Failure{status.error()};
+    load_state(opened(), snapshot);
   }
 
   /// A message as `dfnode send` delivers it: JSON in, JSON out.

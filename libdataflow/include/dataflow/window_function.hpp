@@ -100,6 +100,7 @@ class OpenWindows final : public StateBase {
   }
   [[nodiscard]] std::optional<std::string> json(std::uint32_t) const override { return std::nullopt; }
   void expire_some(std::uint32_t) override {}
+  [[nodiscard]] bool storable() const override { return Codec<A>::known; }
 
  private:
   std::vector<std::vector<OpenWindow<A>>> windows_;

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "libdataflow/expressions/expression.hpp"
 #include "serialization/builder.hpp"
@@ -58,6 +60,17 @@ class Accumulator {
   /// Whether states own memory, so that `release` must be called for each before its row goes.
   [[nodiscard]] virtual bool owns_memory() const { return false; }
   virtual void release(std::byte*) const {}
+
+  /// Appends what a checkpoint keeps of a state: by default its bytes, where it owns no memory.
+  virtual void save(const std::byte* states, std::string& out) const {
+    out.append(reinterpret_cast<const char*>(states + offset_), bytes_);
+  }
+  /// Makes a new state what `save` wrote; false when the bytes are not such.
+  [[nodiscard]] virtual bool load(std::string_view saved, std::byte* states) const {
+    if (saved.size() != bytes_) return false;
+    std::memcpy(states + offset_, saved.data(), bytes_);
+    return true;
+  }
 
  protected:
   template <class State>

@@ -1,7 +1,7 @@
 #pragma once
 // An accumulator whose states are too large for a row: the row has a pointer to a Box, made with the first value.
 //
-// Box needs: `void merge(const Box&)`.
+// Box needs: `void merge(const Box&)`, `void save(std::string&) const` and `bool load(std::string_view)`.
 
 #include "libdataflow/windows/aggregates/accumulator.hpp"
 
@@ -24,6 +24,11 @@ class BoxedAccumulator : public Accumulator {
     delete at<Box*>(states);
     at<Box*>(states) = nullptr;
   }
+  /// No bytes at all: no value has come.
+  void save(const std::byte* states, std::string& out) const final {
+    if (const Box* boxed = box_or_null(states)) boxed->save(out);
+  }
+  bool load(std::string_view saved, std::byte* states) const final { return saved.empty() || box(states).load(saved); }
 
  protected:
   Box& box(std::byte* states) const {

@@ -94,6 +94,17 @@ class OrderedText final : public Accumulator {
   }
   bool owns_memory() const override { return true; }
   void release(std::byte* states) const override { at<State>(states).value.release(); }
+  void save(const std::byte* states, std::string& out) const override {
+    const auto& state = at<State>(states);
+    out.append(reinterpret_cast<const char*>(&state.sequence), sizeof state.sequence);
+    state.value.save(out);
+  }
+  bool load(std::string_view saved, std::byte* states) const override {
+    auto& state = at<State>(states);
+    if (saved.size() < sizeof state.sequence) return false;
+    std::memcpy(&state.sequence, saved.data(), sizeof state.sequence);
+    return state.value.load(saved.substr(sizeof state.sequence));
+  }
 
  private:
   static void offer(State& state, std::uint64_t sequence, std::string_view value) {

@@ -92,6 +92,26 @@ std::int64_t HyperLogLog::estimate() const {
   return std::llround(m * m / (2.0 * std::log(2.0)) / z);
 }
 
+/// A byte that says which form it has, then the hashes or the registers.
+void HyperLogLog::save(std::string& out) const {
+  out += registers_.empty() ? '\1' : '\2';
+  out.append(reinterpret_cast<const char*>(exact_.data()), exact_.size() * sizeof(std::uint64_t));
+  out.append(reinterpret_cast<const char*>(registers_.data()), registers_.size());
+}
+
+bool HyperLogLog::load(std::string_view saved) {
+  const char form = saved.empty() ? '\0' : saved[0];
+  if (!saved.empty()) saved.remove_prefix(1);
+  if (form == '\1' && saved.size() % sizeof(std::uint64_t) == 0 && saved.size() <= most_exact * sizeof(std::uint64_t)) {
+    exact_.resize(saved.size() / sizeof(std::uint64_t));
+    if (!saved.empty()) std::memcpy(exact_.data(), saved.data(), saved.size());
+    return std::is_sorted(exact_.begin(), exact_.end());
+  }
+  if (form != '\2' || saved.size() != register_count) return false;
+  registers_.assign(saved.begin(), saved.end());
+  return std::all_of(registers_.begin(), registers_.end(), [](std::uint8_t rank) { return rank <= max_rank; });
+}
+
 namespace {
 
 class ApproxCountDistinct final : public BoxedAccumulator<HyperLogLog> {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +19,9 @@ class HyperLogLog {
   /// Afterwards as if both had seen all values. Commutative.
   void merge(const HyperLogLog& other);
   [[nodiscard]] std::int64_t estimate() const;
+  /// For checkpoints.
+  void save(std::string& out) const;
+  [[nodiscard]] bool load(std::string_view saved);
 
   /// The frozen hash: results must be the same on every machine.
   static std::uint64_t hash_value(const void* bytes, std::size_t size);

@@ -101,6 +101,8 @@ class ExtremeText final : public Accumulator {
   }
   bool owns_memory() const override { return true; }
   void release(std::byte* states) const override { at<OwnedText>(states).release(); }
+  void save(const std::byte* states, std::string& out) const override { at<OwnedText>(states).save(out); }
+  bool load(std::string_view saved, std::byte* states) const override { return at<OwnedText>(states).load(saved); }
 
  private:
   static void offer(OwnedText& state, std::string_view value) {

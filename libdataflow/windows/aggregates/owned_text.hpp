@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <string>
 #include <string_view>
 
 namespace dataflow::windows {
@@ -31,6 +32,17 @@ struct OwnedText {
   void release() {
     std::free(data);
     *this = {};
+  }
+
+  // For checkpoints: a byte that says whether there is a value, then its bytes.
+  void save(std::string& out) const {
+    out += static_cast<char>(has_value());
+    if (has_value()) out += view();
+  }
+  [[nodiscard]] bool load(std::string_view saved) {
+    if (saved.empty() || (saved[0] == 0 && saved.size() != 1)) return false;
+    if (saved[0] != 0) assign(saved.substr(1));
+    return true;
   }
 };
 

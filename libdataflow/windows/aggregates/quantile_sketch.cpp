@@ -83,6 +83,48 @@ double QuantileSketch::quantile(double q) const {
   return largest_;
 }
 
+/// Numbers, then the buckets of both signs, each as index and count.
+void QuantileSketch::save(std::string& out) const {
+  const auto put = [&out](const auto& value) { out.append(reinterpret_cast<const char*>(&value), sizeof value); };
+  put(zeros_);
+  put(count_);
+  put(smallest_);
+  put(largest_);
+  for (const Buckets* buckets : {&negative_, &positive_}) {
+    put(static_cast<std::uint64_t>(buckets->size()));
+    for (const Bucket& bucket : *buckets) {
+      put(bucket.index);
+      put(bucket.count);
+    }
+  }
+}
+
+bool QuantileSketch::load(std::string_view saved) {
+  bool good = true;
+  const auto take = [&](auto& value) {
+    good = good && saved.size() >= sizeof value;
+    if (!good) return;
+    std::memcpy(&value, saved.data(), sizeof value);
+    saved.remove_prefix(sizeof value);
+  };
+  take(zeros_);
+  take(count_);
+  take(smallest_);
+  take(largest_);
+  for (Buckets* buckets : {&negative_, &positive_}) {
+    std::uint64_t size = 0;
+    take(size);
+    for (; good && size > 0; --size) {
+      Bucket bucket{};
+      take(bucket.index);
+      take(bucket.count);
+      good = good && (buckets->empty() || buckets->back().index < bucket.index);
+      buckets->push_back(bucket);
+    }
+  }
+  return good && saved.empty();
+}
+
 namespace {
 
 class ApproxPercentile final : public BoxedAccumulator<QuantileSketch> {

@@ -5,6 +5,8 @@
 // which values come or sketches merge, so that a run that is repeated gives the same result.
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace dataflow::windows {
@@ -21,6 +23,9 @@ class QuantileSketch {
   /// The value of rank floor(q * (count - 1)), within relative_error; exact for the smallest and the largest. Needs a
   /// value (asserted), and q in [0, 1].
   [[nodiscard]] double quantile(double q) const;
+  /// For checkpoints.
+  void save(std::string& out) const;
+  [[nodiscard]] bool load(std::string_view saved);
 
  private:
   struct Bucket {

@@ -1,0 +1,64 @@
+#pragma once
+// The checkpoints of one run of a job, across restarts and across the processes that go on from it.
+//
+//   NAME/run-000001/epoch-000002              one for each coordinator that has led the run: the highest leads
+//   NAME/run-000001/chk-0000000007.e000002/   a checkpoint's folder, with the epoch of who began it: _metadata, files
+//   NAME/run-000001/latest-0000000004         the fourth that was completed: names its folder
+//
+// "Latest" is the entry with the highest number, and adding one is put-if-absent: a compare-and-set. Whoever finds the
+// number taken has been overtaken, unless it has taken it itself and has only not been told.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libdataflow/checkpoint/storage.hpp"
+
+namespace dataflow {
+
+/// A completed checkpoint.
+struct CompletedCheckpoint {
+  std::uint64_t sequence = 0;
+  std::uint64_t id = 0;
+  std::uint64_t epoch = 0;
+  std::string folder;  ///< a key
+};
+
+/// Names within a run's folder `lineage`.
+std::string checkpoint_folder(const std::string& lineage, std::uint64_t id, std::uint64_t epoch);
+std::string latest_key(const std::string& lineage, std::uint64_t sequence);
+/// The content of a latest entry, and back. Errors: malformed_data.
+std::string encode_latest(const CompletedCheckpoint& checkpoint);
+Result<CompletedCheckpoint> decode_latest(std::string_view content, std::uint64_t sequence, const std::string& lineage);
+
+/// A run that this process leads now.
+struct Leadership {
+  std::string lineage;
+  std::uint64_t epoch = 0;
+  std::vector<CompletedCheckpoint> completed;  ///< in order; all that are named
+};
+
+/// A new run of a job of that name.
+Result<Leadership> begin_run(CheckpointStorage& storage, std::string_view job_name);
+/// The newest run of the job, if there is one: whoever led it before can complete nothing any more.
+Result<std::optional<Leadership>> resume_run(CheckpointStorage& storage, std::string_view job_name);
+/// What has been completed, in order.
+Result<std::vector<CompletedCheckpoint>> list_completed(CheckpointStorage& storage, const std::string& lineage);
+
+/// What became of an attempt to complete a checkpoint.
+enum class Advance : std::uint8_t {
+  done,       ///< it is the latest now
+  overtaken,  ///< another coordinator leads
+};
+/// Adds `checkpoint` as number checkpoint.sequence, or as a later one where this epoch has added entries of which it
+/// does not know; says which in `checkpoint`. Errors: io: it may be done or not.
+Result<Advance> advance_latest(CheckpointStorage& storage, const std::string& lineage, CompletedCheckpoint& checkpoint);
+
+/// Removes every file of a checkpoint, its metadata first.
+Status remove_checkpoint(CheckpointStorage& storage, const CompletedCheckpoint& checkpoint, const std::string& lineage);
+/// Removes what checkpoints that were never completed have left: those of epochs before `epoch`.
+Status remove_leftovers(CheckpointStorage& storage, const Leadership& leadership);
+
+}  // namespace dataflow

@@ -1,0 +1,86 @@
+#pragma once
+// What a checkpoint is made of: which state of which operator lies where (serialization/checkpoint.capnp).
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libdataflow/state/snapshot.hpp"
+#include "serialization/time.hpp"
+
+namespace dataflow {
+
+inline constexpr std::uint16_t checkpoint_format_version = 1;
+
+/// Rows of a table: an encoded batch in its subtask's file.
+struct StateBlock {
+  std::uint32_t key_group = 0;
+  std::uint32_t rows = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+  std::uint64_t hash = 0;
+};
+
+struct StateTable {
+  StateDescription description;
+  std::vector<StateBlock> blocks;
+};
+
+/// A file of the storage, or, for little state, its content.
+struct StateFile {
+  std::string key;  ///< relative to the folder of the metadata; empty: `content`
+  std::uint64_t size = 0;
+  std::string content;
+};
+
+/// What one subtask's chain gives to a checkpoint.
+struct TaskState {
+  struct Operator {
+    std::string uid;
+    std::vector<StateTable> tables;
+  };
+  StateFile file;
+  std::vector<Operator> operators;
+};
+
+struct CheckpointMetadata {
+  struct Subtask {
+    std::vector<StateTable> tables;
+    std::uint32_t file = 0;  ///< in `files`
+  };
+  struct Operator {
+    std::string uid;
+    std::vector<Subtask> subtasks;
+    std::optional<std::string> enumerator;
+  };
+  std::uint64_t id = 0;
+  std::uint64_t leader_epoch = 0;
+  bool savepoint = false;
+  Timestamp started;
+  Timestamp completed;
+  std::string job_name;
+  std::string job_id;
+  std::uint32_t max_parallelism = 0;
+  std::vector<StateFile> files;
+  std::vector<Operator> operators;
+
+  [[nodiscard]] const Operator* find(std::string_view uid) const;
+  /// Bytes of state, wherever they lie.
+  [[nodiscard]] std::uint64_t size() const;
+};
+
+/// The content of a `_metadata` file.
+std::string encode_metadata(const CheckpointMetadata& metadata);
+/// Errors: malformed_data, naming `file`: not a checkpoint, cut off, damaged, or of a newer program. Never throws.
+Result<CheckpointMetadata> decode_metadata(std::string_view bytes, std::string_view file);
+
+/// A TaskState as a message between nodes.
+std::string encode_task_state(const TaskState& state);
+Result<TaskState> decode_task_state(std::string_view bytes);
+
+/// The hash in a StateBlock.
+std::uint64_t block_hash(std::string_view bytes);
+
+}  // namespace dataflow

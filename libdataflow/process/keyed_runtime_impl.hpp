@@ -1,0 +1,28 @@
+#pragma once
+// What a KeyedRuntime has, seen by its two files: keys and timers at work, and as tables of a checkpoint.
+
+#include <vector>
+
+#include "dataflow/keyed_runtime.hpp"
+#include "libdataflow/process/key_table.hpp"
+#include "libdataflow/process/timer_queue.hpp"
+
+namespace dataflow {
+
+struct KeyedRuntime::Impl {
+  Impl(KeyShape form, std::vector<std::size_t> key_fields, std::vector<DataType> key_types)
+      : keys{form}, fields{std::move(key_fields)}, types{std::move(key_types)} {}
+
+  TimerQueue& timers(TimerDomain domain) {
+    return domain == TimerDomain::event_time ? event_timers : processing_timers;
+  }
+
+  KeyTable keys;
+  TimerQueue event_timers{keys};
+  TimerQueue processing_timers{keys};
+  std::vector<std::size_t> fields;
+  std::vector<DataType> types;
+  std::vector<std::uint32_t> slots;  ///< of the batch at hand
+};
+
+}  // namespace dataflow

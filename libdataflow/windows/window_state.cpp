@@ -1,0 +1,72 @@
+#include "libdataflow/windows/window_state.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace dataflow::windows {
+
+namespace {
+
+constexpr std::string_view key_prefix = "key:";
+
+}  // namespace
+
+GroupSchema::GroupSchema(const Schema& input, const std::vector<std::size_t>& key_fields,
+                         std::vector<std::string> numbers, const Aggregation& aggregation)
+    : keys_{key_fields.size()}, numbers_{numbers.size()} {
+  std::vector<Field> fields;
+  for (const std::size_t field : key_fields) {
+    fields.push_back({std::string{key_prefix} + input[field].name, input[field].type});
+  }
+  for (std::string& name : numbers) fields.push_back({std::move(name), TypeKind::int64});
+  for (Field& field : aggregation.saved_fields()) fields.push_back(std::move(field));
+  schema_ = make_schema(std::move(fields));
+}
+
+std::vector<std::size_t> GroupSchema::key_columns() const {
+  std::vector<std::size_t> columns(keys_);
+  std::iota(columns.begin(), columns.end(), std::size_t{0});
+  return columns;
+}
+
+Status GroupSchema::check_keys(const Schema& written) const {
+  std::vector<std::string> before;
+  std::vector<std::string> now;
+  for (const Field& field : written.fields()) {
+    if (field.name.starts_with(key_prefix)) before.push_back(field.name.substr(key_prefix.size()));
+  }
+  for (std::size_t i = 0; i < keys_; ++i) now.push_back((*schema_)[i].name.substr(key_prefix.size()));
+  if (before == now) return {};
+  const auto names = [](const std::vector<std::string>& list) {
+    std::string text;
+    for (const std::string& name : list) text += (text.empty() ? "" : ", ") + name;
+    return text.empty() ? std::string{"nothing"} : text;
+  };
+  return fail(ErrorCode::invalid_argument, "the window was keyed by " + names(before) + " and is keyed by " +
+                                               names(now) + " now; give it another uid to begin anew");
+}
+
+GroupSaver::GroupSaver(const GroupSchema& schema, const KeyReader& keys, const Aggregation& aggregation,
+                       CopiedState& state, std::uint32_t max_parallelism)
+    : schema_{schema},
+      keys_{keys},
+      aggregation_{aggregation},
+      state_{state},
+      max_parallelism_{max_parallelism},
+      rows_{schema.schema()} {
+  for (std::size_t i = 0; i < schema.schema()->size(); ++i) columns_.push_back(&rows_.column(i));
+}
+
+void GroupSaver::add(const KeyRef& key, std::span<const std::int64_t> numbers, const std::byte* states) {
+  keys_.write(&key, 1, columns_.data());
+  for (std::size_t i = 0; i < numbers.size(); ++i) columns_[schema_.keys() + i]->append_int64(numbers[i]);
+  aggregation_.save(states, columns_.data() + schema_.first_aggregate());
+  rows_.end_row();
+  if (rows_.full()) finish();
+}
+
+void GroupSaver::finish() {
+  if (!rows_.empty()) state_.add_keyed(rows_.finish(), schema_.key_columns(), max_parallelism_);
+}
+
+}  // namespace dataflow::windows

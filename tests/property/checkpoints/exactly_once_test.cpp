@@ -1,0 +1,99 @@
+// Random jobs, killed at random: what their sinks have made visible in the end is what the same job writes that nobody
+// disturbs. DATAFLOW_SEED=n repeats one.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "tests/property/checkpoints/fragile_cluster.hpp"
+#include "tests/property/checkpoints/random_job.hpp"
+#include "tests/support/seeds.hpp"
+
+namespace dataflow {
+
+namespace {
+
+using testing_support::FragileCluster;
+using testing_support::OutsideWorld;
+using testing_support::RandomJob;
+using testing_support::seeds;
+
+struct Totals {
+  int processes = 0;
+  int restores = 0;
+  std::uint64_t checkpoints = 0;
+};
+
+/// What the job of that seed makes visible, under the given amount of misfortune.
+std::multiset<std::string> output_of(std::uint64_t seed, FragileCluster::Options options, bool rescale,
+                                     Totals* totals = nullptr) {
+  auto world = std::make_shared<OutsideWorld>();
+  const RandomJob job{seed, world};
+  std::mt19937_64 random{seed * 7919 + 1};
+  std::mt19937_64 layout{seed};
+  const JobGraphPtr first = job.graph(layout);
+  const auto graph = [&](int process) { return process == 0 || !rescale ? first : job.graph(layout); };
+  FragileCluster cluster{graph, std::make_shared<MemoryStorage>(), random, options};
+  const Status done = cluster.run();
+  INFO((done ? std::string{} : done.error().message()));
+  REQUIRE(done.has_value());
+  CHECK(world->prepared.empty());
+  if (totals != nullptr) {
+    totals->processes += cluster.processes();
+    totals->restores += cluster.restores();
+    totals->checkpoints += cluster.checkpoints();
+  }
+  return world->visible;
+}
+
+std::string difference(const std::multiset<std::string>& actual, const std::multiset<std::string>& expected) {
+  std::string text;
+  std::vector<std::string> rows;
+  std::set_difference(actual.begin(), actual.end(), expected.begin(), expected.end(), std::back_inserter(rows));
+  for (const std::string& row : rows) text += "too many: " + row + "\n";
+  rows.clear();
+  std::set_difference(expected.begin(), expected.end(), actual.begin(), actual.end(), std::back_inserter(rows));
+  for (const std::string& row : rows) text += "missing:  " + row + "\n";
+  return text;
+}
+
+constexpr FragileCluster::Options undisturbed{.subtask_kills = 0, .process_kills = 0, .kill_chance = 0};
+
+}  // namespace
+
+TEST_CASE("a job that is killed at any moment writes each row once") {
+  Totals totals;
+  for (const std::uint64_t seed : seeds(2000)) {
+    CAPTURE(seed);
+    const auto expected = output_of(seed, undisturbed, false);
+    const auto actual = output_of(
+        seed, {.subtask_kills = 4, .process_kills = 3, .kill_chance = seed % 2 == 0 ? 0.01 : 0.04}, false, &totals);
+    REQUIRE(difference(actual, expected) == "");
+  }
+  // It has happened at all.
+  MESSAGE(totals.processes << " processes killed, " << totals.restores << " restores, " << totals.checkpoints
+                           << " checkpoints");
+  CHECK(totals.restores > 100);
+}
+
+TEST_CASE("a job that goes on with another parallelism writes each row once") {
+  for (const std::uint64_t seed : seeds(1500)) {
+    CAPTURE(seed);
+    const auto expected = output_of(seed, undisturbed, false);
+    const auto actual = output_of(seed, {.subtask_kills = 1, .process_kills = 4, .kill_chance = 0.03}, true);
+    REQUIRE(difference(actual, expected) == "");
+  }
+}
+
+TEST_CASE("a storage that fails and lies about it loses nothing and doubles nothing") {
+  for (const std::uint64_t seed : seeds(1500)) {
+    CAPTURE(seed);
+    const auto expected = output_of(seed, undisturbed, false);
+    const auto actual = output_of(
+        seed, {.subtask_kills = 3, .process_kills = 2, .kill_chance = 0.02, .storage_failure_chance = 0.1}, false);
+    REQUIRE(difference(actual, expected) == "");
+  }
+}
+
+}  // namespace dataflow
