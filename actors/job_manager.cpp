@@ -36,7 +36,7 @@ void JobManager::on_exit() {
 
 msg::JobAccepted JobManager::submit(const msg::SubmitJob& job) {
   std::string id = "job-" + std::to_string(next_job_++);
-  auto supervisor = spawn<JobSupervisor, caf::detached>(caf::actor_cast<caf::actor>(this), id, job.graph);
+  auto supervisor = spawn<JobSupervisor, caf::detached>(caf::actor_cast<caf::actor>(this), id, job.graph, job.start);
   jobs_.emplace(id, supervisor);
   return {std::move(id), std::move(supervisor)};
 }

@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 #include <caf/all.hpp>
 
+#include "actors/blocking_worker.hpp"
 #include "actors/clock.hpp"
 #include "libdataflow/process/key_owner.hpp"
 
@@ -20,11 +21,13 @@ constexpr const char* this_process = "local";
 
 }  // namespace
 
-JobSupervisor::JobSupervisor(caf::actor_config& config, caf::actor job_manager, std::string job_id, JobGraphPtr graph)
+JobSupervisor::JobSupervisor(caf::actor_config& config, caf::actor job_manager, std::string job_id, JobGraphPtr graph,
+                             StartFrom start_from)
     : caf::event_based_actor{config},
       job_manager_{std::move(job_manager)},
       job_id_{std::move(job_id)},
       graph_{std::move(graph)},
+      start_from_{start_from},
       execution_{graph_},
       subtask_ids_{execution_.subtasks()},
       subtasks_(subtask_ids_.size()),
@@ -53,6 +56,19 @@ caf::behavior JobSupervisor::make_behavior() {
       },
       [this](const msg::SlotLost& m) { take_slot_lost(m); },
       [this](const msg::RequestSplit& m) { answer_split_request(m); },
+      [this](const msg::Acknowledge& m) { take_acknowledgement(m); },
+      [this](const msg::Decline& m) {
+        if (!checkpoints_ || !execution_.is_current(m.attempt, m.id)) return;
+        apply_checkpoint(checkpoints_->coordinator().on_declined(m.checkpoint, m.error, wall_clock_now()));
+      },
+      [this](const msg::MetadataWritten& m) {
+        apply_checkpoint(checkpoints_->coordinator().on_metadata_written(m.id, m.status, wall_clock_now()));
+      },
+      [this](const msg::LatestAdvanced& m) { take_advanced(m); },
+      [this](msg::CheckpointTime) {
+        checkpoint_wake_.reset();
+        apply_checkpoint(checkpoints_->coordinator().on_time(wall_clock_now()));
+      },
       [this](const msg::SubtaskReport& m) { take_report(m); },
       [this](const msg::RestartDue& m) { apply(execution_.on_restart_due(m.of, wall_clock_now())); },
       [this](msg::RetrySplits) { retry_split_requests(); },
@@ -61,6 +77,7 @@ caf::behavior JobSupervisor::make_behavior() {
           if (subtask) send(subtask, msg::GetReport{});
         }
         fire_deadlines();
+        if (checkpoints_) schedule_checkpoint_time();
         if (!is_terminal(execution_.state())) delayed_send(this, report_interval, msg::CollectReports{});
       },
       [this](const msg::StopJob& m) { apply(execution_.stop(m.how, wall_clock_now())); },
@@ -82,6 +99,8 @@ void JobSupervisor::on_exit() {
   subtasks_.clear();
   slots_.clear();
   task_managers_.clear();
+  if (worker_) anon_send_exit(worker_, caf::exit_reason::user_shutdown);
+  worker_ = nullptr;
 }
 
 std::size_t JobSupervisor::index(SubtaskId id) const {
@@ -98,9 +117,20 @@ void JobSupervisor::apply(const Effects& effects) {
 void JobSupervisor::start() {
   delayed_send(this, report_interval, msg::CollectReports{});
   const Effects effects = execution_.start(wall_clock_now());
+  if (graph_->stream->settings.checkpoint) {
+    auto opened = JobCheckpoints::open(graph_, job_id_, start_from_);
+    if (!opened) {
+      return apply(
+          execution_.on_region_failed(execution_.current(0), opened.error().within("checkpoints"), wall_clock_now()));
+    }
+    checkpoints_ = std::move(*opened);
+    worker_ = spawn<BlockingWorker, caf::detached>();
+  }
+  // A job that goes on from a checkpoint has been through this, and what it finds in the outside world is its own.
+  const bool goes_on = checkpoints_ && checkpoints_->resumed_from() != 0;
   for (const StreamNode& node : graph_->stream->nodes) {
-    if (node.is_source()) continue;
-    if (auto status = node.factory->before_job(job_id_); !status) {
+    if (node.is_source() || goes_on) continue;
+    if (auto status = node.factory->before_job(sink_job_id()); !status) {
       const RegionAttempt of = execution_.current(execution_.region_of(graph_->vertex_of_node[node.id]));
       return apply(execution_.on_region_failed(of, status.error().within("\"" + node.name + "\""), wall_clock_now()));
     }
@@ -108,13 +138,25 @@ void JobSupervisor::start() {
   apply(effects);
 }
 
+const std::string& JobSupervisor::sink_job_id() const {
+  return checkpoints_ ? checkpoints_->job_id() : job_id_;
+}
+
 Status JobSupervisor::prepare_attempt(RegionAttempt of) {
+  RestoredCheckpointPtr restored;
+  if (checkpoints_) {
+    auto point = checkpoints_->restore_point();
+    if (!point) return fail(point.error());
+    restored = std::move(*point);
+    restore_folders_[of.region] = restored ? checkpoints_->coordinator().latest()->folder : std::string{};
+  }
   for (const JobVertex& vertex : graph_->vertices) {
     if (execution_.region_of(vertex.id) != of.region) continue;
     for (const NodeId id : vertex.chain) {
       const StreamNode& node = graph_->node(id);
       if (node.is_source()) continue;
-      if (auto status = node.factory->before_attempt(job_id_, of.attempt, nullptr); !status) {
+      const auto state = restored ? restored->reader_of_all(node.state_id()) : nullptr;
+      if (auto status = node.factory->before_attempt(sink_job_id(), of.attempt, state.get()); !status) {
         return fail(status.error().within("\"" + node.name + "\""));
       }
     }
@@ -124,12 +166,21 @@ Status JobSupervisor::prepare_attempt(RegionAttempt of) {
     if (auto status = enumerator->open(vertex.parallelism); !status) {
       return fail(status.error().within("\"" + head.name + "\""));
     }
+    if (const auto saved = restored ? restored->enumerator(head.state_id()) : std::nullopt) {
+      if (auto status = enumerator->restore(*saved); !status) {
+        return fail(status.error().within("going on from a checkpoint").within("\"" + head.name + "\""));
+      }
+    }
     enumerators_.insert_or_assign(vertex.id, std::move(enumerator));
   }
   return {};
 }
 
 void JobSupervisor::carry_out(const AcquireSlots& effect) {
+  if (checkpoints_ && checkpoints_->coordinator().in_doubt()) {
+    postponed_.push_back(effect);
+    return;
+  }
   for (const SubtaskId id : execution_.subtasks(effect.of.region)) subtasks_[index(id)] = nullptr;
   slots_[effect.of.region].clear();
   if (auto status = prepare_attempt(effect.of); !status) {
@@ -159,7 +210,8 @@ void JobSupervisor::carry_out(const DeployTasks& effect) {
   for (const SubtaskId id : execution_.subtasks(effect.of.region)) by_slot[id.subtask].push_back(id);
   for (auto& [slot, subtasks] : by_slot) {
     send(task_managers_[slot],
-         msg::DeploySlot{caf::actor_cast<caf::actor>(this), graph_, job_id_, effect.of, slot, std::move(subtasks)});
+         msg::DeploySlot{caf::actor_cast<caf::actor>(this), graph_, sink_job_id(),
+                         checkpoints_ ? checkpoints_->attempt_base() : 0, effect.of, slot, std::move(subtasks)});
   }
 }
 
@@ -194,6 +246,10 @@ void JobSupervisor::carry_out(const OpenTasks& effect) {
   }
   for (const SubtaskId id : ids) {
     msg::Open open;
+    if (checkpoints_) {
+      open.checkpoints = msg::CheckpointPlace{graph_->stream->settings.checkpoint->storage, checkpoints_->lineage(),
+                                              checkpoints_->coordinator().epoch(), restore_folders_[effect.of.region]};
+    }
     for (const ChannelId& c : output_channels(*graph_, id.vertex, id.subtask))
       open.receivers.push_back(receiving.at(c));
     for (const ChannelId& c : input_channels(*graph_, id.vertex, id.subtask)) open.senders.push_back(sending.at(c));
@@ -210,6 +266,13 @@ void JobSupervisor::send_to_region(RegionAttempt of, const Message& message) {
 
 void JobSupervisor::carry_out(const StartTasks& effect) {
   send_to_region(effect.of, msg::Start{});
+  if (checkpoints_ && execution_.all_running()) {
+    apply_checkpoint(checkpoints_->coordinator().on_running(wall_clock_now()));
+  }
+}
+
+void JobSupervisor::carry_out(const TakeLastCheckpoint&) {
+  apply_checkpoint(checkpoints_->coordinator().on_all_drained(wall_clock_now()));
 }
 
 void JobSupervisor::carry_out(const CommitTasks& effect) {
@@ -219,6 +282,7 @@ void JobSupervisor::carry_out(const CommitTasks& effect) {
 }
 
 void JobSupervisor::carry_out(const CancelTasks& effect) {
+  if (checkpoints_) apply_checkpoint(checkpoints_->coordinator().on_attempt_over(wall_clock_now()));
   for (const caf::actor& slot : slots_[effect.of.region]) send(slot, msg::CancelSlot{});
 }
 
@@ -296,7 +360,115 @@ msg::JobViewPtr JobSupervisor::view() const {
   for (const SubtaskId id : subtask_ids_) view->executions.push_back(execution_.execution(id));
   view->reports = reports_;
   view->recent = recent_;
+  if (checkpoints_) {
+    const CheckpointCoordinator& coordinator = checkpoints_->coordinator();
+    view->checkpoints = {coordinator.completed_count(),
+                         coordinator.failed_count(),
+                         checkpoints_->resumed_from(),
+                         {coordinator.history().begin(), coordinator.history().end()}};
+  }
   return view;
+}
+
+// ---- Checkpoints ----------------------------------------------------------------------------------------------------
+
+void JobSupervisor::apply_checkpoint(const std::vector<CheckpointEffect>& effects) {
+  for (const CheckpointEffect& effect : effects) {
+    std::visit([this](const auto& e) { carry_out(e); }, effect);
+  }
+  schedule_checkpoint_time();
+}
+
+void JobSupervisor::schedule_checkpoint_time() {
+  const auto next = checkpoints_->coordinator().next_time();
+  if (!next || is_terminal(execution_.state()) || (checkpoint_wake_ && *checkpoint_wake_ <= *next)) return;
+  // What is far off is looked at again by CollectReports: a delayed message keeps its actor in memory until it is due.
+  if (*next - wall_clock_now() > report_interval) return;
+  checkpoint_wake_ = *next;
+  delayed_send(this, std::max(Duration{0}, *next - wall_clock_now()), msg::CheckpointTime{});
+}
+
+/// Enumerators and triggers in one go: what an enumerator hands out afterwards reaches a reader after its trigger.
+void JobSupervisor::carry_out(const BeginCheckpoint& effect) {
+  std::map<std::string, std::string> snapshots;
+  std::optional<Error> failed;
+  for (const auto& [vertex, enumerator] : enumerators_) {
+    const StreamNode& source = graph_->node(graph_->vertices[vertex].chain.front());
+    auto snapshot = enumerator->snapshot();
+    if (!snapshot) {
+      failed = snapshot.error().within("\"" + source.name + "\"");
+    } else {
+      snapshots.emplace(source.state_id(), std::move(*snapshot));
+    }
+  }
+  for (std::size_t i = 0; i < subtask_ids_.size(); ++i) {
+    if (subtasks_[i] && enumerators_.contains(subtask_ids_[i].vertex)) {
+      send(subtasks_[i], msg::TriggerCheckpoint{effect.barrier});
+    }
+  }
+  Result<std::map<std::string, std::string>> all = std::move(snapshots);
+  if (failed) all = fail(*failed);
+  apply_checkpoint(
+      checkpoints_->coordinator().on_enumerators(effect.barrier.checkpoint_id, std::move(all), wall_clock_now()));
+}
+
+void JobSupervisor::take_acknowledgement(const msg::Acknowledge& m) {
+  if (!checkpoints_ || !execution_.is_current(m.attempt, m.id)) return;
+  CheckpointCoordinator& coordinator = checkpoints_->coordinator();
+  auto state = decode_task_state(m.state);
+  apply_checkpoint(state ? coordinator.on_acknowledged(m.checkpoint, m.id.vertex, m.id.subtask, std::move(*state),
+                                                       m.alignment, wall_clock_now())
+                         : coordinator.on_declined(m.checkpoint, state.error(), wall_clock_now()));
+}
+
+void JobSupervisor::carry_out(const WriteMetadata& effect) {
+  auto write = [self = caf::actor_cast<caf::actor>(this), storage = checkpoints_->storage(), effect] {
+    const auto put = storage->put(effect.key, effect.bytes);
+    caf::anon_send(self, msg::MetadataWritten{effect.id, put ? Status{} : fail(put.error())});
+  };
+  anon_send(worker_, msg::BlockingWork{std::move(write)});
+}
+
+void JobSupervisor::carry_out(const AdvanceLatest& effect) {
+  auto advance = [self = caf::actor_cast<caf::actor>(this), storage = checkpoints_->storage(),
+                  lineage = checkpoints_->lineage(), effect] {
+    CompletedCheckpoint checkpoint = effect.checkpoint;
+    auto advanced = advance_latest(*storage, lineage, checkpoint);
+    caf::anon_send(self, msg::LatestAdvanced{std::move(checkpoint), std::move(advanced)});
+  };
+  anon_send(worker_, msg::BlockingWork{std::move(advance)});
+}
+
+void JobSupervisor::take_advanced(const msg::LatestAdvanced& m) {
+  apply_checkpoint(checkpoints_->coordinator().on_advanced(m.checkpoint, m.advanced, wall_clock_now()));
+  for (const AcquireSlots& effect : std::exchange(postponed_, {})) {
+    if (execution_.current(effect.of.region) == effect.of) carry_out(effect);
+  }
+}
+
+void JobSupervisor::carry_out(const CompleteCheckpoint& effect) {
+  if (effect.last) return apply(execution_.on_last_checkpoint(effect.id));
+  for (const caf::actor& subtask : subtasks_) {
+    if (subtask) send(subtask, msg::CheckpointCompleted{effect.id});
+  }
+}
+
+void JobSupervisor::carry_out(const AbortCheckpoint& effect) {
+  for (const caf::actor& subtask : subtasks_) {
+    if (subtask) send(subtask, msg::CheckpointAborted{effect.id});
+  }
+}
+
+void JobSupervisor::carry_out(const RemoveCheckpoint& effect) {
+  auto remove = [storage = checkpoints_->storage(), lineage = checkpoints_->lineage(), effect] {
+    // What cannot be removed takes room and does no other harm: it is completed, or no entry names it.
+    static_cast<void>(remove_checkpoint(*storage, effect.checkpoint, lineage));
+  };
+  anon_send(worker_, msg::BlockingWork{std::move(remove)});
+}
+
+void JobSupervisor::carry_out(const FailForCheckpoints& effect) {
+  apply(execution_.on_region_failed(execution_.current(0), effect.error, wall_clock_now()));
 }
 
 /// Asks every subtask of the node, or the one that owns the key. The answer to a message is a JSON array of what they

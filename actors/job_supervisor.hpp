@@ -17,7 +17,8 @@ namespace dataflow {
 
 class JobSupervisor final : public caf::event_based_actor {
  public:
-  JobSupervisor(caf::actor_config& config, caf::actor job_manager, std::string job_id, JobGraphPtr graph);
+  JobSupervisor(caf::actor_config& config, caf::actor job_manager, std::string job_id, JobGraphPtr graph,
+                StartFrom start_from);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
@@ -29,6 +30,7 @@ class JobSupervisor final : public caf::event_based_actor {
   void carry_out(const DeployTasks& effect);
   void carry_out(const OpenTasks& effect);
   void carry_out(const StartTasks& effect);
+  void carry_out(const TakeLastCheckpoint& effect);
   void carry_out(const CommitTasks& effect);
   void carry_out(const CancelTasks& effect);
   void carry_out(const AbandonTasks& effect);
@@ -36,6 +38,21 @@ class JobSupervisor final : public caf::event_based_actor {
   void carry_out(const ScheduleRestart& effect);
   void carry_out(const ScheduleDeadline& effect);
   void carry_out(const EndJob& effect);
+
+  // Checkpoints: the coordinator's effects.
+  void apply_checkpoint(const std::vector<CheckpointEffect>& effects);
+  void carry_out(const BeginCheckpoint& effect);
+  void carry_out(const WriteMetadata& effect);
+  void carry_out(const AdvanceLatest& effect);
+  void carry_out(const CompleteCheckpoint& effect);
+  void carry_out(const AbortCheckpoint& effect);
+  void carry_out(const RemoveCheckpoint& effect);
+  void carry_out(const FailForCheckpoints& effect);
+  void take_acknowledgement(const msg::Acknowledge& m);
+  void take_advanced(const msg::LatestAdvanced& m);
+  void schedule_checkpoint_time();
+  /// As sinks know the job: the id of the one that began the run.
+  [[nodiscard]] const std::string& sink_job_id() const;
 
   void start();
   /// What has to be true of the outside world before a region's attempt; opens its enumerators.
@@ -57,6 +74,12 @@ class JobSupervisor final : public caf::event_based_actor {
   caf::actor job_manager_;
   std::string job_id_;
   JobGraphPtr graph_;
+  StartFrom start_from_;
+  std::unique_ptr<JobCheckpoints> checkpoints_;           ///< null: the job has none
+  caf::actor worker_;                                     ///< for what blocks; null without checkpoints
+  std::map<std::uint32_t, std::string> restore_folders_;  ///< by region: what its attempt starts from
+  std::vector<AcquireSlots> postponed_;                   ///< until it is known which checkpoint is the latest
+  std::optional<Timestamp> checkpoint_wake_;              ///< the earliest CheckpointTime under way
   ExecutionGraph execution_;
   std::vector<SubtaskId> subtask_ids_;
   std::vector<caf::actor> subtasks_;       ///< of the current attempts, same order; null where there is none

@@ -52,12 +52,12 @@ class EndWatcher final : public caf::event_based_actor {
 }  // namespace
 
 struct LocalJob::Impl {
-  Impl(JobGraphPtr job_graph, std::uint32_t slots, std::size_t threads)
+  Impl(JobGraphPtr job_graph, StartFrom start, std::uint32_t slots, std::size_t threads)
       : graph{std::move(job_graph)}, config{threads}, system{config} {
     job_manager = system.spawn<JobManager, caf::detached>();
     task_manager = system.spawn<TaskManager, caf::detached>(job_manager, slots);
     caf::scoped_actor self{system};
-    self->request(job_manager, answer_deadline, msg::SubmitJob{graph})
+    self->request(job_manager, answer_deadline, msg::SubmitJob{graph, start})
         .receive([this](const msg::JobAccepted& accepted) { supervisor = accepted.supervisor; },
                  [this](const caf::error& e) { submit_error = system.render(e); });
     if (supervisor) watch_for_end();
@@ -119,11 +119,16 @@ LocalJob::~LocalJob() {
 Result<std::unique_ptr<LocalJob>> LocalJob::start(StreamGraph graph, LocalRunOptions options) {
   const std::uint32_t cores = std::max(1U, std::thread::hardware_concurrency());
   const std::uint32_t parallelism = options.slots != 0 ? options.slots : cores;
+  if (options.start == StartFrom::last_run && !graph.settings.checkpoint) {
+    return fail(ErrorCode::invalid_argument,
+                "there is nothing to go on from: the job takes no checkpoints; give it "
+                "[checkpoint] interval = \"10s\", storage = \"file:///FOLDER\"");
+  }
   auto built = build_job_graph(std::make_shared<const StreamGraph>(std::move(graph)), parallelism, options.chaining);
   if (!built) return fail(built.error());
   auto job = std::make_shared<const JobGraph>(std::move(*built));
   const std::uint32_t slots = options.slots != 0 ? options.slots : std::max(cores, job->slots_needed());
-  auto impl = std::make_unique<Impl>(std::move(job), slots, cores);
+  auto impl = std::make_unique<Impl>(std::move(job), options.start, slots, cores);
   if (!impl->submit_error.empty())
     return fail(ErrorCode::internal, "the JobManager did not take the job: " + impl->submit_error);
   return std::unique_ptr<LocalJob>(new LocalJob(std::move(impl)));
@@ -148,6 +153,7 @@ Result<JobStatus> LocalJob::status() {
                    .restarts = (*view)->restarts,
                    .error = (*view)->error,
                    .failures = (*view)->failures,
+                   .checkpoints = (*view)->checkpoints,
                    .nodes = {}};
   for (const msg::SubtaskReport& report : (*view)->reports) {
     for (const NodeMetrics& m : report.nodes) {

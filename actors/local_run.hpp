@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "actors/job_checkpoints.hpp"
 #include "libdataflow/graph/job_graph.hpp"
 #include "libdataflow/master/execution_graph.hpp"
 #include "libdataflow/runtime/task.hpp"
@@ -19,6 +20,15 @@ namespace dataflow {
 struct LocalRunOptions {
   std::uint32_t slots = 0;  ///< 0: as many as the machine has cores, or as the graph needs if that is more
   Chaining chaining = Chaining::where_possible;
+  StartFrom start = StartFrom::nothing;
+};
+
+/// A job's checkpoints as they stand.
+struct CheckpointStatus {
+  std::uint64_t completed = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t resumed_from = 0;         ///< the number of the one that the job went on from; 0: from nothing
+  std::vector<CheckpointRecord> records;  ///< the newest, oldest first
 };
 
 /// A job as it stands.
@@ -27,6 +37,7 @@ struct JobStatus {
   std::uint32_t restarts = 0;
   std::optional<Error> error;           ///< why it failed
   std::vector<FailureRecord> failures;  ///< also those that a restart has mended
+  CheckpointStatus checkpoints;
   /// By node name, summed over subtasks; complete once the job has finished.
   std::map<std::string, NodeMetrics> nodes;
 };

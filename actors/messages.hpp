@@ -3,7 +3,9 @@
 // travel within one process; the structs between nodes are versioned and live with the transport.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,8 @@
 #include <caf/actor_addr.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
 
+#include "actors/job_checkpoints.hpp"
+#include "actors/local_run.hpp"
 #include "libdataflow/graph/job_graph.hpp"
 #include "libdataflow/master/execution_graph.hpp"
 #include "libdataflow/runtime/task.hpp"
@@ -40,8 +44,18 @@ struct Peer {
   std::size_t channel = 0;
 };
 
-/// Who is at the ends of the channels. The Subtask opens its task and answers Opened.
+/// Where the checkpoints of an attempt lie.
+struct CheckpointPlace {
+  std::string storage;  ///< URI
+  std::string lineage;
+  std::uint64_t epoch = 0;
+  std::string restore_from;  ///< a checkpoint's folder; empty: the attempt starts from nothing
+};
+
+/// Who is at the ends of the channels. The Subtask opens its task, from a checkpoint if there is one, and answers
+/// Opened.
 struct Open {
+  std::optional<CheckpointPlace> checkpoints;
   std::vector<Peer> receivers;  ///< by output channel
   std::vector<Peer> senders;    ///< by input channel
 };
@@ -57,6 +71,19 @@ struct Stop {
 /// Every subtask has pre-committed: make it visible, close, answer Finished.
 struct Commit {
   std::uint64_t epoch = 0;
+};
+
+/// To the subtasks of sources: begin a checkpoint. The barriers tell the others; each answers Acknowledge or Decline.
+struct TriggerCheckpoint {
+  Barrier barrier;
+};
+/// The checkpoint is complete: make visible what was pre-committed for it.
+struct CheckpointCompleted {
+  std::uint64_t id = 0;
+};
+/// The checkpoint has been given up.
+struct CheckpointAborted {
+  std::uint64_t id = 0;
 };
 
 /// The answer to RequestSplit.
@@ -109,6 +136,22 @@ struct Finished {
   SubtaskId id;
 };
 
+/// The subtask's part of a checkpoint is written.
+struct Acknowledge {
+  std::uint32_t attempt = 0;
+  SubtaskId id;
+  std::uint64_t checkpoint = 0;
+  Duration alignment{0};
+  std::string state;  ///< encode_task_state
+};
+/// There will be no part of the subtask.
+struct Decline {
+  std::uint32_t attempt = 0;
+  SubtaskId id;
+  std::uint64_t checkpoint = 0;
+  Error error;
+};
+
 // ---- Failure and end: Subtask to Slot to TaskManager to JobSupervisor -----------------------------------------------
 
 /// Said by a Subtask before it ends with an error, so that the reason arrives with it.
@@ -139,6 +182,7 @@ struct DeploySlot {
   caf::actor supervisor;
   JobGraphPtr graph;
   std::string job_id;
+  std::uint32_t attempt_base = 0;  ///< what names of files add to the attempt's number
   RegionAttempt of;
   std::uint32_t slot = 0;
   std::vector<SubtaskId> subtasks;
@@ -172,6 +216,7 @@ struct RegisterTaskManager {
 /// A client's job. The JobManager answers with JobAccepted.
 struct SubmitJob {
   JobGraphPtr graph;
+  StartFrom start = StartFrom::nothing;
 };
 struct JobAccepted {
   std::string job_id;
@@ -218,7 +263,8 @@ struct JobView {
   std::uint32_t restarts = 0;
   std::optional<Error> error;
   std::vector<FailureRecord> failures;
-  std::vector<Execution> executions;   ///< in ExecutionGraph::subtasks' order
+  std::vector<Execution> executions;  ///< in ExecutionGraph::subtasks' order
+  CheckpointStatus checkpoints;
   std::vector<SubtaskReport> reports;  ///< the newest of each subtask, same order
   std::vector<TimeTotals> recent;      ///< what each subtask did between its last two reports, same order
 };
@@ -227,6 +273,24 @@ using JobViewPtr = std::shared_ptr<const JobView>;
 // ---- Messages of an actor to itself ---------------------------------------------------------------------------------
 
 struct RunAgain {};
+/// To a BlockingWorker.
+struct BlockingWork {
+  std::function<void()> work;
+};
+/// To a Subtask: what it opens with.
+struct CheckpointLoaded {
+  Result<RestoredCheckpointPtr> checkpoint;
+};
+/// To a JobSupervisor: what its BlockingWorker has done.
+struct MetadataWritten {
+  std::uint64_t id = 0;
+  Status status;
+};
+struct LatestAdvanced {
+  CompletedCheckpoint checkpoint;
+  Result<Advance> advanced;
+};
+struct CheckpointTime {};
 struct WakeUp {};
 struct RestartDue {
   RegionAttempt of;
@@ -242,6 +306,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Open)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Start)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Stop)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Commit)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::TriggerCheckpoint)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CheckpointCompleted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CheckpointAborted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::AssignSplit)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::NoMoreSplits)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::GetReport)
@@ -252,6 +319,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::RequestSplit)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SubtaskReport)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Prepared)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Finished)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Acknowledge)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Decline)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SubtaskFailed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SubtaskGone)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SlotLost)
@@ -274,6 +343,11 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Ended)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::AskOperator)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::JobViewPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::RunAgain)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::BlockingWork)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CheckpointLoaded)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::MetadataWritten)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::LatestAdvanced)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CheckpointTime)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::WakeUp)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::RestartDue)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::RetrySplits)

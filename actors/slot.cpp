@@ -2,6 +2,7 @@
 
 #include <caf/all.hpp>
 
+#include "actors/blocking_worker.hpp"
 #include "actors/subtask.hpp"
 
 namespace dataflow {
@@ -32,14 +33,18 @@ caf::behavior Slot::make_behavior() {
 void Slot::on_exit() {
   task_manager_ = nullptr;
   deployment_.supervisor = nullptr;
+  if (worker_) anon_send_exit(worker_, caf::exit_reason::user_shutdown);
+  worker_ = nullptr;
 }
 
 void Slot::deploy() {
+  if (deployment_.graph->stream->settings.checkpoint) worker_ = spawn<BlockingWorker, caf::detached>();
   msg::SlotDeployed deployed{deployment_.of, caf::actor_cast<caf::actor>(this), {}};
   for (const SubtaskId id : deployment_.subtasks) {
     auto actor = spawn<Subtask, caf::monitored + caf::linked>(
         deployment_.supervisor, caf::actor_cast<caf::actor>(this), deployment_.graph,
-        Task::Identity{deployment_.job_id, id.vertex, id.subtask, deployment_.of.attempt}, group_);
+        Task::Identity{deployment_.job_id, id.vertex, id.subtask, deployment_.attempt_base + deployment_.of.attempt},
+        deployment_.of.attempt, group_, worker_);
     alive_.emplace(actor.address(), id);
     deployed.subtasks.push_back({id, std::move(actor)});
   }

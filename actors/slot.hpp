@@ -27,6 +27,7 @@ class Slot final : public caf::event_based_actor {
   caf::actor task_manager_;
   msg::DeploySlot deployment_;
   caf::group group_;
+  caf::actor worker_;  ///< for what blocks; null in jobs without checkpoints
   std::map<caf::actor_addr, SubtaskId> alive_;
   std::set<caf::actor_addr> ended_;
   std::map<SubtaskId, Error> reasons_;  ///< said before the end, reported with it

@@ -1,22 +1,26 @@
 #include "actors/subtask.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <caf/all.hpp>
 
 #include "actors/clock.hpp"
+#include "libdataflow/checkpoint/lineage.hpp"
+#include "libdataflow/checkpoint/state_file.hpp"
 #include "libdataflow/runtime/local_executor.hpp"
 
 namespace dataflow {
 
 Subtask::Subtask(caf::actor_config& config, caf::actor supervisor, caf::actor slot, JobGraphPtr graph,
-                 Task::Identity identity, caf::group slot_group)
+                 Task::Identity identity, std::uint32_t attempt, caf::group slot_group, caf::actor worker)
     : caf::event_based_actor{config},
       supervisor_{std::move(supervisor)},
       slot_{std::move(slot)},
+      worker_{std::move(worker)},
       graph_{std::move(graph)},
       id_{identity.vertex, identity.subtask},
-      attempt_{identity.attempt},
+      attempt_{attempt},
       task_{std::make_unique<Task>(graph_, std::move(identity), *this)} {
   join(slot_group);
 }
@@ -68,6 +72,16 @@ caf::behavior Subtask::make_behavior() {
         task_->stop(m.how);
         run();
       },
+      [this](const msg::TriggerCheckpoint& m) {
+        task_->trigger(m.barrier);
+        run();
+      },
+      [this](const msg::CheckpointCompleted& m) { complete_checkpoint(m.id); },
+      [this](const msg::CheckpointAborted& m) {
+        task_->abort_checkpoint(m.id);
+        run();
+      },
+      [this](const msg::CheckpointLoaded& m) { open_task(m.checkpoint); },
       [this](const msg::Commit& m) { commit(m.epoch); },
       [this](msg::CancelSubtask) { quit(caf::exit_reason::user_shutdown); },
       [this](msg::GetReport) { return report(); },
@@ -86,18 +100,34 @@ void Subtask::on_exit() {
   senders_.clear();
   supervisor_ = nullptr;
   slot_ = nullptr;
+  worker_ = nullptr;
 }
 
 void Subtask::open(const msg::Open& peers) {
   receivers_ = peers.receivers;
   senders_ = peers.senders;
-  if (auto opened = task_->open(wall_clock_now()); !opened) return fail_with(opened.error());
+  checkpoints_ = peers.checkpoints;
+  if (!checkpoints_) return open_task(nullptr);
+  auto storage = open_checkpoint_storage(checkpoints_->storage);
+  if (!storage) return open_task(fail(storage.error()));
+  storage_ = std::move(*storage);
+  if (checkpoints_->restore_from.empty()) return open_task(nullptr);
+  auto load = [self = caf::actor_cast<caf::actor>(this), from = storage_, folder = checkpoints_->restore_from] {
+    caf::anon_send(self, msg::CheckpointLoaded{RestoredCheckpoint::load(from, folder)});
+  };
+  anon_send(worker_, msg::BlockingWork{std::move(load)});
+}
+
+void Subtask::open_task(const Result<RestoredCheckpointPtr>& restored) {
+  if (!restored)
+    return fail_with({graph_->node(graph_->vertices[id_.vertex].chain.front()).name, {}, restored.error()});
+  if (auto opened = task_->open(wall_clock_now(), restored->get()); !opened) return fail_with(opened.error());
   anon_send(supervisor_, msg::Opened{attempt_, id_});
 }
 
 void Subtask::run() {
-  // Before Start the receiver of a message might not be open yet; after the last run there is nothing left to do.
-  if (!started_ || prepared_sent_) return;
+  // Before Start the receiver of a message might not be open yet. After the end of the data barriers still pass.
+  if (!started_ || finished_) return;
   auto progress = task_->run(wall_clock_now());
   if (!progress) return fail_with(progress.error());
   using Kind = Task::Progress::Kind;
@@ -109,7 +139,8 @@ void Subtask::run() {
     case Kind::blocked:
       if (progress->wake_at) schedule_wake(*progress->wake_at);
       return;
-    case Kind::prepared: prepared_sent_ = true; anon_send(supervisor_, msg::Prepared{report()});
+    case Kind::prepared:
+      if (!std::exchange(prepared_sent_, true)) anon_send(supervisor_, msg::Prepared{report()});
   }
 }
 
@@ -125,6 +156,34 @@ void Subtask::commit(std::uint64_t epoch) {
   finished_ = true;
   anon_send(supervisor_, msg::Finished{attempt_, id_});
   quit();
+}
+
+void Subtask::complete_checkpoint(std::uint64_t id) {
+  if (!started_ || finished_) return;
+  if (auto committed = task_->complete_checkpoint(id); !committed) return fail_with(committed.error());
+}
+
+/// The asynchronous part: by the worker's thread, while the task goes on.
+void Subtask::snapshot(TaskSnapshot snapshot) {
+  const std::uint64_t checkpoint = snapshot.barrier.checkpoint_id;
+  auto states = std::make_shared<CapturedStates>(std::move(snapshot.states));
+  auto write = [supervisor = supervisor_, storage = storage_, states, checkpoint, attempt = attempt_, id = id_,
+                alignment = snapshot.alignment,
+                folder = checkpoint_folder(checkpoints_->lineage, checkpoint, checkpoints_->epoch)] {
+    const std::string name =
+        std::to_string(id.vertex) + "-" + std::to_string(id.subtask) + ".a" + std::to_string(attempt);
+    auto state = write_task_state(std::move(*states), *storage, folder, name);
+    if (state) {
+      caf::anon_send(supervisor, msg::Acknowledge{attempt, id, checkpoint, alignment, encode_task_state(*state)});
+    } else {
+      caf::anon_send(supervisor, msg::Decline{attempt, id, checkpoint, state.error()});
+    }
+  };
+  anon_send(worker_, msg::BlockingWork{std::move(write)});
+}
+
+void Subtask::decline(std::uint64_t checkpoint_id, Error error) {
+  anon_send(supervisor_, msg::Decline{attempt_, id_, checkpoint_id, std::move(error)});
 }
 
 void Subtask::fail_with(const TaskFailure& failure) {

@@ -14,8 +14,9 @@ namespace dataflow {
 
 class Subtask final : public caf::event_based_actor, public TaskHost {
  public:
+  /// `worker` does what blocks; null in jobs without checkpoints.
   Subtask(caf::actor_config& config, caf::actor supervisor, caf::actor slot, JobGraphPtr graph, Task::Identity identity,
-          caf::group slot_group);
+          std::uint32_t attempt, caf::group slot_group, caf::actor worker);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
@@ -27,8 +28,12 @@ class Subtask final : public caf::event_based_actor, public TaskHost {
   void grant(std::size_t channel, std::size_t bytes) override;
   void request_split() override;
   [[nodiscard]] std::optional<Timestamp> clock_now() const override;
+  void snapshot(TaskSnapshot snapshot) override;
+  void decline(std::uint64_t checkpoint_id, Error error) override;
 
   void open(const msg::Open& peers);
+  void open_task(const Result<RestoredCheckpointPtr>& restored);
+  void complete_checkpoint(std::uint64_t id);
   void run();
   void schedule_wake(Timestamp at);
   void commit(std::uint64_t epoch);
@@ -37,6 +42,9 @@ class Subtask final : public caf::event_based_actor, public TaskHost {
 
   caf::actor supervisor_;
   caf::actor slot_;
+  caf::actor worker_;
+  std::optional<msg::CheckpointPlace> checkpoints_;
+  CheckpointStoragePtr storage_;
   JobGraphPtr graph_;
   SubtaskId id_;
   std::uint32_t attempt_;

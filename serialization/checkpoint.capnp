@@ -1,6 +1,6 @@
 @0xb7d0a3f1c26e4d58;
 # What a checkpoint or a savepoint is: the root of a `_metadata` file, and what a subtask acknowledges. The comments of
-# this file are the specification of the format; libdataflow/checkpoint/metadata.cpp writes and checks it.
+# this file are the specification of the format; checkpoint_metadata.cpp writes and checks it.
 #
 # The file is: 8 bytes "DFCKPT1\n"; the payload's length and its XXH3 64-bit hash, each 8 bytes little-endian; the
 # payload, this message as a Cap'n Proto flat array. Evolution as in envelope.capnp.

@@ -15,6 +15,15 @@ constexpr Duration last_retry_pause = std::chrono::milliseconds{100};
 
 }  // namespace
 
+std::string_view to_string(CheckpointRecord::State state) {
+  switch (state) {
+    case CheckpointRecord::State::in_progress: return "in_progress";
+    case CheckpointRecord::State::completed: return "completed";
+    case CheckpointRecord::State::failed: return "failed";
+  }
+  return "unknown";
+}
+
 CheckpointCoordinator::CheckpointCoordinator(JobGraphPtr graph, std::string job_id, const Leadership& leadership)
     : graph_{std::move(graph)},
       settings_{*graph_->stream->settings.checkpoint},
@@ -189,8 +198,8 @@ std::vector<CheckpointEffect> CheckpointCoordinator::on_advanced(const Completed
     effects = after_completion(checkpoint, now);
   } else if (advanced) {
     effects = give_up("another coordinator has taken over", now);
-    effects.push_back(
-        FailForCheckpoints{Error{ErrorCode::cancelled, "another process goes on with this job from its checkpoints"}});
+    effects.push_back(FailForCheckpoints{
+        Error{ErrorCode::unsupported, "another process goes on with this job from its checkpoints"}});
   } else {
     effects = give_up(advanced.error().message(), now);
   }

@@ -21,8 +21,8 @@
 #include <vector>
 
 #include "libdataflow/checkpoint/lineage.hpp"
-#include "libdataflow/checkpoint/metadata.hpp"
 #include "libdataflow/graph/job_graph.hpp"
+#include "serialization/checkpoint_metadata.hpp"
 #include "serialization/envelope.hpp"
 
 namespace dataflow {
@@ -67,6 +67,8 @@ struct CheckpointRecord {
   std::string failure;
   std::string slowest;  ///< the vertex and subtask that acknowledged last
 };
+
+std::string_view to_string(CheckpointRecord::State state);
 
 class CheckpointCoordinator {
  public:

@@ -64,7 +64,7 @@ Result<std::uint64_t> take_epoch(CheckpointStorage& storage, const std::string& 
     for (const std::string& key : *keys) {
       epoch = std::max(epoch, number_after(std::string_view{key}.substr(lineage.size() + 1), epoch_prefix).value_or(0));
     }
-    const auto put = storage.put(epoch_key(lineage, epoch + 1), "1");
+    const auto put = storage.put(epoch_key(lineage, epoch + 1), {});
     if (!put) return fail(put.error());
     if (*put == PutOutcome::stored) return epoch + 1;
   }
@@ -121,14 +121,14 @@ Result<std::vector<CompletedCheckpoint>> list_completed(CheckpointStorage& stora
   return completed;
 }
 
-Result<Leadership> begin_run(CheckpointStorage& storage, std::string_view job_name) {
+Result<Leadership> begin_run(CheckpointStorage& storage, std::string_view job_name, const std::string& job_id) {
   while (true) {
     const auto newest = newest_run(storage, job_name);
     if (!newest) return fail(newest.error());
     const std::string lineage = run_folder(job_name, *newest + 1);
-    const auto put = storage.put(epoch_key(lineage, 1), "1");
+    const auto put = storage.put(epoch_key(lineage, 1), job_id);
     if (!put) return fail(put.error());
-    if (*put == PutOutcome::stored) return Leadership{lineage, 1, {}};
+    if (*put == PutOutcome::stored) return Leadership{lineage, 1, job_id, {}};
   }
 }
 
@@ -136,7 +136,10 @@ Result<std::optional<Leadership>> resume_run(CheckpointStorage& storage, std::st
   const auto newest = newest_run(storage, job_name);
   if (!newest) return fail(newest.error());
   if (*newest == 0) return std::optional<Leadership>{};
-  Leadership leadership{run_folder(job_name, *newest), 0, {}};
+  Leadership leadership{run_folder(job_name, *newest), 0, {}, {}};
+  auto job_id = storage.get(epoch_key(leadership.lineage, 1));
+  if (!job_id) return fail(job_id.error());
+  leadership.job_id = std::move(*job_id);
   const auto epoch = take_epoch(storage, leadership.lineage);
   if (!epoch) return fail(epoch.error());
   leadership.epoch = *epoch;

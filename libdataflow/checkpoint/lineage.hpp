@@ -1,7 +1,8 @@
 #pragma once
 // The checkpoints of one run of a job, across restarts and across the processes that go on from it.
 //
-//   NAME/run-000001/epoch-000002              one for each coordinator that has led the run: the highest leads
+//   NAME/run-000001/epoch-000002              one for each coordinator that has led the run: the highest leads; the
+//                                             first has the id of the job that began the run
 //   NAME/run-000001/chk-0000000007.e000002/   a checkpoint's folder, with the epoch of who began it: _metadata, files
 //   NAME/run-000001/latest-0000000004         the fourth that was completed: names its folder
 //
@@ -37,11 +38,12 @@ Result<CompletedCheckpoint> decode_latest(std::string_view content, std::uint64_
 struct Leadership {
   std::string lineage;
   std::uint64_t epoch = 0;
+  std::string job_id;                          ///< of the job that began the run
   std::vector<CompletedCheckpoint> completed;  ///< in order; all that are named
 };
 
-/// A new run of a job of that name.
-Result<Leadership> begin_run(CheckpointStorage& storage, std::string_view job_name);
+/// A new run of a job of that name, led by the job `job_id`.
+Result<Leadership> begin_run(CheckpointStorage& storage, std::string_view job_name, const std::string& job_id);
 /// The newest run of the job, if there is one: whoever led it before can complete nothing any more.
 Result<std::optional<Leadership>> resume_run(CheckpointStorage& storage, std::string_view job_name);
 /// What has been completed, in order.

@@ -141,7 +141,7 @@ Status RestoredCheckpoint::check(const JobGraph& graph, UnclaimedState unclaimed
   }
   if (unclaimed == UnclaimedState::dropped) return {};
   std::set<std::string_view> uids;
-  for (const StreamNode& node : graph.stream->nodes) uids.insert(node.uid.empty() ? node.name : node.uid);
+  for (const StreamNode& node : graph.stream->nodes) uids.insert(node.state_id());
   for (const CheckpointMetadata::Operator& op : metadata_.operators) {
     if (uids.contains(op.uid)) continue;
     const bool has_state =

@@ -5,9 +5,10 @@
 #include <optional>
 #include <string>
 
-#include "libdataflow/checkpoint/metadata.hpp"
 #include "libdataflow/checkpoint/storage.hpp"
 #include "libdataflow/graph/job_graph.hpp"
+#include "libdataflow/state/snapshot.hpp"
+#include "serialization/checkpoint_metadata.hpp"
 
 namespace dataflow {
 

@@ -6,8 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "libdataflow/checkpoint/metadata.hpp"
 #include "libdataflow/checkpoint/storage.hpp"
+#include "libdataflow/state/snapshot.hpp"
+#include "serialization/checkpoint_metadata.hpp"
 
 namespace dataflow {
 

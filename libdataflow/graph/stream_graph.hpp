@@ -62,6 +62,8 @@ struct StreamNode {
   std::string details;     ///< one line for plans: `temperature > 25`
   std::string defined_at;  ///< "topology.toml:18" or "fraud.cpp:31", for errors
 
+  /// By which a checkpoint finds the node's state.
+  [[nodiscard]] const std::string& state_id() const { return uid.empty() ? name : uid; }
   [[nodiscard]] bool is_source() const { return source.has_value(); }
   [[nodiscard]] bool is_sink() const { return outputs.empty(); }
 };

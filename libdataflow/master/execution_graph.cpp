@@ -133,8 +133,21 @@ Effects ExecutionGraph::on_opened(std::uint32_t attempt, SubtaskId id, Timestamp
 Effects ExecutionGraph::on_prepared(std::uint32_t attempt, SubtaskId id, Timestamp now) {
   if (!is_current(attempt, id) || !advance(id, ExecutionState::running, ExecutionState::prepared, now)) return {};
   if (!everywhere(ExecutionState::prepared)) return {};
+  if (graph_->stream->settings.checkpoint) return {TakeLastCheckpoint{}};
   committing_ = true;
   return {CommitTasks{final_epoch}, ScheduleDeadline{{current(0), Deadline::Phase::commit}, deadlines_.commit}};
+}
+
+Effects ExecutionGraph::on_last_checkpoint(std::uint64_t epoch) {
+  if (state_ != JobState::running || committing_ || !everywhere(ExecutionState::prepared)) return {};
+  committing_ = true;
+  return {CommitTasks{epoch}, ScheduleDeadline{{current(0), Deadline::Phase::commit}, deadlines_.commit}};
+}
+
+bool ExecutionGraph::all_running() const {
+  return std::all_of(executions_.begin(), executions_.end(), [](const Execution& e) {
+    return e.state == ExecutionState::running || e.state == ExecutionState::prepared;
+  });
 }
 
 Effects ExecutionGraph::on_finished(std::uint32_t attempt, SubtaskId id, Timestamp now) {
@@ -215,7 +228,12 @@ Effects ExecutionGraph::fail_regions(const std::vector<std::uint32_t>& hit, std:
   history_.add({now, current(restarting.front()), id, id ? execution(*id).node : NodeInstance{}, error.message()});
   if (committing_) {
     // Part of the output may be visible: beginning again would write it twice.
-    return fail_job(error.within("while committing the job's output, of which a part may be visible already"), now);
+    std::string_view advice = graph_->stream->settings.checkpoint
+                                  ? "; everything is in the last checkpoint: started again with --resume, the job "
+                                    "finishes the commit"
+                                  : "";
+    const Error known{error.code(), error.message() + std::string{advice}};
+    return fail_job(known.within("while committing the job's output, of which a part may be visible already"), now);
   }
   std::string reason = history_.hopeless(error, restarting.front(), has_run);
   const std::optional<Duration> delay = reason.empty() ? strategy_.on_failure(now) : std::nullopt;

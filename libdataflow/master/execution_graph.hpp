@@ -61,6 +61,9 @@ struct OpenTasks {
 struct StartTasks {
   RegionAttempt of;
 };
+/// Every subtask of every region is through: take the checkpoint with which the job ends; answered by
+/// on_last_checkpoint. Only in jobs with checkpoints.
+struct TakeLastCheckpoint {};
 /// All regions; answered by on_finished for each subtask.
 struct CommitTasks {
   std::uint64_t epoch;
@@ -91,8 +94,8 @@ struct ScheduleDeadline {
 struct EndJob {
   JobState state;
 };
-using Effect = std::variant<AcquireSlots, DeployTasks, OpenTasks, StartTasks, CommitTasks, CancelTasks, AbandonTasks,
-                            StopSources, ScheduleRestart, ScheduleDeadline, EndJob>;
+using Effect = std::variant<AcquireSlots, DeployTasks, OpenTasks, StartTasks, TakeLastCheckpoint, CommitTasks,
+                            CancelTasks, AbandonTasks, StopSources, ScheduleRestart, ScheduleDeadline, EndJob>;
 using Effects = std::vector<Effect>;
 
 class ExecutionGraph {
@@ -106,6 +109,8 @@ class ExecutionGraph {
   Effects on_deployed(std::uint32_t attempt, SubtaskId id, Timestamp now);
   Effects on_opened(std::uint32_t attempt, SubtaskId id, Timestamp now);
   Effects on_prepared(std::uint32_t attempt, SubtaskId id, Timestamp now);
+  /// The checkpoint that holds everything is complete: its number is the epoch to commit.
+  Effects on_last_checkpoint(std::uint64_t epoch);
   Effects on_finished(std::uint32_t attempt, SubtaskId id, Timestamp now);
   /// A subtask failed; it exists until on_gone.
   Effects on_failed(std::uint32_t attempt, SubtaskId id, const Error& error, Timestamp now);
@@ -138,6 +143,8 @@ class ExecutionGraph {
   [[nodiscard]] std::uint32_t region_of(std::uint32_t vertex) const { return region_of_vertex_[vertex]; }
   /// The region's newest attempt.
   [[nodiscard]] RegionAttempt current(std::uint32_t region) const { return {region, regions_[region].attempt}; }
+  /// Whether every subtask of every region runs, or is through.
+  [[nodiscard]] bool all_running() const;
   /// Whether a message of that attempt of the subtask's region is to be listened to.
   [[nodiscard]] bool is_current(std::uint32_t attempt, SubtaskId id) const;
   /// Every subtask, vertex by vertex.

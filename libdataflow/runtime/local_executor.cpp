@@ -74,6 +74,7 @@ LocalExecutor::LocalExecutor(JobGraphPtr graph, Options options) : graph_{std::m
 LocalExecutor::~LocalExecutor() = default;
 
 Result<std::unique_ptr<LocalExecutor>> LocalExecutor::create(StreamGraph graph, Options options) {
+  graph.settings.checkpoint.reset();  // nothing is restarted here
   auto job =
       build_job_graph(std::make_shared<const StreamGraph>(std::move(graph)), options.parallelism, options.chaining);
   if (!job) return fail(job.error());

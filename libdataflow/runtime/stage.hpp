@@ -90,7 +90,7 @@ class Stage final : public OperatorOutput, public OperatorContext {
   void resend_watermark();
 
   [[nodiscard]] const StreamNode& node() const { return node_; }
-  [[nodiscard]] const std::string& uid() const { return node_.uid.empty() ? node_.name : node_.uid; }
+  [[nodiscard]] const std::string& uid() const { return node_.state_id(); }
   [[nodiscard]] Operator* op() { return operator_.get(); }
   [[nodiscard]] NodeMetrics metrics() const;
 

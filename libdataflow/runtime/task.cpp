@@ -135,6 +135,8 @@ void Task::trigger(const Barrier& barrier) {
 void Task::abort_checkpoint(std::uint64_t checkpoint_id) {
   if (aligning_ && aligning_->checkpoint_id == checkpoint_id) end_alignment();
   if (barrier_ && barrier_->checkpoint_id == checkpoint_id) end_alignment();
+  // Those of its barriers that are still under way must not begin an alignment that would never end.
+  last_checkpoint_ = std::max(last_checkpoint_, checkpoint_id);
 }
 
 tl::expected<Task::Progress, TaskFailure> Task::run(Timestamp now) {
@@ -197,10 +199,12 @@ tl::expected<bool, TaskFailure> Task::step() {
 
 Status Task::poll_source() {
   Stage& head = *stages_.front();
-  if (stop_) {
+  // What has been read is part of what the source has given: only then its position is after it.
+  if (stop_ && source_->settled()) {
     if (stop_->drain) head.advance_watermark(Timestamp::max());
     head.end(*stop_);
-    return source_->close();
+    // The last checkpoint asks the reader where it stands.
+    return scope_.graph->stream->settings.checkpoint ? Status{} : source_->close();
   }
   source_wake_.reset();
   Result<SourceDriver::Progress> polled = [&]() -> Result<SourceDriver::Progress> {
@@ -377,6 +381,9 @@ tl::expected<void, TaskFailure> Task::complete_checkpoint(std::uint64_t checkpoi
 }
 
 tl::expected<void, TaskFailure> Task::commit(std::uint64_t epoch) {
+  if (stop_ && source_ && scope_.graph->stream->settings.checkpoint) {
+    if (auto status = source_->close(); !status) return tl::unexpected(failure(*stages_.front(), status.error()));
+  }
   for (const auto& stage : stages_) {
     if (auto status = stage->commit(epoch); !status) return tl::unexpected(failure(*stage, status.error()));
     if (auto status = stage->close(); !status) return tl::unexpected(failure(*stage, status.error()));

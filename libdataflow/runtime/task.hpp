@@ -99,8 +99,6 @@ class Task {
   [[nodiscard]] TimeTotals time_use(Timestamp now) const { return time_use_.totals(now); }
   /// Envelopes have arrived that no run has taken yet.
   [[nodiscard]] bool has_received() const { return !received_.empty(); }
-  /// Of the newest snapshot that the task has given; what an operator is told afterwards belongs to a later one.
-  [[nodiscard]] std::uint64_t last_checkpoint() const { return last_checkpoint_; }
   [[nodiscard]] std::size_t input_channel_count() const { return channels_.size(); }
   [[nodiscard]] std::size_t output_channel_count() const { return output_channel_count_; }
 
@@ -160,7 +158,7 @@ class Task {
   Timestamp alignment_began_;
   std::deque<Received> held_back_;  ///< behind barriers, in order; bounded by the senders' credit
   std::optional<Barrier> barrier_;  ///< all barriers are here: taken once the chain has settled
-  std::uint64_t last_checkpoint_ = 0;
+  std::uint64_t last_checkpoint_ = 0;  ///< the newest that was taken, given up or started from
   std::deque<Split> later_splits_;  ///< assigned after the checkpoint that is being taken began
   bool no_more_later_ = false;
 };

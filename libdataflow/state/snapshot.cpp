@@ -57,16 +57,6 @@ Status split_by_key_group(const BatchPtr& batch, const std::vector<std::size_t>&
 
 }  // namespace
 
-std::string_view to_string(StateKind kind) {
-  switch (kind) {
-    case StateKind::keyed: return "keyed";
-    case StateKind::list: return "list";
-    case StateKind::union_all: return "union";
-    case StateKind::broadcast: return "broadcast";
-  }
-  return "unknown";
-}
-
 void CopiedState::add_keyed(BatchPtr rows, std::vector<std::size_t> key_fields, std::uint32_t max_parallelism) {
   tables_.back().batches.push_back(std::move(rows));
   tables_.back().key_fields = std::move(key_fields);

@@ -12,14 +12,19 @@ constexpr std::uint64_t least_memory = 16ULL << 20;
 Option checkpoint_option() {
   return {.name = "checkpoint",
           .kind = OptionKind::table,
-          .help = "When state and positions are saved. Checked, but not acted upon by this version.",
+          .help =
+              "When state and positions are saved, so that the job goes on from there after a failure, and with "
+              "`dfnode run --resume` after anything else. Without it a failed job begins again.",
           .example = "{ interval = \"10s\", storage = \"file:///var/lib/dataflow\" }",
           .nested = {{.name = "interval",
                       .kind = OptionKind::duration,
                       .help = "Time between two checkpoints.",
                       .example = "\"10s\"",
                       .required = true},
-                     {.name = "storage", .help = "Where they are kept.", .example = "\"file:///var/lib/dataflow\""},
+                     {.name = "storage",
+                      .help = "The folder where they are kept: on a filesystem that all nodes share.",
+                      .example = "\"file:///var/lib/dataflow\"",
+                      .required = true},
                      {.name = "timeout",
                       .kind = OptionKind::duration,
                       .help = "One that takes longer is given up.",
@@ -36,6 +41,10 @@ Option checkpoint_option() {
                       .example = "\"aligned\"",
                       .default_value = "aligned",
                       .choices = {"aligned", "unaligned"}},
+                     {.name = "tolerable_failures",
+                      .kind = OptionKind::integer,
+                      .help = "More failed checkpoints in a row fail the job; default: it goes on without.",
+                      .example = "5"},
                      {.name = "retain",
                       .kind = OptionKind::integer,
                       .help = "How many completed ones are kept.",
@@ -126,7 +135,11 @@ class JobReader {
     if (settings_.has("buffer_timeout")) out.buffer_timeout = settings_.duration("buffer_timeout");
     if (out.buffer_timeout < Duration{0}) error({"buffer_timeout"}, "\"buffer_timeout\" must not be negative");
     if (settings_.has("restart")) out.restart = read_restart(settings_.table("restart"));
-    check_checkpoint();
+    if (settings_.has("checkpoint")) {
+      const Settings& checkpoint = settings_.table("checkpoint");
+      // What is missing has been reported; there is nothing to read then.
+      if (checkpoint.has("interval") && checkpoint.has("storage")) out.checkpoint = read_checkpoint(checkpoint);
+    }
     check_state();
     return job;
   }
@@ -191,19 +204,23 @@ class JobReader {
     return out;
   }
 
-  void check_checkpoint() {
-    if (!settings_.has("checkpoint")) return;
-    const Settings& settings = settings_.table("checkpoint");
-    positive({"checkpoint", "interval"}, settings);
-    positive({"checkpoint", "timeout"}, settings);
-    in_range({"checkpoint", "retain"}, settings, 1, 1000, 3);
+  CheckpointSettings read_checkpoint(const Settings& settings) {
+    CheckpointSettings out;
+    out.interval = positive({"checkpoint", "interval"}, settings);
+    out.timeout = positive({"checkpoint", "timeout"}, settings);
+    out.min_pause = settings.duration("min_pause");
+    if (out.min_pause < Duration{0}) error({"checkpoint", "min_pause"}, "\"min_pause\" must not be negative");
+    out.retain = in_range({"checkpoint", "retain"}, settings, 1, 1000, 3);
+    if (settings.has("tolerable_failures")) {
+      out.tolerable_failures = in_range({"checkpoint", "tolerable_failures"}, settings, 0, 1'000'000, 0);
+    }
     if (settings.text("mode") == "unaligned")
       error({"checkpoint", "mode"}, "unaligned checkpoints do not exist yet", "write \"aligned\"");
-    if (settings.has("storage") && settings.text("storage").rfind("file:///", 0) != 0)
+    out.storage = settings.text("storage");
+    if (out.storage.rfind("file:///", 0) != 0)
       error({"checkpoint", "storage"}, "\"storage\" must be a folder as file:///path",
             "other storage does not exist yet");
-    warning({"checkpoint"},
-            "checkpoints are not taken by this version: after a failure the job starts from the beginning");
+    return out;
   }
 
   void check_state() {

@@ -128,6 +128,16 @@ void Progress::show_failures(const JobStatus& status, const Secrets& secrets) {
     log_warning(graph_.stream->name + ": attempt " + std::to_string(failure.of.attempt + 1) +
                 " failed: " + secrets.redact(failure.message));
   }
+  for (const CheckpointRecord& record : status.checkpoints.records) {
+    if (record.id <= last_checkpoint_seen_ || record.state == CheckpointRecord::State::in_progress) continue;
+    last_checkpoint_seen_ = record.id;
+    if (record.failure == last_checkpoint_failure_) continue;
+    last_checkpoint_failure_ = record.failure;
+    if (record.failure.empty()) continue;
+    clear();
+    log_warning(graph_.stream->name + ": checkpoint " + std::to_string(record.id) +
+                " failed: " + secrets.redact(record.failure));
+  }
 }
 
 void Progress::clear() {
@@ -139,6 +149,9 @@ std::string summary_as_text(const JobGraph& graph, const JobStatus& status, doub
   std::string out =
       graph.stream->name + ": " + std::string{to_string(status.state)} + " after " + seconds_text(seconds);
   if (status.restarts > 0) out += ", " + counted(status.restarts, "restart");
+  if (status.checkpoints.resumed_from != 0) {
+    out += ", went on from checkpoint " + std::to_string(status.checkpoints.resumed_from);
+  }
   out += "\n";
   // A sink may have made nothing visible of what it got.
   const std::string received = status.state == JobState::finished ? " written" : " received";
@@ -159,6 +172,36 @@ std::string summary_as_text(const JobGraph& graph, const JobStatus& status, doub
   return out;
 }
 
+namespace {
+
+void append_checkpoints(const CheckpointStatus& status, std::string& out) {
+  out += ",\"checkpoints\":{\"completed\":" + std::to_string(status.completed) +
+         ",\"failed\":" + std::to_string(status.failed);
+  if (status.resumed_from != 0) out += ",\"resumed_from\":" + std::to_string(status.resumed_from);
+  out += ",\"newest\":[";
+  for (const CheckpointRecord& record : status.records) {
+    if (&record != &status.records.front()) out += ",";
+    out += "{\"id\":" + std::to_string(record.id) + ",\"state\":";
+    append_json_string(to_string(record.state), out);
+    out += ",\"bytes\":" + std::to_string(record.bytes) + ",\"seconds\":";
+    append_json_double(std::chrono::duration<double>(record.duration).count(), out);
+    out += ",\"alignment_seconds\":";
+    append_json_double(std::chrono::duration<double>(record.alignment).count(), out);
+    if (!record.slowest.empty()) {
+      out += ",\"slowest\":";
+      append_json_string(record.slowest, out);
+    }
+    if (!record.failure.empty()) {
+      out += ",\"error\":";
+      append_json_string(record.failure, out);
+    }
+    out += "}";
+  }
+  out += "]}";
+}
+
+}  // namespace
+
 std::string summary_as_json(const JobGraph& graph, const JobStatus& status, double seconds) {
   const JobTotals sums = totals(graph, status);
   std::string out = "{\"job\":";
@@ -174,6 +217,7 @@ std::string summary_as_json(const JobGraph& graph, const JobStatus& status, doub
     out += ",\"error\":";
     append_json_string(status.error->message(), out);
   }
+  if (graph.stream->settings.checkpoint) append_checkpoints(status.checkpoints, out);
   out += ",\"nodes\":[";
   bool first = true;
   for (const StreamNode& node : graph.stream->nodes) {

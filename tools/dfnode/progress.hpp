@@ -31,7 +31,7 @@ class Progress {
 
   /// Shows where the job is, when it is time for it.
   void show(const JobStatus& status);
-  /// Logs the failures that a restart may mend, each once.
+  /// Logs the failures that a restart may mend, each once, and those of checkpoints, each reason once in a row.
   void show_failures(const JobStatus& status, const Secrets& secrets);
   /// Takes the status line away, so that something else can be written.
   void clear();
@@ -44,6 +44,8 @@ class Progress {
   Clock::time_point shown_at_;
   std::uint64_t read_before_ = 0;
   std::size_t failures_shown_ = 0;
+  std::uint64_t last_checkpoint_seen_ = 0;
+  std::string last_checkpoint_failure_;
   bool terminal_;
   bool drawn_ = false;
 };

@@ -76,13 +76,16 @@ void add_run_settings(CLI::App& command, RunSettings& settings) {
                   "Subtasks of a node that says none; default: cores");
   command.add_flag("--quiet,-q", settings.quiet, "Only errors on standard error");
   command.add_flag("--json", settings.json, "The summary, and mistakes, as JSON on standard error");
+  command.add_flag("--resume", settings.resume,
+                   "Go on from the newest checkpoint of the job's last run; from the beginning when there is none");
   command.add_flag("--drain", settings.drain, "When interrupted, open windows fire as if the input had ended");
 }
 
 int run_job(StreamGraph graph, const Secrets& secrets, const RunSettings& settings) {
   catch_interrupts();
   const auto started = Progress::Clock::now();
-  auto job = LocalJob::start(std::move(graph), {.slots = settings.slots});
+  auto job = LocalJob::start(
+      std::move(graph), {.slots = settings.slots, .start = settings.resume ? StartFrom::last_run : StartFrom::nothing});
   if (!job) {
     show_error(job.error(), secrets);
     return job.error().code() == ErrorCode::invalid_argument ? exit_wrong : exit_failed;

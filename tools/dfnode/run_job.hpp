@@ -17,10 +17,11 @@ struct RunSettings {
   std::uint32_t slots = 0;  ///< 0: the number of cores
   bool quiet = false;       ///< only errors on standard error
   bool json = false;        ///< the summary on standard error is one JSON object
+  bool resume = false;      ///< go on from the checkpoints of the job's last run here
   bool drain = false;       ///< when interrupted, open windows fire as if the input had ended
 };
 
-/// Adds --slots, --quiet, --json and --drain to a command.
+/// Adds --slots, --quiet, --json, --drain and --resume to a command.
 void add_run_settings(CLI::App& command, RunSettings& settings);
 
 /// Blocks until the end; returns the exit code. Errors are shown on standard error with `secrets` hidden.

@@ -19,6 +19,16 @@ using testing_support::OutsideWorld;
 using testing_support::RandomJob;
 using testing_support::seeds;
 
+template <class Effect, class... Effects>
+constexpr std::size_t position_in(const std::variant<Effects...>*) {
+  std::size_t position = 0;
+  bool found = false;
+  ((found = found || std::is_same_v<Effect, Effects>, position += found ? 0 : 1), ...);
+  return position;
+}
+template <class Effect>
+constexpr std::size_t index_of = position_in<Effect>(static_cast<const CheckpointEffect*>(nullptr));
+
 struct Totals {
   int processes = 0;
   int restores = 0;
@@ -93,6 +103,44 @@ TEST_CASE("a storage that fails and lies about it loses nothing and doubles noth
     const auto actual = output_of(
         seed, {.subtask_kills = 3, .process_kills = 2, .kill_chance = 0.02, .storage_failure_chance = 0.1}, false);
     REQUIRE(difference(actual, expected) == "");
+  }
+}
+
+TEST_CASE("a process that dies at a certain point of completing a checkpoint loses nothing and doubles nothing") {
+  struct Point {
+    const char* name;
+    std::size_t effect;
+    bool after;
+  };
+  constexpr Point points[] = {{"before the sources are triggered", index_of<BeginCheckpoint>, false},
+                              {"after the sources are triggered", index_of<BeginCheckpoint>, true},
+                              {"before the metadata is written", index_of<WriteMetadata>, false},
+                              {"between metadata and latest", index_of<WriteMetadata>, true},
+                              {"before latest is advanced", index_of<AdvanceLatest>, false},
+                              {"after latest is advanced and before anyone knows", index_of<AdvanceLatest>, true},
+                              {"before the sinks are told to commit", index_of<CompleteCheckpoint>, false},
+                              {"after the sinks have committed", index_of<CompleteCheckpoint>, true},
+                              {"before an old checkpoint is removed", index_of<RemoveCheckpoint>, false},
+                              {"after an old checkpoint is removed", index_of<RemoveCheckpoint>, true}};
+  for (const Point& point : points) {
+    CAPTURE(point.name);
+    int processes = 0;
+    for (const std::uint64_t seed : seeds(60)) {
+      CAPTURE(seed);
+      Totals totals;
+      const auto expected = output_of(seed, undisturbed, false);
+      const auto actual = output_of(seed,
+                                    {.subtask_kills = 0,
+                                     .process_kills = 0,
+                                     .kill_chance = 0,
+                                     .die_at = point.effect,
+                                     .die_after = point.after,
+                                     .deaths = 3},
+                                    false, &totals);
+      REQUIRE(difference(actual, expected) == "");
+      processes += totals.processes;
+    }
+    CHECK(processes > 0);
   }
 }
 

@@ -27,6 +27,11 @@ class FragileCluster {
     int process_kills = 2;
     double kill_chance = 0.01;  ///< at each step
     double storage_failure_chance = 0;
+    /// Kills the process the first times that an effect of this index in CheckpointEffect is to be carried out: before
+    /// it, or when it has been done and nobody knows.
+    std::optional<std::size_t> die_at{};
+    bool die_after = false;
+    int deaths = 0;
   };
 
   /// `graph(n)` is the job as the n-th process runs it; its parallelism may differ from process to process.
@@ -114,7 +119,7 @@ class FragileCluster {
 
   /// True when the job has finished, false when the process was killed.
   Result<bool> run_process() {
-    unreliable_ = false;
+    unreliable_ = finished_ = failed_ = false;
     graph_ = make_graph_(processes_);
     effects_.clear();
     auto leadership = resume_run(*storage_, job_name);
@@ -123,7 +128,7 @@ class FragileCluster {
     if (*leadership) {
       mine = std::move(**leadership);
     } else {
-      auto begun = begin_run(*storage_, job_name);
+      auto begun = begin_run(*storage_, job_name, "job");
       if (!begun) return fail(begun.error());
       mine = std::move(*begun);
     }
@@ -140,6 +145,7 @@ class FragileCluster {
       hosts_.clear();
       while (!effects_.empty()) {
         if (Status done = carry_out_next(); !done) return fail(done.error());
+        if (std::exchange(dying_, false)) return false;
       }
     }
   }
@@ -243,6 +249,7 @@ class FragileCluster {
       take(coordinator_->on_time(now_));
       if (!effects_.empty()) {
         if (Status done = carry_out_next(); !done) return fail(done.error());
+        if (std::exchange(dying_, false)) return std::optional{Outcome::process_over};
       }
       if (finished_) return std::optional{Outcome::finished};
       if (failed_) {
@@ -298,6 +305,9 @@ class FragileCluster {
   Status carry_out_next() {
     const CheckpointEffect effect = std::move(effects_.front());
     effects_.pop_front();
+    dying_ = options_.die_at == effect.index() && options_.deaths > 0;
+    if (dying_) --options_.deaths;
+    if (dying_ && !options_.die_after) return {};
     return std::visit([this](const auto& e) { return carry_out(e); }, effect);
   }
   Status carry_out(const BeginCheckpoint& effect) {
@@ -365,6 +375,7 @@ class FragileCluster {
   bool unreliable_ = false;
   bool finished_ = false;
   bool failed_ = false;
+  bool dying_ = false;
   int processes_ = 0;
   int attempts_ = 0;
   int restores_ = 0;

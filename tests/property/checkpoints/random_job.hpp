@@ -10,10 +10,10 @@
 #include "dataflow/dataflow.hpp"
 #include "libdataflow/graph/job_graph.hpp"
 #include "libdataflow/windows/window_spec.hpp"
-#include "tests/property/checkpoints/transactional_sink.hpp"
 #include "tests/support/batches.hpp"
 #include "tests/support/graphs.hpp"
 #include "tests/support/scripted_source.hpp"
+#include "tests/support/transactional_sink.hpp"
 
 namespace dataflow::testing_support {
 

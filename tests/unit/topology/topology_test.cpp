@@ -220,14 +220,21 @@ TEST_CASE("a variable that is not set is the only mistake of its value") {
         "error 9:10 the environment variable NOT_SET is not set | set it, or give a default: ${NOT_SET:-...}\n");
 }
 
-TEST_CASE("settings of checkpoints are checked, and said to have no effect yet") {
+TEST_CASE("settings of checkpoints are checked") {
   const std::string rest = "[sinks.hot2]\ntype = \"print\"\ninput = \"readings\"\n" + source;
-  const auto loaded = load("[checkpoint]\ninterval = \"10s\"\n[state]\nbackend = \"heap\"\n" + rest);
-  CHECK(loaded.topology);
-  CHECK(loaded.diagnostics.size() == 1);
-  CHECK(loaded.diagnostics[0].severity == Severity::warning);
-  CHECK(messages(load("[checkpoint]\ninterval = \"10s\"\nmode = \"unaligned\"\n" + rest)).find("error 3:8") !=
-        std::string::npos);
+  const std::string table = "[checkpoint]\ninterval = \"10s\"\nstorage = \"file:///tmp/c\"\n";
+  const auto loaded = load(table + "retain = 5\n[state]\nbackend = \"heap\"\n" + rest);
+  REQUIRE(loaded.topology);
+  CHECK(loaded.diagnostics.empty());
+  const auto& checkpoint = loaded.topology->graph.settings.checkpoint;
+  REQUIRE(checkpoint);
+  CHECK(checkpoint->interval == std::chrono::seconds{10});
+  CHECK(checkpoint->storage == "file:///tmp/c");
+  CHECK(checkpoint->retain == 5);
+  CHECK_FALSE(checkpoint->tolerable_failures);
+  CHECK_FALSE(load(rest).topology->graph.settings.checkpoint);
+  CHECK(messages(load(table + "mode = \"unaligned\"\n" + rest)).find("error 4:8") != std::string::npos);
+  CHECK(messages(load("[checkpoint]\ninterval = \"10s\"\n" + rest)).find("storage") != std::string::npos);
   CHECK(messages(load("parallelism = 200\n" + rest)) ==
         "error 1:15 \"parallelism\" must be from 1 to 128 (max_parallelism)\n");
 }

@@ -7,12 +7,34 @@
 #include <string_view>
 #include <vector>
 
-#include "libdataflow/state/snapshot.hpp"
+#include "serialization/result.hpp"
+#include "serialization/schema.hpp"
 #include "serialization/time.hpp"
 
 namespace dataflow {
 
 inline constexpr std::uint16_t checkpoint_format_version = 1;
+
+/// How a table's rows are dealt out to the subtasks that restore it. Numbers are part of the format.
+enum class StateKind : std::uint8_t {
+  keyed = 0,      ///< each row belongs to a key group: to the subtask that owns it
+  list = 1,       ///< each row to one subtask: where it came from, or round robin when the parallelism has changed
+  union_all = 2,  ///< every row of every subtask to every subtask
+  broadcast = 3,  ///< all subtasks have the same rows: those of one of them to every subtask
+};
+std::string_view to_string(StateKind kind);
+
+/// What a table is.
+struct StateDescription {
+  std::string name;  ///< unique in its operator, and kept from version to version of it
+  StateKind kind = StateKind::keyed;
+  std::uint32_t version = 1;  ///< of what the operator means by the rows, where names and types do not say it
+  SchemaPtr schema;
+
+  friend bool operator==(const StateDescription& a, const StateDescription& b) {
+    return a.name == b.name && a.kind == b.kind && a.version == b.version && *a.schema == *b.schema;
+  }
+};
 
 /// Rows of a table: an encoded batch in its subtask's file.
 struct StateBlock {

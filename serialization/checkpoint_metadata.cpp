@@ -1,4 +1,4 @@
-#include "libdataflow/checkpoint/metadata.hpp"
+#include "serialization/checkpoint_metadata.hpp"
 
 #include <capnp/message.h>
 #include <capnp/serialize.h>
@@ -156,6 +156,16 @@ Result<CheckpointMetadata> read_checkpoint(wire::Checkpoint::Reader root) {
 }
 
 }  // namespace
+
+std::string_view to_string(StateKind kind) {
+  switch (kind) {
+    case StateKind::keyed: return "keyed";
+    case StateKind::list: return "list";
+    case StateKind::union_all: return "union";
+    case StateKind::broadcast: return "broadcast";
+  }
+  return "unknown";
+}
 
 const CheckpointMetadata::Operator* CheckpointMetadata::find(std::string_view uid) const {
   const auto at = std::find_if(operators.begin(), operators.end(), [&](const Operator& op) { return op.uid == uid; });

@@ -1,0 +1,50 @@
+#pragma once
+// A job's checkpoints for its JobSupervisor: the storage, the run that the job leads in it, and the coordinator.
+
+#include <memory>
+#include <string>
+
+#include "libdataflow/checkpoint/coordinator.hpp"
+#include "libdataflow/checkpoint/restored_checkpoint.hpp"
+#include "libdataflow/checkpoint/storage.hpp"
+
+namespace dataflow {
+
+/// Whether a job begins anew or goes on from its last run.
+enum class StartFrom : std::uint8_t { nothing, last_run };
+
+class JobCheckpoints {
+ public:
+  /// For a job with [checkpoint]; does I/O. Errors: invalid_argument, io; with last_run also what is wrong with the
+  /// checkpoint.
+  static Result<std::unique_ptr<JobCheckpoints>> open(JobGraphPtr graph, const std::string& job_id, StartFrom start);
+
+  /// What an attempt that begins now starts from; null: from nothing. Does I/O. Not while in doubt.
+  Result<RestoredCheckpointPtr> restore_point();
+
+  [[nodiscard]] CheckpointCoordinator& coordinator() { return *coordinator_; }
+  [[nodiscard]] const CheckpointCoordinator& coordinator() const { return *coordinator_; }
+  [[nodiscard]] const CheckpointStoragePtr& storage() const { return storage_; }
+  [[nodiscard]] const std::string& lineage() const { return lineage_; }
+  /// The id of the job that began the run: names of files and transactions contain it.
+  [[nodiscard]] const std::string& job_id() const { return job_id_; }
+  /// Numbers of attempts of this process follow those of the processes before it.
+  [[nodiscard]] std::uint32_t attempt_base() const {
+    return static_cast<std::uint32_t>(coordinator_->epoch() - 1) * attempts_per_process;
+  }
+  /// The number of the checkpoint that this process went on from; 0: from nothing.
+  [[nodiscard]] std::uint64_t resumed_from() const { return resumed_from_; }
+
+ private:
+  static constexpr std::uint32_t attempts_per_process = 1U << 16;
+  JobCheckpoints() = default;
+
+  JobGraphPtr graph_;
+  CheckpointStoragePtr storage_;
+  std::string lineage_;
+  std::string job_id_;
+  std::unique_ptr<CheckpointCoordinator> coordinator_;
+  std::uint64_t resumed_from_ = 0;
+};
+
+}  // namespace dataflow
