@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <cassert>
 #include <exception>
+#include <iterator>
+#include <utility>
+
+#include "libdataflow/checkpoint/restored_checkpoint.hpp"
 
 namespace dataflow {
 

@@ -20,7 +20,6 @@
 #include <string>
 #include <vector>
 
-#include "libdataflow/checkpoint/restored_checkpoint.hpp"
 #include "libdataflow/graph/job_graph.hpp"
 #include "libdataflow/runtime/output_edge.hpp"
 #include "libdataflow/runtime/stage.hpp"
@@ -30,7 +29,9 @@
 
 namespace dataflow {
 
-/// The epoch in which a job that ends by itself commits.
+class RestoredCheckpoint;
+
+/// The epoch in which a job that ends by itself commits, where there are no checkpoints to number it.
 inline constexpr std::uint64_t final_epoch = 1;
 
 /// A failure with the node it came from.
@@ -156,10 +157,10 @@ class Task {
   std::optional<Barrier> aligning_;  ///< barriers of this checkpoint are coming in
   std::size_t barriers_missing_ = 0;
   Timestamp alignment_began_;
-  std::deque<Received> held_back_;  ///< behind barriers, in order; bounded by the senders' credit
-  std::optional<Barrier> barrier_;  ///< all barriers are here: taken once the chain has settled
+  std::deque<Received> held_back_;     ///< behind barriers, in order; bounded by the senders' credit
+  std::optional<Barrier> barrier_;     ///< all barriers are here: taken once the chain has settled
   std::uint64_t last_checkpoint_ = 0;  ///< the newest that was taken, given up or started from
-  std::deque<Split> later_splits_;  ///< assigned after the checkpoint that is being taken began
+  std::deque<Split> later_splits_;     ///< assigned after the checkpoint that is being taken began
   bool no_more_later_ = false;
 };
 

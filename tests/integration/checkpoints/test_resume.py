@@ -27,7 +27,7 @@ where = "n % 50 = 0"
 [operators.totals]
 type      = "window"
 input     = "numbers"
-key       = ["k"]
+key_by    = ["k"]
 window    = {{ tumbling = "10s" }}
 aggregate = {{ records = "count()", sum = "sum(n)", largest = "max(n)" }}
 

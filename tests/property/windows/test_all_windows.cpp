@@ -13,6 +13,7 @@
 #include <set>
 #include <utility>
 
+#include "dataflow/testing.hpp"
 #include "libdataflow/windows/aggregates/quantile_sketch.hpp"
 #include "libdataflow/windows/assign.hpp"
 #include "serialization/builder.hpp"
@@ -328,14 +329,17 @@ class RandomOutput final : public OperatorOutput {
 
 class Case {
  public:
-  explicit Case(std::uint64_t seed) : random_{seed}, seed_{seed} {}
+  enum class Life : std::uint8_t { one, many };
+  /// Many lives: between steps the operator may give way to another that goes on from its checkpoint.
+  Case(std::uint64_t seed, Life life) : random_{seed}, seed_{seed}, life_{life} {}
 
   void run() {
     WindowSpec spec = random_spec();
     CAPTURE(seed_);
     CAPTURE(static_cast<int>(spec.kind));
     Reference reference{spec};
-    auto op = make_window_operator(spec, schema())->create();
+    const OperatorFactoryPtr factory = make_window_operator(spec, schema());
+    auto op = factory->create();
     window_tests::Context context;
     REQUIRE(op->open(context).has_value());
     RandomOutput out{random_};
@@ -351,6 +355,13 @@ class Case {
     const std::size_t steps = 3 + pick(25);
     for (std::size_t step = 0; step <= steps; ++step) {
       CAPTURE(step);
+      if (life_ == Life::many && rebirths_() % 3 == 0) {
+        const std::string saved = testing::save_state(*op);
+        op = factory->create();
+        REQUIRE(op->open(context).has_value());
+        testing::load_state(*op, saved);
+        REQUIRE(testing::save_state(*op).size() == saved.size());
+      }
       if (spec.early && step != steps && pick(4) == 0) {
         context.clock = context.clock + *spec.early;
         const auto timer = op->next_processing_timer();
@@ -459,13 +470,19 @@ class Case {
 
   std::mt19937_64 random_;
   std::uint64_t seed_;
+  Life life_;
+  std::mt19937_64 rebirths_{seed_};
   std::uint64_t key_count_ = 1;
 };
 
 }  // namespace
 
 TEST_CASE("windows give what a reference that keeps every record gives") {
-  for (const std::uint64_t seed : testing_support::seeds(600)) Case{seed}.run();
+  for (const std::uint64_t seed : testing_support::seeds(600)) Case{seed, Case::Life::one}.run();
+}
+
+TEST_CASE("windows that go through checkpoints at any moment give the same") {
+  for (const std::uint64_t seed : testing_support::seeds(300)) Case{seed, Case::Life::many}.run();
 }
 
 }  // namespace dataflow

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "libdataflow/checkpoint/memory_storage.hpp"
 #include "libdataflow/checkpoint/restored_checkpoint.hpp"
 #include "libdataflow/checkpoint/state_file.hpp"
