@@ -267,7 +267,8 @@ class FragileCluster {
     auto progress = host.task_.run(now_);
     if (!progress) return fail(to_error(progress.error(), host.subtask_, 1));
     host.drained_ = progress->kind == Task::Progress::Kind::prepared;
-    if (host.wants_split_) {
+    // The answer takes its time: a checkpoint may begin before it is there.
+    if (host.wants_split_ && chance(0.3)) {
       if (Status answered = answer(host); !answered) return fail(answered.error());
     }
     const bool all = std::all_of(hosts_.begin(), hosts_.end(), [](const auto& h) { return h->drained_; });
