@@ -88,6 +88,38 @@ TEST_CASE("a subtask that throws restarts the job, which then finishes") {
   CHECK(end->failures[0].message.find("an exception was thrown: only once") != std::string::npos);
 }
 
+TEST_CASE("of two pipelines in one job only the one that fails begins again, and both commit") {
+  GraphBuilder b;
+  const auto thrown = std::make_shared<std::atomic<int>>(0);
+  const auto made = std::make_shared<std::atomic<int>>(0);
+  b.source("steady", schema, std::make_shared<ScriptedSource>(many_splits(2, 3)));
+  b.transform("counted", {"steady"}, std::make_shared<LambdaFactory>([made] {
+                ++*made;
+                return std::make_unique<LambdaOperator>([](const BatchPtr& batch, OperatorOutput& out) -> Result<Step> {
+                  out.emit(batch);
+                  return Step::done;
+                });
+              }));
+  const auto steady_sum = std::make_shared<std::atomic<std::int64_t>>(0);
+  b.sink("steady_out", {"counted"}, summing_sink(steady_sum));
+  b.source("shaky", schema, std::make_shared<ScriptedSource>(many_splits(2, 3)));
+  b.transform("mine", {"shaky"}, lambda_operator([thrown](const BatchPtr& batch, OperatorOutput& out) -> Result<Step> {
+                if (thrown->fetch_add(1) == 0) throw std::runtime_error("only once");
+                out.emit(batch);
+                return Step::done;
+              }));
+  b.collect("shaky_out", {"mine"});
+  auto job = LocalJob::start(b.graph, {.slots = 2});
+  REQUIRE(job);
+  const auto end = (*job)->wait(deadline);
+  REQUIRE(end);
+  CHECK(end->state == JobState::finished);
+  CHECK(end->restarts == 1);
+  CHECK(*made == 2);  // one for each subtask: its first attempt was its only one
+  CHECK(*steady_sum == 2 * 3 * 4950);
+  CHECK(end->nodes.at("shaky_out").records_in == 600);
+}
+
 TEST_CASE("a job that fails says which operator, which subtask, where and why") {
   GraphBuilder b;
   b.graph.settings.restart.strategy = RestartSettings::Strategy::none;
