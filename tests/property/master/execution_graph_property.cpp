@@ -25,6 +25,7 @@ JobGraphPtr some_job(std::mt19937_64& random) {
   GraphBuilder b;
   b.graph.settings.restart = {.strategy = RestartSettings::Strategy::fixed,
                               .attempts = static_cast<std::uint32_t>(random() % 6)};
+  if (random() % 2 == 0) b.graph.settings.checkpoint.emplace();
   const std::uint64_t regions = 1 + random() % 3;
   for (std::uint64_t r = 0; r < regions; ++r) {
     const std::string name = "in" + std::to_string(r);
@@ -96,6 +97,9 @@ class Shell {
     for (const SubtaskId id : graph_.subtasks(e.of.region)) {
       answers_.push_back([this, e, id] { return graph_.on_prepared(e.of.attempt, id, now_); });
     }
+  }
+  void carry_out(const TakeLastCheckpoint&) {
+    answers_.push_back([this] { return graph_.on_last_checkpoint(7); });
   }
   void carry_out(const CommitTasks&) {
     REQUIRE_FALSE(committed_);
