@@ -8,7 +8,8 @@
 
 namespace dataflow {
 
-JobManager::JobManager(caf::actor_config& config) : caf::event_based_actor{config} {}
+JobManager::JobManager(caf::actor_config& config, std::function<std::string()> new_job_id)
+    : caf::event_based_actor{config}, new_job_id_{std::move(new_job_id)} {}
 
 caf::behavior JobManager::make_behavior() {
   return {
@@ -35,7 +36,7 @@ void JobManager::on_exit() {
 }
 
 msg::JobAccepted JobManager::submit(const msg::SubmitJob& job) {
-  std::string id = "job-" + std::to_string(next_job_++);
+  std::string id = new_job_id_();
   auto supervisor = spawn<JobSupervisor, caf::detached>(caf::actor_cast<caf::actor>(this), id, job.graph, job.start);
   jobs_.emplace(id, supervisor);
   return {std::move(id), std::move(supervisor)};

@@ -101,6 +101,7 @@ void JobSupervisor::on_exit() {
   task_managers_.clear();
   if (worker_) anon_send_exit(worker_, caf::exit_reason::user_shutdown);
   worker_ = nullptr;
+  guards_.clear();
 }
 
 std::size_t JobSupervisor::index(SubtaskId id) const {
@@ -126,14 +127,17 @@ void JobSupervisor::start() {
     checkpoints_ = std::move(*opened);
     worker_ = spawn<BlockingWorker, caf::detached>();
   }
-  // A job that goes on from a checkpoint has been through this, and what it finds in the outside world is its own.
+  // What a job that goes on from a checkpoint finds in the outside world is its own.
   const bool goes_on = checkpoints_ && checkpoints_->resumed_from() != 0;
   for (const StreamNode& node : graph_->stream->nodes) {
-    if (node.is_source() || goes_on) continue;
-    if (auto status = node.factory->before_job(sink_job_id()); !status) {
+    if (node.is_source()) continue;
+    auto guard =
+        node.factory->before_job({.id = sink_job_id(), .resumable = checkpoints_ != nullptr, .goes_on = goes_on});
+    if (!guard) {
       const RegionAttempt of = execution_.current(execution_.region_of(graph_->vertex_of_node[node.id]));
-      return apply(execution_.on_region_failed(of, status.error().within("\"" + node.name + "\""), wall_clock_now()));
+      return apply(execution_.on_region_failed(of, guard.error().within("\"" + node.name + "\""), wall_clock_now()));
     }
+    if (*guard) guards_.push_back(std::move(*guard));
   }
   apply(effects);
 }
@@ -314,6 +318,8 @@ void JobSupervisor::fire_deadlines() {
 }
 
 void JobSupervisor::carry_out(const EndJob& effect) {
+  for (const auto& guard : guards_) guard->job_ended();
+  guards_.clear();
   send(job_manager_, msg::JobEnded{job_id_, effect.state});
   for (caf::response_promise& promise : waiting_for_end_) promise.deliver(msg::Ended{});
   waiting_for_end_.clear();

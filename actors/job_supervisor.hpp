@@ -88,6 +88,7 @@ class JobSupervisor final : public caf::event_based_actor {
   std::vector<std::vector<caf::actor>> slots_;  ///< Slot actors of the current attempt, by region
   std::vector<msg::SubtaskReport> reports_;
   std::vector<TimeTotals> recent_;                                         ///< between a subtask's last two reports
+  std::vector<std::unique_ptr<JobGuard>> guards_;                          ///< until the job's end
   std::map<std::uint32_t, std::unique_ptr<SplitEnumerator>> enumerators_;  ///< by vertex
   std::vector<msg::RequestSplit> waiting_for_splits_;
   struct Pending {

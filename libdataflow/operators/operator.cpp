@@ -45,8 +45,8 @@ Result<std::string> Operator::query(std::string_view state, std::string_view) {
   return fail(ErrorCode::not_found, "the operator has no state \"" + std::string{state} + "\" that can be asked for");
 }
 
-Status OperatorFactory::before_job(const std::string&) const {
-  return {};
+Result<std::unique_ptr<JobGuard>> OperatorFactory::before_job(const JobStart&) const {
+  return nullptr;
 }
 Status OperatorFactory::before_attempt(const std::string&, std::uint32_t, StateReader*) const {
   return {};

@@ -119,6 +119,24 @@ struct FieldUse {
   std::vector<std::size_t> passing_outputs;  ///< outputs that carry the input's rows under the input's schema
 };
 
+/// A job that is about to run.
+struct JobStart {
+  std::string id;
+  /// It takes checkpoints: after its process has died it may be started again under its id, and then wants back what
+  /// its sinks had pre-committed.
+  bool resumable = false;
+  bool goes_on = false;  ///< from a checkpoint: what it finds in the outside world is its own
+};
+
+/// What a job holds of the outside world while it runs (the lock of an output folder). Kept by the job's master.
+/// Destroyed without job_ended it lets go, as when the process dies, and leaves everything for the job to be resumed.
+class JobGuard {
+ public:
+  virtual ~JobGuard() = default;
+  /// The job is in its final state and no subtask of it runs: leave nothing behind.
+  virtual void job_ended() = 0;
+};
+
 /// The immutable description of an operator, shared by all its subtasks.
 class OperatorFactory {
  public:
@@ -128,8 +146,8 @@ class OperatorFactory {
   [[nodiscard]] virtual std::optional<FieldUse> field_use() const { return std::nullopt; }
 
   /// Once on the master before the job's first attempt: look at what the outside world holds (an output folder
-  /// with files in it) and refuse or prepare.
-  [[nodiscard]] virtual Status before_job(const std::string& job_id) const;
+  /// with files in it) and refuse or prepare. What it returns, null if nothing, is held until the job's end.
+  [[nodiscard]] virtual Result<std::unique_ptr<JobGuard>> before_job(const JobStart& job) const;
   /// On the master before each attempt, when no subtask of an earlier one runs: remove what those left behind, but for
   /// what `restored`, the union over all subtasks of the state that the attempt starts from, lists as pre-committed.
   /// `restored` is null when it starts from nothing.

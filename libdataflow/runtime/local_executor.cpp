@@ -84,7 +84,9 @@ Result<std::unique_ptr<LocalExecutor>> LocalExecutor::create(StreamGraph graph, 
 Status LocalExecutor::open() {
   for (const StreamNode& node : graph_->stream->nodes) {
     if (node.is_source()) continue;
-    if (auto status = node.factory->before_job(local_job_id); !status) return fail(status.error().within(node.name));
+    auto guard = node.factory->before_job({.id = local_job_id});
+    if (!guard) return fail(guard.error().within(node.name));
+    if (*guard) guards_.push_back(std::move(*guard));
   }
   for (const auto& source : enumerators_) {
     const JobVertex& vertex = graph_->vertices[source->vertex];
@@ -101,6 +103,13 @@ Status LocalExecutor::open() {
 }
 
 Status LocalExecutor::run(std::optional<Timestamp> until) {
+  const Status ended = run_to_end(until);
+  for (const auto& guard : guards_) guard->job_ended();
+  guards_.clear();
+  return ended;
+}
+
+Status LocalExecutor::run_to_end(std::optional<Timestamp> until) {
   if (auto status = open(); !status) return status;
   while (true) {
     bool progressed = false;

@@ -43,12 +43,14 @@ class LocalExecutor {
 
   LocalExecutor(JobGraphPtr graph, Options options);
   Status open();
+  Status run_to_end(std::optional<Timestamp> until);
   Status step_all(bool& progressed, bool& all_prepared, std::optional<Timestamp>& wake_at);
   Status answer_split_requests(bool& progressed, std::optional<Timestamp>& wake_at);
   Status commit();
 
   JobGraphPtr graph_;
   Timestamp now_;
+  std::vector<std::unique_ptr<JobGuard>> guards_;
   std::vector<std::unique_ptr<Host>> hosts_;  ///< every subtask, vertex by vertex
   std::vector<std::unique_ptr<Enumerator>> enumerators_;
 };

@@ -227,8 +227,8 @@ class FileSinkFactory final : public OperatorFactory {
  public:
   explicit FileSinkFactory(FileSinkSpec spec) : spec_{std::make_shared<const FileSinkSpec>(std::move(spec))} {}
   [[nodiscard]] std::unique_ptr<Operator> create() const override { return std::make_unique<FileSink>(spec_); }
-  [[nodiscard]] Status before_job(const std::string& job_id) const override {
-    return prepare_folder(spec_->folder, spec_->on_existing, {job_id, spec_->uid});
+  [[nodiscard]] Result<std::unique_ptr<JobGuard>> before_job(const JobStart& job) const override {
+    return claim_folder(spec_->folder, spec_->on_existing, spec_->uid, job);
   }
   [[nodiscard]] Status before_attempt(const std::string& job_id, std::uint32_t, StateReader* restored) const override {
     std::set<std::string> listed;

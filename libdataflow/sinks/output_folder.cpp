@@ -20,11 +20,11 @@ namespace fs = std::filesystem;
 namespace {
 
 std::string hidden_prefix(const SinkIdentity& sink) {
-  return ".part." + escape_name(sink.job_id) + "." + escape_name(sink.sink) + ".";
+  return ".part." + owner_name(sink) + ".";
 }
 
 std::string replaced_list(const std::string& folder, const SinkIdentity& sink) {
-  return folder + "/.replaced." + escape_name(sink.job_id) + "." + escape_name(sink.sink);
+  return folder + "/.replaced." + owner_name(sink);
 }
 
 /// `part-0-12.json`: what may be replaced.
@@ -40,7 +40,7 @@ bool is_part_name(std::string_view name) {
   return true;
 }
 
-Status cannot(std::string_view what, const std::string& path, const std::string& reason) {
+tl::unexpected<Error> cannot(std::string_view what, const std::string& path, const std::string& reason) {
   return fail(ErrorCode::io, "cannot " + std::string{what} + " " + path + ": " + reason +
                                  "; check the sink's path and its permissions");
 }
@@ -98,21 +98,6 @@ Status write_replaced_list(const std::string& path, const std::vector<fs::path>&
 
 }  // namespace
 
-std::string escape_name(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte > ' ' && byte != 0x7F && std::string_view{"\"#%'*/:=?\\{}[]^.|<>&;$`"}.find(c) == std::string_view::npos) {
-      out += c;
-      continue;
-    }
-    char code[4];
-    std::snprintf(code, sizeof code, "%%%02X", byte);
-    out += code;
-  }
-  return out;
-}
-
 std::string hidden_part_name(const SinkIdentity& sink, std::uint32_t subtask, std::uint32_t attempt, std::uint64_t n) {
   return hidden_prefix(sink) + std::to_string(subtask) + "." + std::to_string(attempt) + "." + std::to_string(n);
 }
@@ -129,35 +114,148 @@ Status make_folder(const std::string& folder) {
   return cannot("make the folder", folder, error.message());
 }
 
-Status prepare_folder(const std::string& folder, OnExisting on_existing, const SinkIdentity& sink) {
-  if (Status made = make_folder(folder); !made) return made;
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) return cannot("write to", folder, std::strerror(errno));
-  if (on_existing == OnExisting::append) return {};
-  std::vector<fs::path> files;
-  const Status listed = for_each_file(folder, [&](const fs::path& path, bool hidden) {
-    if (!hidden) files.push_back(path);
+namespace {
+
+Status remove_all(const std::vector<fs::path>& paths) {
+  for (const fs::path& path : paths) {
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+      return cannot("remove what an earlier run left,", path.native(), std::strerror(errno));
+    }
+  }
+  return {};
+}
+
+Result<std::vector<fs::path>> hidden_parts(const std::string& folder, const SinkIdentity& sink) {
+  const std::string prefix = hidden_prefix(sink);
+  std::vector<fs::path> parts;
+  const Status listed = for_each_file(folder, [&](const fs::path& path, bool) {
+    if (path.filename().native().starts_with(prefix)) parts.push_back(path);
   });
-  if (!listed || files.empty()) return listed;
-  std::sort(files.begin(), files.end());
-  if (on_existing == OnExisting::error) return refuse_existing(folder, files);
-  return write_replaced_list(replaced_list(folder, sink), files);
+  if (!listed) return fail(listed.error());
+  return parts;
+}
+
+/// A folder's files, as they concern one of its writers.
+struct Contents {
+  std::vector<fs::path> visible;
+  std::map<std::string, std::vector<fs::path>, std::less<>> hidden;  ///< by owner, without those of this writer
+};
+
+Result<Contents> look_into(const std::string& folder, const SinkIdentity& self) {
+  Contents contents;
+  const std::string own = owner_name(self);
+  const Status listed = for_each_file(folder, [&](const fs::path& path, bool hidden) {
+    if (!hidden) return contents.visible.push_back(path);
+    const std::string name = path.filename().native();
+    const auto owner = owner_in(name);
+    if (owner && *owner != own) contents.hidden[std::string{*owner}].push_back(path);
+  });
+  if (!listed) return fail(listed.error());
+  std::sort(contents.visible.begin(), contents.visible.end());
+  return contents;
+}
+
+OwnerState state_of(const std::string& folder, const std::string& owner, const std::vector<fs::path>& files) {
+  const auto mark = std::find_if(files.begin(), files.end(),
+                                 [](const fs::path& p) { return p.filename().native().starts_with(".lock."); });
+  return mark != files.end() ? owner_state(*mark) : owner_state(fs::path{folder}, owner);
+}
+
+/// Removes what dead jobs left; gives the living owners.
+Result<std::vector<std::string>> clean_up(const std::string& folder, Contents& contents) {
+  std::vector<std::string> living;
+  for (auto& [owner, files] : contents.hidden) {
+    switch (state_of(folder, owner, files)) {
+      case OwnerState::living: living.push_back(owner); break;
+      case OwnerState::resumable: break;
+      case OwnerState::dead:
+        // The mark last: as long as something is left, it says whose it was.
+        std::stable_partition(files.begin(), files.end(),
+                              [](const fs::path& p) { return !p.filename().native().starts_with(".lock."); });
+        if (Status removed = remove_all(files); !removed) return fail(removed.error());
+    }
+  }
+  return living;
+}
+
+tl::unexpected<Error> refuse_company(const std::string& folder, std::string_view owner) {
+  return fail(ErrorCode::invalid_argument,
+              "another job (" + std::string{owner.substr(0, owner.find('.'))} + ") is writing to the folder " + folder +
+                  "; wait for its end, choose another path, or set on_existing = \"append\" to add to the same folder");
+}
+
+/// A sink's claim on its folder for as long as its job runs.
+class FolderClaim final : public JobGuard {
+ public:
+  FolderClaim(std::string folder, SinkIdentity sink, OwnerMark mark, bool resumable)
+      : folder_{std::move(folder)}, sink_{std::move(sink)}, mark_{std::move(mark)}, resumable_{resumable} {}
+
+  void job_ended() override {
+    const auto parts = hidden_parts(folder_, sink_);
+    if (resumable_ && !(parts && parts->empty())) return;
+    // What cannot be removed is left to the next job that starts in the folder, which says so if it cannot either.
+    if (!parts || !remove_all(*parts)) return;
+    ::unlink(replaced_list(folder_, sink_).c_str());
+    mark_.remove();
+  }
+
+ private:
+  std::string folder_;
+  SinkIdentity sink_;
+  OwnerMark mark_;
+  bool resumable_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<JobGuard>> claim_folder(const std::string& folder, OnExisting on_existing,
+                                               std::string_view sink_name, const JobStart& job) {
+  const SinkIdentity sink{job.id, std::string{sink_name}};
+  if (Status made = make_folder(folder); !made) return fail(made.error());
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) return cannot("write to", folder, std::strerror(errno));
+  const auto entered = enter_folder(folder);
+  if (!entered) return fail(entered.error());
+  auto mark = OwnerMark::take(folder, sink, job.resumable);
+  if (!mark) return fail(mark.error());
+  const bool locks_work = mark->held();
+  auto claim = std::make_unique<FolderClaim>(folder, sink, std::move(*mark), job.resumable);
+  const auto refuse = [&](Error error) {
+    claim->job_ended();
+    return fail(std::move(error));
+  };
+
+  auto contents = look_into(folder, sink);
+  if (!contents) return refuse(contents.error());
+  if (locks_work) {
+    const auto living = clean_up(folder, *contents);
+    if (!living) return refuse(living.error());
+    const std::string own_job = escape_name(sink.job_id) + ".";
+    for (const std::string& owner : *living) {
+      // Sinks of one job may share a folder: they were written by one person at one time.
+      if (on_existing != OnExisting::append && !job.goes_on && !owner.starts_with(own_job)) {
+        return refuse(refuse_company(folder, owner).value());
+      }
+    }
+  }
+  if (job.goes_on) return claim;
+  if (on_existing == OnExisting::error && !contents->visible.empty()) {
+    return refuse(refuse_existing(folder, contents->visible).value());
+  }
+  if (on_existing == OnExisting::replace && !contents->visible.empty()) {
+    if (Status written = write_replaced_list(replaced_list(folder, sink), contents->visible); !written) {
+      return refuse(written.error());
+    }
+  }
+  return claim;
 }
 
 Status remove_hidden_parts(const std::string& folder, const SinkIdentity& sink, const std::set<std::string>& keep) {
   std::error_code error;
   if (!fs::exists(folder, error)) return {};
-  const std::string prefix = hidden_prefix(sink);
-  std::vector<fs::path> left;
-  const Status listed = for_each_file(folder, [&](const fs::path& path, bool) {
-    if (path.filename().native().starts_with(prefix) && !keep.contains(path.native())) left.push_back(path);
-  });
-  if (!listed) return listed;
-  for (const fs::path& path : left) {
-    if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
-      return cannot("remove what an earlier attempt left,", path.native(), std::strerror(errno));
-    }
-  }
-  return {};
+  auto left = hidden_parts(folder, sink);
+  if (!left) return fail(left.error());
+  std::erase_if(*left, [&](const fs::path& path) { return keep.contains(path.native()); });
+  return remove_all(*left);
 }
 
 Status PartPublisher::remove_replaced() {

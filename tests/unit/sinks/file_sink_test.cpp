@@ -29,6 +29,19 @@ FileSinkSpec sink_to(const std::string& folder) {
   return spec;
 }
 
+using Guard = std::unique_ptr<JobGuard>;
+
+/// A job is let start. Without the guard it is dead, as if its process had been killed.
+Guard start(const FileSinkSpec& spec, const std::string& job_id, bool resumable = false) {
+  auto guard = make_file_sink(spec)->before_job({.id = job_id, .resumable = resumable});
+  REQUIRE_MESSAGE(guard, (guard ? "" : guard.error().message()));
+  return std::move(*guard);
+}
+
+void end(Guard guard) {
+  guard->job_ended();
+}
+
 /// One subtask of a job that has been let start.
 struct Running {
   explicit Running(const FileSinkSpec& spec, std::uint32_t subtask = 0, std::uint32_t attempt = 0)
@@ -112,10 +125,10 @@ TEST_CASE("an attempt that was killed leaves hidden parts, which the next attemp
 TEST_CASE("a folder with files in it is refused, and the error says what on_existing does") {
   const TemporaryFolder folder;
   FileSinkSpec spec = sink_to(folder.path());
-  REQUIRE(make_file_sink(spec)->before_job("job1"));
+  end(start(spec, "job1"));
   Running job{spec};
   job.write_and_commit(cities({{"a", 1}}));
-  const Status refused = make_file_sink(spec)->before_job("job2");
+  const auto refused = make_file_sink(spec)->before_job({.id = "job2"});
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code() == ErrorCode::invalid_argument);
   CHECK(refused.error().message().find(folder.path() + " already has 1 file (part-0-0.json)") != std::string::npos);
@@ -127,9 +140,10 @@ TEST_CASE("append goes on behind the parts that are there") {
   FileSinkSpec spec = sink_to(folder.path());
   spec.on_existing = OnExisting::append;
   for (std::int64_t run = 0; run < 3; ++run) {
-    REQUIRE(make_file_sink(spec)->before_job("job" + std::to_string(run)));
+    auto guard = start(spec, "job" + std::to_string(run));
     Running job{spec};
     job.write_and_commit(cities({{"a", run}}));
+    end(std::move(guard));
   }
   const Files files = visible_files(folder.path());
   CHECK(files.size() == 3);
@@ -146,7 +160,7 @@ TEST_CASE("replace removes the old parts when the new job commits, and nothing b
   }
   std::ofstream{folder.path() + "/README"} << "mine";
   spec.on_existing = OnExisting::replace;
-  REQUIRE(make_file_sink(spec)->before_job("job1"));
+  auto guard = start(spec, "job1");
   Running zero{spec, 0};
   Running one{spec, 1};
   REQUIRE(zero.write(cities({{"both", 2}})));
@@ -156,6 +170,7 @@ TEST_CASE("replace removes the old parts when the new job commits, and nothing b
   CHECK(visible_files(folder.path()).size() == 3);
   REQUIRE(one.sink->commit(1));
   REQUIRE(zero.sink->commit(1));
+  end(std::move(guard));
   CHECK(visible_files(folder.path()) == Files{{"README", "mine"},
                                               {"city=both/part-0-0.json", "{\"city\":\"both\",\"n\":2}\n"},
                                               {"city=new/part-1-0.json", "{\"city\":\"new\",\"n\":3}\n"}});
@@ -286,7 +301,7 @@ TEST_CASE("a full disk is said to be one") {
 TEST_CASE("a path that is a file is no folder") {
   const TemporaryFolder folder;
   std::ofstream{folder.path() + "/file"} << "x";
-  const Status refused = make_file_sink(sink_to(folder.path() + "/file"))->before_job("job1");
+  const auto refused = make_file_sink(sink_to(folder.path() + "/file"))->before_job({.id = "job1"});
   REQUIRE_FALSE(refused);
   CHECK(refused.error().message().find("cannot make the folder " + folder.path() + "/file") == 0);
 }
