@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "libdataflow/operators/event_time.hpp"
+
 namespace dataflow {
 
 namespace {
@@ -106,15 +108,20 @@ void Plan::set_parallelism(const StreamInfo& stream, std::uint32_t parallelism, 
 void Plan::set_event_time(StreamInfo& stream, std::size_t field, Duration out_of_orderness,
                           std::optional<Duration> idle_after, const Place& where) {
   const bool one_source = stream.origins.size() == 1 && entries_[stream.origins[0].node].node.is_source();
-  if (!one_source) {
-    return mistake(where,
-                   "event_time stands directly after a source, where watermarks are made for each split: call it "
-                   "before filter, map and the like");
+  if (one_source) {
+    StreamNode& node = entries_[stream.origins[0].node].node;
+    node.source->event_time = EventTimeSpec{field, out_of_orderness, idle_after};
+    node.outputs[0].event_time = true;
+    stream.event_time = true;
+    return;
   }
-  StreamNode& node = entries_[stream.origins[0].node].node;
-  node.source->event_time = EventTimeSpec{field, out_of_orderness, idle_after};
-  node.outputs[0].event_time = true;
-  stream.event_time = true;
+  const NodeId node =
+      add({.type = "event_time",
+           .details = (*stream.schema)[field].name,
+           .outputs = {{.name = {}, .schema = stream.schema, .event_time = true, .changelog = stream.changelog}},
+           .factory = make_event_time_operator({field, out_of_orderness, idle_after})},
+          &stream, where);
+  stream = stream_of(node);
 }
 
 void Plan::embed(StreamGraph graph, const Place& where) {

@@ -2,6 +2,9 @@
 
 namespace dataflow {
 
+void OperatorOutput::advance_watermark(Timestamp) {}
+void OperatorOutput::set_idle(bool) {}
+
 Status Operator::open(OperatorContext&) {
   return {};
 }

@@ -27,6 +27,11 @@ class OperatorOutput {
   /// batches beyond `full` are accepted, so check it after each.
   virtual void emit(BatchPtr batch, std::size_t output = 0) = 0;
   [[nodiscard]] virtual bool full() const = 0;
+
+  /// For an operator that makes_watermarks, and ignored where nobody is behind it: event time has reached `watermark`
+  /// (behind what was emitted); and whether the subtask is so silent that it holds no watermark back.
+  virtual void advance_watermark(Timestamp watermark);
+  virtual void set_idle(bool idle);
 };
 
 enum class Step : std::uint8_t {
@@ -79,6 +84,9 @@ class Operator {
   /// Event time has reached `watermark` over all inputs: fire what is due. The task forwards the watermark after
   /// this (and its resumes) are done.
   virtual Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out);
+  /// The operator gives watermarks and idleness through its output. It is not told of those that arrive, nor are they
+  /// forwarded, but for the watermark beyond all time.
+  [[nodiscard]] virtual bool makes_watermarks() const { return false; }
   /// Processing time has reached `now`, which is at or after what next_processing_timer returned.
   virtual Result<Step> on_processing_time(Timestamp now, OperatorOutput& out);
   /// When on_processing_time wants to be called next, if ever.

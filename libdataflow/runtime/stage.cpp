@@ -115,12 +115,13 @@ Result<Step> Stage::begin(StageInput& input) {
     return operator_->process(input.input, *batch, *this);
   }
   if (const auto* watermark = std::get_if<Watermark>(&input.event)) {
+    if (operator_->makes_watermarks() && watermark->time != Timestamp::max()) return Step::done;
     watermark_ = watermark->time;
     to_forward_ = *watermark;
     return operator_->on_watermark(watermark->time, *this);
   }
   if (const auto* status = std::get_if<StreamStatus>(&input.event)) {
-    to_forward_ = *status;
+    if (!operator_->makes_watermarks()) to_forward_ = *status;
     return Step::done;
   }
   to_forward_ = std::get<EndOfData>(input.event);

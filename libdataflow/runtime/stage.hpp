@@ -74,7 +74,6 @@ class Stage final : public OperatorOutput, public OperatorContext {
   /// Sends a control event to everything behind this stage.
   void forward(const std::variant<BatchPtr, Watermark, StreamStatus, EndOfData>& event);
   /// For a source stage: notes what its driver reports, and hands it on.
-  void advance_watermark(Timestamp watermark);
   void end(EndOfData how);
 
   // The operator's part of a commit; nothing for a source.
@@ -97,6 +96,8 @@ class Stage final : public OperatorOutput, public OperatorContext {
   // Output, for this stage's operator.
   void emit(BatchPtr batch, std::size_t output) override;
   [[nodiscard]] bool full() const override;
+  void advance_watermark(Timestamp watermark) override;
+  void set_idle(bool idle) override { forward(StreamStatus{idle}); }
 
   // OperatorContext.
   [[nodiscard]] const std::string& operator_name() const override { return node_.name; }

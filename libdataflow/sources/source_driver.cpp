@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <utility>
 
 namespace dataflow {
@@ -34,6 +33,7 @@ SourceDriver::SourceDriver(const SourceSpec& spec, SchemaPtr schema)
     : spec_{spec},
       schema_{std::move(schema)},
       reader_{spec.factory->create_reader()},
+      pieces_{spec.event_time ? spec.event_time->out_of_orderness : Duration{0}},
       error_rows_{source_error_schema()} {}
 
 Status SourceDriver::open(OperatorContext& context) {
@@ -54,7 +54,7 @@ Status SourceDriver::start_next_split() {
       next.position ? reader_->resume_split(current_, *next.position) : reader_->start_split(current_);
   if (!started) return fail(started.error().within(current_.id));
   reading_ = true;
-  newest_ = next.newest;
+  pieces_.restart(next.newest);
   return {};
 }
 
@@ -77,7 +77,7 @@ Result<CapturedStatePtr> SourceDriver::snapshot() const {
   if (reading_) {
     auto position = reader_->split_position();
     if (!position) return fail(position.error());
-    append_split(splits, {current_, std::move(*position), newest_, watermark_});
+    append_split(splits, {current_, std::move(*position), pieces_.newest(), watermark_});
   }
   for (PlannedSplit planned : planned_) {
     planned.watermark = std::min(planned.watermark, watermark_);  // what this subtask has promised holds for it, too
@@ -209,53 +209,16 @@ void SourceDriver::emit(BatchPtr batch, std::string_view) {
     return;
   }
   batch = with_event_time(batch);
-  if (batch->rows() != 0) cut_before_late_records(std::move(batch));
+  if (batch->rows() != 0) pieces_.add(std::move(batch));
 }
 
 /// Emits the next piece; the watermark that follows it goes into `progress`.
 void SourceDriver::emit_next_piece(Progress& progress, OperatorOutput& out) {
-  Piece piece = std::move(pieces_.front());
-  pieces_.pop_front();
+  EventTimePieces::Piece piece = pieces_.take();
   out.emit(std::move(piece.batch));
-  Timestamp reached = piece.newest - watermark_delay();
+  Timestamp reached = piece.watermark;
   for (const PlannedSplit& planned : planned_) reached = std::min(reached, planned.watermark);
   if (reached > watermark_) progress.watermark = watermark_ = reached;
-}
-
-/// Appends the batch to pieces_. Most batches stay whole: nothing in them is late by what came before. A cut costs a
-/// copy, but there is one only where the newest time has advanced since the last, which disorder makes rare.
-void SourceDriver::cut_before_late_records(BatchPtr batch) {
-  const auto times = batch->timestamps()->as<std::int64_t>();
-  std::int64_t oldest = times.front();
-  std::int64_t newest = times.front();
-  for (const std::int64_t time : times) {
-    oldest = std::min(oldest, time);
-    newest = std::max(newest, time);
-  }
-  const std::int64_t delay = watermark_delay().count();
-  const std::int64_t newest_before = std::exchange(newest_, std::max(newest_, Timestamp{newest})).micros;
-  if (oldest > newest_.micros - delay) {
-    pieces_.push_back({std::move(batch), newest_});
-    return;
-  }
-  const auto piece = [&](std::uint32_t begin, std::uint32_t end) {
-    if (end - begin == batch->rows()) return batch;
-    std::vector<std::uint32_t> rows(end - begin);
-    std::iota(rows.begin(), rows.end(), begin);
-    return batch->select_rows(rows);
-  };
-  std::int64_t so_far = newest_before;  // greatest time before the row
-  std::int64_t told = newest_before;    // greatest time that a watermark has followed
-  std::uint32_t begin = 0;
-  for (std::uint32_t row = 0; row < batch->rows(); ++row) {
-    if (so_far > told && times[row] <= so_far - delay) {
-      pieces_.push_back({piece(begin, row), Timestamp{so_far}});
-      told = so_far;
-      begin = row;
-    }
-    so_far = std::max(so_far, times[row]);
-  }
-  pieces_.push_back({piece(begin, batch->rows()), newest_});
 }
 
 BatchPtr SourceDriver::with_event_time(const BatchPtr& batch) {

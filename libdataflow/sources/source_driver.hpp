@@ -1,15 +1,12 @@
 #pragma once
 // What the engine adds to a reader, in one place for all sources: splits one after the other, event time and
 // watermarks per split, idleness, the rate limit and the error policy.
-//
-// A watermark follows each batch. A record that is late by the records before it in the same batch must find it there
-// already, else what is late would depend on where batches happen to end: such batches are cut before that record.
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "libdataflow/operators/event_time_pieces.hpp"
 #include "libdataflow/sources/source.hpp"
 #include "serialization/builder.hpp"
 
@@ -55,13 +52,8 @@ class SourceDriver final : private SourceOutput {
   [[nodiscard]] bool full() const override;
   [[nodiscard]] std::uint32_t batch_rows() const override;
 
-  /// How far the watermark is behind the newest record, which is there only with event time.
-  [[nodiscard]] Duration watermark_delay() const {
-    return spec_.event_time ? spec_.event_time->out_of_orderness + Duration{1} : Duration{1};
-  }
   BatchPtr with_event_time(const BatchPtr& batch);
   BatchPtr without_missing_event_time(const BatchPtr& batch, Column times);
-  void cut_before_late_records(BatchPtr batch);
   void emit_next_piece(Progress& progress, OperatorOutput& out);
   void refill(Timestamp now);
   void note_silence(Timestamp now, Progress& progress);
@@ -85,12 +77,7 @@ class SourceDriver final : private SourceOutput {
   bool no_more_splits_ = false;
   Counter* errors_ = nullptr;
 
-  /// A batch, or a part of one, that waits to be emitted, and the watermark behind it.
-  struct Piece {
-    BatchPtr batch;
-    Timestamp newest;
-  };
-  std::deque<Piece> pieces_;  ///< of one read batch; emptied before the reader is polled again
+  EventTimePieces pieces_;  ///< of one read batch; emptied before the reader is polled again
   EvalContext eval_;
 
   OperatorOutput* out_ = nullptr;  ///< during a poll
@@ -98,7 +85,6 @@ class SourceDriver final : private SourceOutput {
   std::uint32_t rows_emitted_ = 0;  ///< by the current poll
   BatchBuilder error_rows_;
 
-  Timestamp newest_ = Timestamp::min();     ///< greatest event time read of the current split
   Timestamp watermark_ = Timestamp::min();  ///< last one given out
   Timestamp last_record_{};                 ///< processing time
   bool started_ = false;

@@ -62,6 +62,7 @@ class Plan {
 
   void set_name(const StreamInfo& stream, std::string name, const Place& where);
   void set_parallelism(const StreamInfo& stream, std::uint32_t parallelism, const Place& where);
+  /// At the source where `stream` is one's, which makes watermarks for each split, else by a node behind it.
   void set_event_time(StreamInfo& stream, std::size_t field, Duration out_of_orderness,
                       std::optional<Duration> idle_after, const Place& where);
   void mistake(const Place& where, std::string message);

@@ -62,8 +62,42 @@ class SinkHandle {
 template <class F, class T>
 using MapResult = std::remove_cvref_t<std::invoke_result_t<F&, const T&>>;
 
+/// The ways to say `process`, with up to four arguments for the function's constructor, for streams with and without a
+/// key: a place by default cannot stand behind a pack.
+template <class Self>
+class ProcessCalls {
+ public:
+  /// Feeds a process function `P`, made from the arguments in each subtask.
+  template <class P>
+  auto process(Place where = Place::current()) {
+    return add<P>(std::tuple<>{}, where);
+  }
+  template <class P, class A>
+  auto process(A a, Place where = Place::current()) {
+    return add<P>(std::tuple<A>{std::move(a)}, where);
+  }
+  template <class P, class A, class B>
+  auto process(A a, B b, Place where = Place::current()) {
+    return add<P>(std::tuple<A, B>{std::move(a), std::move(b)}, where);
+  }
+  template <class P, class A, class B, class C>
+  auto process(A a, B b, C c, Place where = Place::current()) {
+    return add<P>(std::tuple<A, B, C>{std::move(a), std::move(b), std::move(c)}, where);
+  }
+  template <class P, class A, class B, class C, class D>
+  auto process(A a, B b, C c, D d, Place where = Place::current()) {
+    return add<P>(std::tuple<A, B, C, D>{std::move(a), std::move(b), std::move(c), std::move(d)}, where);
+  }
+
+ private:
+  template <class P, class Arguments>
+  auto add(Arguments arguments, const Place& where) {
+    return static_cast<Self&>(*this).template add_process<P>(std::move(arguments), where);
+  }
+};
+
 template <class T>
-class Stream {
+class Stream : public ProcessCalls<Stream<T>> {
  public:
   using record_type = T;
 
@@ -78,8 +112,9 @@ class Stream {
     }
   }
 
-  /// Event time from a timestamp member; directly after the source. A split that is silent for `idle_after` holds
-  /// no watermark back.
+  /// Event time from a timestamp member. Best directly after a source, which makes watermarks for each of its splits;
+  /// elsewhere they are made from all records of a subtask in the order in which they come. A source or subtask that is
+  /// silent for `idle_after` holds no watermark back.
   template <class M, std::same_as<T> Record>
   Stream event_time(M Record::*member, OutOfOrderness bound = {}, std::optional<Duration> idle_after = {},
                     Place where = Place::current()) {
@@ -98,13 +133,14 @@ class Stream {
     return derived<T>({.type = "filter", .outputs = {same_output()}, .rows = std::move(rows)}, where);
   }
 
-  /// `map(record)` for each record.
+  /// `convert(record)` for each record.
   template <class F>
-  auto map(F map, Place where = Place::current()) {
+  auto map(F convert, Place where = Place::current()) {
     using R = MapResult<F, T>;
     require_record<R>();
     using Piece = PieceFactory<RowMapFactory, LambdaMap<T, R, F>, F, std::vector<std::uint16_t>>;
-    RowPipeline rows{.filters = {}, .map = std::make_shared<Piece>(std::move(map), positions_), .reads = positions_};
+    RowPipeline rows{
+        .filters = {}, .map = std::make_shared<Piece>(std::move(convert), positions_), .reads = positions_};
     return derived<R>({.type = "map", .outputs = {output_of<R>()}, .rows = std::move(rows)}, where);
   }
 
@@ -181,28 +217,6 @@ class Stream {
   Stream union_with(const Stream<Others>&... others) {
     static_assert((std::is_same_v<Others, T> && ...), "a union is of streams of the same record type");
     return united({others.info()...}, Place::current());
-  }
-
-  /// Feeds a process function `P`, made from `arguments` in each subtask.
-  template <class P>
-  auto process(Place where = Place::current()) {
-    return add_process<P>(std::tuple<>{}, where);
-  }
-  template <class P, class A>
-  auto process(A a, Place where = Place::current()) {
-    return add_process<P>(std::tuple<A>{std::move(a)}, where);
-  }
-  template <class P, class A, class B>
-  auto process(A a, B b, Place where = Place::current()) {
-    return add_process<P>(std::tuple<A, B>{std::move(a), std::move(b)}, where);
-  }
-  template <class P, class A, class B, class C>
-  auto process(A a, B b, C c, Place where = Place::current()) {
-    return add_process<P>(std::tuple<A, B, C>{std::move(a), std::move(b), std::move(c)}, where);
-  }
-  template <class P, class A, class B, class C, class D>
-  auto process(A a, B b, C c, D d, Place where = Place::current()) {
-    return add_process<P>(std::tuple<A, B, C, D>{std::move(a), std::move(b), std::move(c), std::move(d)}, where);
   }
 
   /// A whole-batch operator of the engine's kind: `Op` derives from dataflow::Operator and emits R's schema.
@@ -339,34 +353,16 @@ class Stream {
 
   template <class, class>
   friend class WindowedStream;
+  friend class ProcessCalls<Stream>;
 };
 
 /// A stream whose records are spread by a key, so that state and windows can be kept for each.
 template <class T, class K>
-class KeyedStream : public Stream<T> {
+class KeyedStream : public Stream<T>, public ProcessCalls<KeyedStream<T, K>> {
  public:
   KeyedStream(const Stream<T>& stream, const StreamInfo& keyed) : Stream<T>{stream} { this->info_ = keyed; }
 
-  template <class P>
-  auto process(Place where = Place::current()) {
-    return add_keyed<P>(std::tuple<>{}, where);
-  }
-  template <class P, class A>
-  auto process(A a, Place where = Place::current()) {
-    return add_keyed<P>(std::tuple<A>{std::move(a)}, where);
-  }
-  template <class P, class A, class B>
-  auto process(A a, B b, Place where = Place::current()) {
-    return add_keyed<P>(std::tuple<A, B>{std::move(a), std::move(b)}, where);
-  }
-  template <class P, class A, class B, class C>
-  auto process(A a, B b, C c, Place where = Place::current()) {
-    return add_keyed<P>(std::tuple<A, B, C>{std::move(a), std::move(b), std::move(c)}, where);
-  }
-  template <class P, class A, class B, class C, class D>
-  auto process(A a, B b, C c, D d, Place where = Place::current()) {
-    return add_keyed<P>(std::tuple<A, B, C, D>{std::move(a), std::move(b), std::move(c), std::move(d)}, where);
-  }
+  using ProcessCalls<KeyedStream<T, K>>::process;
 
   WindowedStream<T, K> window(WindowSpec window, Place where = Place::current()) {
     return {*this, std::move(window), where};
@@ -381,6 +377,7 @@ class KeyedStream : public Stream<T> {
  private:
   template <class, class>
   friend class WindowedStream;
+  friend class ProcessCalls<KeyedStream>;
 
   template <class F>
   class RunningReduce final : public KeyedProcess<K, T, T> {
@@ -397,7 +394,7 @@ class KeyedStream : public Stream<T> {
   };
 
   template <class P, class... Args>
-  auto add_keyed(std::tuple<Args...> arguments, const Place& where) {
+  auto add_process(std::tuple<Args...> arguments, const Place& where) {
     static_assert(KeyedFunction<P>,
                   "the function is a Process: call process before key_by, or derive from KeyedProcess");
     static_assert(std::is_same_v<typename P::key_type, K>, "the function's key has another type than the stream's");

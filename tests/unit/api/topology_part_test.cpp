@@ -197,15 +197,6 @@ TEST_CASE("what no record of the job has is not decoded, and is no error when it
                     doctest::Contains("station"));
 }
 
-TEST_CASE("event time asked for behind a map is a mistake that says where it goes") {
-  df::Environment env;
-  env.from_collection<Whole>({}).filter([](const Whole&) { return true; }).event_time(&Whole::time).discard();
-  const auto graph = env.build("job");
-  REQUIRE(!graph);
-  CHECK(graph.error().message().find("topology_part_test.cpp:") == 0);
-  CHECK(graph.error().message().find("event_time stands directly after a source") != std::string::npos);
-}
-
 TEST_CASE("a filter in front of a computed key leaves its records out") {
   const auto outputs = run([](df::Environment& env) {
     env.from_collection<Reading>({{"Bern", 1}, {"Basel", 2}, {"Chur", 3}})
