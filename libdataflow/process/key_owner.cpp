@@ -9,7 +9,8 @@ namespace dataflow {
 Result<std::uint32_t> subtask_of_key(const JobGraph& graph, NodeId node, std::string_view key_json) {
   const StreamNode& keyed = graph.node(node);
   if (keyed.inputs.empty() || keyed.inputs.front().key_fields.empty()) {
-    return fail(ErrorCode::invalid_argument, "\"" + keyed.name + "\" has no key; leave --key out to reach all of it");
+    return fail(ErrorCode::invalid_argument,
+                "\"" + keyed.name + "\" has no key; leave --key out to reach every subtask of it");
   }
   const StreamEdge& edge = keyed.inputs.front();
   const Schema& input = *graph.node(edge.from).outputs[edge.output].schema;

@@ -101,6 +101,10 @@ Result<std::string> KeyedRuntime::query(std::string_view name, std::string_view 
   }
   std::uint32_t slot = 0;
   if (shape_ != KeyShape::none) {
+    if (key_json.empty()) {
+      return fail(ErrorCode::invalid_argument,
+                  "the state \"" + std::string{name} + "\" is kept for each key; say which with --key");
+    }
     std::vector<Field> fields;
     std::vector<std::size_t> positions;
     for (std::size_t i = 0; i < impl_->types.size(); ++i) {

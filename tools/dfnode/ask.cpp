@@ -1,4 +1,4 @@
-// dfnode ask: the state of a key in a job that runs in another process of this machine.
+// dfnode ask: a state, of a key or of each subtask, in a job that runs in another process of this machine.
 
 #include <CLI/CLI.hpp>
 
@@ -12,15 +12,18 @@ namespace dataflow::cli {
 void add_ask(CLI::App& app, Action& action) {
   auto call = std::make_shared<ControlCall>();
   call->request.kind = ControlRequest::Kind::ask;
-  CLI::App& command = *app.add_subcommand("ask", "Read a state of a key from a running operator");
+  CLI::App& command = *app.add_subcommand("ask", "Read a state of a running operator");
   command.add_option("JOB", call->job, "The running job's name, or name-pid when several of that name run")->required();
   command.add_option("OPERATOR", call->request.node, "The operator's name")->required();
   command.add_option("STATE", call->request.name, "A state that it declares")->required();
-  command.add_option("--key", call->request.key_json, "The key, as JSON: a text needs its quotes")
-      ->required()
+  command
+      .add_option("--key", call->request.key_json,
+                  "The key whose state it is, as JSON: a text needs its quotes; none for a function without key")
       ->type_name("JSON");
   add_control_options(command, *call);
-  command.footer("Example:\n  dfnode ask fraud small_then_large small --key '\"4711\"'");
+  command.footer(
+      "With a key its state is printed, without one a JSON array of each subtask's.\n\n"
+      "Examples:\n  dfnode ask fraud small_then_large small --key '\"4711\"'\n  dfnode ask imports counted total");
   command.callback([call, &action] { action = [call] { return make_call(*call); }; });
 }
 

@@ -44,18 +44,38 @@ class ActorRef {
   Result<std::optional<V>> ask(std::string_view state, const K& key) const {
     const auto json = ask_json(state, record_to_json(key));
     if (!json) return fail(json.error());
-    if (*json == "null") return std::optional<V>{};
-    V value{};
-    if (auto status = record_from_json(*json, value); !status) return fail(status.error());
-    return std::optional<V>{std::move(value)};
+    return state_from_json<V>(*json);
+  }
+
+  /// The same of a function without key: what each subtask has, in their order.
+  template <class V>
+  Result<std::vector<std::optional<V>>> ask(std::string_view state) const {
+    const auto answers = ask_subtasks_json(state);
+    if (!answers) return fail(answers.error());
+    std::vector<std::optional<V>> values;
+    for (const std::string& json : *answers) {
+      auto value = state_from_json<V>(json);
+      if (!value) return fail(value.error());
+      values.push_back(std::move(*value));
+    }
+    return values;
   }
 
   /// Without types: messages, keys and answers are JSON. An empty key is every subtask.
   [[nodiscard]] Result<std::vector<std::string>> send_json(std::string_view message, std::string_view json,
                                                            std::string_view key_json = {}) const;
   [[nodiscard]] Result<std::string> ask_json(std::string_view state, std::string_view key_json) const;
+  [[nodiscard]] Result<std::vector<std::string>> ask_subtasks_json(std::string_view state) const;
 
  private:
+  template <class V>
+  static Result<std::optional<V>> state_from_json(const std::string& json) {
+    if (json == "null") return std::optional<V>{};
+    V value{};
+    if (auto status = record_from_json(json, value); !status) return fail(status.error());
+    return std::optional<V>{std::move(value)};
+  }
+
   std::string job_;
   std::string node_;
   Duration timeout_;

@@ -77,6 +77,7 @@ class RunningJob(unittest.TestCase):
         for json_text, part in (('{"value": "much"}', "value"), ("{", "JSON"), ('{"valeu": 1}', "valeu")):
             self.refused(2, part, "send", "fraud", "small_then_large", "set_limit", json_text)
         self.refused(2, "the key", "ask", "fraud", "small_then_large", "small", "--key", "17")
+        self.refused(2, "kept for each key; say which with --key", "ask", "fraud", "small_then_large", "small")
         self.refused(2, "has no key", "send", "fraud", "payments", "x", "{}", "--key", "17")
 
     def test_zz_an_interrupt_ends_the_job_and_its_answers(self):

@@ -43,6 +43,15 @@ class Remember : public df::KeyedProcess<std::int64_t, Limit, Limit> {
   df::ValueState<Limit> newest_{this, "newest"};
 };
 
+/// Remembers its subtask's newest number.
+class RememberAll : public df::Process<Limit, Limit> {
+ public:
+  void process(const Limit& record, Context&, df::Output<Limit>&) override { newest_ = record; }
+
+ private:
+  df::ValueState<Limit> newest_{this, "newest"};
+};
+
 /// A job over numbers without end, and the socket that `dfnode run` opens for it.
 class BusyJob {
  public:
@@ -51,12 +60,9 @@ class BusyJob {
     std::filesystem::create_directories(runtime_);
     setenv("XDG_RUNTIME_DIR", runtime_.c_str(), 1);
     df::Environment env;
-    env.generate(-1, [](std::int64_t n) { return Limit{n % 10}; })
-        .key_by(&Limit::value)
-        .process<Remember>()
-        .named("remember")
-        .parallelism(2)
-        .discard();
+    auto numbers = env.generate(-1, [](std::int64_t n) { return Limit{n % 10}; });
+    numbers.rebalance().process<RememberAll>().named("remember_all").parallelism(2).discard();
+    numbers.key_by(&Limit::value).process<Remember>().named("remember").parallelism(2).discard();
     auto graph = env.build("busy");
     REQUIRE(graph);
     auto job = df::LocalJob::start(std::move(*graph), {.slots = 2});
@@ -117,6 +123,17 @@ TEST_CASE("an ActorRef speaks to every subtask of a busy operator, to a key's ow
   CHECK(!*nothing);
 }
 
+TEST_CASE("the state of a function without key is each subtask's") {
+  const BusyJob busy;
+  const df::ActorRef all{"busy", "remember_all"};
+  for (bool both = false; !both;) {
+    const auto newest = all.ask<Limit>("newest");
+    REQUIRE(newest);
+    REQUIRE(newest->size() == 2);
+    both = (*newest)[0].has_value() && (*newest)[1].has_value();
+  }
+}
+
 TEST_CASE("what an ActorRef cannot do is an Error of its kind, and the job goes on") {
   const BusyJob busy;
   const df::ActorRef remember{"busy", "remember"};
@@ -132,6 +149,10 @@ TEST_CASE("what an ActorRef cannot do is an Error of its kind, and the job goes 
   refused(remember.ask<Limit>("limit", std::int64_t{7}), not_found, "no state \"limit\", but \"newest\"");
   refused(remember.send_json("set_limit", R"({"value":"x"})"), invalid_argument, "value");
   refused(remember.ask<Limit>("newest", std::string{"seven"}), invalid_argument, "the key");
+  refused(remember.ask<Limit>("newest"), invalid_argument, "\"newest\" is kept for each key; say which with --key");
+  const df::ActorRef all{"busy", "remember_all"};
+  refused(all.ask<Limit>("newest", std::int64_t{7}), invalid_argument, "\"remember_all\" has no key; leave --key out");
+  refused(all.ask<Limit>("oldest"), not_found, "no state \"oldest\", but \"newest\"");
   refused(remember.send("set_limit", Limit{-1}), user_code, "std::invalid_argument: a limit is not negative");
   CHECK(remember.send("limit", Nothing{}) == Answers{R"({"value":500})", R"({"value":500})"});
 }
