@@ -5,7 +5,9 @@
 #include <filesystem>
 
 #include "dataflow/job.hpp"
+#include "libdataflow/artifact/crash_notice.hpp"
 #include "libdataflow/artifact/elf_file.hpp"
+#include "libdataflow/artifact/load_probe.hpp"
 
 namespace dataflow {
 
@@ -17,6 +19,12 @@ Result<void*> open_library(const std::string& path) {
   if (auto status = check_shared_library(path); !status) return fail(status.error());
   // A name without a slash would be looked for along the system's search path.
   const std::string absolute = std::filesystem::absolute(path, error).string();
+  // One that is loaded already has shown that it can be.
+  void* const loaded = dlopen(absolute.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+  if (loaded != nullptr) return loaded;
+  if (auto status = probe_library(absolute); !status) {
+    return fail(status.error().code(), path + " " + status.error().message());
+  }
   void* const library = dlopen(absolute.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     const char* const reason = dlerror();
@@ -50,10 +58,11 @@ Result<StreamGraph> load_job_library(const std::string& path, std::vector<std::s
                 path + " has no job: a job's source ends with DATAFLOW_JOB(\"name\", function)");
   }
   if (auto status = check_stamp(path, job->abi_stamp); !status) return fail(status.error());
+  const CrashNotice notice{path + " crashed while its job was being declared"};
   return build_job(job->name, job->function, std::move(arguments));
 }
 
-Result<const FunctionDescriptor*> load_function(const std::string& path, std::string_view name) {
+Result<FunctionLibrary> FunctionLibrary::load(const std::string& path) {
   auto library = open_library(path);
   if (!library) return fail(library.error());
   using List = void (*)(FunctionList*);
@@ -65,12 +74,16 @@ Result<const FunctionDescriptor*> load_function(const std::string& path, std::st
                 path + " has no functions: they are declared with DATAFLOW_FUNCTION(\"name\", Class)");
   }
   if (auto status = check_stamp(path, functions.abi_stamp); !status) return fail(status.error());
+  return FunctionLibrary{path, functions.first};
+}
+
+Result<const FunctionDescriptor*> FunctionLibrary::find(std::string_view name) const {
   std::string known;
-  for (const FunctionDescriptor* function = functions.first; function != nullptr; function = function->next) {
+  for (const FunctionDescriptor* function = first_; function != nullptr; function = function->next) {
     if (function->name == name) return function;
     (known += known.empty() ? "" : ", ") += "\"" + std::string{function->name} + "\"";
   }
-  return fail(ErrorCode::not_found, path + " has no function \"" + std::string{name} + "\", but " + known);
+  return fail(ErrorCode::not_found, path_ + " has no function \"" + std::string{name} + "\", but " + known);
 }
 
 }  // namespace dataflow

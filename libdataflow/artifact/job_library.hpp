@@ -20,11 +20,24 @@ struct FunctionDescriptor;
 std::string_view abi_stamp();
 
 /// Loads the library at `path` and lets its job declare its graph.
-/// Errors: not_found, invalid_argument (not a shared library; no job in it; another stamp, with both shown; mistakes in
+/// Errors: not_found, invalid_argument (not a shared library; one that throws or crashes while it is loaded;
+/// no job in it; another stamp, with both shown; mistakes in
 /// the job, each with its line); user_code when the job's function throws.
 Result<StreamGraph> load_job_library(const std::string& path, std::vector<std::string> arguments);
 
-/// Loads the library and finds a function in it. Errors: as above; not_found names the functions there are.
-Result<const FunctionDescriptor*> load_function(const std::string& path, std::string_view name);
+/// The functions of a library that was loaded, in the order of their declaration.
+class FunctionLibrary {
+ public:
+  /// Loads the library at `path`. Errors: as above.
+  static Result<FunctionLibrary> load(const std::string& path);
+  /// Errors: not_found names the functions there are.
+  [[nodiscard]] Result<const FunctionDescriptor*> find(std::string_view name) const;
+
+ private:
+  FunctionLibrary(std::string path, const FunctionDescriptor* first) : path_{std::move(path)}, first_{first} {}
+
+  std::string path_;
+  const FunctionDescriptor* first_;
+};
 
 }  // namespace dataflow

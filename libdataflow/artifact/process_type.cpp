@@ -45,12 +45,11 @@ std::optional<std::vector<std::size_t>> find_key(NodeBuilder& builder, const Fun
 void build_process(NodeBuilder& builder) {
   const Settings& settings = builder.settings();
   const InputInfo& input = builder.inputs()[0];
-  const auto loaded = load_function(settings.text("library"), settings.text("function"));
-  if (!loaded) {
-    builder.error(loaded.error().code() == ErrorCode::not_found ? "function" : "library", loaded.error().message());
-    return;
-  }
-  const FunctionDescriptor& function = **loaded;
+  const auto library = FunctionLibrary::load(settings.text("library"));
+  if (!library) return builder.error("library", library.error().message());
+  const auto found = library->find(settings.text("function"));
+  if (!found) return builder.error("function", found.error().message());
+  const FunctionDescriptor& function = **found;
   auto plan = std::make_shared<ProcessPlan>();
   auto positions = match_fields(function.input(), *input.schema);
   if (!positions) return builder.error("function", positions.error().message());

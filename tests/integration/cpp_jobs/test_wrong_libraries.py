@@ -57,6 +57,36 @@ class WrongLibraries(unittest.TestCase):
         self.compile("undefined.so", "void missing_function(); void f() { missing_function(); }" + DESCRIPTOR % "x")
         self.refused("undefined.so", "undefined symbol", "missing_function", "another version")
 
+    def test_a_library_that_throws_or_crashes_while_it_is_loaded(self):
+        for name, body, part in (
+            ("throws.so", 'throw std::runtime_error("no licence");', "threw std::runtime_error: no licence, in a static initialiser"),
+            ("crashes.so", "std::raise(SIGSEGV);", "crashed while it was being loaded: SIGSEGV"),
+            ("aborts.so", "std::abort();", "crashed while it was being loaded: SIGABRT"),
+            ("exits.so", "std::_Exit(7);", "ended the process while it was being loaded, with exit code 7"),
+        ):
+            with self.subTest(name):
+                headers = "#include <csignal>\n#include <cstdlib>\n#include <stdexcept>\n"
+                self.compile(name, headers + "int start() { " + body + " return 1; }\nint started = start();\n")
+                self.refused(name, part)
+
+    def test_a_job_that_crashes_while_it_is_declared(self):
+        self.compile("old.so", DESCRIPTOR % "x")
+        done = subprocess.run([DFNODE, "check", "old.so"], cwd=self.folder, capture_output=True, text=True, timeout=60)
+        (stamp,) = [line.split(": ", 1)[1] for line in done.stderr.splitlines() if "this program: " in line]
+        for name, body, signal in (
+            ("segfault.so", "*reinterpret_cast<volatile int*>(8) = 1;", "SIGSEGV"),
+            ("recursion.so", "volatile char room[4096]; room[0] = 1; job(nullptr); room[1] = room[0];", "SIGSEGV"),
+            ("aborts.so", "__builtin_trap();", "SIGILL"),
+        ):
+            with self.subTest(name):
+                self.compile(name, "void job(void*) { " + body + " }\n" + (DESCRIPTOR % stamp).replace("nullptr", "job"))
+                self.refused(name, f"crashed while its job was being declared: {signal}")
+
+    def test_what_a_library_prints_while_it_is_loaded_comes_once(self):
+        self.compile("talks.so", '#include <cstdio>\nint started = std::puts("loaded");\n')
+        done = subprocess.run([DFNODE, "plan", "talks.so"], cwd=self.folder, capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stdout), (2, "loaded\n"))
+
     def test_a_library_of_another_version(self):
         self.compile("old.so", DESCRIPTOR % "dataflow 0.0.9, g++ 11, libstdc++ 11, cxx11 abi 1")
         self.refused("old.so", "was built for another engine", "the library: dataflow 0.0.9, g++ 11",
