@@ -49,14 +49,28 @@ void Aggregation::load(const Batch& batch, Timestamp processing_time) {
   }
 }
 
-Status Aggregation::check_errors(const Input& input, const Call& call, const StateRows& records) const {
-  for (const RowError& error : input.value.front().errors) {
-    const bool affected = records.rows == nullptr ? error.row < records.count
-                                                  : std::find(records.rows, records.rows + records.count, error.row) !=
-                                                        records.rows + records.count;
-    if (affected) return fail(ErrorCode::arithmetic, call.description.text + ": " + error.message);
+std::vector<RowError> Aggregation::failed_records() const {
+  std::vector<RowError> failed;
+  const auto add = [&](const Call& call, const RowError& error) {
+    failed.push_back({error.row, call.description.text + ": " + error.message});
+  };
+  for (const Call& call : calls_) {
+    const EvalResult* const filter = call.filter ? &inputs_[*call.filter].value.front() : nullptr;
+    if (filter != nullptr) {
+      for (const RowError& error : filter->errors) add(call, error);
+    }
+    if (!call.argument) continue;
+    for (const RowError& error : inputs_[*call.argument].value.front().errors) {
+      const bool dropped = filter != nullptr &&
+                           (filter->column->is_null(error.row) || filter->column->as<std::uint8_t>()[error.row] == 0);
+      if (!dropped) add(call, error);
+    }
   }
-  return {};
+  std::stable_sort(failed.begin(), failed.end(), [](const RowError& x, const RowError& y) { return x.row < y.row; });
+  failed.erase(
+      std::unique(failed.begin(), failed.end(), [](const RowError& x, const RowError& y) { return x.row == y.row; }),
+      failed.end());
+  return failed;
 }
 
 Status Aggregation::update_call(const Call& call, const StateRows& all) {
@@ -75,7 +89,6 @@ Status Aggregation::update_call(const Call& call, const StateRows& all) {
     records.count = n;
   };
   if (call.filter) {
-    if (auto status = check_errors(inputs_[*call.filter], call, records); !status) return status;
     const Column& pass = *inputs_[*call.filter].value.front().column;
     choose([values = pass.as<std::uint8_t>().data(), &pass](std::size_t row) {
       return values[row] != 0 && !pass.is_null(row);
@@ -83,7 +96,6 @@ Status Aggregation::update_call(const Call& call, const StateRows& all) {
   }
   const Column* argument = nullptr;
   if (call.argument) {
-    if (auto status = check_errors(inputs_[*call.argument], call, records); !status) return status;
     argument = inputs_[*call.argument].value.front().column.get();
     if (argument->has_nulls()) {
       choose([bits = argument->validity_bits()](std::size_t row) { return bit_at(bits, row); });

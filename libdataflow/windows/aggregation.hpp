@@ -21,8 +21,11 @@ class Aggregation {
 
   /// Evaluates arguments and filters for the batch that the next updates are about.
   void load(const Batch& batch, Timestamp processing_time);
-  /// Folds records of the loaded batch into states. Errors: arithmetic, for a record whose argument or filter cannot be
-  /// computed and for a sum that overflows.
+  /// The records of the loaded batch that cannot be aggregated: a filter, or an argument that no filter drops, cannot
+  /// be computed. Ascending, each record once.
+  [[nodiscard]] std::vector<RowError> failed_records() const;
+  /// Folds records of the loaded batch, none of which is a failed one, into states. Errors: arithmetic, for a sum that
+  /// overflows.
   Status update(const StateRows& records);
   /// Folds `from[i]` into `into[i]`.
   Status merge(std::byte* const* into, const std::byte* const* from, std::size_t count) const;
@@ -64,7 +67,6 @@ class Aggregation {
   std::optional<std::size_t> add_input(const std::optional<Expression>& expression);
   std::size_t add_call(const AggregateCall& call);
   Status update_call(const Call& call, const StateRows& records);
-  Status check_errors(const Input& input, const Call& call, const StateRows& records) const;
 
   std::vector<Input> inputs_;
   std::vector<Call> calls_;

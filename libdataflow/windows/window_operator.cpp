@@ -21,12 +21,14 @@ WindowOperator::WindowOperator(const WindowSpec& spec, SchemaPtr input)
       key_reader_{*input_, spec.key_fields},
       aggregation_{spec.aggregates},
       writer_{spec, checked_output_schema(spec, *input_), key_reader_, aggregation_},
+      errors_{spec.on_error, window_errors_output},
       result_time_{spec.time == TimeDomain::event && has_window_bounds(spec.kind) ? ResultTime::present
                                                                                   : ResultTime::none} {}
 
 Status WindowOperator::open(OperatorContext& context) {
   context_ = &context;
   late_counter_ = &context.counter("late");
+  errors_.open(context);
   return {};
 }
 
@@ -35,14 +37,31 @@ std::span<const std::int64_t> WindowOperator::record_times(const Batch& batch) {
   if (batch.has_event_time() && (timeless || spec_.time == TimeDomain::event)) {
     return {batch.timestamps()->values.as<std::int64_t>(), batch.rows()};
   }
-  times_.assign(batch.rows(), timeless ? first_micros : context_->now().micros);
+  // A clock that has been set back stands still until it has caught up, else its records would be late.
+  const std::int64_t now = drained() ? last_micros : std::max(context_->now().micros, progress_ + 1);
+  times_.assign(batch.rows(), timeless ? first_micros : now);
   return times_;
 }
 
-Result<Step> WindowOperator::process(std::size_t, const BatchPtr& batch, OperatorOutput& out) {
-  if (spec_.time == TimeDomain::event && has_window_bounds(spec_.kind) && !batch->has_event_time()) {
+Result<BatchPtr> WindowOperator::load(const BatchPtr& batch, OperatorOutput& out) {
+  aggregation_.load(*batch, context_->now());
+  const std::vector<RowError> failed = aggregation_.failed_records();
+  if (failed.empty()) return batch;
+  if (auto status = errors_.handle(*batch, failed, out); !status) return fail(status.error());
+  if (failed.size() == batch->rows()) return nullptr;
+  BatchPtr rest = batch->select_rows(rows_without_errors(batch->rows(), failed));
+  aggregation_.load(*rest, context_->now());
+  return rest;
+}
+
+Result<Step> WindowOperator::process(std::size_t, const BatchPtr& whole, OperatorOutput& out) {
+  if (spec_.time == TimeDomain::event && has_window_bounds(spec_.kind) && !whole->has_event_time()) {
     return fail(ErrorCode::internal, "a window in event time was given records without one");
   }
+  const auto loaded = load(whole, out);
+  if (!loaded) return fail(loaded.error());
+  if (!*loaded) return drain(out);
+  const BatchPtr& batch = *loaded;
   const bool by_clock = spec_.time == TimeDomain::processing && has_window_bounds(spec_.kind);
   if (by_clock && !drained()) progress_ = std::max(progress_, saturating_sub(context_->now().micros, 1));
   if (!has_window_bounds(spec_.kind)) {
@@ -50,7 +69,6 @@ Result<Step> WindowOperator::process(std::size_t, const BatchPtr& batch, Operato
   }
   Records records{batch.get(), &key_reader_.read(*batch), record_times(*batch), sequence_};
   sequence_ += batch->rows();
-  aggregation_.load(*batch, context_->now());
   late_.clear();
   if (auto status = absorb(records, late_); !status) return fail(status.error());
   if (spec_.early && !early_at_) early_at_ = context_->now() + *spec_.early;
@@ -62,7 +80,8 @@ Result<Step> WindowOperator::process(std::size_t, const BatchPtr& batch, Operato
 }
 
 Result<Step> WindowOperator::on_watermark(Timestamp watermark, OperatorOutput& out) {
-  // A window by the clock is not moved by event time, except by its end: a bounded input that is over fires everything.
+  // A window by the clock is not moved by event time, except by its end: a bounded input that is over fires
+  // everything.
   const bool moves = spec_.time == TimeDomain::event || watermark == Timestamp::max();
   if (moves) progress_ = std::max(progress_, watermark.micros);
   return drain(out);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "libdataflow/operators/operator.hpp"
+#include "libdataflow/operators/row_errors.hpp"
 #include "libdataflow/windows/aggregation.hpp"
 #include "libdataflow/windows/assign.hpp"
 #include "libdataflow/windows/key_batch.hpp"
@@ -82,6 +83,8 @@ class WindowOperator : public Operator {
 
  private:
   Result<Step> drain(OperatorOutput& out);
+  /// The batch without the records that cannot be aggregated, loaded; null when none is left.
+  Result<BatchPtr> load(const BatchPtr& batch, OperatorOutput& out);
   std::span<const std::int64_t> record_times(const Batch& batch);
   Status restore_clock(StateReader& state);
 
@@ -92,6 +95,7 @@ class WindowOperator : public Operator {
   ResultWriter writer_;
   OperatorContext* context_ = nullptr;
   Counter* late_counter_ = nullptr;
+  RowErrors errors_;
   ResultTime result_time_;
   std::int64_t progress_ = first_micros;
   std::uint64_t sequence_ = 1;

@@ -102,6 +102,7 @@ class WindowFactory final : public OperatorFactory {
   WindowFactory(WindowSpec spec, SchemaPtr input) : spec_{std::move(spec)}, input_{std::move(input)} {}
 
   [[nodiscard]] std::optional<FieldUse> field_use() const override {
+    if (spec_.on_error == ErrorPolicy::side_output) return std::nullopt;  // hands on whole records
     FieldUse use{.reads = spec_.key_fields, .passing_outputs = {window_late_output}};
     const auto add = [&](const std::optional<Expression>& expression) {
       if (!expression) return;

@@ -51,11 +51,15 @@ struct WindowSpec {
   std::vector<std::size_t> key_fields;  ///< of the input; empty: one group for everything
   std::vector<WindowAggregate> aggregates;
   std::optional<Expression> having;  ///< a bool expression over window_output_schema
+  /// What happens to a record for which an aggregate's argument or filter cannot be computed.
+  ErrorPolicy on_error = ErrorPolicy::fail;
 };
 
 inline constexpr std::size_t window_main_output = 0;
 /// Records whose every window is past its end and the allowed lateness, in the input's schema; counted as "late".
 inline constexpr std::size_t window_late_output = 1;
+/// Only with ErrorPolicy::side_output: what could not be computed, in source_error_schema.
+inline constexpr std::size_t window_errors_output = 2;
 
 /// Whether the kind's results have `window_start` and `window_end`.
 [[nodiscard]] constexpr bool has_window_bounds(WindowKind kind) {
@@ -74,9 +78,9 @@ inline constexpr std::size_t window_late_output = 1;
 /// Errors: invalid_argument saying what is wrong with the sizes (zero, negative, not a multiple, too many slices).
 [[nodiscard]] Status check_window(const WindowSpec& spec);
 
-/// The operator: input 0 has the schema `input`, output 0 window_output_schema, output 1 (late) `input`. `spec` must
-/// have passed the two checks above (asserted). Its input must be partitioned by `key_fields`, and run with
-/// parallelism 1 when there are none.
+/// The operator: input 0 has the schema `input`, output 0 window_output_schema, output 1 (late) `input`, and
+/// output 2 is window_errors_output where the spec asks for it. `spec` must have passed the two checks above
+/// (asserted). Its input must be partitioned by `key_fields`, and run with parallelism 1 when there are none.
 [[nodiscard]] OperatorFactoryPtr make_window_operator(WindowSpec spec, SchemaPtr input);
 
 }  // namespace dataflow

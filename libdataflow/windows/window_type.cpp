@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "libdataflow/operators/row_errors.hpp"
 #include "libdataflow/windows/window_spec.hpp"
 
 namespace dataflow {
@@ -200,6 +201,8 @@ void build_window(NodeBuilder& builder) {
   const bool results_have_time = window_results_have_time(rest.kind, rest.time, input.event_time);
   node.outputs = {{.name = "", .schema = *output, .event_time = results_have_time},
                   {.name = "late", .schema = input.schema, .event_time = input.event_time}};
+  declare_error_output(builder);
+  rest.on_error = parse_error_policy(builder.settings().text("on_error"));
   if (rest.key_fields.empty()) {
     node.max_parallelism = 1;
   } else {
@@ -282,7 +285,8 @@ NodeType window_type() {
                       {.name = "early",
                        .kind = OptionKind::duration,
                        .help = "So often, by the clock, windows that changed give the result they have so far.",
-                       .example = "\"10s\""}},
+                       .example = "\"10s\""},
+                      on_error_option()},
           .side_outputs = {"late"},
           .example =
               "[operators.daily]\ntype      = \"window\"\ninput     = \"readings\"\nkey_by    = [\"city\"]\nwindow    "

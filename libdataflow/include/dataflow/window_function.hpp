@@ -49,6 +49,7 @@ struct OpenWindow {
   std::int64_t newest = first_micros;  ///< event time of the newest record
   std::uint64_t records = 0;
   bool changed = false;  ///< since its last result
+  bool due = false;      ///< since its last result that was not an early one: there is one to give at its end
   A aggregate{};
 };
 
@@ -76,7 +77,7 @@ class OpenWindows final : public StateBase {
         put_fixed(out, open.end);
         put_fixed(out, open.newest);
         put_fixed(out, open.records);
-        put_fixed(out, static_cast<std::uint8_t>(open.changed));
+        put_fixed(out, static_cast<std::uint8_t>((open.changed ? 1 : 0) + (open.due ? 2 : 0)));
         Codec<A>::encode(open.aggregate, out);
       }
       return true;
@@ -89,7 +90,10 @@ class OpenWindows final : public StateBase {
       if (slot >= windows_.size()) windows_.resize(slots());
       while (in.ok() && !in.at_end()) {
         OpenWindow<A> open{in.fixed<std::int64_t>(), in.fixed<std::int64_t>(), in.fixed<std::int64_t>(),
-                           in.fixed<std::uint64_t>(), in.fixed<std::uint8_t>() != 0};
+                           in.fixed<std::uint64_t>()};
+        const auto flags = in.fixed<std::uint8_t>();
+        open.changed = (flags & 1) != 0;
+        open.due = (flags & 2) != 0;
         Codec<A>::decode(in, open.aggregate);
         windows_[slot].push_back(std::move(open));
       }
@@ -151,7 +155,12 @@ class WindowFunction final : public Base {
     const bool early = context.timer_name() == "early";
     const bool at_end = time == Timestamp::max();
     for (OpenWindow<A>& open : windows) {
-      if (open.changed && (early || at_end || open.end == saturating_add(time.micros, 1))) fire(open, context, out);
+      if (early && open.changed) fire(open, context, out);
+      const bool ends = !early && (at_end || open.end == saturating_add(time.micros, 1));
+      if (ends && open.due) {
+        fire(open, context, out);
+        open.due = false;
+      }
     }
     if (!early) {
       std::erase_if(windows, [&](const OpenWindow<A>& open) {
@@ -172,7 +181,7 @@ class WindowFunction final : public Base {
   void add(const T& record, std::int64_t ts, OpenWindow<A>& open, Context& context, Output<R>& out) {
     open.aggregate.add(record);
     open.newest = std::max(open.newest, ts);
-    open.changed = true;
+    open.changed = open.due = true;
     ++open.records;
     if (spec_.kind == WindowKind::count && open.records == spec_.count) {
       fire(open, context, out);
@@ -195,6 +204,7 @@ class WindowFunction final : public Base {
     if (open.end == last_micros) return context.on_event_time(Timestamp::max());
     if (window_complete(open.end, context.watermark().micros)) {
       fire(open, context, out);  // late, but within the allowed lateness: the result again, corrected
+      open.due = false;
     } else {
       context.on_event_time(Timestamp{open.end - 1});
     }

@@ -72,8 +72,8 @@ class Expressions(DfnodeTest):
 
 
 class Windows(DfnodeTest):
-    def run_window(self, window, aggregate):
-        text = SOURCE + f'[operators.w]\ntype = "window"\ninput = "r"\nwindow = {window}\naggregate = {{ v = "{aggregate}" }}\n'
+    def run_window(self, window, aggregate, more=""):
+        text = SOURCE + f'[operators.w]\ntype = "window"\ninput = "r"\nwindow = {window}\naggregate = {{ v = "{aggregate}" }}\n' + more
         self.write("job.toml", text + '[sinks.out]\ntype = "print"\ninput = "w"\n')
         return self.dfnode("run", "job.toml", "--json")
 
@@ -98,6 +98,32 @@ class Windows(DfnodeTest):
                     self.assertIn('"w"', error)
                     self.assertIn(aggregate + ": ", error)
                     self.assertRegex(error, "division by zero|is beyond int64")
+                    self.assertIn('in record {"a":9223372036854775807,"b":1', error)
+
+    def test_records_that_cannot_be_aggregated_are_skipped_and_counted(self):
+        for window in WINDOWS:
+            with self.subTest(window):
+                result = self.run_window(window, "sum(a / (b - 1))", 'on_error = "skip"\n')
+                self.assert_exit(result, 0)
+                self.assertEqual(self.rows(result)[-1]["v"], 2)
+                self.assertEqual(json.loads(result.stderr)["errors"], 2)
+
+    def test_records_that_cannot_be_aggregated_go_to_the_side_output_whole(self):
+        bad = 'on_error = "side_output"\n[sinks.bad]\ntype = "file"\npath = "bad"\ninput = "w.errors"\n'
+        result = self.run_window('{ tumbling = "1h" }', "count(a / (b - 1))", bad)
+        self.assert_exit(result, 0)
+        self.assertEqual([row["v"] for row in self.rows(result)], [1])
+        (part,) = (self.folder / "bad").glob("part-*")
+        errors = [json.loads(line) for line in part.read_text().splitlines()]
+        self.assertEqual([json.loads(base64.b64decode(e["raw"]))["a"] for e in errors], [ROWS[0][0], ROWS[2][0]])
+        self.assertTrue(all(e["error"].startswith("count(a / (b - 1)): division by zero") for e in errors), errors)
+
+    def test_an_argument_that_fails_where_its_filter_drops_the_record_is_no_error(self):
+        for window in WINDOWS:
+            with self.subTest(window):
+                result = self.run_window(window, "sum(a / (b - 1)) FILTER (WHERE b > 1)")
+                self.assert_exit(result, 0)
+                self.assertEqual(self.rows(result)[-1]["v"], 2)
 
     def test_averages_of_large_values_do_not_overflow(self):
         for window in WINDOWS:

@@ -30,7 +30,7 @@ std::vector<Payment> payments() {
           {"a", 5, 10min, {}, Kind::sale, {}}};
 }
 
-std::string sorted(std::string lines) {
+std::string sorted(const std::string& lines) {
   std::vector<std::string> all;
   for (std::size_t at = 0; at < lines.size();) {
     const std::size_t end = lines.find('\n', at);
@@ -50,6 +50,12 @@ struct Spread {
 };
 DATAFLOW_RECORD(Spread, card, until, spread)
 
+struct Until {
+  df::Timestamp until;
+  std::int64_t n = 0;
+};
+DATAFLOW_RECORD(Until, until, n)
+
 struct SpreadOf {
   double low = 1e9;
   double high = -1e9;
@@ -67,7 +73,7 @@ struct SpreadOf {
 TEST_CASE("an aggregator of one's own runs over every kind of window") {
   const auto spreads = [](df::WindowSpec window) {
     static df::WindowSpec chosen;
-    chosen = window;
+    chosen = std::move(window);
     return sorted(run([](df::Environment& env) {
                     env.from_collection(payments())
                         .event_time(&Payment::time, df::out_of_orderness(1min))
@@ -94,21 +100,24 @@ TEST_CASE("an aggregator of one's own runs over every kind of window") {
   CHECK(spreads(df::global_window()).find("\"spread\":25.0") != std::string::npos);
 }
 
-/// Gives one record a call, so that the watermark follows every record.
+/// Gives one record a call, so that the watermark follows every record; by the clock `pause` lies behind each.
 class OneByOne : public df::Source<Payment> {
  public:
-  explicit OneByOne(std::vector<std::int64_t> minutes) : minutes_{std::move(minutes)} {}
+  explicit OneByOne(std::vector<std::int64_t> minutes, df::Duration pause = 0s)
+      : minutes_{std::move(minutes)}, pause_{pause} {}
   [[nodiscard]] std::unique_ptr<df::SplitReader<Payment>> reader() const override {
-    return std::make_unique<Reader>(minutes_);
+    return std::make_unique<Reader>(minutes_, pause_);
   }
 
  private:
   class Reader : public df::SplitReader<Payment> {
    public:
-    explicit Reader(std::vector<std::int64_t> minutes) : minutes_{std::move(minutes)} {}
+    Reader(std::vector<std::int64_t> minutes, df::Duration pause) : minutes_{std::move(minutes)}, pause_{pause} {}
     void open(std::string_view, std::string_view) override {}
     df::ReadStep next(df::Output<Payment>& out, std::uint32_t) override {
+      if (std::exchange(pausing_, false)) return df::ReadStep::wait(pause_);
       if (at_ == minutes_.size()) return df::ReadStep::end();
+      pausing_ = pause_ != 0s;
       const auto minute = minutes_[at_++];
       out.emit({"a", static_cast<double>(minute), std::chrono::minutes{minute}});
       return df::ReadStep::more();
@@ -117,9 +126,12 @@ class OneByOne : public df::Source<Payment> {
 
    private:
     std::vector<std::int64_t> minutes_;
+    df::Duration pause_;
     std::size_t at_ = 0;
+    bool pausing_ = false;
   };
   std::vector<std::int64_t> minutes_;
+  df::Duration pause_;
 };
 
 TEST_CASE("what comes too late goes to the late output, and within the allowed lateness corrects its window") {
@@ -148,6 +160,53 @@ TEST_CASE("what comes too late goes to the late output, and within the allowed l
   CHECK(spreads[0].spread == 0);
   CHECK(spreads[1].spread == 2);
   CHECK(spreads[1].until == df::Timestamp{5min});
+}
+
+TEST_CASE("what comes too late is read by the late output's name too, whatever computes the window") {
+  const auto outputs = run([](df::Environment& env) {
+    const auto windows = [&env](const char* source) {
+      return env.from_source<Payment>(std::make_shared<OneByOne>(std::vector<std::int64_t>{0, 20, 2, 21}))
+          .event_time(&Payment::time)
+          .named(source)
+          .key_by(&Payment::card)
+          .window(df::tumbling(5min));
+    };
+    auto spreads = windows("one").aggregate<SpreadOf>().named("spreads");
+    spreads.discard();
+    spreads.side_output<Payment>("late").print().named("late_by_function");
+    auto counts = windows("two")
+                      .late_to("behind")
+                      .aggregate<Until>(df::window_end(&Until::until), df::count(&Until::n))
+                      .named("counts");
+    counts.discard();
+    counts.side_output<Payment>("behind").print().named("late_by_pieces");
+  });
+  for (const char* late : {"late_by_function", "late_by_pieces"}) {
+    const auto payments = outputs.of<Payment>(late);
+    REQUIRE(payments.size() == 1);
+    CHECK(payments[0].amount == 2);
+  }
+}
+
+TEST_CASE("an early trigger shows what a window has so far, as often as it says") {
+  const auto outputs = run([](df::Environment& env) {
+    const auto windows = [&env](const char* source) {
+      return env.from_source<Payment>(std::make_shared<OneByOne>(std::vector<std::int64_t>{0, 1, 2}, 15s))
+          .event_time(&Payment::time)
+          .named(source)
+          .key_by(&Payment::card)
+          .window(df::tumbling(5min))
+          .trigger(df::early(10s));
+    };
+    windows("one").aggregate<SpreadOf>().named("spreads").print();
+    windows("two").aggregate<Until>(df::window_end(&Until::until), df::count(&Until::n)).named("counts").print();
+  });
+  std::string spreads;
+  for (const Spread& s : outputs.of<Spread>("spreads")) spreads += std::to_string(static_cast<int>(s.spread)) + " ";
+  CHECK(spreads == "0 1 2 2 ");
+  std::string counts;
+  for (const Until& u : outputs.of<Until>("counts")) counts += std::to_string(u.n) + " ";
+  CHECK(counts == "1 2 3 3 ");
 }
 
 TEST_CASE("a window over event time on a stream without it is a mistake with its line") {

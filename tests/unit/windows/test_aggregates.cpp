@@ -142,10 +142,11 @@ TEST_CASE("an average of values whose sum leaves 64 bits is right") {
   CHECK(std::stod(aggregate({"avg(v)"}, {biggest, biggest})) == doctest::Approx(static_cast<double>(biggest)));
 }
 
-TEST_CASE("an argument that cannot be computed is an error that names the aggregate") {
+TEST_CASE("an argument that cannot be computed is an error that names the aggregate and shows the record") {
   const auto step = push_into("sum(10 / v)", {{"k", 5, 0}, {"k", 0, 1}});
   REQUIRE(!step.has_value());
   CHECK(step.error().message().starts_with("sum(10 / v): "));
+  CHECK(step.error().message().ends_with("in record {\"key\":\"k\",\"v\":0}"));
 }
 
 TEST_CASE("a result that cannot be computed is an error that names the output") {

@@ -128,6 +128,22 @@ TEST_CASE("a batch that comes before an overdue timer fires the windows that hav
   CHECK(windows.results() == "a 20 30 1 2");
 }
 
+TEST_CASE("a clock that is set back makes no record late") {
+  Windowing windows{by_clock(WindowKind::tumbling, 10)};
+  windows.clock(12);
+  windows.push({{"a", 1}});
+  windows.clock(21);
+  CHECK(windows.results() == "a 10 20 1 1");
+  windows.context.clock = Timestamp{3};
+  windows.push({{"a", 2}});
+  windows.context.clock = Timestamp{19};
+  windows.push({{"a", 4}});
+  CHECK(windows.counted_late() == 0);
+  CHECK(windows.results().empty());
+  windows.clock(30);
+  CHECK(windows.results() == "a 20 30 2 6");
+}
+
 TEST_CASE("windows in processing time that are open when the input ends fire") {
   Windowing windows{by_clock(WindowKind::tumbling, 10)};
   windows.push({{"a", 1}});

@@ -1,28 +1,27 @@
 // Which records are of one key, by the types of the keys.
-#include <doctest/doctest.h>
-
 #include <cmath>
 #include <limits>
 
-#include "tests/support/window_runs.hpp"
+#include "tests/unit/windows/windowing.hpp"
 
 using namespace dataflow;
 using namespace dataflow::testing_support;
+using namespace dataflow::window_tests;
 
 namespace {
 
 /// The keys of one window over all rows, each with the number of its rows.
 std::vector<Row> counts_by_key(const SchemaPtr& schema, RowsInBraces rows_in) {
-  WindowSpec spec;
+  WindowSpec spec = windows_by_key(WindowKind::tumbling, {{"n", "count()"}}, schema);
   spec.size = Duration{10};
-  for (std::size_t i = 0; i < schema->size(); ++i) spec.key_fields.push_back(i);
-  spec.aggregates = compile_all({{"n", "count()"}}, *schema);
-  WindowRun run{spec, schema};
+  for (std::size_t i = 1; i < schema->size(); ++i) spec.key_fields.push_back(i);
+  Windowing windows{std::move(spec), schema};
   const std::vector<std::int64_t> times(rows_in.size(), 5);
-  REQUIRE(run.push(make_batch(schema, rows_in, times)).has_value());
-  REQUIRE(run.watermark(Timestamp::max()).has_value());
-  for (Row& row : run.out.main) row.erase(row.end() - 3, row.end() - 1);  // the bounds
-  return run.out.main;
+  windows.push(make_batch(schema, rows_in, times));
+  windows.drain();
+  std::vector<Row> results = rows_of(windows.out.main);
+  for (Row& row : results) row.erase(row.end() - 3, row.end() - 1);  // the bounds
+  return results;
 }
 
 }  // namespace

@@ -37,13 +37,13 @@ struct Record {
 
 using Named = std::vector<std::pair<std::string, std::string>>;
 
-/// Windows by key over input_schema; the caller sets kind and sizes.
-inline WindowSpec windows_by_key(WindowKind kind, const Named& aggregates) {
+/// Windows by the first field, the key; the caller sets kind and sizes.
+inline WindowSpec windows_by_key(WindowKind kind, const Named& aggregates, const SchemaPtr& input = input_schema()) {
   WindowSpec spec;
   spec.kind = kind;
   spec.key_fields = {0};
   for (const auto& [name, text] : aggregates) {
-    auto compiled = compile_aggregate(text, *input_schema());
+    auto compiled = compile_aggregate(text, *input);
     REQUIRE(compiled.has_value());
     spec.aggregates.push_back({name, std::move(*compiled)});
   }
@@ -104,9 +104,9 @@ inline std::string to_text(const std::vector<BatchPtr>& batches) {
 
 class Windowing {
  public:
-  explicit Windowing(WindowSpec spec) {
+  explicit Windowing(WindowSpec spec, SchemaPtr input = input_schema()) {
     REQUIRE(check_window(spec).has_value());
-    factory_ = make_window_operator(std::move(spec), input_schema());
+    factory_ = make_window_operator(std::move(spec), std::move(input));
     operator_ = factory_->create();
     REQUIRE(operator_->open(context).has_value());
   }
@@ -124,6 +124,8 @@ class Windowing {
     return operator_->process(0, builder.finish(), out);
   }
   void push(const std::vector<Record>& records) { finish(process(records)); }
+  /// A batch of another schema than input_schema.
+  void push(const BatchPtr& batch) { finish(operator_->process(0, batch, out)); }
   Result<Step> on_watermark(std::int64_t time) { return operator_->on_watermark(Timestamp{time}, out); }
   void watermark(std::int64_t time) { finish(on_watermark(time)); }
   void drain() { watermark(Timestamp::max().micros); }
