@@ -23,6 +23,7 @@ class CsvDecoder final : public RecordDecoder {
   Result<std::optional<std::size_t>> start(std::string_view window, bool last) override;
   DecodedRecords decode(std::string_view window, bool last, std::uint32_t max_rows) override;
   [[nodiscard]] const SchemaPtr& schema() const override { return schema_; }
+  [[nodiscard]] bool records_span_lines() const override { return true; }
 
   /// The header's names, after `start`.
   [[nodiscard]] const std::vector<std::string>& header() const { return header_; }

@@ -68,6 +68,8 @@ class RecordDecoder {
   /// `last`, nothing follows the window, which then ends with a newline; all of it is consumed by repeated calls.
   virtual DecodedRecords decode(std::string_view window, bool last, std::uint32_t max_rows) = 0;
   [[nodiscard]] virtual const SchemaPtr& schema() const = 0;
+  /// Whether a line may be the middle of a record.
+  [[nodiscard]] virtual bool records_span_lines() const { return false; }
 };
 
 std::unique_ptr<RecordDecoder> make_decoder(const DecoderOptions& options);

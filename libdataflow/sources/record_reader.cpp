@@ -94,8 +94,11 @@ Result<RecordReader::Step> RecordReader::poll(SourceOutput& out, std::string_vie
     } while (!ended_ && !waiting && end_ - begin_ < options_.read_size);
     if (!ended_ && !waiting && end_ - begin_ < wanted_) return Step::more;
   }
-  if (skipping_) skip_line();
-  if (skipping_) return waiting ? Step::waiting : Step::more;
+  if (skipping_ != Skipping::nothing) {
+    skip();
+    if (skipping_ != Skipping::nothing) return waiting ? Step::waiting : Step::more;
+    if (ended_ && begin_ == end_) return Step::end;
+  }
   if (!started_) {
     const Result<bool> started = start();
     if (!started) return fail(started.error());
@@ -141,7 +144,7 @@ Result<ByteStream::Read> RecordReader::refill() {
   if (capacity_ - end_ < options_.read_size) {
     grow(std::min<std::size_t>(2 * capacity_, capacity_ + options_.max_record_size));
   }
-  const Result<ByteStream::Read> got = stream_->read(buffer_.get() + end_, capacity_ - end_);
+  Result<ByteStream::Read> got = stream_->read(buffer_.get() + end_, capacity_ - end_);
   if (!got) return got;
   end_ += got->bytes;
   if (got->end) {
@@ -170,18 +173,50 @@ void RecordReader::advance(std::size_t bytes) {
 }
 
 void RecordReader::give_up_record(SourceOutput& out) {
-  out.malformed(window().substr(0, most_raw_bytes),
-                "the record is longer than max_record_size (" + std::to_string(options_.max_record_size) +
-                    " bytes); raise max_record_size, or look for a quote that is never closed",
-                position());
-  skipping_ = true;
-  skip_line();
+  out.malformed(
+      window().substr(0, most_raw_bytes),
+      "the record is longer than max_record_size (" + std::to_string(options_.max_record_size) +
+          " bytes); raise max_record_size, or look for a quote that is never closed" +
+          (decoder_->records_span_lines() ? "; reading goes on at the next line that is a row by itself" : ""),
+      position());
+  skipping_ = Skipping::line;
+  skip();
+}
+
+void RecordReader::skip() {
+  if (skipping_ == Skipping::line) skip_line();
+  if (skipping_ == Skipping::to_row) skip_to_row();
 }
 
 void RecordReader::skip_line() {
-  const auto* newline = static_cast<const char*>(std::memchr(buffer_.get() + begin_, '\n', end_ - begin_));
-  skipping_ = newline == nullptr;
-  advance(skipping_ ? end_ - begin_ : static_cast<std::size_t>(newline - (buffer_.get() + begin_)) + 1);
+  const std::size_t newline = window().find('\n');
+  if (newline == std::string_view::npos) return advance(end_ - begin_);
+  advance(newline + 1);
+  skipping_ = decoder_->records_span_lines() ? Skipping::to_row : Skipping::nothing;
+  wanted_ = options_.read_size;
+}
+
+void RecordReader::skip_to_row() {
+  while (begin_ != end_) {
+    const std::size_t newline = window().find('\n');
+    if (newline == std::string_view::npos) {
+      const std::size_t left = end_ - begin_;
+      if (left >= options_.max_record_size) {
+        skipping_ = Skipping::line;
+        advance(left);
+      }
+      wanted_ = std::max(options_.read_size, std::min<std::size_t>(2 * left, options_.max_record_size));
+      return;
+    }
+    const std::string_view line = window().substr(0, newline + 1);
+    const DecodedRecords decoded = decoder_->decode(line, false, 1);
+    if (decoded.batch && decoded.consumed == line.size()) {
+      skipping_ = Skipping::nothing;
+      return;
+    }
+    advance(line.size());
+  }
+  if (ended_) skipping_ = Skipping::nothing;
 }
 
 std::string RecordReader::position_at(std::size_t offset) const {

@@ -12,7 +12,9 @@
 
 namespace dataflow {
 
-/// A longer record is malformed; the rest of its line is skipped.
+/// A longer record is malformed. What is skipped with it is the rest of its line and, where lines may be the middle of
+/// a record, the lines behind it up to one that is a row by itself: it may have been a long text with many lines, or a
+/// quote too many, and neither may make an error of every line behind it.
 inline constexpr std::uint64_t default_max_record_size = 64ULL << 20;
 
 class RecordReader {
@@ -66,7 +68,10 @@ class RecordReader {
   bool give(SourceOutput& out, std::string_view split);
   void advance(std::size_t bytes);
   void give_up_record(SourceOutput& out);
+  void skip();
   void skip_line();
+  /// Skips whole lines until one is a row by itself.
+  void skip_to_row();
   void grow(std::size_t capacity);
 
   std::unique_ptr<ByteStream> stream_;
@@ -80,8 +85,11 @@ class RecordReader {
   std::uint64_t lines_ = 0;     ///< newlines before the window
   std::size_t wanted_;          ///< bytes in the window before it is decoded, unless no more come
   bool started_ = false;
-  bool ended_ = false;     ///< the stream has
-  bool skipping_ = false;  ///< in the rest of a record that is too long
+  bool ended_ = false;  ///< the stream has
+
+  /// What is being skipped of a record that is too long.
+  enum class Skipping : std::uint8_t { nothing, line, to_row };
+  Skipping skipping_ = Skipping::nothing;
 };
 
 }  // namespace dataflow

@@ -153,6 +153,49 @@ TEST_CASE("a large file is read in splits that begin and end at records, with po
                                                  ": field \"n\": \"bad\" is not an int64"});
 }
 
+TEST_CASE("a CSV text of many lines that is too long is one error, and the rows behind it are read") {
+  const TemporaryFolder folder;
+  std::string text = "n,text\n1,a\n2,\"";
+  while (text.size() < 3U << 20) text += "a line of the text, which is no row\nand \"\"quotes\"\" in it\n\n";
+  text += "the end\"\n3,b\n4,\"c\nd\"\n";
+  FileSourceSpec spec = numbers(folder.write("a.csv", text));
+  spec.max_record_size = 1 << 20;
+  const auto got = read_all(*make_file_source(spec));
+  CHECK(got.failure == "");
+  CHECK(got.rows == "{\"n\":1}\n{\"n\":3}\n{\"n\":4}\n");
+  REQUIRE(got.errors.size() == 1);
+  CHECK(got.errors[0].find("a.csv, line 3: the record is longer than max_record_size (1048576 bytes)") == 0);
+  CHECK(got.errors[0].find("goes on at the next line that is a row by itself") != std::string::npos);
+}
+
+TEST_CASE("a quote too many in a CSV file costs its own row, where the record that it opens is too long") {
+  const TemporaryFolder folder;
+  std::string text = "n,text\n1,a\n2,\"b\n";
+  std::string expected = "{\"n\":1}\n";
+  for (int n = 3; text.size() < 3U << 20; ++n) {
+    text += std::to_string(n) + ",text\n";
+    expected += "{\"n\":" + std::to_string(n) + "}\n";
+  }
+  FileSourceSpec spec = numbers(folder.write("a.csv", text));
+  spec.max_record_size = 1 << 20;
+  const auto got = read_all(*make_file_source(spec));
+  CHECK(got.failure == "");
+  CHECK(got.rows == expected);
+  REQUIRE(got.errors.size() == 1);
+  CHECK(got.errors[0].find("a.csv, line 3: the record is longer") == 0);
+}
+
+TEST_CASE("a CSV record that is too long and whose lines are too may reach the end of the file") {
+  const TemporaryFolder folder;
+  const std::string line(2U << 20, 'x');
+  FileSourceSpec spec = numbers(folder.write("a.csv", "n,text\n1,a\n2,\"" + line + "\n" + line + "\n" + line + "\n"));
+  spec.max_record_size = 1 << 20;
+  const auto got = read_all(*make_file_source(spec));
+  CHECK(got.failure == "");
+  CHECK(got.rows == "{\"n\":1}\n");
+  CHECK(got.errors.size() == 1);
+}
+
 TEST_CASE("a record longer than max_record_size is malformed, and reading goes on behind its line") {
   const TemporaryFolder folder;
   const std::string line(3'000'000, '7');
