@@ -20,6 +20,12 @@ bool looks_like_date(std::string_view text) {
   return text.size() >= 10 && text[4] == '-' && text[7] == '-' && text::is_digit(text[0]);
 }
 
+Error first_record_too_long() {
+  return {ErrorCode::malformed_data,
+          "the first record does not end within the first 4 MiB, which is as far as infer looks; put a smaller one in "
+          "front, or write the schema by hand"};
+}
+
 }  // namespace
 
 void SeenField::see(std::string_view text) {
@@ -88,6 +94,7 @@ Result<SeenFields> look_at_csv(std::string_view text, bool cut) {
       }
     }
   }
+  if (seen.rows == 0 && cut) return fail(first_record_too_long());
   return seen;
 }
 
@@ -139,6 +146,7 @@ Result<SeenFields> look_at_json(std::string_view text, bool cut) {
     ++seen.rows;
     for (const auto member : object) see_member(field_named(seen, member.key), member.value);
   }
+  if (seen.rows == 0 && cut) return fail(first_record_too_long());
   if (seen.fields.empty()) return fail(ErrorCode::malformed_data, "no object in it has a member");
   return seen;
 }

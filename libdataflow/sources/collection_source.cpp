@@ -195,7 +195,7 @@ bool convert_row(NodeBuilder& builder, const RowLiteral& row, std::size_t number
     if (field == fields.end()) {
       std::vector<std::string> known;
       for (const SourceField& f : fields) known.push_back(f.field.name);
-      builder.error(path, where + "the schema has no field \"" + name + "\"", did_you_mean(name, known));
+      builder.name_error(path, where + "the schema has no field \"" + name + "\"", did_you_mean(name, known));
       good = false;
     } else if (!convert(given, *field, values[static_cast<std::size_t>(field - fields.begin())])) {
       builder.error(path, where + describe_bad_value(*field, as_written(given)));

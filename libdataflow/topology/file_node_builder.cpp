@@ -36,6 +36,11 @@ void FileNodeBuilder::error(std::string_view path, std::string message, std::str
          std::move(suggestion));
 }
 
+void FileNodeBuilder::name_error(std::string_view path, std::string message, std::string suggestion) {
+  const TomlMember* member = find_member_at(declared_.member->value, path);
+  report(nullptr, member ? member->key_place : declared_.member->key_place, std::move(message), std::move(suggestion));
+}
+
 void FileNodeBuilder::error(std::string_view path, const ExpressionError& mistake) {
   const TomlValue* value = path.empty() ? nullptr : find_path(declared_.member->value, path);
   report(value, value ? place_within(*value, mistake.offset, mistake.length) : declared_.member->key_place,
@@ -75,26 +80,45 @@ void FileNodeBuilder::key_by(std::vector<std::size_t> fields, std::size_t input)
 
 namespace {
 
+/// Where a path leads: to a member of a table, or to an item of an array.
+struct PathEnd {
+  const TomlValue* value = nullptr;
+  const TomlMember* member = nullptr;
+};
+
+PathEnd follow(const TomlValue& from, std::string_view path);
+
 /// The item of an array that the first part of `path` counts from 0, or what the rest of the path names in it.
-const TomlValue* find_item(const TomlValue& array, std::string_view path) {
+PathEnd follow_item(const TomlValue& array, std::string_view path) {
   const std::size_t dot = path.find('.');
   const std::string_view number = path.substr(0, dot);
   std::size_t index = array.items.size();
   std::from_chars(number.data(), number.data() + number.size(), index);
-  if (index >= array.items.size()) return nullptr;
-  return dot == std::string_view::npos ? &array.items[index] : find_path(array.items[index], path.substr(dot + 1));
+  if (index >= array.items.size()) return {};
+  if (dot == std::string_view::npos) return {&array.items[index], nullptr};
+  return follow(array.items[index], path.substr(dot + 1));
+}
+
+PathEnd follow(const TomlValue& from, std::string_view path) {
+  if (from.kind == TomlValue::Kind::array) return follow_item(from, path);
+  // A key may itself contain dots, so the longest key that matches is taken.
+  if (const TomlMember* whole = from.find_member(path)) return {&whole->value, whole};
+  for (std::size_t dot = path.rfind('.'); dot != std::string_view::npos && dot > 0; dot = path.rfind('.', dot - 1)) {
+    if (const TomlMember* member = from.find_member(path.substr(0, dot))) {
+      return follow(member->value, path.substr(dot + 1));
+    }
+  }
+  return {};
 }
 
 }  // namespace
 
 const TomlValue* find_path(const TomlValue& table, std::string_view path) {
-  if (table.kind == TomlValue::Kind::array) return find_item(table, path);
-  // A key may itself contain dots, so the longest key that matches is taken.
-  if (const TomlValue* whole = table.find(path)) return whole;
-  for (std::size_t dot = path.rfind('.'); dot != std::string_view::npos && dot > 0; dot = path.rfind('.', dot - 1)) {
-    if (const TomlValue* value = table.find(path.substr(0, dot))) return find_path(*value, path.substr(dot + 1));
-  }
-  return nullptr;
+  return follow(table, path).value;
+}
+
+const TomlMember* find_member_at(const TomlValue& table, std::string_view path) {
+  return follow(table, path).member;
 }
 
 std::vector<std::string> field_names(const Schema& schema) {

@@ -26,6 +26,7 @@ class FileNodeBuilder final : public NodeBuilder {
 
   void error(std::string_view path, std::string message, std::string suggestion = {}) override;
   void error(std::string_view path, const ExpressionError& error) override;
+  void name_error(std::string_view path, std::string message, std::string suggestion) override;
   std::optional<Expression> compile(std::string_view path, std::string_view text, std::size_t input = 0) override;
   std::optional<std::size_t> field(std::string_view path, std::string_view field_name, std::size_t input = 0) override;
 
@@ -52,6 +53,8 @@ class FileNodeBuilder final : public NodeBuilder {
 
 /// The value at a path such as "fields.total", or "rows.0.name" into an array, below `table`; null when there is none.
 const TomlValue* find_path(const TomlValue& table, std::string_view path);
+/// The member whose value that is; null also for an item of an array, which has no key.
+const TomlMember* find_member_at(const TomlValue& table, std::string_view path);
 
 /// The names of a schema's fields.
 std::vector<std::string> field_names(const Schema& schema);

@@ -106,6 +106,8 @@ class NodeBuilder {
   /// A mistake at an option's value; `path` may lead into it: "fields.total", "rows.0.name".
   virtual void error(std::string_view path, std::string message, std::string suggestion = {}) = 0;
   virtual void error(std::string_view path, const ExpressionError& error) = 0;
+  /// A mistake in the name of the member that `path` leads to, and not in its value.
+  virtual void name_error(std::string_view path, std::string message, std::string suggestion = {}) = 0;
   /// Compiles the expression at `path` against input `input`, reporting its mistakes; nothing when it has some.
   virtual std::optional<Expression> compile(std::string_view path, std::string_view text, std::size_t input = 0) = 0;
   /// A field of input `input` named at `path`; reports an unknown name with the nearest known one.

@@ -20,6 +20,7 @@ struct CompletionOptions {
 struct Word {
   std::string text;
   std::string help;
+  std::string choices;  ///< of an option: the values that it takes, if there are only some
 };
 
 struct CommandWords {
@@ -27,13 +28,24 @@ struct CommandWords {
   std::vector<Word> options;
 };
 
+/// `text mermaid dot` from CLI11's `FORMAT:{text,mermaid,dot}`.
+std::string choices_of(const CLI::Option& option) {
+  std::string type = option.get_type_name();
+  const std::size_t open = type.find('{');
+  const std::size_t close = type.find('}');
+  if (open == std::string::npos || close == std::string::npos) return {};
+  type = type.substr(open + 1, close - open - 1);
+  std::replace(type.begin(), type.end(), ',', ' ');
+  return type;
+}
+
 std::vector<CommandWords> all_commands(const CLI::App& app) {
   std::vector<CommandWords> commands;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
-    CommandWords words{{command->get_name(), command->get_description()}, {}};
+    CommandWords words{{command->get_name(), command->get_description(), {}}, {}};
     for (const CLI::Option* option : command->get_options()) {
       for (const std::string& name : option->get_lnames())
-        words.options.push_back({"--" + name, option->get_description()});
+        words.options.push_back({"--" + name, option->get_description(), choices_of(*option)});
     }
     commands.push_back(std::move(words));
   }
@@ -61,6 +73,19 @@ std::string quotable(std::string text) {
   return text;
 }
 
+/// What stands behind an option with choices: `"plan --format") ACTION` for each, for bash's and zsh's `case`.
+template <class Offer>
+std::string choice_cases(const std::vector<CommandWords>& commands, Offer offer) {
+  std::string cases;
+  for (const CommandWords& words : commands) {
+    for (const Word& option : words.options) {
+      if (option.choices.empty()) continue;
+      cases += "    \"" + words.command.text + " " + option.text + "\") " + offer(option.choices) + "; return ;;\n";
+    }
+  }
+  return cases;
+}
+
 std::string for_bash(const std::vector<CommandWords>& commands) {
   std::string names;
   std::string cases;
@@ -68,6 +93,8 @@ std::string for_bash(const std::vector<CommandWords>& commands) {
     names += (names.empty() ? "" : " ") + words.command.text;
     cases += "    " + words.command.text + ") options=\"" + joined(words.options) + "\" ;;\n";
   }
+  const std::string choices = choice_cases(
+      commands, [](const std::string& values) { return "COMPREPLY=($(compgen -W \"" + values + "\" -- \"$word\"))"; });
   return "# dfnode completion for bash: eval \"$(dfnode completion bash)\"\n"
          "_dfnode() {\n"
          "  local word=${COMP_WORDS[COMP_CWORD]} options=\n"
@@ -78,6 +105,9 @@ std::string for_bash(const std::vector<CommandWords>& commands) {
          " --help --version\" -- \"$word\"))\n"
          "    return\n"
          "  fi\n"
+         "  case \"${COMP_WORDS[1]} ${COMP_WORDS[COMP_CWORD-1]}\" in\n" +
+         choices +
+         "  esac\n"
          "  case ${COMP_WORDS[1]} in\n" +
          cases +
          "  esac\n"
@@ -103,6 +133,7 @@ std::string for_zsh(const std::vector<CommandWords>& commands) {
     names += "    '" + words.command.text + ":" + quotable(words.command.help) + "'\n";
     cases += "    " + words.command.text + ") options=(" + joined(words.options) + ") ;;\n";
   }
+  const std::string choices = choice_cases(commands, [](const std::string& values) { return "compadd -- " + values; });
   return "#compdef dfnode\n"
          "# dfnode completion for zsh: eval \"$(dfnode completion zsh)\"\n"
          "_dfnode() {\n"
@@ -114,6 +145,9 @@ std::string for_zsh(const std::vector<CommandWords>& commands) {
          "    _describe command commands\n"
          "    return\n"
          "  fi\n"
+         "  case \"$words[2] $words[CURRENT-1]\" in\n" +
+         choices +
+         "  esac\n"
          "  case $words[2] in\n" +
          cases +
          "  esac\n"
@@ -141,7 +175,7 @@ std::string for_fish(const std::vector<CommandWords>& commands) {
     out += "complete -c dfnode -n __fish_use_subcommand -a " + name + " -d '" + quotable(words.command.help) + "'\n";
     for (const Word& option : words.options) {
       out += "complete -c dfnode -n '__fish_seen_subcommand_from " + name + "' -l " + option.text.substr(2) + " -d '" +
-             quotable(option.help) + "'\n";
+             quotable(option.help) + "'" + (option.choices.empty() ? "" : " -x -a '" + option.choices + "'") + "\n";
     }
   }
   out += "complete -c dfnode -n '__fish_seen_subcommand_from docs' -f -a '" + docs_names() + "'\n";

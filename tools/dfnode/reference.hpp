@@ -19,6 +19,8 @@ std::optional<std::string> reference_of(std::string_view name);
 std::vector<std::string> reference_names();
 /// The whole page docs/topology.md.
 std::string reference_as_markdown();
+/// Its parts on what reference_of knows by that name; nothing when there is none.
+std::optional<std::string> reference_of_as_markdown(std::string_view name);
 /// Node types, job settings and functions as one JSON object.
 std::string reference_as_json();
 /// A JSON Schema (draft 7) of topology files, for editors.

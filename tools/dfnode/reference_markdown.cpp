@@ -132,26 +132,31 @@ void append_table(const std::vector<Option>& options, std::string& out) {
   append_rows(options, "", out);
 }
 
+void append_type(const NodeType& type, std::string& out) {
+  out += "\n### " + type.name + "\n\n" + type.summary + "\n\n";
+  if (!type.side_outputs.empty()) {
+    out += "Side outputs:";
+    for (const std::string& output : type.side_outputs) out += " `NAME." + output + "`";
+    out += "\n\n";
+  }
+  append_table(type.options, out);
+  out += "\n```toml\n" + type.example + (type.example.empty() || type.example.back() == '\n' ? "" : "\n") + "```\n";
+}
+
 void append_types(NodeRole role, std::string& out) {
   out += "\n## " + std::string{heading(role)} + "\n\nEvery node under `[" + std::string{section_name(role)} +
          ".NAME]` has `type`, and takes these keys:\n\n";
   append_table(common_options(role), out);
   for (const NodeType& type : node_types()) {
-    if (type.role != role) continue;
-    out += "\n### " + type.name + "\n\n" + type.summary + "\n\n";
-    if (!type.side_outputs.empty()) {
-      out += "Side outputs:";
-      for (const std::string& output : type.side_outputs) out += " `NAME." + output + "`";
-      out += "\n\n";
-    }
-    append_table(type.options, out);
-    out += "\n```toml\n" + type.example + (type.example.empty() || type.example.back() == '\n' ? "" : "\n") + "```\n";
+    if (type.role == role) append_type(type, out);
   }
 }
 
-void append_functions(std::string& out) {
+/// The functions called `name`, or all when it is empty, by group.
+void append_functions(std::string_view name, std::string& out) {
   std::string group;
   for (const FunctionDoc& function : function_docs()) {
+    if (!name.empty() && function.name != name) continue;
     if (function.group != group) {
       group = function.group;
       out += "\n### Functions: " + group + "\n\n| function | meaning | example |\n|---|---|---|\n";
@@ -171,8 +176,22 @@ std::string reference_as_markdown() {
   append_table(job_options(), out);
   for (const NodeRole role : {NodeRole::source, NodeRole::transform, NodeRole::sink}) append_types(role, out);
   out += "\n" + std::string{expressions_introduction};
-  append_functions(out);
+  append_functions({}, out);
   return out;
+}
+
+std::optional<std::string> reference_of_as_markdown(std::string_view name) {
+  std::string out;
+  if (name == "job") {
+    out += "\n## The top level\n\n";
+    append_table(job_options(), out);
+  }
+  for (const NodeType& type : node_types()) {
+    if (type.name == name) append_type(type, out);
+  }
+  append_functions(name == "functions" ? std::string_view{} : name, out);
+  if (out.empty()) return std::nullopt;
+  return out.substr(1);  // without the empty line that sets a part apart from the one before
 }
 
 }  // namespace dataflow::cli

@@ -55,6 +55,16 @@ class Check(DfnodeTest):
         self.assertEqual((mistake["file"], mistake["line"], mistake["column"], mistake["length"]), ("job.toml", 11, 10, 10))
         self.assertEqual(mistake["suggestion"], 'did you mean "temperature"?')
 
+    def test_a_library_that_is_missing_is_marked_where_it_is_named(self):
+        process = '[operators.p]\ntype = "process"\ninput = "readings"\nlibrary = "nowhere.so"\nfunction = "enrich"\n'
+        self.write("job.toml", HOT_JOB + process + '[sinks.o]\ntype = "print"\ninput = "p"\n')
+        result = self.dfnode("check", "job.toml", "--json")
+        self.assert_exit(result, 2)
+        (mistake,) = json.loads(result.stdout)["diagnostics"]
+        self.assertIn("nowhere.so: no such file", mistake["message"])
+        line = (self.folder / "job.toml").read_text().splitlines()[mistake["line"] - 1]
+        self.assertEqual(line, 'library = "nowhere.so"')
+
     def test_a_warning_is_no_error(self):
         self.write("job.toml", HOT_JOB.replace("[sinks.alerts]", "[sinks.alerts]\nparallelism = 1\n").replace('input = "hot"', 'input = "readings"'))
         result = self.dfnode("check", "job.toml")

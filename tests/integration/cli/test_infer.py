@@ -37,6 +37,14 @@ class Infer(DfnodeTest):
         self.assertEqual(answer["format"], "json")
         self.assertEqual(answer["schema"], {"id": "int64", "time": "timestamp", "ok": "bool"})
 
+    def test_a_first_record_that_is_too_long_to_look_at_is_said_to_be(self):
+        huge = "x" * (5 << 20)
+        for name, text in (("huge.jsonl", '{"a": "' + huge + '"}\n{"a": "b"}\n'), ("huge.csv", f"a,b\n1,{huge}\n2,3\n")):
+            self.write(name, text)
+            result = self.dfnode("infer", name)
+            self.assert_exit(result, 2)
+            self.assertIn(f"{name}: the first record does not end within the first 4 MiB", result.stderr)
+
     def test_a_file_that_does_not_exist_exits_with_2(self):
         result = self.dfnode("infer", "nowhere.csv")
         self.assert_exit(result, 2)

@@ -66,6 +66,17 @@ class Docs(DfnodeTest):
                 if node_type["name"] != "process":
                     self.assertLessEqual(set(node), known | common)
 
+    def test_a_part_of_the_page_is_what_the_page_says(self):
+        page = self.dfnode("docs", "--markdown").stdout
+        for name in ("window", "substring", "job", "functions"):
+            part = self.dfnode("docs", name, "--markdown")
+            self.assert_exit(part, 0)
+            self.assertIn(name if name not in ("job", "functions") else "|", part.stdout)
+            for line in part.stdout.splitlines():
+                self.assertIn(line, page)
+            self.assertLess(len(part.stdout), len(page) / 2)
+        self.assert_exit(self.dfnode("docs", "windw", "--markdown"), 2)
+
     def test_functions_are_explained(self):
         self.assertIn("substring", self.dfnode("docs", "functions").stdout)
         self.assert_exit(self.dfnode("docs", "substring"), 0)
@@ -98,7 +109,7 @@ class Completion(DfnodeTest):
 
     def test_bash_completes_commands_options_and_types(self):
         script = self.dfnode("completion", "bash").stdout
-        for words, expected in (("dfnode che", "check"), ("dfnode run --qu", "--quiet"), ("dfnode docs sel", "select")):
+        for words, expected in (("dfnode che", "check"), ("dfnode run --qu", "--quiet"), ("dfnode docs sel", "select"), ("dfnode plan --format me", "mermaid")):
             typed = words.split()
             completed = subprocess.run(
                 ["bash", "-c", f"{script}\nCOMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}; _dfnode; echo ${{COMPREPLY[@]}}"],
