@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cwctype>
 
-#include <locale.h>
+#include <locale.h>  // NOLINT: newlocale is POSIX, <clocale> need not have it
 
 #include "libdataflow/expressions/utf8.hpp"
 

@@ -76,7 +76,7 @@ Vector blend(const Sources& sources, const Choices& choices, std::vector<RowErro
     }
   }
   if (nulls) column.validity = valid.freeze();
-  for (std::uint16_t source = 0; source < sources.vectors.size(); ++source) {
+  for (std::uint32_t source = 0; source < sources.vectors.size(); ++source) {
     std::vector<RowError> chosen = sources.vectors[source].errors;
     std::erase_if(chosen, [&](const RowError& e) { return choices[e.row] != source; });
     errors = merge_errors(std::move(errors), std::move(chosen));
@@ -123,7 +123,7 @@ Vector CaseNode::evaluate(Frame& frame) const {
 Vector CoalesceNode::evaluate(Frame& frame) const {
   Choices choices(frame.rows, undecided);
   Sources sources{type(), {}};
-  for (std::uint16_t i = 0; i < arguments_.size(); ++i) {
+  for (std::uint32_t i = 0; i < arguments_.size(); ++i) {
     if (!chosen(choices, undecided)) break;
     sources.vectors.push_back(arguments_[i]->evaluate(frame));
     const Vector& value = sources.vectors.back();

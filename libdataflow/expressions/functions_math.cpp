@@ -135,7 +135,7 @@ Bound round_to(const Binding& call) {
 
 /// A float64 function with a domain: `in_domain` false is a row error.
 template <class Domain, class F>
-Bind partial(std::string name, Domain in_domain, F f) {
+Bind partial(const std::string& name, Domain in_domain, F f) {
   return always(try_rows<double, double>([=](RowResult<double>& out, double x) {
     if (!in_domain(x)) return out.fail(name + "(" + number_text(x) + ") is not defined");
     out.set(f(x));

@@ -114,7 +114,7 @@ std::uint32_t JobGraph::slots_needed() const {
   return widest;
 }
 
-Result<JobGraph> build_job_graph(StreamGraphPtr stream, std::uint32_t default_parallelism, Chaining chaining) {
+Result<JobGraph> build_job_graph(const StreamGraphPtr& stream, std::uint32_t default_parallelism, Chaining chaining) {
   auto pruned = std::make_shared<StreamGraph>(*stream);
   prune_unread_columns(*pruned);
   return JobGraphBuilder{std::move(pruned), default_parallelism, chaining}.build();

@@ -57,7 +57,7 @@ enum class Chaining : std::uint8_t { where_possible, never };
 /// neither node nor job says one. A node that does not say its own parallelism and has no keyed input takes its inputs'
 /// (so that records keep their order and chains stay whole); sources and keyed nodes take the job's. Errors:
 /// invalid_argument when a parallelism exceeds the maximum.
-Result<JobGraph> build_job_graph(StreamGraphPtr stream, std::uint32_t default_parallelism,
+Result<JobGraph> build_job_graph(const StreamGraphPtr& stream, std::uint32_t default_parallelism,
                                  Chaining chaining = Chaining::where_possible);
 
 /// One end-to-end pipe between two subtasks.

@@ -103,7 +103,7 @@ Status LocalExecutor::open() {
 }
 
 Status LocalExecutor::run(std::optional<Timestamp> until) {
-  const Status ended = run_to_end(until);
+  Status ended = run_to_end(until);
   for (const auto& guard : guards_) guard->job_ended();
   guards_.clear();
   return ended;

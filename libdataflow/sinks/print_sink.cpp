@@ -82,7 +82,7 @@ void build_print(NodeBuilder& builder) {
 
 }  // namespace
 
-OperatorFactoryPtr make_print_sink(PrintSinkSpec spec) {
+OperatorFactoryPtr make_print_sink(const PrintSinkSpec& spec) {
   return std::make_shared<PrintSinkFactory>(spec);
 }
 

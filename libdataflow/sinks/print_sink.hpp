@@ -18,6 +18,6 @@ struct PrintSinkSpec {
 
 /// A batch's rows are written in one piece, so that the rows of several subtasks never mix within a line. The
 /// subtasks of a process share one heading. Errors: io when the stream cannot be written or its reader is gone.
-OperatorFactoryPtr make_print_sink(PrintSinkSpec spec);
+OperatorFactoryPtr make_print_sink(const PrintSinkSpec& spec);
 
 }  // namespace dataflow

@@ -153,13 +153,13 @@ class GenerateReader final : public SourceReader {
       columns.push_back(std::move(result.column));
     }
     BatchPtr batch = std::make_shared<const Batch>(schema_, rows, std::move(columns));
-    if (!failed.empty()) batch = without_failed(std::move(batch), failed, out);
+    if (!failed.empty()) batch = without_failed(batch, failed, out);
     if (batch) out.emit(std::move(batch), split_);
     next_ += rows;
   }
 
   /// Reports each failed row once and drops it.
-  BatchPtr without_failed(BatchPtr batch, std::vector<RowError>& failed, SourceOutput& out) const {
+  BatchPtr without_failed(const BatchPtr& batch, std::vector<RowError>& failed, SourceOutput& out) const {
     std::stable_sort(failed.begin(), failed.end(), [](const RowError& a, const RowError& b) { return a.row < b.row; });
     std::vector<std::uint32_t> good;
     auto error = failed.begin();

@@ -29,7 +29,7 @@ BatchPtr numbers(std::int64_t from, std::int64_t to) {
 }
 
 /// Adds up what all subtasks receive.
-OperatorFactoryPtr summing_sink(std::shared_ptr<std::atomic<std::int64_t>> sum) {
+OperatorFactoryPtr summing_sink(const std::shared_ptr<std::atomic<std::int64_t>>& sum) {
   return lambda_operator([sum](const BatchPtr& batch, OperatorOutput&) -> Result<Step> {
     const auto values = batch->column(0).as<std::int64_t>();
     *sum += std::accumulate(values.begin(), values.end(), std::int64_t{0});

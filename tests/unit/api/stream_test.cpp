@@ -63,7 +63,7 @@ std::vector<Noted> noted() {
   return records;
 }
 
-std::string sorted(std::string lines) {
+std::string sorted(const std::string& lines) {
   std::vector<std::string> all;
   for (std::size_t at = 0; at < lines.size();) {
     const std::size_t end = lines.find('\n', at);

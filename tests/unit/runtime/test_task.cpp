@@ -55,7 +55,7 @@ class WatermarkLog final : public Operator {
   std::shared_ptr<std::vector<std::int64_t>> log_;
 };
 
-OperatorFactoryPtr watermark_log(std::shared_ptr<std::vector<std::int64_t>> log) {
+OperatorFactoryPtr watermark_log(const std::shared_ptr<std::vector<std::int64_t>>& log) {
   return std::make_shared<LambdaFactory>([log] { return std::make_unique<WatermarkLog>(log); });
 }
 

@@ -9,7 +9,6 @@
 using namespace dataflow;
 using dataflow::testing::CollectedOutput;
 using dataflow::testing::FixedContext;
-using dataflow::testing::TemporaryFolder;
 
 namespace {
 

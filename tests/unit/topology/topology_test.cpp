@@ -13,7 +13,7 @@ rows = [ { date = "2010-01-01T01:00:00", city = "Basel", temperature = 4.0 } ]
 )";
 const std::string sink = "[sinks.out]\ntype = \"print\"\ninput = \"hot\"\n";
 
-LoadedTopology load(const std::string& text, LoadOptions options = {}) {
+LoadedTopology load(const std::string& text, const LoadOptions& options = {}) {
   return parse_topology(text, "job.toml", "/base", options);
 }
 
