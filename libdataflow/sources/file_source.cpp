@@ -249,15 +249,16 @@ class FileReader final : public SourceReader {
 
   [[nodiscard]] Result<std::string> split_position() const override {
     const RecordReader::Mark mark = reader_->mark();
-    return "1 " + std::to_string(mark.bytes) + " " + std::to_string(mark.lines) + " " + (mark.skipping ? "1" : "0");
+    return "1 " + std::to_string(mark.bytes) + " " + std::to_string(mark.lines) + " " +
+           std::to_string(static_cast<int>(mark.skipping));
   }
 
   Status resume_split(const Split& split, std::string_view position) override {
     const auto numbers = text::parse_position<4>(position);
-    if (!numbers || (*numbers)[0] != 1) {
+    if (!numbers || (*numbers)[0] != 1 || (*numbers)[3] > 2) {
       return fail(ErrorCode::malformed_data, "this is not a position in a file: " + std::string{position});
     }
-    return start_at(split, {(*numbers)[1], (*numbers)[2], (*numbers)[3] != 0});
+    return start_at(split, {(*numbers)[1], (*numbers)[2], static_cast<RecordReader::Skipping>((*numbers)[3])});
   }
 
  private:

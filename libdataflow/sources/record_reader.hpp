@@ -39,11 +39,13 @@ class RecordReader {
   /// a file but its first. Errors: of `head`, and as RecordDecoder::start, with the name.
   Status start_from(ByteStream& head);
 
+  /// What is being skipped of a record that is too long; the numbers are written into positions.
+  enum class Skipping : std::uint8_t { nothing = 0, line = 1, to_row = 2 };
   /// Where the next record begins, for a reader that goes on later.
   struct Mark {
     std::uint64_t bytes = 0;  ///< of the stream that have been consumed
     std::uint64_t lines = 0;
-    bool skipping = false;  ///< in the rest of a record that is too long
+    Skipping skipping = Skipping::nothing;
   };
   [[nodiscard]] Mark mark() const { return {consumed_, lines_, skipping_}; }
   /// Before the first poll: the stream begins at the mark. With start_from when the mark is beyond the header.
@@ -86,9 +88,6 @@ class RecordReader {
   std::size_t wanted_;          ///< bytes in the window before it is decoded, unless no more come
   bool started_ = false;
   bool ended_ = false;  ///< the stream has
-
-  /// What is being skipped of a record that is too long.
-  enum class Skipping : std::uint8_t { nothing, line, to_row };
   Skipping skipping_ = Skipping::nothing;
 };
 
