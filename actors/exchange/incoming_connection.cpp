@@ -36,8 +36,7 @@ void IncomingConnection::start() {
 void IncomingConnection::run() {
   const std::string address = peer_address_of(socket_.get());
   if (auto introduced = introduce(); !introduced) {
-    ++core_->refused;
-    if (!core_->closing) core_->refusals.refused(address, introduced.error().message());
+    turn_away(address, introduced.error());
   } else {
     ++core_->connections;
     Status ended = link_->run(*this);
@@ -48,6 +47,19 @@ void IncomingConnection::run() {
   }
   finished_ = true;
   core_->connection_finished();
+}
+
+void IncomingConnection::turn_away(const std::string& address, const Error& reason) {
+  ++core_->refused;
+  if (!core_->closing) core_->refusals.refused(address, reason.message());
+  // Who introduced itself properly, but is none of us, is told why. Whether it hears it changes nothing.
+  if (link_ == nullptr || reason.code() != ErrorCode::invalid_argument) return;
+  GrowingBuffer text;
+  text.append(reason.message().data(),
+              std::min<std::size_t>(reason.message().size(), max_payload_bytes(FrameKind::refusal)));
+  Buffer why = text.freeze();
+  const auto length = static_cast<std::uint32_t>(why.size());
+  (void)link_->write({make_frame({FrameKind::refusal, {}, 0, length}, std::move(why))});
 }
 
 Status IncomingConnection::introduce() {
@@ -72,15 +84,7 @@ Status IncomingConnection::take_hello(const FrameHeader& header, const Buffer& p
   if (header.kind != FrameKind::hello) return fail(ErrorCode::malformed_data, "it did not introduce itself");
   const auto introduction = decode_introduction(payload.bytes());
   if (!introduction) return fail(introduction.error());
-  if (auto status = check_introduction(*introduction, core_->settings.identity); !status) {
-    const std::string& reason = status.error().message();
-    GrowingBuffer text;
-    text.append(reason.data(), std::min<std::size_t>(reason.size(), max_payload_bytes(FrameKind::refusal)));
-    Buffer why = text.freeze();
-    // Told as a courtesy: whether it arrives changes nothing.
-    (void)link_->write({make_frame({FrameKind::refusal, {}, 0, static_cast<std::uint32_t>(why.size())}, why)});
-    return status;
-  }
+  if (auto status = check_introduction(*introduction, core_->settings.identity); !status) return status;
   worker_ = introduction->identity.worker;
   attach();
   const Buffer welcome = encode_introduction({core_->settings.identity, worker_});

@@ -34,6 +34,7 @@ class IncomingConnection final : private FrameLinkUser {
  private:
   void run();
   Status introduce();
+  void turn_away(const std::string& address, const Error& reason);
   void attach();
   /// What this peer opened and did not close, when the connection ends.
   bool detach();

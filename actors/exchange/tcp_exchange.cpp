@@ -263,9 +263,8 @@ ExchangeStats TcpExchange::stats() const {
 }
 
 Status check_settings(const ExchangeSettings& settings) {
-  constexpr std::size_t longest_name = 255;
-  if (settings.identity.worker.empty() || settings.identity.worker.size() > longest_name ||
-      settings.identity.cluster.size() > longest_name) {
+  if (settings.identity.worker.empty() || settings.identity.worker.size() > longest_exchange_name ||
+      settings.identity.cluster.size() > longest_exchange_name) {
     return fail(ErrorCode::invalid_argument, "the names of a cluster and a worker have 1 to 255 bytes");
   }
   if (settings.tls || settings.insecure) return {};

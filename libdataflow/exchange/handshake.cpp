@@ -7,10 +7,8 @@ namespace dataflow {
 
 namespace {
 
-constexpr std::size_t longest_name = 255;
-
 void put_name(GrowingBuffer& to, const std::string& name) {
-  assert(name.size() <= longest_name);
+  assert(name.size() <= longest_exchange_name);
   to.push(static_cast<std::uint8_t>(name.size()));
   to.append(name.data(), name.size());
 }

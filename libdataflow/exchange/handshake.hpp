@@ -2,6 +2,7 @@
 // How two workers introduce themselves before anything else is said. Who connects says hello, with whom it takes the
 // other for; who was connected to says welcome, or refuses and says why.
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -11,12 +12,15 @@
 
 namespace dataflow {
 
-/// Names a worker process; another process never gets the same name again, at most 255 bytes.
+/// A cluster's or a worker's name has at most so many bytes.
+inline constexpr std::size_t longest_exchange_name = 255;
+
+/// Names a worker process; another process never gets the same name again.
 using WorkerId = std::string;
 
 /// What two workers have to agree on before one listens to the other. A peer that says anything else is refused.
 struct ExchangeIdentity {
-  std::string cluster;  ///< the cluster's name, at most 255 bytes
+  std::string cluster;  ///< the cluster's name
   WorkerId worker;      ///< this process
   std::uint64_t leader_epoch = 0;
   std::uint64_t attempt_token = 0;  ///< drawn by the JobManager for the workers of one job; others do not know it

@@ -47,6 +47,7 @@ void add_infer(CLI::App& app, Action& action);
 void add_docs(CLI::App& app, Action& action);
 void add_send(CLI::App& app, Action& action);
 void add_ask(CLI::App& app, Action& action);
+void add_certs(CLI::App& app, Action& action);
 void add_completion(CLI::App& app, Action& action);
 
 /// The whole of dfnode: parses, runs, returns the exit code.

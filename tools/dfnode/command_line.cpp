@@ -68,6 +68,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_docs(app, action);
   add_send(app, action);
   add_ask(app, action);
+  add_certs(app, action);
   add_completion(app, action);
   if (argc > 1 && is_unknown_command(app, argv[1])) return exit_wrong;
   try {

@@ -83,3 +83,226 @@ TEST_CASE("what one worker sends arrives at the other's actor in order, and cred
   CHECK(pair.to.lost->empty());
   CHECK(pair.to.exchange->stats().dropped_envelopes == 0);
 }
+
+TEST_CASE("small batches arrive joined, and all of their credit comes back") {
+  System system;
+  Pair pair{system};
+  // More than the window in bytes of messages, far less than half of it in bytes of rows: only what joining saves keeps
+  // the sender going.
+  std::int64_t in_flight = 0;
+  std::int64_t received = 0;
+  constexpr std::int64_t total = 20'000;
+  for (std::int64_t sent = 0; sent < total;) {
+    while (sent < total && in_flight < static_cast<std::int64_t>(channel_window_bytes)) {
+      const auto envelope = encode(numbers(sent++, 1, 0));
+      in_flight += static_cast<std::int64_t>(envelope->wire_size());
+      pair.out->send(envelope);
+    }
+    if (sent == total) break;
+    const auto credit = next_message<msg::Credit>(system.sender);
+    REQUIRE(credit.has_value());
+    in_flight -= static_cast<std::int64_t>(credit->bytes);
+    // The receiver takes what it has and grants as a Task would: nothing, since it never saw half a window.
+    while (received < sent - 2'000) {
+      const auto m = next_message<msg::Deliver>(system.receiver);
+      REQUIRE(m.has_value());
+      received += std::get<BatchPtr>(m->envelope->envelope())->rows();
+    }
+  }
+  while (received < total) {
+    const auto m = next_message<msg::Deliver>(system.receiver);
+    REQUIRE(m.has_value());
+    received += std::get<BatchPtr>(m->envelope->envelope())->rows();
+  }
+  const auto stats = pair.to.exchange->stats();
+  CHECK(stats.received_envelopes == total);
+  CHECK(stats.delivered_envelopes < total / 5);
+}
+
+TEST_CASE("a slow receiver keeps what is under way within the window, whatever time passes") {
+  System system;
+  Pair pair{system};
+  std::size_t sent_bytes = 0;
+  while (sent_bytes < channel_window_bytes) {
+    const auto envelope = encode(numbers(0, 1000, 100));
+    sent_bytes += envelope->wire_size();
+    pair.out->send(envelope);
+  }
+  CHECK(pair.from.exchange->stats().queued_bytes <= channel_window_bytes + max_batch_bytes);
+  // A task that goes on in spite of having no credit is stopped, at both ends.
+  pair.out->send(encode(numbers(0, 1)));
+  const auto at_sender = pair.from.lost->take();
+  REQUIRE(at_sender.has_value());
+  CHECK(at_sender->peer == "b");
+  CHECK(at_sender->reason.message() ==
+        "connection with worker b: a batch was sent without credit on channel attempt 1, edge 0, 0 -> 0");
+  CHECK(pair.to.lost->take().has_value());
+  pair.out->send(encode(numbers(0, 1)));  // does nothing
+  pair.in->grant(1);
+}
+
+TEST_CASE("events overtake nothing and need no credit") {
+  System system;
+  Pair pair{system};
+  std::size_t used = 0;
+  while (used < channel_window_bytes) {
+    const auto envelope = encode(numbers(0, 1000, 100));
+    used += envelope->wire_size();
+    pair.out->send(envelope);
+  }
+  pair.out->send(encode(EndOfData{.drain = false}));
+  std::size_t received = 0;
+  while (true) {
+    const auto m = next_message<msg::Deliver>(system.receiver);
+    REQUIRE(m.has_value());
+    if (std::holds_alternative<EndOfData>(m->envelope->envelope())) break;
+    received += m->envelope->wire_size();
+  }
+  CHECK(received == used);
+}
+
+TEST_CASE("many channels share one connection for each direction") {
+  System system;
+  Worker a{"a"};
+  Worker b{"b"};
+  REQUIRE(a.connect(b).has_value());
+  REQUIRE(a.connect(b).has_value());  // it stands already
+  REQUIRE(b.connect(a).has_value());
+  const auto sender = caf::actor_cast<caf::actor>(system.sender);
+  const auto receiver = caf::actor_cast<caf::actor>(system.receiver);
+  std::vector<std::unique_ptr<IncomingChannel>> in;
+  std::vector<std::unique_ptr<OutgoingChannel>> out;
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    Worker& from = i % 2 == 0 ? a : b;
+    Worker& to = i % 2 == 0 ? b : a;
+    in.push_back(*to.exchange->open_incoming(channel_number(i), from.worker, numbers_schema(), receiver, i));
+    out.push_back(*from.exchange->open_outgoing(channel_number(i), to.worker, numbers_schema(), sender, i));
+  }
+  for (std::uint32_t i = 0; i < 100; ++i) out[i]->send(encode(numbers(i, 1)));
+  std::vector<bool> came(100);
+  for (int i = 0; i < 100; ++i) {
+    const auto m = next_message<msg::Deliver>(system.receiver);
+    REQUIRE(m.has_value());
+    const auto n = std::get<BatchPtr>(m->envelope->envelope())->column(0).as<std::int64_t>()[0];
+    CHECK(static_cast<std::size_t>(n) == m->channel);
+    came[m->channel] = true;
+  }
+  CHECK(std::count(came.begin(), came.end(), true) == 100);
+  CHECK(a.exchange->stats().connections == 2);
+  CHECK(b.exchange->stats().connections == 2);
+}
+
+TEST_CASE("what comes for a channel of a former attempt is dropped and counted, and disturbs nothing") {
+  System system;
+  Pair pair{system};
+  const auto sender = caf::actor_cast<caf::actor>(system.sender);
+  const auto old = *pair.from.exchange->open_outgoing(channel_number(0, 0), "b", numbers_schema(), sender, 0);
+  old->send(encode(numbers(100, 1)));
+  old->send(encode(numbers(101, 50, 1000)));
+  pair.out->send(encode(numbers(1, 1)));
+  const auto m = next_message<msg::Deliver>(system.receiver);
+  REQUIRE(m.has_value());
+  CHECK(std::get<BatchPtr>(m->envelope->envelope())->column(0).as<std::int64_t>()[0] == 1);
+  CHECK(pair.to.exchange->stats().dropped_envelopes == 2);
+  // And when the receiver goes while its sender does not know yet.
+  pair.in.reset();
+  pair.out->send(encode(numbers(2, 1)));
+  pair.out.reset();
+  CHECK(pair.to.lost->empty());
+}
+
+TEST_CASE("a channel has one sender and one receiver, and needs a connection") {
+  System system;
+  Pair pair{system};
+  const auto actor = caf::actor_cast<caf::actor>(system.sender);
+  const auto again = pair.to.exchange->open_incoming(channel_number(0), "a", numbers_schema(), actor, 0);
+  CHECK(again.error().message() == "channel attempt 1, edge 0, 0 -> 0 has a receiver already");
+  const auto twice = pair.from.exchange->open_outgoing(channel_number(0), "b", numbers_schema(), actor, 0);
+  CHECK(twice.error().message() == "channel attempt 1, edge 0, 0 -> 0 is open already");
+  const auto nobody = pair.to.exchange->open_outgoing(channel_number(1), "a", numbers_schema(), actor, 0);
+  CHECK(nobody.error().message() == "there is no connection to worker a");
+}
+
+TEST_CASE("a sender and a receiver that disagree on the schema lose the connection, which says both") {
+  System system;
+  Pair pair{system};
+  const auto actor = caf::actor_cast<caf::actor>(system.sender);
+  const auto in =
+      *pair.to.exchange->open_incoming(channel_number(1), "a", make_schema({{"n", TypeKind::int32}}), actor, 0);
+  const auto out = *pair.from.exchange->open_outgoing(channel_number(1), "b", numbers_schema(), actor, 0);
+  const auto lost = pair.to.lost->take();
+  REQUIRE(lost.has_value());
+  CHECK(lost->peer == "a");
+  CHECK(lost->reason.message().find("its sender has the schema { n int64, text string }, its receiver { n int32 }") !=
+        std::string::npos);
+}
+
+TEST_CASE("a worker that leaves with open channels is lost to its peers; one without is not") {
+  System system;
+  auto pair = std::make_unique<Pair>(system);
+  auto from_lost = pair->from.lost;
+  pair->from.exchange.reset();
+  const auto lost = pair->to.lost->take();
+  REQUIRE(lost.has_value());
+  CHECK(lost->reason.message() == "connection with worker a: it left while its channels were open");
+  pair.reset();
+  CHECK(from_lost->empty());
+
+  Pair orderly{system};
+  orderly.out->send(encode(EndOfData{}));
+  REQUIRE(next_message<msg::Deliver>(system.receiver).has_value());
+  orderly.out.reset();
+  orderly.in.reset();
+  orderly.from.exchange.reset();
+  // Its connection is gone once a new one can be told from it.
+  Worker next{"c"};
+  REQUIRE(next.connect(orderly.to).has_value());
+  orderly.to.exchange.reset();
+  CHECK(orderly.to.lost->empty());
+}
+
+TEST_CASE("channels may outlive their exchange and do nothing then") {
+  System system;
+  Pair pair{system};
+  pair.from.exchange.reset();
+  pair.to.exchange.reset();
+  pair.out->send(encode(numbers(0, 1)));
+  pair.in->grant(10);
+}
+
+TEST_CASE("connecting to nobody, or to somebody else, says why") {
+  Worker a{"a"};
+  Worker b{"b"};
+  const auto elsewhere = a.connect("c", b.exchange->port());
+  REQUIRE_FALSE(elsewhere.has_value());
+  CHECK(elsewhere.error().message() == R"(worker c: it refuses: worker "a" looks for "c", this one is "b")");
+  CHECK(b.exchange->stats().refused == 1);
+
+  const std::uint16_t port = b.exchange->port();
+  b.exchange.reset();
+  const auto nobody = a.connect("b", port);
+  REQUIRE_FALSE(nobody.has_value());
+  CHECK(nobody.error().message() ==
+        "worker b: cannot connect to 127.0.0.1:" + std::to_string(port) + ": Connection refused");
+
+  Worker other{"d", [](ExchangeSettings& s) { s.identity.cluster = "prod"; }};
+  const auto refused = a.connect(other);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code() == ErrorCode::invalid_argument);
+  CHECK(refused.error().message() ==
+        R"(worker d: it refuses: worker "a" belongs to the cluster "test", this one to "prod")");
+  CHECK(a.lost->empty());
+  CHECK(other.lost->empty());
+}
+
+TEST_CASE("listening beyond this machine needs certificates or the word that it is meant") {
+  ExchangeSettings settings;
+  settings.identity = identity_of("a");
+  settings.listen_host = "0.0.0.0";
+  const auto refused = listen_exchange(settings);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code() == ErrorCode::invalid_argument);
+  CHECK(refused.error().message().find("--insecure") != std::string::npos);
+  settings.insecure = true;
+  CHECK(listen_exchange(settings).has_value());
+}
