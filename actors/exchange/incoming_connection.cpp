@@ -36,6 +36,7 @@ void IncomingConnection::start() {
 void IncomingConnection::run() {
   const std::string address = peer_address_of(socket_.get());
   if (auto introduced = introduce(); !introduced) {
+    if (introduced_) detach();  // it left while it was welcomed
     turn_away(address, introduced.error());
   } else {
     ++core_->connections;

@@ -222,6 +222,7 @@ TEST_CASE("a peer that dies is lost at once, and one that says goodbye is not") 
     peer.write(scene.port.take(SIZE_MAX));
     peer.write(make_frame({FrameKind::goodbye, {}, 0, 0}));
     CHECK(peer.read_until(FrameKind::goodbye));
+    CHECK(scene.b.lost->empty());
   }
   SUBCASE("connects again, which ends the former connection") {
     HandmadePeer again{scene.b.exchange->port()};
@@ -231,9 +232,9 @@ TEST_CASE("a peer that dies is lost at once, and one that says goodbye is not") 
     const auto lost = scene.b.lost->take();
     REQUIRE(lost.has_value());
     CHECK(lost->reason.message() == "connection with worker x: it has connected anew");
+    CHECK(scene.b.lost->empty());
   }
   scene.check_undisturbed();
-  CHECK(scene.b.lost->empty());
 }
 
 TEST_CASE("a peer that falls silent is lost after the deadline, and two that have nothing to say are not") {
