@@ -25,6 +25,8 @@ class ByteStream {
   virtual Result<std::size_t> read(std::span<std::byte> first, std::span<std::byte> second) = 0;
   /// Writes all parts in order. Errors: io, also when the peer took nothing within the write timeout.
   virtual Status write(std::span<const Bytes> parts) = 0;
+  /// Writes as much as goes without waiting: how many bytes. Errors: io. By one thread at a time, as write.
+  virtual Result<std::size_t> write_now(std::span<const Bytes> parts) = 0;
   /// How long a read or a write may stand still.
   virtual void set_timeouts(Duration read, Duration write) = 0;
   /// Nothing more will be written; the peer reads the end of the stream. By the writing thread.

@@ -30,7 +30,7 @@ struct IncomingPeer {
   std::mutex mutex;
   ReceivingPort port;
   std::unordered_map<WireChannel, ChannelEnd> receivers;
-  IncomingConnection* connection = nullptr;  ///< none: not connected
+  std::shared_ptr<IncomingConnection> connection;  ///< null: not connected
 
   IncomingPeer();
   [[nodiscard]] bool idle() const { return port.empty() && connection == nullptr; }

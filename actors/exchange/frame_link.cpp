@@ -1,6 +1,34 @@
 #include "actors/exchange/frame_link.hpp"
 
+#include <exception>
+#include <utility>
+
 namespace dataflow {
+
+namespace {
+
+/// What a thread of a connection does: without memory the connection ends, not the process.
+template <class Work>
+Status guarded(const Work& work) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    return fail(ErrorCode::io, error.what());
+  }
+}
+
+/// The frames' bytes from the one numbered `from` on.
+std::vector<ByteStream::Bytes> parts_of(const std::vector<OutgoingFrame>& frames, std::size_t from) {
+  std::vector<ByteStream::Bytes> parts;
+  for (const OutgoingFrame& frame : frames) frame.append_parts(parts);
+  auto first = parts.begin();
+  for (; from > 0 && first != parts.end() && first->size() <= from; ++first) from -= first->size();
+  parts.erase(parts.begin(), first);
+  if (from > 0) parts.front() = parts.front().subspan(from);
+  return parts;
+}
+
+}  // namespace
 
 FrameLink::FrameLink(std::unique_ptr<ByteStream> stream, Duration silence_timeout)
     : stream_{std::move(stream)}, silence_timeout_{silence_timeout} {}
@@ -15,21 +43,21 @@ Status FrameLink::read_once(FrameSink& sink, Duration timeout) {
   const auto got = stream_->read(space.payload, space.ahead);
   if (!got) return dataflow::fail(got.error());
   if (*got == 0) return dataflow::fail(ErrorCode::io, "it hung up");
-  return parser_.filled(*got, sink);
+  return guarded([&] { return parser_.filled(*got, sink); });
 }
 
 Status FrameLink::write(const std::vector<OutgoingFrame>& frames) {
-  std::vector<ByteStream::Bytes> parts;
-  for (const OutgoingFrame& frame : frames) frame.append_parts(parts);
-  return stream_->write(parts);
+  return stream_->write(parts_of(frames, 0));
 }
 
 Status FrameLink::run(FrameLinkUser& user) {
   stream_->set_timeouts(silence_timeout_, silence_timeout_);
-  writer_ = std::thread{[this, &user] {
-    if (auto written = write_loop(user); !written) fail(written.error());
-  }};
-  Status read = read_loop(user);
+  Status read = guarded([&]() -> Status {
+    writer_ = std::thread{[this, &user] {
+      if (auto written = guarded([&] { return write_loop(user); }); !written) fail(written.error());
+    }};
+    return read_loop(user);
+  });
   if (!read) fail(read.error());
   ended_ = true;
   if (read) {
@@ -37,7 +65,7 @@ Status FrameLink::run(FrameLinkUser& user) {
     closing_ = true;
   }
   wake();
-  writer_.join();
+  if (writer_.joinable()) writer_.join();
   stream_->shut_down();
   const std::lock_guard lock{mutex_};
   return reason_ ? Status{tl::unexpect, *reason_} : Status{};
@@ -69,20 +97,50 @@ Status FrameLink::write_loop(FrameLinkUser& user) {
     const bool woken = wait_for_work();
     if (ended_) return {};
     const bool last_round = closing_;
-    bool wrote = false;
-    for (auto frames = user.take_frames(); !frames.empty(); frames = user.take_frames()) {
-      if (auto status = write(frames); !status) return status;
-      wrote = true;
-      if (ended_) return {};
-    }
+    const std::lock_guard lock{write_mutex_};
+    const auto wrote = write_all(user);
+    if (!wrote) return dataflow::fail(wrote.error());
+    if (ended_) return {};
     if (last_round) {
+      said_goodbye_ = true;
       auto status = write({make_frame({FrameKind::goodbye, {}, 0, 0})});
       stream_->end_writing();
       return status;
     }
-    if (!woken && !wrote) {
+    if (!woken && !*wrote) {
       if (auto status = write({make_frame({FrameKind::ping, {}, 0, 0})}); !status) return status;
     }
+  }
+}
+
+Result<bool> FrameLink::write_all(FrameLinkUser& user) {
+  bool wrote = false;
+  if (!started_.frames.empty()) {
+    const Started started = std::exchange(started_, {});
+    if (auto status = stream_->write(parts_of(started.frames, started.written)); !status) {
+      return dataflow::fail(status.error());
+    }
+    wrote = true;
+  }
+  for (auto frames = user.take_frames(); !frames.empty() && !ended_; frames = user.take_frames()) {
+    if (auto status = write(frames); !status) return dataflow::fail(status.error());
+    wrote = true;
+  }
+  return wrote;
+}
+
+void FrameLink::write_now(FrameLinkUser& user) {
+  const std::unique_lock lock{write_mutex_, std::try_to_lock};
+  if (!lock || !started_.frames.empty()) return wake();
+  if (said_goodbye_) return;
+  for (auto frames = user.take_frames(); !frames.empty(); frames = user.take_frames()) {
+    std::size_t size = 0;
+    for (const OutgoingFrame& frame : frames) size += frame.size();
+    const auto written = stream_->write_now(parts_of(frames, 0));
+    if (!written) return fail(written.error());
+    if (*written == size) continue;
+    started_ = {std::move(frames), *written};
+    return wake();
   }
 }
 
@@ -96,8 +154,7 @@ void FrameLink::wake() {
 void FrameLink::fail(Error reason) {
   {
     const std::lock_guard lock{mutex_};
-    if (ended_ || reason_) return;
-    reason_ = std::move(reason);
+    if (!ended_ && !reason_) reason_ = std::move(reason);
   }
   stream_->shut_down();
   wake();

@@ -22,7 +22,7 @@ class FrameLinkUser : public FrameSink {
  public:
   /// Everything that was there to be read has been given to FrameSink. By the reading thread.
   virtual Status caught_up() = 0;
-  /// What is to be written next; empty when there is nothing. By the writing thread.
+  /// What is to be written next; empty when there is nothing. By one thread at a time, in the order of the calls.
   virtual std::vector<OutgoingFrame> take_frames() = 0;
 };
 
@@ -43,8 +43,11 @@ class FrameLink {
   Status run(FrameLinkUser& user);
 
   // From any thread, at any time.
-  /// take_frames has something to give.
+  /// take_frames has something to give: the writing thread will.
   void wake();
+  /// The same, but while nobody else writes this thread does, as far as that goes without waiting: a thread less to
+  /// wake. Not before `run`, nor with a lock that take_frames takes.
+  void write_now(FrameLinkUser& user);
   /// The link ends with this reason, unless it has one.
   void fail(Error reason);
   /// Writes what is left, says goodbye, and ends when the peer ends too.
@@ -55,7 +58,15 @@ class FrameLink {
   [[nodiscard]] std::string peer_address() const { return stream_->peer_address(); }
 
  private:
+  /// Frames of which `written` bytes are through.
+  struct Started {
+    std::vector<OutgoingFrame> frames;
+    std::size_t written = 0;
+  };
+
   Status read_loop(FrameLinkUser& user);
+  /// Everything that take_frames has; false: there was nothing.
+  Result<bool> write_all(FrameLinkUser& user);
   Status write_loop(FrameLinkUser& user);
   /// Waits until there may be something to write; false: there was nothing for as long as a ping is due.
   bool wait_for_work();
@@ -64,6 +75,9 @@ class FrameLink {
   Duration silence_timeout_;
   FrameParser parser_;
   std::thread writer_;
+  std::mutex write_mutex_;     ///< who writes: what is taken first goes first
+  Started started_;            ///< guarded by write_mutex_
+  bool said_goodbye_ = false;  ///< guarded by write_mutex_: nothing may follow
 
   std::atomic<bool> work_{false};
   std::atomic<bool> ended_{false};

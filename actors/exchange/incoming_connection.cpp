@@ -26,6 +26,10 @@ IncomingConnection::IncomingConnection(std::shared_ptr<ExchangeCore> core, Descr
     : core_{std::move(core)}, socket_{std::move(socket)} {}
 
 IncomingConnection::~IncomingConnection() {
+  join();
+}
+
+void IncomingConnection::join() {
   if (thread_.joinable()) thread_.join();
 }
 
@@ -98,7 +102,7 @@ void IncomingConnection::attach() {
     const std::lock_guard lock{peer->mutex};
     if (peer->connection != nullptr) peer->connection->replace();
     peer->port.connection_lost();
-    peer->connection = this;
+    peer->connection = shared_from_this();
     peer_ = peer;
   });
 }
@@ -107,7 +111,7 @@ bool IncomingConnection::detach() {
   bool cut_short = false;
   core_->with_peer(worker_, [&](const std::shared_ptr<IncomingPeer>& peer) {
     const std::lock_guard lock{peer->mutex};
-    if (peer->connection != this) return;
+    if (peer->connection.get() != this) return;
     cut_short = peer->port.has_open_channels();
     peer->port.connection_lost();
     peer->connection = nullptr;
@@ -202,6 +206,7 @@ Status IncomingConnection::caught_up() {
 void IncomingConnection::deliver() {
   if (deliveries_.empty()) return;
   ends_.clear();
+  bool has_credits = false;
   {
     const std::lock_guard lock{peer_->mutex};
     for (const Delivery& delivery : deliveries_) {
@@ -211,8 +216,9 @@ void IncomingConnection::deliver() {
         peer_->port.joined(delivery.channel, delivery.received_bytes, delivery.envelope->wire_size());
       }
     }
-    if (peer_->port.has_credits()) link_->wake();
+    has_credits = peer_->port.has_credits();
   }
+  if (has_credits) write_credits();
   for (std::size_t i = 0; i < deliveries_.size(); ++i) {
     if (ends_[i].actor == nullptr) {
       ++core_->dropped;
@@ -227,7 +233,7 @@ void IncomingConnection::deliver() {
 std::vector<OutgoingFrame> IncomingConnection::take_frames() {
   std::vector<OutgoingFrame> frames;
   const std::lock_guard lock{peer_->mutex};
-  if (peer_->connection != this) return frames;
+  if (peer_->connection.get() != this) return frames;
   for (const auto& [channel, bytes] : peer_->port.take_credits()) frames.push_back(make_credit_frame(channel, bytes));
   return frames;
 }

@@ -11,14 +11,14 @@
 
 namespace dataflow {
 
-class IncomingConnection final : private FrameLinkUser {
+class IncomingConnection final : private FrameLinkUser, public std::enable_shared_from_this<IncomingConnection> {
  public:
   IncomingConnection(std::shared_ptr<ExchangeCore> core, Descriptor socket);
   ~IncomingConnection() override;
 
   void start();
-  /// There is credit to be granted. The caller holds the peer's mutex.
-  void wake() { link_->wake(); }
+  /// There is credit to be granted. The caller does not hold the peer's mutex.
+  void write_credits() { link_->write_now(*this); }
   /// A newer connection of the same peer takes its place. The caller holds the peer's mutex.
   void replace() { link_->fail({ErrorCode::io, "it has connected anew"}); }
 
@@ -28,6 +28,7 @@ class IncomingConnection final : private FrameLinkUser {
   void abandon();
   /// Its thread can be joined without waiting.
   [[nodiscard]] bool finished() const { return finished_; }
+  void join();
   /// The peer has introduced itself.
   [[nodiscard]] bool introduced() const { return introduced_; }
 

@@ -13,6 +13,9 @@ namespace {
 
 /// One write's share: enough to make system calls rare, little enough to let other channels' frames in.
 constexpr std::size_t write_bytes = 512 * 1024;
+/// From this size on nothing is gained by gathering more, and waking the writing thread costs more than it saves
+/// (`tools/bench exchange`: 1.1 of plain TCP instead of 0.9 at 256 KiB; at 16 KiB it is the other way round).
+constexpr std::size_t large_bytes = 128 * 1024;
 
 }  // namespace
 
@@ -120,13 +123,20 @@ Status OutgoingConnection::open(WireChannel channel, const SchemaPtr& schema, Ch
 }
 
 void OutgoingConnection::send(WireChannel channel, EncodedEnvelopePtr envelope) {
-  const std::lock_guard lock{mutex_};
-  if (state_ != State::standing) return;
-  if (auto status = port_.send(channel, std::move(envelope)); !status) {
-    link_->fail(status.error());
-    return;
+  const bool large = envelope->wire_size() >= large_bytes;
+  {
+    const std::lock_guard lock{mutex_};
+    if (state_ != State::standing) return;
+    if (auto status = port_.send(channel, std::move(envelope)); !status) {
+      link_->fail(status.error());
+      return;
+    }
   }
-  link_->wake();
+  if (large) {
+    link_->write_now(*this);
+  } else {
+    link_->wake();
+  }
 }
 
 void OutgoingConnection::close(WireChannel channel) {

@@ -50,30 +50,27 @@ class PlainStream final : public ByteStream {
   }
 
   Status write(std::span<const Bytes> parts) override {
-    std::array<iovec, most_parts> some{};
     std::size_t offset = 0;  // into the first part that is left
     while (!parts.empty()) {
-      const std::size_t count = std::min(parts.size(), most_parts);
-      for (std::size_t i = 0; i < count; ++i) {
-        const Bytes part = parts[i].subspan(i == 0 ? offset : 0);
-        some[i] = {const_cast<std::byte*>(part.data()), part.size()};
-      }
-      msghdr message{};
-      message.msg_iov = some.data();
-      message.msg_iovlen = count;
-      const ssize_t put = sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-        return fail(ErrorCode::io, "it took nothing for " + to_text(write_timeout_));
-      }
-      if (put < 0) return fail(ErrorCode::io, std::strerror(errno));
-      offset += static_cast<std::size_t>(put);
-      while (!parts.empty() && offset >= parts.front().size()) {
-        offset -= parts.front().size();
-        parts = parts.subspan(1);
-      }
+      const auto put = send_some(parts, offset, 0);
+      if (!put) return fail(put.error());
+      if (*put == 0) return fail(ErrorCode::io, "it took nothing for " + to_text(write_timeout_));
+      parts = skip(parts, offset, *put);
     }
     return {};
+  }
+
+  Result<std::size_t> write_now(std::span<const Bytes> parts) override {
+    std::size_t offset = 0;
+    std::size_t written = 0;
+    while (!parts.empty()) {
+      const auto put = send_some(parts, offset, MSG_DONTWAIT);
+      if (!put) return fail(put.error());
+      if (*put == 0) break;
+      written += *put;
+      parts = skip(parts, offset, *put);
+    }
+    return written;
   }
 
   void set_timeouts(Duration read, Duration write) override {
@@ -90,6 +87,35 @@ class PlainStream final : public ByteStream {
   [[nodiscard]] std::string peer_address() const override { return address_; }
 
  private:
+  /// One system call for as many parts as it takes; 0 when it would wait, or waited for too long.
+  Result<std::size_t> send_some(std::span<const Bytes> parts, std::size_t offset, int flags) {
+    std::array<iovec, most_parts> some;
+    const std::size_t count = std::min(parts.size(), most_parts);
+    for (std::size_t i = 0; i < count; ++i) {
+      const Bytes part = parts[i].subspan(i == 0 ? offset : 0);
+      some[i] = {const_cast<std::byte*>(part.data()), part.size()};
+    }
+    msghdr message{};
+    message.msg_iov = some.data();
+    message.msg_iovlen = count;
+    while (true) {
+      const ssize_t put = sendmsg(socket_.get(), &message, MSG_NOSIGNAL | flags);
+      if (put >= 0) return static_cast<std::size_t>(put);
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
+      if (errno != EINTR) return fail(ErrorCode::io, std::strerror(errno));
+    }
+  }
+
+  /// The parts that are left after `count` bytes from `offset` in the first; `offset` is then that in the new first.
+  static std::span<const Bytes> skip(std::span<const Bytes> parts, std::size_t& offset, std::size_t count) {
+    offset += count;
+    while (!parts.empty() && offset >= parts.front().size()) {
+      offset -= parts.front().size();
+      parts = parts.subspan(1);
+    }
+    return parts;
+  }
+
   static std::string to_text(Duration duration) { return std::to_string(duration.count() / 1000) + " ms"; }
 
   Descriptor socket_;

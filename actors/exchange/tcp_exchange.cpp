@@ -53,9 +53,13 @@ class OpenIncoming final : public IncomingChannel {
     });
   }
   void grant(std::size_t bytes) override {
-    const std::lock_guard lock{peer_->mutex};
-    peer_->port.grant(channel_, bytes);
-    if (peer_->port.has_credits() && peer_->connection != nullptr) peer_->connection->wake();
+    std::shared_ptr<IncomingConnection> connection;
+    {
+      const std::lock_guard lock{peer_->mutex};
+      peer_->port.grant(channel_, bytes);
+      if (peer_->port.has_credits()) connection = peer_->connection;
+    }
+    if (connection != nullptr) connection->write_credits();
   }
 
  private:
@@ -98,7 +102,7 @@ class TcpExchange final : public Exchange {
   mutable std::mutex mutex_;
   std::map<WorkerId, std::shared_ptr<OutgoingConnection>> outgoing_;
   std::vector<std::shared_ptr<OutgoingConnection>> replaced_;  ///< lost, but not joined yet
-  std::vector<std::unique_ptr<IncomingConnection>> incoming_;
+  std::vector<std::shared_ptr<IncomingConnection>> incoming_;
   std::thread thread_;
 };
 
@@ -121,10 +125,10 @@ TcpExchange::~TcpExchange() {
   }
   for (const auto& [peer, connection] : outgoing_) connection->abandon();
   for (const auto& connection : incoming_) connection->abandon();
-  // A channel's end may hold a connection for longer, but its thread must not outlive this object.
+  // A channel's end may hold a connection for longer, but a connection's thread must not outlive this object.
   for (const auto& [peer, connection] : outgoing_) connection->join();
   for (const auto& connection : replaced_) connection->join();
-  incoming_.clear();
+  for (const auto& connection : incoming_) connection->join();
 }
 
 void TcpExchange::wake() {
@@ -176,24 +180,21 @@ void TcpExchange::take_connection(Descriptor socket) {
     core_->refusals.refused(peer_address_of(socket.get()), "too many connections that do not introduce themselves");
     return;
   }
-  auto connection = std::make_unique<IncomingConnection>(core_, std::move(socket));
+  auto connection = std::make_shared<IncomingConnection>(core_, std::move(socket));
   connection->start();
   incoming_.push_back(std::move(connection));
 }
 
 void TcpExchange::join_finished() {
   const std::lock_guard lock{mutex_};
-  std::erase_if(incoming_, [](const auto& c) { return c->finished(); });
-  std::erase_if(replaced_, [](const auto& c) {
-    if (!c->finished()) return false;
-    c->join();
+  const auto joined = [](const auto& connection) {
+    if (!connection->finished()) return false;
+    connection->join();
     return true;
-  });
-  std::erase_if(outgoing_, [](const auto& c) {
-    if (!c.second->finished()) return false;
-    c.second->join();
-    return true;
-  });
+  };
+  std::erase_if(incoming_, joined);
+  std::erase_if(replaced_, joined);
+  std::erase_if(outgoing_, [&](const auto& of_peer) { return joined(of_peer.second); });
 }
 
 void TcpExchange::connect(const WorkerId& peer, const std::string& host, std::uint16_t port,
