@@ -7,6 +7,9 @@ namespace dataflow {
 
 namespace {
 
+/// A thread that has something else to do writes no more than this for others too.
+constexpr int most_rounds = 2;
+
 /// What a thread of a connection does: without memory the connection ends, not the process.
 template <class Work>
 Status guarded(const Work& work) {
@@ -133,15 +136,18 @@ void FrameLink::write_now(FrameLinkUser& user) {
   const std::unique_lock lock{write_mutex_, std::try_to_lock};
   if (!lock || !started_.frames.empty()) return wake();
   if (said_goodbye_) return;
-  for (auto frames = user.take_frames(); !frames.empty(); frames = user.take_frames()) {
+  for (int round = 0; round < most_rounds; ++round) {
+    std::vector<OutgoingFrame> frames = user.take_frames();
+    if (frames.empty()) return;
     std::size_t size = 0;
     for (const OutgoingFrame& frame : frames) size += frame.size();
     const auto written = stream_->write_now(parts_of(frames, 0));
     if (!written) return fail(written.error());
     if (*written == size) continue;
     started_ = {std::move(frames), *written};
-    return wake();
+    break;
   }
+  wake();
 }
 
 void FrameLink::wake() {
