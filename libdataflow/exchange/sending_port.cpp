@@ -13,6 +13,9 @@ namespace {
 /// Watermarks replace each other; of the rest a channel has a few a second at most.
 constexpr std::size_t most_queued_events = 1024;
 
+/// Far more than the segment table of a batch with as many columns as a decoder takes.
+constexpr std::size_t most_table_bytes = 1U << 20;
+
 std::size_t segment_table_bytes(std::size_t segments) {
   return (sizeof(std::uint32_t) * (1 + segments) + 7) / 8 * 8;
 }
@@ -30,7 +33,10 @@ std::vector<std::byte> head_of(FrameHeader header) {
 OutgoingFrame make_envelope_frame(FrameHeader header, EncodedEnvelopePtr envelope) {
   const auto segments = envelope->segments();
   const std::size_t table_bytes = segment_table_bytes(segments.size());
-  header.length = static_cast<std::uint32_t>(table_bytes + envelope->wire_size());
+  std::size_t bytes_of_segments = 0;
+  for (const auto segment : segments) bytes_of_segments += segment.size();
+  assert(bytes_of_segments == envelope->wire_size());  // what credit is counted in
+  header.length = static_cast<std::uint32_t>(table_bytes + bytes_of_segments);
   OutgoingFrame frame{.head = {}, .envelope = std::move(envelope), .payload = {}};
   frame.head.resize(frame_header_bytes + table_bytes);
   const FrameHeaderBytes bytes = write_frame_header(header);
@@ -97,8 +103,7 @@ Status SendingPort::send(WireChannel id, EncodedEnvelopePtr envelope) {
     if (channel.used >= window_) {
       return fail(ErrorCode::internal, "a batch was sent without credit on channel " + to_string(id));
     }
-    if (envelope->wire_size() + segment_table_bytes(envelope->segments().size()) >
-        max_payload_bytes(FrameKind::batch)) {
+    if (envelope->wire_size() > max_payload_bytes(FrameKind::batch) - most_table_bytes) {
       return fail(ErrorCode::unsupported, "a batch of " + std::to_string(envelope->wire_size()) +
                                               " bytes is too large to be sent; make the job's rows smaller");
     }

@@ -123,8 +123,8 @@ std::string make_valid(std::string_view description) {
   while (description.size() >= 5) {
     const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(description[i]); };
     const std::size_t length = std::min<std::size_t>(at(3) + 256U * at(4), description.size() - 5);
-    const auto header = write_frame_header({static_cast<FrameKind>(at(0)), WireChannel{at(1)}, at(2),
-                                            static_cast<std::uint32_t>(length)});
+    const auto header = write_frame_header(
+        {static_cast<FrameKind>(at(0)), WireChannel{at(1)}, at(2), static_cast<std::uint32_t>(length)});
     bytes.append(reinterpret_cast<const char*>(header.data()), header.size());
     bytes.append(description.substr(5, length));
     description.remove_prefix(5 + length);
