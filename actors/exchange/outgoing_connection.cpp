@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t write_bytes = 512 * 1024;
 /// From this size on nothing is gained by gathering more, and waking the writing thread costs more than it saves
 /// (`tools/bench exchange`: 1.1 of plain TCP instead of 0.9 at 256 KiB; at 16 KiB it is the other way round).
-constexpr std::size_t large_bytes = 128 * 1024;
+constexpr std::size_t large_bytes = 32 * 1024;
 
 }  // namespace
 
