@@ -43,9 +43,7 @@ void IncomingConnection::run() {
     if (introduced_) detach();  // it left while it was welcomed
     turn_away(address, introduced.error());
   } else {
-    ++core_->connections;
     Status ended = link_->run(*this);
-    --core_->connections;
     const bool cut_short = detach();
     if (ended && cut_short) ended = fail(ErrorCode::io, "it left while its channels were open");
     if (!ended) core_->lost(worker_, ended.error());
@@ -98,6 +96,7 @@ Status IncomingConnection::take_hello(const FrameHeader& header, const Buffer& p
 }
 
 void IncomingConnection::attach() {
+  ++core_->connections;
   core_->with_peer(worker_, [this](const std::shared_ptr<IncomingPeer>& peer) {
     const std::lock_guard lock{peer->mutex};
     if (peer->connection != nullptr) peer->connection->replace();
@@ -108,6 +107,7 @@ void IncomingConnection::attach() {
 }
 
 bool IncomingConnection::detach() {
+  --core_->connections;
   bool cut_short = false;
   core_->with_peer(worker_, [&](const std::shared_ptr<IncomingPeer>& peer) {
     const std::lock_guard lock{peer->mutex};

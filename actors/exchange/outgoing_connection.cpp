@@ -54,9 +54,9 @@ bool OutgoingConnection::ended() const {
 
 void OutgoingConnection::run(const std::string& host, std::uint16_t port) {
   const Status introduced = introduce(host, port);
+  if (introduced) ++core_->connections;
   connected(introduced);
   if (introduced) {
-    ++core_->connections;
     Status ended = link_->run(*this);
     --core_->connections;
     bool cut_short = false;
