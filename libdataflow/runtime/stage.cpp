@@ -22,27 +22,25 @@ auto guarded(Call&& call) -> decltype(call()) {
 constexpr const char* stage_table = "$stage";
 
 const SchemaPtr& stage_schema() {
-  static const SchemaPtr schema = make_schema({{"subtask", TypeKind::int64}, {"watermark", TypeKind::timestamp}});
+  static const SchemaPtr schema = make_schema({{"watermark", TypeKind::timestamp}});
   return schema;
 }
 
 /// The engine's part of a node's state, and the operator's.
 class StageState final : public CapturedState {
  public:
-  StageState(std::uint32_t subtask, Timestamp watermark, CapturedStatePtr of_operator)
-      : subtask_{subtask}, watermark_{watermark}, of_operator_{std::move(of_operator)} {}
+  StageState(Timestamp watermark, CapturedStatePtr of_operator)
+      : watermark_{watermark}, of_operator_{std::move(of_operator)} {}
   Status write(StateWriter& writer) override {
     if (Status begun = writer.begin({stage_table, StateKind::union_all, 1, stage_schema()}); !begun) return begun;
     BatchBuilder row{stage_schema()};
-    row.column(0).append_int64(subtask_);
-    row.column(1).append_int64(watermark_.micros);
+    row.column(0).append_int64(watermark_.micros);
     row.end_row();
     if (Status added = writer.add(0, row.finish()); !added) return added;
     return of_operator_ ? of_operator_->write(writer) : Status{};
   }
 
  private:
-  std::uint32_t subtask_;
   Timestamp watermark_;
   CapturedStatePtr of_operator_;
 };
@@ -178,16 +176,16 @@ Result<CapturedStatePtr> Stage::snapshot(CapturedStatePtr of_source) {
     if (!captured) return captured;
     of_source = std::move(*captured);
   }
-  return std::make_unique<StageState>(scope_.subtask, watermark_, std::move(of_source));
+  return std::make_unique<StageState>(watermark_, std::move(of_source));
 }
 
 Status Stage::restore(StateReader& state) {
-  // Its own; after a change of parallelism the least of all: what the others had seen beyond that comes again.
+  // The least of all subtasks, also when there are as many as before: the node before may have another number, so that
+  // this subtask's inputs are others. One whose input had ended would be at the end of time while records still come.
   std::optional<Timestamp> least;
   const Status read = state.read(stage_table, stage_schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
-    for (std::uint32_t row = 0; row < rows->rows(); ++row) {
-      if (state.same_parallelism() && rows->column(0).as<std::int64_t>()[row] != scope_.subtask) continue;
-      least = std::min(least.value_or(Timestamp::max()), Timestamp{rows->column(1).as<std::int64_t>()[row]});
+    for (const std::int64_t micros : rows->column(0).as<std::int64_t>()) {
+      least = std::min(least.value_or(Timestamp::max()), Timestamp{micros});
     }
     return {};
   });
