@@ -5,6 +5,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/table.h>
 #include <rocksdb/universal_compaction.h>
 #include <rocksdb/utilities/checkpoint.h>
@@ -50,7 +51,7 @@ tl::unexpected<Error> refused(const fs::path& folder, std::string_view what, con
     return fail(ErrorCode::malformed_data, std::move(message) + "; its files are damaged: restore a checkpoint");
   }
   const std::string text = status.ToString();
-  if (status.IsNoSpace() || text.find("No space") != std::string::npos || text.find("too large") != std::string::npos) {
+  if (status.IsNoSpace() || text.find("No space") != std::string::npos) {
     message += "; the disk is full: make room, or give the state a folder on a larger one";
   } else if (text.find("lock") != std::string::npos) {
     message += "; another process has it open: wait for its end, or use another folder";
@@ -88,6 +89,14 @@ class RocksScan final : public StoreScan {
   std::unique_ptr<rocksdb::Iterator> at_;
 };
 
+/// RocksDB would look every few seconds whether a failed disk has room again, and refuse to be told that it has.
+class NoRecoveryOfItsOwn final : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+};
+
 rocksdb::Options options_for(const RocksMemory& memory) {
   rocksdb::Options options;
   options.create_if_missing = true;
@@ -96,6 +105,8 @@ rocksdb::Options options_for(const RocksMemory& memory) {
   options.max_write_buffer_number = 3;
   options.avoid_flush_during_shutdown = true;  // what no checkpoint has is computed again
   options.max_background_jobs = 2;
+  options.max_bgerror_resume_count = 0;
+  options.listeners.push_back(std::make_shared<NoRecoveryOfItsOwn>());
   options.bytes_per_sync = 1U << 20;
 
   options.compaction_style = rocksdb::kCompactionStyleUniversal;
@@ -196,7 +207,8 @@ class RocksStore final : public StateStore {
  private:
   Status commit(std::string_view what) {
     auto status = db_->Write(write_options_, &batch_);
-    // After a failed flush (a full disk) the store refuses writes until it is told that the cause is gone.
+    // After a flush that found the disk full, the store refuses writes until it is told that there is room again. After
+    // other failures it wants to be opened anew: the attempt ends, and the next one restores a checkpoint.
     if (!status.ok() && db_->Resume().ok()) status = db_->Write(write_options_, &batch_);
     if (!status.ok()) return refused(folder_, what, status);
     return {};

@@ -94,10 +94,6 @@ RowLayout::RowLayout(KeyForm form, std::vector<std::byte> payload)
   image_.resize(std::max<std::size_t>(8, round_up(image_.size(), 8)));
 }
 
-void GroupTable::Free::operator()(std::byte* p) const {
-  std::free(p);
-}
-
 std::size_t GroupTable::byte_size() const {
   std::size_t bytes = slots_.capacity() * sizeof(std::uint64_t) + text_bytes_;
   for (const Page& page : pages_) bytes += page.capacity * layout_->stride();
@@ -115,7 +111,7 @@ void GroupTable::add_page() {
   if (data == nullptr) throw std::bad_alloc{};
   if (huge) madvise(data, huge_page, MADV_HUGEPAGE);
   assert((reinterpret_cast<std::uintptr_t>(data + bytes) & ~address_bits) == 0);
-  pages_.push_back({std::unique_ptr<std::byte[], Free>{data}, rows, 0});
+  pages_.push_back({std::shared_ptr<std::byte[]>{data, [](std::byte* p) { std::free(p); }}, rows, 0});
 }
 
 std::byte* GroupTable::new_row() {
@@ -136,7 +132,7 @@ std::byte* GroupTable::null_row() {
 const char* GroupTable::keep_text(const char* bytes, std::uint32_t length) {
   if (text_used_ + length > text_capacity_) {
     text_capacity_ = std::max<std::size_t>(text_chunk, length);
-    texts_.push_back(std::make_unique_for_overwrite<char[]>(text_capacity_));
+    texts_.push_back(std::make_shared_for_overwrite<char[]>(text_capacity_));
     text_used_ = 0;
     text_bytes_ += text_capacity_;
   }
@@ -268,13 +264,21 @@ void GroupTable::find_or_insert(const KeyBatch& keys, const std::uint32_t* rows,
     case KeyForm::word: find_or_insert_all(Words{keys.words}, keys.validity, rows, count, found); break;
     case KeyForm::text: find_or_insert_all(Texts{keys.texts}, keys.validity, rows, count, found); break;
   }
+  if (frozen_ != nullptr) [[unlikely]]
+    note_write(found, count);
 }
 
 std::byte* GroupTable::find_or_insert(const KeyRef& key) {
-  if (key.null || layout_->form() == KeyForm::none) return null_row();
-  reserve(1);
-  if (layout_->form() == KeyForm::word) return probe(Words{&key.key.head}, 0, hash_word(key.key.head));
-  return probe(Texts{&key.key}, 0, hash_text(key.key));
+  std::byte* row = nullptr;
+  if (key.null || layout_->form() == KeyForm::none) {
+    row = null_row();
+  } else {
+    reserve(1);
+    row = layout_->form() == KeyForm::word ? probe(Words{&key.key.head}, 0, hash_word(key.key.head))
+                                           : probe(Texts{&key.key}, 0, hash_text(key.key));
+  }
+  before_write(row);
+  return row;
 }
 
 std::byte* GroupTable::find(const KeyRef& key) const {
@@ -291,11 +295,15 @@ std::byte* GroupTable::find(const KeyRef& key) const {
 }
 
 KeyRef GroupTable::key_of(const std::byte* row) const {
+  return key_of_copy(*layout_, row, row == null_row_);
+}
+
+KeyRef GroupTable::key_of_copy(const RowLayout& layout, const std::byte* row, bool null) {
   KeyRef ref;
-  ref.null = row == null_row_;
+  ref.null = null;
   if (ref.null) return ref;
-  if (layout_->form() == KeyForm::word) ref.key.head = word_in(row);
-  if (layout_->form() == KeyForm::text) ref.key = text_in(row);
+  if (layout.form() == KeyForm::word) ref.key.head = word_in(row);
+  if (layout.form() == KeyForm::text) ref.key = text_in(row);
   return ref;
 }
 
@@ -314,7 +322,34 @@ std::size_t GroupTable::next_rows(Cursor& cursor, std::size_t max, std::byte** r
   return taken;
 }
 
+std::shared_ptr<FrozenRows> GroupTable::freeze() {
+  std::vector<FrozenRows::Page> pages;
+  for (const Page& page : pages_) {
+    if (page.used != 0) pages.push_back({page.data, page.used});
+  }
+  // An earlier reader that is still at it gets copies of everything first.
+  if (frozen_.use_count() > 1) {
+    Cursor cursor;
+    std::byte* rows[block_rows];
+    while (const std::size_t n = next_rows(cursor, block_rows, rows)) frozen_->before_write(rows, n);
+  }
+  frozen_ = std::make_shared<FrozenRows>(std::move(pages), texts_, layout_->stride(), null_row_);
+  return frozen_;
+}
+
+void GroupTable::note_write(std::byte* const* rows, std::size_t count) {
+  if (frozen_.use_count() == 1) {  // the reader has given it up
+    frozen_.reset();
+  } else {
+    frozen_->before_write(rows, count);
+  }
+}
+
 void GroupTable::clear() {
+  if (frozen_ != nullptr) {  // the reader keeps the memory
+    pages_.clear();
+    frozen_.reset();
+  }
   std::fill(slots_.begin(), slots_.end(), 0);
   for (Page& page : pages_) page.used = 0;
   page_ = 0;

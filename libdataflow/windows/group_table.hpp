@@ -9,11 +9,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "libdataflow/windows/frozen_rows.hpp"
 #include "libdataflow/windows/key_batch.hpp"
 
 namespace dataflow::windows {
@@ -69,6 +71,17 @@ class GroupTable {
   /// Forgets all rows and keeps the memory for the next ones.
   void clear();
 
+  /// The rows as they are now, for a reader on another thread. Costs microseconds; until the reader gives it up, the
+  /// first change to each few kilobytes of rows costs a copy of them. Rows that own memory cannot be read from it.
+  std::shared_ptr<FrozenRows> freeze();
+  /// Before a row is changed that did not come from find_or_insert.
+  void before_write(std::byte* row) {
+    if (frozen_ != nullptr) [[unlikely]]
+      note_write(&row, 1);
+  }
+  /// The key of a row that `freeze` has copied.
+  [[nodiscard]] static KeyRef key_of_copy(const RowLayout& layout, const std::byte* row, bool null);
+
   /// Drops the rows for which `live(row)` is false. The others move: `moved(old, new)` is called for each, in order.
   /// Returns the old table, which still has its rows.
   template <class Live, class Moved>
@@ -87,12 +100,9 @@ class GroupTable {
   }
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
   struct Page {
-    std::unique_ptr<std::byte[], Free> data;
-    std::size_t capacity = 0;  ///< in rows
+    std::shared_ptr<std::byte[]> data;  ///< shared with a snapshot that is being read
+    std::size_t capacity = 0;           ///< in rows
     std::size_t used = 0;
   };
 
@@ -108,6 +118,7 @@ class GroupTable {
   std::byte* new_row();
   std::byte* null_row();
   void add_page();
+  void note_write(std::byte* const* rows, std::size_t count);
   void reserve(std::size_t more_rows);
   void rehash(std::size_t slots);
   [[nodiscard]] std::uint64_t hash_of_row(const std::byte* row) const;
@@ -120,10 +131,11 @@ class GroupTable {
   std::size_t page_ = 0;  ///< the one that rows are added to
   std::size_t size_ = 0;
   std::byte* null_row_ = nullptr;               ///< the NULL key's, or the only one of a table without keys
-  std::vector<std::unique_ptr<char[]>> texts_;  ///< bytes of keys that are not inline
+  std::vector<std::shared_ptr<char[]>> texts_;  ///< bytes of keys that are not inline
   std::size_t text_used_ = 0;
   std::size_t text_capacity_ = 0;
   std::size_t text_bytes_ = 0;
+  std::shared_ptr<FrozenRows> frozen_;  ///< while a snapshot of these rows is being read
 };
 
 }  // namespace dataflow::windows

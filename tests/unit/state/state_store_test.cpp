@@ -1,12 +1,10 @@
 // What every state store must do.
 
 #include <sys/mount.h>
-#include <sys/resource.h>
 
 #include <algorithm>
-#include <csignal>
 #include <fstream>
-#include <numeric>
+#include <functional>
 #include <set>
 
 #include "libdataflow/state/store_key.hpp"
@@ -238,43 +236,66 @@ TEST_CASE("a truncated, flipped or missing file of a checkpoint is named and ref
   }
 }
 
+namespace {
+
+/// Writes until the disk is full, makes room, and sees that nothing that was written is lost.
+void fill_up(const StoreKind& kind, const fs::path& folder, const char* reason,
+             const std::function<void()>& make_room) {
+  const auto store = open(kind, folder / "store");
+  Content expected;
+  Error error{ErrorCode::internal, ""};
+  for (int round = 0; round < 100 && error.message().empty(); ++round) {
+    const auto entries = numbered(round * 1000, round * 1000 + 1000, 1, 100 + static_cast<std::size_t>(round) * 40);
+    StoreBatch batch;
+    for (const auto& [key, value] : entries) batch.put(key, value);
+    if (const auto written = store->write(batch); !written) {
+      error = written.error();
+      break;
+    }
+    expected.insert(entries.begin(), entries.end());
+    const auto made = store->checkpoint(folder / ("checkpoint" + std::to_string(round)));
+    if (!made) error = made.error();
+  }
+  CHECK(error.code() == ErrorCode::io);
+  CHECK_MESSAGE(error.message().find(folder.string()) != std::string::npos, error.message());
+  CHECK_MESSAGE(error.message().find("No space left on device") != std::string::npos, error.message());
+  CHECK_MESSAGE(error.message().find("make room") != std::string::npos, error.message());
+  CHECK(content_of(*store) == expected);
+
+  make_room();
+  const auto more = numbered(1'000'000, 1'000'010);
+  put(*store, more);
+  expected.insert(more.begin(), more.end());
+  const auto files = checkpoint(*store, folder / "after");
+  REQUIRE(restore_files(folder / "after", files, folder / "restored"));
+  CHECK(content_of(*open(kind, folder / "restored")) == expected);
+}
+
+/// A small disk at a folder while it lives, where there is the right to mount one.
+class SmallDisk {
+ public:
+  explicit SmallDisk(const fs::path& at) : at_{at}, mounted_{::mount("none", at.c_str(), "tmpfs", 0, "size=8m") == 0} {}
+  ~SmallDisk() {
+    if (mounted_) ::umount2(at_.c_str(), MNT_DETACH);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  [[nodiscard]] bool mounted() const { return mounted_; }
+
+ private:
+  fs::path at_;
+  bool mounted_;
+};
+
+}  // namespace
+
 TEST_CASE("a full disk is said to be one, and when there is room again the store goes on with all it had") {
-  if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
   FOR_EACH_STORE(kind) {
     const TemporaryFolder folder;
-    if (::mount("none", folder.path().c_str(), "tmpfs", 0, "size=8m") != 0) return;
-    {
-      const auto store = open(kind, folder / "store");
-      std::ofstream{folder / "ballast"} << std::string(4U << 20, 'x');
-      Content expected;
-      Error error{ErrorCode::internal, ""};
-      for (int round = 0; round < 100 && error.message().empty(); ++round) {
-        const auto entries = numbered(round * 1000, round * 1000 + 1000);
-        StoreBatch batch;
-        for (const auto& [key, value] : entries) batch.put(key, value);
-        if (const auto written = store->write(batch); !written) {
-          error = written.error();
-          break;
-        }
-        expected.insert(entries.begin(), entries.end());
-        const auto made = store->checkpoint(folder / ("checkpoint" + std::to_string(round)));
-        if (!made) error = made.error();
-      }
-      CHECK(error.code() == ErrorCode::io);
-      CHECK_MESSAGE(error.message().find(folder.path().string()) != std::string::npos, error.message());
-      CHECK_MESSAGE(error.message().find("No space left on device") != std::string::npos, error.message());
-      CHECK_MESSAGE(error.message().find("make room") != std::string::npos, error.message());
-      CHECK(content_of(*store) == expected);
-
-      fs::remove(folder / "ballast");
-      const auto more = numbered(1'000'000, 1'000'010);
-      put(*store, more);
-      expected.insert(more.begin(), more.end());
-      const auto files = checkpoint(*store, folder / "after");
-      REQUIRE(restore_files(folder / "after", files, folder / "restored"));
-      CHECK(content_of(*open(kind, folder / "restored")) == expected);
-    }
-    ::umount(folder.path().c_str());
+    const SmallDisk disk{folder.path()};
+    if (!disk.mounted()) return;
+    std::ofstream{folder / "ballast"} << std::string(4U << 20, 'x');
+    fill_up(kind, folder.path(), [&] { fs::remove(folder / "ballast"); });
   }
 }
 
