@@ -239,8 +239,7 @@ TEST_CASE("a truncated, flipped or missing file of a checkpoint is named and ref
 namespace {
 
 /// Writes until the disk is full, makes room, and sees that nothing that was written is lost.
-void fill_up(const StoreKind& kind, const fs::path& folder, const char* reason,
-             const std::function<void()>& make_room) {
+void fill_up(const StoreKind& kind, const fs::path& folder, const std::function<void()>& make_room) {
   const auto store = open(kind, folder / "store");
   Content expected;
   Error error{ErrorCode::internal, ""};
