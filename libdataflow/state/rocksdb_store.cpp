@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -205,6 +206,7 @@ class RocksStore final : public StateStore {
   }
 
  private:
+  Status flush(std::string_view what);
   Status commit(std::string_view what) {
     auto status = db_->Write(write_options_, &batch_);
     // After a flush that found the disk full, the store refuses writes until it is told that there is room again. After
@@ -225,20 +227,39 @@ class RocksStore final : public StateStore {
   std::map<std::string, std::uint64_t> checksums_;  ///< of immutable files, each read once
 };
 
+/// Puts everything that was written into files, and looks whether it did: after a full disk RocksDB 7.8 now and then
+/// says that it has flushed and has not, and the checkpoint would lack the newest writes.
+Status RocksStore::flush(std::string_view what) {
+  constexpr int most_tries = 5;
+  rocksdb::Status status;
+  for (int i = 0; i < most_tries; ++i) {
+    status = db_->Flush({});
+    if (!status.ok() && db_->Resume().ok()) status = db_->Flush({});
+    if (!status.ok()) return refused(folder_, what, status);
+    std::uint64_t unflushed = 0;
+    std::uint64_t waiting = 0;
+    db_->GetIntProperty(rocksdb::DB::Properties::kNumEntriesActiveMemTable, &unflushed);
+    db_->GetIntProperty(rocksdb::DB::Properties::kNumImmutableMemTable, &waiting);
+    if (unflushed == 0 && waiting == 0) return {};
+  }
+  return fail(ErrorCode::io,
+              "state store " + folder_.string() + ": cannot " + std::string{what} +
+                  ": what was written does not reach its files any more, as after a full disk; it has to "
+                  "be opened anew, on a checkpoint");
+}
+
 Result<std::vector<StoreFile>> RocksStore::checkpoint(const fs::path& folder) {
   std::error_code error;
   if (fs::exists(folder, error)) {
     return fail(ErrorCode::io, "cannot make a checkpoint in " + folder.string() + ": it is there already");
   }
+  const std::string what = "make a checkpoint in " + folder.string();
+  if (auto flushed = flush(what); !flushed) return fail(flushed.error());
   rocksdb::Checkpoint* made = nullptr;
   auto status = rocksdb::Checkpoint::Create(db_.get(), &made);
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint{made};
-  if (status.ok()) status = checkpoint->CreateCheckpoint(folder.string());
-  if (!status.ok() && db_->Resume().ok()) {
-    fs::remove_all(folder, error);
-    status = checkpoint->CreateCheckpoint(folder.string());
-  }
-  if (!status.ok()) return refused(folder_, "make a checkpoint in " + folder.string(), status);
+  if (status.ok()) status = checkpoint->CreateCheckpoint(folder.string(), std::numeric_limits<std::uint64_t>::max());
+  if (!status.ok()) return refused(folder_, what, status);
 
   std::vector<StoreFile> files;
   std::map<std::string, std::uint64_t> checksums;
