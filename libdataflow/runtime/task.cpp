@@ -274,7 +274,8 @@ void Task::take_envelope(std::size_t channel, const Envelope& envelope) {
     if (channels_[channel].ended) return;
     channels_[channel].ended = true;
     drained_ = drained_ && end->drain;
-    take_merged(merger_.finish(channel));
+    // A source that was stopped goes on from there in a later run: until then its time stands still.
+    if (end->drain) take_merged(merger_.finish(channel));
     if (--open_channels_ == 0) head.push({EndOfData{.drain = drained_}, 0});
   }
   // Latency markers are not sent by this version.

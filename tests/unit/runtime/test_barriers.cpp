@@ -46,6 +46,7 @@ class TwoChannels final : public TaskHost {
     }
     return all;
   }
+  [[nodiscard]] Timestamp watermark() const { return task_->metrics().front().watermark; }
   /// The number of records that each snapshot contains.
   std::map<std::uint64_t, std::size_t> snapshots;
 
@@ -126,4 +127,23 @@ TEST_CASE("a channel whose data has ended still carries barriers") {
   t.barrier(0, 2);
   t.barrier(1, 2);
   CHECK(t.snapshots.at(2) == 2);
+}
+
+TEST_CASE("a channel that was stopped holds event time back, since its source will go on from there") {
+  TwoChannels t;
+  t.give(0, Watermark{Timestamp{90}});
+  t.give(1, Watermark{Timestamp{80}});
+  t.give(0, EndOfData{false});
+  t.give(1, Watermark{Timestamp{120}});
+  CHECK(t.watermark() == Timestamp{90});
+  t.give(1, EndOfData{false});
+  CHECK(t.watermark() == Timestamp{90});
+}
+
+TEST_CASE("a channel whose input is over holds nothing back") {
+  TwoChannels t;
+  t.give(0, Watermark{Timestamp{90}});
+  t.give(0, EndOfData{true});
+  t.give(1, Watermark{Timestamp{120}});
+  CHECK(t.watermark() == Timestamp{120});
 }
