@@ -15,33 +15,42 @@ namespace dataflow {
 namespace {
 
 constexpr auto report_interval = std::chrono::milliseconds{200};
-constexpr auto answer_deadline = std::chrono::seconds{5};
-/// The name of the only node there is.
-constexpr const char* this_process = "local";
+/// More than the worker gives its operator: its answer says more than ours.
+constexpr auto answer_deadline = std::chrono::seconds{7};
+/// When a connection is lost, the process's TaskManager is given so long to say what became of it.
+constexpr auto obituary_wait = std::chrono::milliseconds{150};
 
 }  // namespace
 
-JobSupervisor::JobSupervisor(caf::actor_config& config, caf::actor job_manager, std::string job_id, JobGraphPtr graph,
-                             StartFrom start_from)
+JobSupervisor::JobSupervisor(caf::actor_config& config, caf::actor home, std::string job_id, JobGraphPtr graph,
+                             SupervisionSettings settings)
     : caf::event_based_actor{config},
-      job_manager_{std::move(job_manager)},
+      home_{std::move(home)},
       job_id_{std::move(job_id)},
       graph_{std::move(graph)},
-      start_from_{start_from},
-      execution_{graph_},
+      settings_{settings},
+      execution_{graph_, settings.deadlines},
       subtask_ids_{execution_.subtasks()},
-      subtasks_(subtask_ids_.size()),
-      slots_(execution_.region_count()),
       reports_(subtask_ids_.size()),
-      recent_(subtask_ids_.size()) {
+      recent_(subtask_ids_.size()),
+      worker_of_slot_(graph_->slots_needed()) {
   for (std::size_t i = 0; i < reports_.size(); ++i) reports_[i].id = subtask_ids_[i];
 }
 
 caf::behavior JobSupervisor::make_behavior() {
+  set_down_handler([this](const caf::down_msg& down) {
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      if (workers_[i].actor.address() != down.source || workers_[i].lost) continue;
+      delayed_send(this, obituary_wait, msg::WorkerDownDue{i, to_string(down.reason)});
+    }
+  });
   start();
+  return worker_messages().or_else(home_messages()).or_else(checkpoint_messages()).or_else(own_messages());
+}
+
+caf::message_handler JobSupervisor::worker_messages() {
   return {
-      [this](const msg::SlotsGranted& m) { take_slots(m); },
-      [this](const msg::SlotsRefused& m) { take_refusal(m); },
+      [this](const msg::OfferSlots& m) { take_offer(m); },
       [this](const msg::SlotDeployed& m) { take_deployed(m); },
       [this](const msg::Opened& m) { apply(execution_.on_opened(m.attempt, m.id, wall_clock_now())); },
       [this](const msg::Prepared& m) {
@@ -49,37 +58,41 @@ caf::behavior JobSupervisor::make_behavior() {
         apply(execution_.on_prepared(m.report.attempt, m.report.id, wall_clock_now()));
       },
       [this](const msg::Finished& m) { apply(execution_.on_finished(m.attempt, m.id, wall_clock_now())); },
-      [this](const msg::SubtaskFailed& m) { apply(execution_.on_failed(m.attempt, m.id, m.error, wall_clock_now())); },
-      [this](const msg::SubtaskGone& m) {
-        if (execution_.is_current(m.attempt, m.id)) subtasks_[index(m.id)] = nullptr;
-        apply(execution_.on_gone(m.attempt, m.id, wall_clock_now()));
+      [this](const msg::SubtaskFailed& m) {
+        apply(execution_.on_failed(m.attempt, m.id, m.failure.error(), wall_clock_now()));
       },
-      [this](const msg::SlotLost& m) { take_slot_lost(m); },
+      [this](const msg::SubtaskGone& m) { apply(execution_.on_gone(m.attempt, m.id, wall_clock_now())); },
+      [this](const msg::SlotLost& m) {
+        const Error error{ErrorCode::internal, "slot " + std::to_string(m.slot) + " was lost: " + m.reason};
+        apply(execution_.on_slot_lost(m.of, m.slot, error, wall_clock_now()));
+      },
       [this](const msg::RequestSplit& m) { answer_split_request(m); },
-      [this](const msg::Acknowledge& m) { take_acknowledgement(m); },
-      [this](const msg::Decline& m) {
-        if (!checkpoints_ || !execution_.is_current(m.attempt, m.id)) return;
-        apply_checkpoint(checkpoints_->coordinator().on_declined(m.checkpoint, m.error, wall_clock_now()));
+      [this](const msg::Reports& m) {
+        heard_from_sender();
+        for (const msg::SubtaskReport& report : m.subtasks) take_report(report);
       },
-      [this](const msg::MetadataWritten& m) {
-        apply_checkpoint(checkpoints_->coordinator().on_metadata_written(m.id, m.status, wall_clock_now()));
+      [this](const msg::PeerUnreachable& m) {
+        // Its worker is dead, most likely, and somebody is about to say why.
+        delayed_send(this, 2 * obituary_wait, msg::PeerDownDue{m.of, m.reason});
       },
-      [this](const msg::LatestAdvanced& m) { take_advanced(m); },
-      [this](msg::CheckpointTime) {
-        checkpoint_wake_.reset();
-        apply_checkpoint(checkpoints_->coordinator().on_time(wall_clock_now()));
+      [this](const msg::PrintOutput& m) { return delegate(home_, m); },
+  };
+}
+
+caf::message_handler JobSupervisor::home_messages() {
+  return {
+      [this](const msg::SlotsGranted& m) {
+        if (m.round != round_) return;
+        waits_for_.clear();
+        if (settings_.worker_timeout) delayed_send(this, settings_.offer_deadline, msg::OffersDue{m.round});
       },
-      [this](const msg::SubtaskReport& m) { take_report(m); },
-      [this](const msg::RestartDue& m) { apply(execution_.on_restart_due(m.of, wall_clock_now())); },
-      [this](msg::RetrySplits) { retry_split_requests(); },
-      [this](msg::CollectReports) {
-        for (const caf::actor& subtask : subtasks_) {
-          if (subtask) send(subtask, msg::GetReport{});
-        }
-        fire_deadlines();
-        if (checkpoints_) schedule_checkpoint_time();
-        if (!is_terminal(execution_.state())) delayed_send(this, report_interval, msg::CollectReports{});
+      [this](const msg::SlotsAwaited& m) {
+        if (m.round == round_) waits_for_ = m.reason;
       },
+      [this](const msg::SlotsRefused& m) {
+        if (m.round == round_) fail_waiting(Error{ErrorCode::invalid_argument, m.reason});
+      },
+      [this](const msg::WorkerLost& m) { take_worker_lost(m); },
       [this](const msg::StopJob& m) { apply(execution_.stop(m.how, wall_clock_now())); },
       [this](msg::CancelJob) { apply(execution_.cancel(wall_clock_now())); },
       [this](msg::GetJob) { return view(); },
@@ -90,15 +103,49 @@ caf::behavior JobSupervisor::make_behavior() {
         return promise;
       },
       [this](const msg::AskOperator& m) { return ask_operator(m); },
+  };
+}
+
+caf::message_handler JobSupervisor::checkpoint_messages() {
+  return {
+      [this](const msg::Acknowledge& m) { take_acknowledgement(m); },
+      [this](const msg::Decline& m) {
+        if (!checkpoints_ || !execution_.is_current(m.attempt, m.id)) return;
+        apply_checkpoint(checkpoints_->coordinator().on_declined(m.checkpoint, m.failure.error(), wall_clock_now()));
+      },
+      [this](const msg::MetadataWritten& m) {
+        apply_checkpoint(checkpoints_->coordinator().on_metadata_written(m.id, m.status, wall_clock_now()));
+      },
+      [this](const msg::LatestAdvanced& m) { take_advanced(m); },
+      [this](msg::CheckpointTime) {
+        checkpoint_wake_.reset();
+        apply_checkpoint(checkpoints_->coordinator().on_time(wall_clock_now()));
+      },
+  };
+}
+
+caf::message_handler JobSupervisor::own_messages() {
+  return {
+      [this](const msg::RestartDue& m) { apply(execution_.on_restart_due(m.of, wall_clock_now())); },
+      [this](msg::RetrySplits) { retry_split_requests(); },
+      [this](msg::CollectReports) { collect_reports(); },
+      [this](const msg::OffersDue& m) {
+        if (m.round != round_ || waiting_for_slots_.empty()) return;
+        fail_waiting(Error{ErrorCode::unavailable, "not all workers came up in time"});
+      },
+      [this](const msg::WorkerDownDue& m) {
+        lose_worker(m.worker, Error{ErrorCode::unavailable, "the connection to it was lost: " + m.reason});
+      },
+      [this](const msg::PeerDownDue& m) {
+        apply(execution_.on_region_failed(m.of, Error{ErrorCode::unavailable, m.reason}, wall_clock_now()));
+      },
       [](const msg::Answer&) {},  // too late to be of interest: its request has timed out
   };
 }
 
 void JobSupervisor::on_exit() {
-  job_manager_ = nullptr;
-  subtasks_.clear();
-  slots_.clear();
-  task_managers_.clear();
+  home_ = nullptr;
+  workers_.clear();
   if (worker_) anon_send_exit(worker_, caf::exit_reason::user_shutdown);
   worker_ = nullptr;
   guards_.clear();
@@ -109,17 +156,37 @@ std::size_t JobSupervisor::index(SubtaskId id) const {
                                   subtask_ids_.begin());
 }
 
+JobSupervisor::WorkerState* JobSupervisor::worker_of(SubtaskId id) {
+  const auto& worker = worker_of_slot_[id.subtask];
+  return worker ? &workers_[*worker] : nullptr;
+}
+
+std::uint32_t JobSupervisor::width(std::uint32_t region) const {
+  std::uint32_t widest = 0;
+  for (const JobVertex& vertex : graph_->vertices) {
+    if (execution_.region_of(vertex.id) == region) widest = std::max(widest, vertex.parallelism);
+  }
+  return widest;
+}
+
+NodeInstance JobSupervisor::instance(std::size_t worker) const {
+  return {workers_[worker].offer.node, worker + 1};
+}
+
 void JobSupervisor::apply(const Effects& effects) {
   for (const Effect& effect : effects) {
     std::visit([this](const auto& e) { carry_out(e); }, effect);
   }
+  if (execution_.state() == told_state_ || is_terminal(execution_.state())) return;
+  told_state_ = execution_.state();
+  send(home_, msg::JobStateChanged{told_state_});
 }
 
 void JobSupervisor::start() {
   delayed_send(this, report_interval, msg::CollectReports{});
   const Effects effects = execution_.start(wall_clock_now());
   if (graph_->stream->settings.checkpoint) {
-    auto opened = JobCheckpoints::open(graph_, job_id_, start_from_);
+    auto opened = JobCheckpoints::open(graph_, job_id_, settings_.start_from);
     if (!opened) {
       return apply(
           execution_.on_region_failed(execution_.current(0), opened.error().within("checkpoints"), wall_clock_now()));
@@ -185,91 +252,132 @@ void JobSupervisor::carry_out(const AcquireSlots& effect) {
     postponed_.push_back(effect);
     return;
   }
-  for (const SubtaskId id : execution_.subtasks(effect.of.region)) subtasks_[index(id)] = nullptr;
-  slots_[effect.of.region].clear();
   if (auto status = prepare_attempt(effect.of); !status) {
     return apply(execution_.on_region_failed(effect.of, status.error(), wall_clock_now()));
   }
   waiting_for_slots_.push_back(effect.of);
-  if (!task_managers_.empty()) return take_slots({task_managers_});
-  if (waiting_for_slots_.size() == 1) send(job_manager_, msg::RequestSlots{job_id_, graph_->slots_needed()});
+  find_slots();
 }
 
-void JobSupervisor::take_slots(const msg::SlotsGranted& granted) {
-  task_managers_ = granted.task_managers;
-  const std::vector<NodeInstance> nodes(task_managers_.size(), NodeInstance{this_process, 1});
+void JobSupervisor::find_slots() {
+  std::vector<std::uint32_t> missing;
+  for (std::uint32_t slot = 0; slot < worker_of_slot_.size(); ++slot) {
+    if (!worker_of_slot_[slot]) missing.push_back(slot);
+  }
+  if (!missing.empty()) {
+    ++round_;
+    return send(home_, msg::RequestSlots{round_, std::move(missing)});
+  }
+  waits_for_.clear();
+  std::vector<NodeInstance> nodes;
+  for (const auto& worker : worker_of_slot_) nodes.push_back(instance(*worker));
   for (const RegionAttempt of : std::exchange(waiting_for_slots_, {})) {
     apply(execution_.on_slots(of, nodes, wall_clock_now()));
   }
 }
 
-void JobSupervisor::take_refusal(const msg::SlotsRefused& refused) {
+void JobSupervisor::fail_waiting(const Error& error) {
   for (const RegionAttempt of : std::exchange(waiting_for_slots_, {})) {
-    apply(execution_.on_region_failed(of, Error{ErrorCode::invalid_argument, refused.reason}, wall_clock_now()));
+    apply(execution_.on_region_failed(of, error, wall_clock_now()));
+  }
+}
+
+void JobSupervisor::take_offer(const msg::OfferSlots& offer) {
+  if (offer.leader_epoch != settings_.leader_epoch || offer.round != round_) return;
+  if (offer.graph_hash != settings_.graph_hash) {
+    return fail_waiting(Error{ErrorCode::unsupported, "the worker on " + offer.node +
+                                                          " built another graph from the same job than its master: "
+                                                          "does the job depend on where it is built?"});
+  }
+  const auto from = caf::actor_cast<caf::actor>(current_sender());
+  auto worker =
+      std::find_if(workers_.begin(), workers_.end(), [&](const WorkerState& w) { return w.actor == from && !w.lost; });
+  if (worker == workers_.end()) {
+    worker = workers_.insert(worker, {from, offer, std::chrono::steady_clock::now(), false});
+    if (settings_.worker_timeout) monitor(from);
+  }
+  for (const std::uint32_t slot : offer.slots) {
+    if (slot < worker_of_slot_.size()) worker_of_slot_[slot] = static_cast<std::size_t>(worker - workers_.begin());
+  }
+  const bool complete =
+      std::all_of(worker_of_slot_.begin(), worker_of_slot_.end(), [](const auto& w) { return w.has_value(); });
+  if (complete) find_slots();
+}
+
+void JobSupervisor::take_deployed(const msg::SlotDeployed& deployed) {
+  for (const SubtaskId id : execution_.subtasks(deployed.of.region)) {
+    if (id.subtask == deployed.slot) apply(execution_.on_deployed(deployed.of.attempt, id, wall_clock_now()));
+  }
+}
+
+void JobSupervisor::lose_worker(std::size_t worker, const Error& error) {
+  if (worker >= workers_.size() || workers_[worker].lost) return;
+  WorkerState& lost = workers_[worker];
+  lost.lost = true;
+  for (auto& at : worker_of_slot_) {
+    if (at == worker) at.reset();
+  }
+  spdlog::warn("job {}: the worker on {} is lost: {}", job_id_, lost.offer.node, error.message());
+  apply(execution_.on_node_lost(instance(worker), error.within("the worker on " + lost.offer.node + " was lost"),
+                                wall_clock_now()));
+  // Those that wait count on slots that are no more.
+  if (!waiting_for_slots_.empty() && !is_terminal(execution_.state())) find_slots();
+}
+
+void JobSupervisor::take_worker_lost(const msg::WorkerLost& lost) {
+  const Error error{lost.crashed ? ErrorCode::user_code : ErrorCode::unavailable, lost.reason};
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    if (workers_[i].offer.node == lost.node && !workers_[i].lost) return lose_worker(i, error);
+  }
+  // It died before it could offer anything.
+  if (lost.round == round_) fail_waiting(error.within("the worker on " + lost.node + " was lost"));
+}
+
+template <class Message>
+void JobSupervisor::tell_region(RegionAttempt of, const Message& message) {
+  std::vector<bool> told(workers_.size());
+  for (std::uint32_t slot = 0; slot < width(of.region); ++slot) {
+    const auto& worker = worker_of_slot_[slot];
+    if (!worker || told[*worker]) continue;
+    told[*worker] = true;
+    send(workers_[*worker].actor, message);
   }
 }
 
 void JobSupervisor::carry_out(const DeployTasks& effect) {
-  std::map<std::uint32_t, std::vector<SubtaskId>> by_slot;
-  for (const SubtaskId id : execution_.subtasks(effect.of.region)) by_slot[id.subtask].push_back(id);
-  for (auto& [slot, subtasks] : by_slot) {
-    send(task_managers_[slot],
-         msg::DeploySlot{caf::actor_cast<caf::actor>(this), graph_, sink_job_id(),
-                         checkpoints_ ? checkpoints_->attempt_base() : 0, effect.of, slot, std::move(subtasks)});
+  std::map<std::size_t, std::vector<std::uint32_t>> slots;
+  for (std::uint32_t slot = 0; slot < width(effect.of.region); ++slot) {
+    // One without worker has been lost just now, and that is on its way to be told.
+    if (worker_of_slot_[slot]) slots[*worker_of_slot_[slot]].push_back(slot);
   }
-}
-
-void JobSupervisor::take_deployed(const msg::SlotDeployed& deployed) {
-  if (deployed.of != execution_.current(deployed.of.region)) {
-    send(deployed.slot, msg::CancelSlot{});
-    return;
-  }
-  slots_[deployed.of.region].push_back(deployed.slot);
-  for (const msg::DeployedSubtask& subtask : deployed.subtasks) subtasks_[index(subtask.id)] = subtask.actor;
-  for (const msg::DeployedSubtask& subtask : deployed.subtasks) {
-    apply(execution_.on_deployed(deployed.of.attempt, subtask.id, wall_clock_now()));
-  }
-}
-
-/// Its subtasks were linked to it and are gone too.
-void JobSupervisor::take_slot_lost(const msg::SlotLost& lost) {
-  const Error error{ErrorCode::internal, "slot " + std::to_string(lost.slot) + " was lost: " + lost.reason};
-  apply(execution_.on_slot_lost(lost.of, lost.slot, error, wall_clock_now()));
+  const std::uint32_t base = checkpoints_ ? checkpoints_->attempt_base() : 0;
+  for (auto& [worker, numbers] : slots)
+    send(workers_[worker].actor, msg::DeploySlots{effect.of, sink_job_id(), base, std::move(numbers)});
 }
 
 void JobSupervisor::carry_out(const OpenTasks& effect) {
-  const std::vector<SubtaskId> ids = execution_.subtasks(effect.of.region);
-  std::map<ChannelId, msg::Peer> receiving;
-  std::map<ChannelId, msg::Peer> sending;
-  for (const SubtaskId id : ids) {
-    const caf::actor& subtask = subtasks_[index(id)];
-    const auto inputs = input_channels(*graph_, id.vertex, id.subtask);
-    for (std::size_t c = 0; c < inputs.size(); ++c) receiving[inputs[c]] = {subtask, c};
-    const auto outputs = output_channels(*graph_, id.vertex, id.subtask);
-    for (std::size_t c = 0; c < outputs.size(); ++c) sending[outputs[c]] = {subtask, c};
+  msg::OpenSubtasks open{effect.of, {}, {}, 0, {}};
+  if (checkpoints_) {
+    open.checkpoints = {graph_->stream->settings.checkpoint->storage, checkpoints_->lineage(),
+                        checkpoints_->coordinator().epoch(), restore_folders_[effect.of.region]};
   }
-  for (const SubtaskId id : ids) {
-    msg::Open open;
-    if (checkpoints_) {
-      open.checkpoints = msg::CheckpointPlace{graph_->stream->settings.checkpoint->storage, checkpoints_->lineage(),
-                                              checkpoints_->coordinator().epoch(), restore_folders_[effect.of.region]};
-    }
-    for (const ChannelId& c : output_channels(*graph_, id.vertex, id.subtask))
-      open.receivers.push_back(receiving.at(c));
-    for (const ChannelId& c : input_channels(*graph_, id.vertex, id.subtask)) open.senders.push_back(sending.at(c));
-    send(subtasks_[index(id)], std::move(open));
+  std::map<std::size_t, std::uint32_t> numbers;  // of the workers that take part
+  for (std::uint32_t slot = 0; slot < width(effect.of.region); ++slot) {
+    const auto& worker = worker_of_slot_[slot];
+    if (!worker) return;  // see above
+    const auto [at, is_new] = numbers.emplace(*worker, static_cast<std::uint32_t>(open.workers.size()));
+    const msg::OfferSlots& offer = workers_[*worker].offer;
+    if (is_new) open.workers.push_back({offer.worker, offer.host, offer.data_port});
+    open.worker_of_slot.push_back(at->second);
   }
-}
-
-template <class Message>
-void JobSupervisor::send_to_region(RegionAttempt of, const Message& message) {
-  for (const SubtaskId id : execution_.subtasks(of.region)) {
-    if (const caf::actor& subtask = subtasks_[index(id)]) send(subtask, message);
+  for (const auto& [worker, number] : numbers) {
+    open.self = number;
+    send(workers_[worker].actor, open);
   }
 }
 
 void JobSupervisor::carry_out(const StartTasks& effect) {
-  send_to_region(effect.of, msg::Start{});
+  tell_region(effect.of, msg::StartSubtasks{effect.of});
   if (checkpoints_ && execution_.all_running()) {
     apply_checkpoint(checkpoints_->coordinator().on_running(wall_clock_now()));
   }
@@ -281,22 +389,30 @@ void JobSupervisor::carry_out(const TakeLastCheckpoint&) {
 
 void JobSupervisor::carry_out(const CommitTasks& effect) {
   for (std::uint32_t region = 0; region < execution_.region_count(); ++region) {
-    send_to_region(execution_.current(region), msg::Commit{effect.epoch});
+    const RegionAttempt of = execution_.current(region);
+    tell_region(of, msg::CommitSubtasks{of, effect.epoch});
   }
 }
 
 void JobSupervisor::carry_out(const CancelTasks& effect) {
   if (checkpoints_) apply_checkpoint(checkpoints_->coordinator().on_attempt_over(wall_clock_now()));
-  for (const caf::actor& slot : slots_[effect.of.region]) send(slot, msg::CancelSlot{});
+  tell_region(effect.of, msg::CancelAttempt{effect.of});
 }
 
-/// Threads cannot be ended from outside: what does not answer in this process stays until the process ends.
+/// Threads cannot be ended from outside: what does not answer ends with its process, and in this one not at all.
 void JobSupervisor::carry_out(const AbandonTasks& effect) {
-  for (const SubtaskId id : effect.subtasks) subtasks_[index(id)] = nullptr;
+  if (!settings_.worker_timeout) return;
+  std::vector<bool> told(workers_.size());
+  for (const SubtaskId id : effect.subtasks) {
+    const auto& worker = worker_of_slot_[id.subtask];
+    if (!worker || told[*worker]) continue;
+    told[*worker] = true;
+    send(home_, msg::KillWorker{workers_[*worker].offer.node, "it did not end its subtasks in time"});
+  }
 }
 
 void JobSupervisor::carry_out(const StopSources& effect) {
-  send_to_region(effect.of, msg::Stop{effect.how});
+  tell_region(effect.of, msg::StopSubtasks{effect.of, effect.how.drain});
 }
 
 void JobSupervisor::carry_out(const ScheduleRestart& effect) {
@@ -320,7 +436,7 @@ void JobSupervisor::fire_deadlines() {
 void JobSupervisor::carry_out(const EndJob& effect) {
   for (const auto& guard : guards_) guard->job_ended();
   guards_.clear();
-  send(job_manager_, msg::JobEnded{job_id_, effect.state});
+  send(home_, msg::JobEnded{effect.state, execution_.error()});
   for (caf::response_promise& promise : waiting_for_end_) promise.deliver(msg::Ended{});
   waiting_for_end_.clear();
 }
@@ -333,8 +449,32 @@ void JobSupervisor::take_report(const msg::SubtaskReport& report) {
   last = report;
 }
 
+void JobSupervisor::heard_from_sender() {
+  const auto from = caf::actor_cast<caf::actor_addr>(current_sender());
+  for (WorkerState& worker : workers_) {
+    if (worker.actor.address() == from) worker.heard = std::chrono::steady_clock::now();
+  }
+}
+
+void JobSupervisor::collect_reports() {
+  fire_deadlines();
+  if (checkpoints_) schedule_checkpoint_time();
+  if (is_terminal(execution_.state())) return;
+  delayed_send(this, report_interval, msg::CollectReports{});
+  const auto now = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    if (workers_[i].lost) continue;
+    send(workers_[i].actor, msg::RequestReports{});
+    if (!settings_.worker_timeout || now - workers_[i].heard < *settings_.worker_timeout) continue;
+    lose_worker(i, Error{ErrorCode::unavailable,
+                         "it was silent for " +
+                             std::to_string(*settings_.worker_timeout / std::chrono::milliseconds{1}) + " ms"});
+  }
+}
+
 void JobSupervisor::answer_split_request(const msg::RequestSplit& request) {
-  if (!execution_.is_current(request.attempt, request.id) || !subtasks_[index(request.id)]) return;
+  WorkerState* const worker = worker_of(request.id);
+  if (!execution_.is_current(request.attempt, request.id) || worker == nullptr) return;
   const Timestamp now = wall_clock_now();
   auto next = enumerators_.at(request.id.vertex)->next(request.id.subtask, now);
   if (!next) {
@@ -342,10 +482,10 @@ void JobSupervisor::answer_split_request(const msg::RequestSplit& request) {
     const RegionAttempt of = execution_.current(execution_.region_of(request.id.vertex));
     return apply(execution_.on_region_failed(of, next.error().within("\"" + source.name + "\""), now));
   }
-  const caf::actor& subtask = subtasks_[index(request.id)];
   switch (next->kind) {
-    case SplitEnumerator::Next::Kind::split: send(subtask, msg::AssignSplit{std::move(next->split)}); return;
-    case SplitEnumerator::Next::Kind::done: send(subtask, msg::NoMoreSplits{}); return;
+    case SplitEnumerator::Next::Kind::split:
+      return send(worker->actor, msg::AssignSplit{request.attempt, request.id, std::move(next->split)});
+    case SplitEnumerator::Next::Kind::done: return send(worker->actor, msg::NoMoreSplits{request.attempt, request.id});
     case SplitEnumerator::Next::Kind::wait:
       if (waiting_for_splits_.empty()) delayed_send(this, std::max(Duration{0}, next->until - now), msg::RetrySplits{});
       waiting_for_splits_.push_back(request);
@@ -361,11 +501,12 @@ msg::JobViewPtr JobSupervisor::view() const {
   auto view = std::make_shared<msg::JobView>();
   view->state = execution_.state();
   view->restarts = execution_.restarts();
+  view->waits_for = waits_for_;
   view->error = execution_.error();
   view->failures = execution_.failures();
-  for (const SubtaskId id : subtask_ids_) view->executions.push_back(execution_.execution(id));
-  view->reports = reports_;
-  view->recent = recent_;
+  for (std::size_t i = 0; i < subtask_ids_.size(); ++i) {
+    view->subtasks.push_back({subtask_ids_[i], execution_.execution(subtask_ids_[i]), reports_[i], recent_[i]});
+  }
   if (checkpoints_) {
     const CheckpointCoordinator& coordinator = checkpoints_->coordinator();
     view->checkpoints = {coordinator.completed_count(),
@@ -374,6 +515,13 @@ msg::JobViewPtr JobSupervisor::view() const {
                          {coordinator.history().begin(), coordinator.history().end()}};
   }
   return view;
+}
+
+template <class Message>
+void JobSupervisor::tell_all(const Message& message) {
+  for (const WorkerState& worker : workers_) {
+    if (!worker.lost) send(worker.actor, message);
+  }
 }
 
 // ---- Checkpoints ----------------------------------------------------------------------------------------------------
@@ -407,11 +555,7 @@ void JobSupervisor::carry_out(const BeginCheckpoint& effect) {
       snapshots.emplace(source.state_id(), std::move(*snapshot));
     }
   }
-  for (std::size_t i = 0; i < subtask_ids_.size(); ++i) {
-    if (subtasks_[i] && enumerators_.contains(subtask_ids_[i].vertex)) {
-      send(subtasks_[i], msg::TriggerCheckpoint{effect.barrier});
-    }
-  }
+  tell_all(msg::TriggerCheckpoint{effect.barrier});
   Result<std::map<std::string, std::string>> all = std::move(snapshots);
   if (failed) all = fail(*failed);
   apply_checkpoint(
@@ -454,15 +598,11 @@ void JobSupervisor::take_advanced(const msg::LatestAdvanced& m) {
 
 void JobSupervisor::carry_out(const CompleteCheckpoint& effect) {
   if (effect.last) return apply(execution_.on_last_checkpoint(effect.id));
-  for (const caf::actor& subtask : subtasks_) {
-    if (subtask) send(subtask, msg::CheckpointCompleted{effect.id});
-  }
+  tell_all(msg::CheckpointCompleted{effect.id});
 }
 
 void JobSupervisor::carry_out(const AbortCheckpoint& effect) {
-  for (const caf::actor& subtask : subtasks_) {
-    if (subtask) send(subtask, msg::CheckpointAborted{effect.id});
-  }
+  tell_all(msg::CheckpointAborted{effect.id});
 }
 
 void JobSupervisor::carry_out(const RemoveCheckpoint& effect) {
@@ -495,32 +635,36 @@ caf::result<msg::Answer> JobSupervisor::ask_operator(const msg::AskOperator& que
     if (!owner) return msg::Answer{fail(owner.error())};
     only = *owner;
   }
-  msg::OperatorMessage message = question.message;
-  message.node = node->id;
-  std::vector<caf::actor> asked;
+  std::vector<std::pair<caf::actor, msg::CallOperator>> calls;
   for (std::size_t i = 0; i < subtask_ids_.size(); ++i) {
-    const bool meant =
-        subtask_ids_[i].vertex == graph_->vertex_of_node[node->id] && (!only || subtask_ids_[i].subtask == *only);
-    if (meant && subtasks_[i]) asked.push_back(subtasks_[i]);
+    const SubtaskId id = subtask_ids_[i];
+    const bool meant = id.vertex == graph_->vertex_of_node[node->id] && (!only || id.subtask == *only);
+    const WorkerState* const worker = meant && execution_.execution(id).exists ? worker_of(id) : nullptr;
+    if (worker == nullptr) continue;
+    calls.emplace_back(worker->actor,
+                       msg::CallOperator{execution_.execution(id).of.attempt, id, node->id, question.name,
+                                         question.is_query ? question.key_json : question.json, question.is_query});
   }
-  if (asked.empty())
+  if (calls.empty())
     return msg::Answer{fail(ErrorCode::not_found, "\"" + node->name + "\" is not running at the moment")};
   auto gathering = std::make_shared<Gathering>();
-  gathering->missing = asked.size();
-  gathering->answers.resize(asked.size());
+  gathering->missing = calls.size();
+  gathering->answers.resize(calls.size());
   auto promise = make_response_promise<msg::Answer>();
   const std::string name = node->name;
-  for (std::size_t i = 0; i < asked.size(); ++i) {
-    request(asked[i], answer_deadline, message)
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    request(calls[i].first, answer_deadline, calls[i].second)
         .then(
-            [gathering, promise, i, bare = only && message.is_query](const msg::Answer& answer) mutable {
+            [gathering, promise, i, name, bare = only && question.is_query](const msg::Answer& answer) mutable {
               if (gathering->done) return;
-              if (!answer.json) {
+              if (!answer.ok) {
                 gathering->done = true;
-                promise.deliver(answer);
+                const bool late = answer.failure.code == ErrorCode::io;
+                promise.deliver(late ? msg::Answer{fail(ErrorCode::io, "\"" + name + "\": " + answer.failure.message)}
+                                     : answer);
                 return;
               }
-              gathering->answers[i] = *answer.json;
+              gathering->answers[i] = answer.json;
               if (--gathering->missing != 0) return;
               gathering->done = true;
               if (bare) {
@@ -529,7 +673,7 @@ caf::result<msg::Answer> JobSupervisor::ask_operator(const msg::AskOperator& que
               }
               std::string all = "[";
               for (const std::string& one : gathering->answers) all += (all.size() > 1 ? "," : "") + one;
-              promise.deliver(msg::Answer{all + "]"});
+              promise.deliver(msg::Answer{Result<std::string>{all + "]"}});
             },
             [gathering, promise, name](const caf::error&) mutable {
               if (gathering->done) return;

@@ -1,11 +1,15 @@
 #pragma once
 // The JobSupervisor actor: one per job. Holds the ExecutionGraph, carries events to it and its effects out, and hosts
 // the sources' split enumerators. It decides nothing itself.
+//
+// Around it: its home, which finds slots and serves clients (in one process the LocalSlots actor, in a cluster the
+// process's link to the JobManager), and the Workers, which have offered slots for the current attempt.
 
 #include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <caf/event_based_actor.hpp>
@@ -15,16 +19,38 @@
 
 namespace dataflow {
 
+/// How a JobSupervisor deals with its workers.
+struct SupervisionSettings {
+  std::uint64_t leader_epoch = 0;
+  std::uint64_t graph_hash = 0;
+  /// A worker that is silent for so long is lost; nothing: they are in this process.
+  std::optional<Duration> worker_timeout;
+  ExecutionDeadlines deadlines;
+  StartFrom start_from = StartFrom::nothing;
+  /// Workers that were promised have to offer their slots within this.
+  Duration offer_deadline = std::chrono::seconds{60};
+};
+
 class JobSupervisor final : public caf::event_based_actor {
  public:
-  JobSupervisor(caf::actor_config& config, caf::actor job_manager, std::string job_id, JobGraphPtr graph,
-                StartFrom start_from);
+  JobSupervisor(caf::actor_config& config, caf::actor home, std::string job_id, JobGraphPtr graph,
+                SupervisionSettings settings);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
   [[nodiscard]] const char* name() const override { return "dataflow.job_supervisor"; }
 
  private:
+  using SteadyTime = std::chrono::steady_clock::time_point;
+
+  /// A process that has, or had, slots of the job.
+  struct WorkerState {
+    caf::actor actor;
+    msg::OfferSlots offer;
+    SteadyTime heard;
+    bool lost = false;
+  };
+
   void apply(const Effects& effects);
   void carry_out(const AcquireSlots& effect);
   void carry_out(const DeployTasks& effect);
@@ -54,27 +80,44 @@ class JobSupervisor final : public caf::event_based_actor {
   /// As sinks know the job: the id of the one that began the run.
   [[nodiscard]] const std::string& sink_job_id() const;
 
+  caf::message_handler worker_messages();
+  caf::message_handler home_messages();
+  caf::message_handler checkpoint_messages();
+  caf::message_handler own_messages();
+
   void start();
   /// What has to be true of the outside world before a region's attempt; opens its enumerators.
   Status prepare_attempt(RegionAttempt of);
-  void take_slots(const msg::SlotsGranted& granted);
-  void take_refusal(const msg::SlotsRefused& refused);
+  /// Asks for the slots that nobody has, or gives all to the regions that wait for them.
+  void find_slots();
+  void take_offer(const msg::OfferSlots& offer);
+  void fail_waiting(const Error& error);
   void take_deployed(const msg::SlotDeployed& deployed);
-  void take_slot_lost(const msg::SlotLost& lost);
+  void lose_worker(std::size_t worker, const Error& error);
+  void take_worker_lost(const msg::WorkerLost& lost);
   void take_report(const msg::SubtaskReport& report);
+  void collect_reports();
+  void fire_deadlines();
   void answer_split_request(const msg::RequestSplit& request);
   void retry_split_requests();
-  void fire_deadlines();
-  template <class Message>
-  void send_to_region(RegionAttempt of, const Message& message);
   caf::result<msg::Answer> ask_operator(const msg::AskOperator& question);
+  /// To the workers that have slots of the region.
+  template <class Message>
+  void tell_region(RegionAttempt of, const Message& message);
+  template <class Message>
+  void tell_all(const Message& message);
+  void heard_from_sender();
+  [[nodiscard]] std::uint32_t width(std::uint32_t region) const;
+  [[nodiscard]] NodeInstance instance(std::size_t worker) const;
   [[nodiscard]] std::size_t index(SubtaskId id) const;
+  /// The worker that has the slot of a subtask, or null.
+  [[nodiscard]] WorkerState* worker_of(SubtaskId id);
   [[nodiscard]] msg::JobViewPtr view() const;
 
-  caf::actor job_manager_;
+  caf::actor home_;
   std::string job_id_;
   JobGraphPtr graph_;
-  StartFrom start_from_;
+  SupervisionSettings settings_;
   std::unique_ptr<JobCheckpoints> checkpoints_;           ///< null: the job has none
   caf::actor worker_;                                     ///< for what blocks; null without checkpoints
   std::map<std::uint32_t, std::string> restore_folders_;  ///< by region: what its attempt starts from
@@ -82,17 +125,21 @@ class JobSupervisor final : public caf::event_based_actor {
   std::optional<Timestamp> checkpoint_wake_;              ///< the earliest CheckpointTime under way
   ExecutionGraph execution_;
   std::vector<SubtaskId> subtask_ids_;
-  std::vector<caf::actor> subtasks_;       ///< of the current attempts, same order; null where there is none
-  std::vector<caf::actor> task_managers_;  ///< where each slot is; empty until granted
-  std::vector<RegionAttempt> waiting_for_slots_;
-  std::vector<std::vector<caf::actor>> slots_;  ///< Slot actors of the current attempt, by region
   std::vector<msg::SubtaskReport> reports_;
-  std::vector<TimeTotals> recent_;                                         ///< between a subtask's last two reports
-  std::vector<std::unique_ptr<JobGuard>> guards_;                          ///< until the job's end
+  std::vector<TimeTotals> recent_;                 ///< between a subtask's last two reports
+  std::vector<std::unique_ptr<JobGuard>> guards_;  ///< until the job's end
+
+  std::vector<WorkerState> workers_;                        ///< all that there ever were
+  std::vector<std::optional<std::size_t>> worker_of_slot_;  ///< index into workers_; nothing while nobody has the slot
+  std::uint32_t round_ = 0;                                 ///< of asking for slots
+  std::vector<RegionAttempt> waiting_for_slots_;
+  std::string waits_for_;
+  JobState told_state_ = JobState::created;  ///< to the home
+
   std::map<std::uint32_t, std::unique_ptr<SplitEnumerator>> enumerators_;  ///< by vertex
   std::vector<msg::RequestSplit> waiting_for_splits_;
   struct Pending {
-    std::chrono::steady_clock::time_point due;
+    SteadyTime due;
     Deadline deadline;
   };
   std::vector<Pending> deadlines_;

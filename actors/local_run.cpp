@@ -7,9 +7,10 @@
 
 #include <caf/all.hpp>
 
-#include "actors/job_manager.hpp"
 #include "actors/job_supervisor.hpp"
-#include "actors/task_manager.hpp"
+#include "actors/local_slots.hpp"
+#include "actors/worker.hpp"
+#include "libdataflow/master/job_id.hpp"
 
 namespace dataflow {
 
@@ -54,13 +55,18 @@ class EndWatcher final : public caf::event_based_actor {
 struct LocalJob::Impl {
   Impl(JobGraphPtr job_graph, StartFrom start, std::uint32_t slots, std::size_t threads)
       : graph{std::move(job_graph)}, config{threads}, system{config} {
-    job_manager = system.spawn<JobManager, caf::detached>();
-    task_manager = system.spawn<TaskManager, caf::detached>(job_manager, slots);
-    caf::scoped_actor self{system};
-    self->request(job_manager, answer_deadline, msg::SubmitJob{graph, start})
-        .receive([this](const msg::JobAccepted& accepted) { supervisor = accepted.supervisor; },
-                 [this](const caf::error& e) { submit_error = system.render(e); });
-    if (supervisor) watch_for_end();
+    home = system.spawn<LocalSlots>(slots);
+    const std::string job_id = random_job_id();
+    SupervisionSettings settings;
+    settings.start_from = start;
+    supervisor = system.spawn<JobSupervisor, caf::detached>(home, job_id, graph, settings);
+    WorkerJob work;
+    work.supervisor = supervisor;
+    work.graph = graph;
+    work.job_id = job_id;
+    worker = system.spawn<Worker, caf::detached>(std::move(work));
+    caf::anon_send(home, msg::UseWorker{worker});
+    watch_for_end();
   }
 
   void watch_for_end() {
@@ -70,7 +76,7 @@ struct LocalJob::Impl {
   }
 
   ~Impl() {
-    for (caf::actor* actor : {&supervisor, &task_manager, &job_manager}) {
+    for (caf::actor* actor : {&supervisor, &worker, &home}) {
       if (*actor) caf::anon_send_exit(*actor, caf::exit_reason::user_shutdown);
       *actor = nullptr;
     }
@@ -86,12 +92,11 @@ struct LocalJob::Impl {
     return result;
   }
 
-  Result<std::string> ask_operator(std::string_view node, msg::OperatorMessage message, std::string_view key_json) {
+  Result<std::string> ask_operator(msg::AskOperator question) {
     caf::scoped_actor self{system};
     Result<std::string> result = fail(ErrorCode::io, "no answer");
-    self->request(supervisor, answer_deadline,
-                  msg::AskOperator{std::move(message), std::string{node}, std::string{key_json}})
-        .receive([&](const msg::Answer& answer) { result = answer.json; },
+    self->request(supervisor, answer_deadline, std::move(question))
+        .receive([&](const msg::Answer& answer) { result = answer.result(); },
                  [&](const caf::error& e) { result = fail(ErrorCode::io, "no answer: " + system.render(e)); });
     return result;
   }
@@ -99,10 +104,9 @@ struct LocalJob::Impl {
   JobGraphPtr graph;
   LocalConfig config;
   caf::actor_system system;
-  caf::actor job_manager;
-  caf::actor task_manager;
+  caf::actor home;
   caf::actor supervisor;
-  std::string submit_error;
+  caf::actor worker;
   std::shared_future<std::string> end;  ///< empty when the job has ended; else how its supervisor died
 };
 
@@ -129,8 +133,6 @@ Result<std::unique_ptr<LocalJob>> LocalJob::start(StreamGraph graph, LocalRunOpt
   auto job = std::make_shared<const JobGraph>(std::move(*built));
   const std::uint32_t slots = options.slots != 0 ? options.slots : std::max(cores, job->slots_needed());
   auto impl = std::make_unique<Impl>(std::move(job), options.start, slots, cores);
-  if (!impl->submit_error.empty())
-    return fail(ErrorCode::internal, "the JobManager did not take the job: " + impl->submit_error);
   return std::unique_ptr<LocalJob>(new LocalJob(std::move(impl)));
 }
 
@@ -155,8 +157,8 @@ Result<JobStatus> LocalJob::status() {
                    .failures = (*view)->failures,
                    .checkpoints = (*view)->checkpoints,
                    .nodes = {}};
-  for (const msg::SubtaskReport& report : (*view)->reports) {
-    for (const NodeMetrics& m : report.nodes) {
+  for (const msg::SubtaskView& subtask : (*view)->subtasks) {
+    for (const NodeMetrics& m : subtask.report.nodes) {
       const auto [at, added] = status.nodes.emplace(impl_->graph->node(m.node).name, m);
       if (!added) at->second.add(m);
     }
@@ -178,13 +180,19 @@ std::optional<JobStatus> LocalJob::wait(Duration timeout) {
 
 Result<std::string> LocalJob::send(std::string_view node, std::string_view message, std::string_view json,
                                    std::string_view key_json) {
-  return impl_->ask_operator(
-      node, {.node = 0, .name = std::string{message}, .json = std::string{json}, .is_query = false}, key_json);
+  return impl_->ask_operator({.node = std::string{node},
+                              .name = std::string{message},
+                              .json = std::string{json},
+                              .key_json = std::string{key_json},
+                              .is_query = false});
 }
 
 Result<std::string> LocalJob::ask(std::string_view node, std::string_view state, std::string_view key_json) {
-  return impl_->ask_operator(
-      node, {.node = 0, .name = std::string{state}, .json = std::string{key_json}, .is_query = true}, key_json);
+  return impl_->ask_operator({.node = std::string{node},
+                              .name = std::string{state},
+                              .json = {},
+                              .key_json = std::string{key_json},
+                              .is_query = true});
 }
 
 }  // namespace dataflow

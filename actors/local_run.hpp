@@ -1,6 +1,6 @@
 #pragma once
-// A job in this process: an embedded JobManager and TaskManager, the same actors as a cluster's. This header is what
-// `dfnode run` and programs with a job inside use; it shows no CAF.
+// A job in this process: the JobSupervisor and one Worker, the same actors as a cluster's. This header is what `dfnode
+// run` and programs with a job inside use; it shows no CAF.
 
 #include <cstdint>
 #include <map>

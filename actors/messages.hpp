@@ -1,6 +1,6 @@
 #pragma once
-// What the actors say to each other: one plain struct per message, with who sends it, when, and what comes back. They
-// travel within one process; the structs between nodes are versioned and live with the transport.
+// What the actors of one process say to each other: one plain struct per message, with who sends it, when, and what
+// comes back. What travels between processes is in actors/wire/.
 
 #include <cstdint>
 #include <functional>
@@ -15,12 +15,18 @@
 
 #include "actors/job_checkpoints.hpp"
 #include "actors/local_run.hpp"
+#include "actors/wire/job_messages.hpp"
 #include "libdataflow/graph/job_graph.hpp"
 #include "libdataflow/master/execution_graph.hpp"
 #include "libdataflow/runtime/task.hpp"
 #include "serialization/envelope.hpp"
 
-namespace dataflow::msg {
+namespace dataflow {
+
+class IncomingChannel;
+class OutgoingChannel;
+
+namespace msg {
 
 // ---- Subtask to Subtask ---------------------------------------------------------------------------------------------
 
@@ -36,26 +42,21 @@ struct Credit {
   std::size_t bytes = 0;
 };
 
-// ---- JobSupervisor to Subtask ---------------------------------------------------------------------------------------
+// ---- Worker to Subtask ----------------------------------------------------------------------------------------------
 
-/// The other end of a channel: the actor, and the channel's index there.
+/// The other end of a channel: in this process the actor and the channel's index there, otherwise this process's end of
+/// the way to it, which is outgoing for a receiver and incoming for a sender.
 struct Peer {
-  caf::actor actor;
+  caf::actor actor{};
   std::size_t channel = 0;
-};
-
-/// Where the checkpoints of an attempt lie.
-struct CheckpointPlace {
-  std::string storage;  ///< URI
-  std::string lineage;
-  std::uint64_t epoch = 0;
-  std::string restore_from;  ///< a checkpoint's folder; empty: the attempt starts from nothing
+  std::shared_ptr<OutgoingChannel> outgoing{};
+  std::shared_ptr<IncomingChannel> incoming{};
 };
 
 /// Who is at the ends of the channels. The Subtask opens its task, from a checkpoint if there is one, and answers
 /// Opened.
 struct Open {
-  std::optional<CheckpointPlace> checkpoints;
+  CheckpointPlace checkpoints;
   std::vector<Peer> receivers;  ///< by output channel
   std::vector<Peer> senders;    ///< by input channel
 };
@@ -73,176 +74,52 @@ struct Commit {
   std::uint64_t epoch = 0;
 };
 
-/// To the subtasks of sources: begin a checkpoint. The barriers tell the others; each answers Acknowledge or Decline.
-struct TriggerCheckpoint {
-  Barrier barrier;
-};
-/// The checkpoint is complete: make visible what was pre-committed for it.
-struct CheckpointCompleted {
-  std::uint64_t id = 0;
-};
-/// The checkpoint has been given up.
-struct CheckpointAborted {
-  std::uint64_t id = 0;
-};
-
-/// The answer to RequestSplit.
-struct AssignSplit {
-  Split split;
-};
-struct NoMoreSplits {};
-
 /// Asks for a SubtaskReport.
 struct GetReport {};
 
-/// `dfnode send` and `ask`; the answer is an Answer.
-struct OperatorMessage {
-  NodeId node = 0;
-  std::string name;  ///< of the message, or of the state
-  std::string json;  ///< the message's body, or the key
-  bool is_query = false;
-};
-struct Answer {
-  Result<std::string> json;
-};
-
-// ---- Subtask to JobSupervisor ---------------------------------------------------------------------------------------
-
-struct Opened {
-  std::uint32_t attempt = 0;
-  SubtaskId id;
-};
-
-struct RequestSplit {
-  std::uint32_t attempt = 0;
-  SubtaskId id;
-};
-
-/// The numbers of all nodes of a subtask.
-struct SubtaskReport {
-  std::uint32_t attempt = 0;
-  SubtaskId id;
-  std::vector<NodeMetrics> nodes;
-  TimeTotals time_use;  ///< since its first run
-};
-
-/// All data is through, sinks have pre-committed.
-struct Prepared {
-  SubtaskReport report;
-};
-
-struct Finished {
-  std::uint32_t attempt = 0;
-  SubtaskId id;
-};
-
-/// The subtask's part of a checkpoint is written.
-struct Acknowledge {
-  std::uint32_t attempt = 0;
-  SubtaskId id;
-  std::uint64_t checkpoint = 0;
-  Duration alignment{0};
-  std::string state;  ///< encode_task_state
-};
-/// There will be no part of the subtask.
-struct Decline {
-  std::uint32_t attempt = 0;
-  SubtaskId id;
-  std::uint64_t checkpoint = 0;
-  Error error;
-};
-
-// ---- Failure and end: Subtask to Slot to TaskManager to JobSupervisor -----------------------------------------------
-
-/// Said by a Subtask before it ends with an error, so that the reason arrives with it.
-struct SubtaskFailed {
-  std::uint32_t attempt = 0;
-  SubtaskId id;
-  Error error;
-};
-
-/// A Subtask of the slot exists no more, for whatever reason.
-struct SubtaskGone {
-  std::uint32_t attempt = 0;
-  SubtaskId id;
-};
-
-/// From a TaskManager to the JobSupervisor: a Slot actor died without having seen its subtasks out.
-struct SlotLost {
-  RegionAttempt of;
-  std::uint32_t slot = 0;
-  std::string reason;
-};
-
-// ---- JobSupervisor to TaskManager to Slot ---------------------------------------------------------------------------
-
-/// Make what a region's attempt has in slot `slot`: one subtask of each of its vertices that is wide enough. The Slot
-/// answers the JobSupervisor with SlotDeployed.
-struct DeploySlot {
-  caf::actor supervisor;
-  JobGraphPtr graph;
-  std::string job_id;
-  std::uint32_t attempt_base = 0;  ///< what names of files add to the attempt's number
-  RegionAttempt of;
-  std::uint32_t slot = 0;
-  std::vector<SubtaskId> subtasks;
-};
+// ---- Slot and Worker ------------------------------------------------------------------------------------------------
 
 struct DeployedSubtask {
   SubtaskId id;
   caf::actor actor;
 };
 
-struct SlotDeployed {
+/// From a Slot to its Worker, once: these are the subtasks.
+struct SlotMade {
   RegionAttempt of;
-  caf::actor slot;
+  std::uint32_t slot = 0;
   std::vector<DeployedSubtask> subtasks;
 };
 
 /// To a Slot: end all its subtasks. They are told through the slot's group; each one's end comes as SubtaskGone.
 struct CancelSlot {};
 
-/// To the group of a slot: abort the task and end.
-struct CancelSubtask {};
-
-// ---- Clients, JobManager, TaskManager, JobSupervisor ----------------------------------------------------------------
-
-/// A TaskManager says who it is and what it has.
-struct RegisterTaskManager {
-  caf::actor task_manager;
-  std::uint32_t slots = 0;
+/// To LocalSlots: whose slots they are.
+struct UseWorker {
+  caf::actor worker;
 };
 
-/// A client's job. The JobManager answers with JobAccepted.
-struct SubmitJob {
-  JobGraphPtr graph;
-  StartFrom start = StartFrom::nothing;
-};
-struct JobAccepted {
-  std::string job_id;
-  caf::actor supervisor;
+/// From whoever gives a Worker its work: these slots are its own. It offers them to the JobSupervisor.
+struct ProvideSlots {
+  std::uint32_t round = 0;
+  std::vector<std::uint32_t> slots;
 };
 
-/// A JobSupervisor needs slots, which it keeps until the job's end; answered by SlotsGranted, or by SlotsRefused when
-/// there never will be enough.
-struct RequestSlots {
-  std::string job_id;
-  std::uint32_t count = 0;
-};
-struct SlotsGranted {
-  std::vector<caf::actor> task_managers;  ///< one for each slot
-};
-struct SlotsRefused {
-  std::string reason;
+// ---- JobSupervisor and its home ----------------------------------------------------------------
+
+/// From the JobSupervisor: the job's state is another one, and not final.
+struct JobStateChanged {
+  JobState state = JobState::created;
 };
 
-/// From a JobSupervisor to the JobManager: the slots are free again.
+/// From the JobSupervisor: the job's state is final.
 struct JobEnded {
-  std::string job_id;
   JobState state = JobState::finished;
+  std::optional<Error> error;
 };
 
-/// From a client to a JobSupervisor.
+// ---- To the JobSupervisor, from whoever serves clients --------------------------------------------------------------
+
 struct StopJob {
   EndOfData how;
 };
@@ -250,29 +127,47 @@ struct CancelJob {};
 struct GetJob {};    ///< answered by JobView
 struct AwaitEnd {};  ///< answered by Ended once the job's state is final
 struct Ended {};
-/// Asked of a JobSupervisor; answered by Answer. Without key every subtask is asked and the answer is a JSON array.
+/// Answered by Answer. Without key every subtask is asked and the answer is a JSON array.
 struct AskOperator {
-  OperatorMessage message;
   std::string node;
-  std::string key_json;
+  std::string name;      ///< of the message, or of the state
+  std::string json;      ///< the message's body; empty for a query
+  std::string key_json;  ///< empty: every subtask
+  bool is_query = false;
+};
+
+/// A subtask as it stands.
+struct SubtaskView {
+  SubtaskId id;
+  Execution execution;
+  SubtaskReport report;  ///< the newest
+  TimeTotals recent;     ///< what it did between its last two reports
 };
 
 /// A job as it stands.
 struct JobView {
   JobState state = JobState::created;
   std::uint32_t restarts = 0;
+  std::string waits_for;  ///< why there are no slots yet; empty when it has them
   std::optional<Error> error;
   std::vector<FailureRecord> failures;
-  std::vector<Execution> executions;  ///< in ExecutionGraph::subtasks' order
   CheckpointStatus checkpoints;
-  std::vector<SubtaskReport> reports;  ///< the newest of each subtask, same order
-  std::vector<TimeTotals> recent;      ///< what each subtask did between its last two reports, same order
+  std::vector<SubtaskView> subtasks;  ///< in ExecutionGraph::subtasks' order
 };
 using JobViewPtr = std::shared_ptr<const JobView>;
 
 // ---- Messages of an actor to itself ---------------------------------------------------------------------------------
 
 struct RunAgain {};
+/// From a Worker's data plane: the connection to a peer stands, or cannot be made because of `failure`.
+struct PeerConnected {
+  RegionAttempt of;
+  std::string failure;
+};
+/// From a Worker's data plane: the connection to a peer is gone.
+struct PeerDown {
+  std::string reason;
+};
 /// To a BlockingWorker.
 struct BlockingWork {
   std::function<void()> work;
@@ -297,8 +192,24 @@ struct RestartDue {
 };
 struct RetrySplits {};
 struct CollectReports {};  ///< also looks at the deadlines
+/// Workers that were promised have had their time to come up.
+struct OffersDue {
+  std::uint32_t round = 0;
+};
+/// The connection to a worker is gone, and who could have known why has had its time to say so.
+struct WorkerDownDue {
+  std::size_t worker = 0;
+  std::string reason;
+};
+/// The same for a data connection between workers.
+struct PeerDownDue {
+  RegionAttempt of;
+  std::string reason;
+};
 
-}  // namespace dataflow::msg
+}  // namespace msg
+
+}  // namespace dataflow
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Deliver)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Credit)
@@ -306,34 +217,12 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Open)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Start)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Stop)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Commit)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::TriggerCheckpoint)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CheckpointCompleted)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CheckpointAborted)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::AssignSplit)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::NoMoreSplits)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::GetReport)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::OperatorMessage)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Answer)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Opened)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::RequestSplit)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SubtaskReport)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Prepared)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Finished)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Acknowledge)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Decline)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SubtaskFailed)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SubtaskGone)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SlotLost)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::DeploySlot)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SlotDeployed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SlotMade)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CancelSlot)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CancelSubtask)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::RegisterTaskManager)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SubmitJob)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::JobAccepted)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::RequestSlots)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SlotsGranted)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SlotsRefused)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::UseWorker)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::ProvideSlots)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::JobStateChanged)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::JobEnded)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::StopJob)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CancelJob)
@@ -341,14 +230,19 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::GetJob)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::AwaitEnd)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Ended)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::AskOperator)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::JobViewPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::RunAgain)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::BlockingWork)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CheckpointLoaded)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::MetadataWritten)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::LatestAdvanced)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CheckpointTime)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::PeerConnected)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::PeerDown)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::WakeUp)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::RestartDue)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::RetrySplits)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CollectReports)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::OffersDue)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::WorkerDownDue)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::PeerDownDue)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::JobViewPtr)

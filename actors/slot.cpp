@@ -11,11 +11,17 @@ std::string slot_group_name(const std::string& job_id, RegionAttempt of, std::ui
   return job_id + "/" + std::to_string(of.region) + "/" + std::to_string(of.attempt) + "/" + std::to_string(slot);
 }
 
-Slot::Slot(caf::actor_config& config, caf::actor task_manager, msg::DeploySlot deployment)
+Slot::Slot(caf::actor_config& config, caf::actor worker, JobGraphPtr graph, std::string job_id,
+           std::uint32_t attempt_base, RegionAttempt of, std::uint32_t slot, std::vector<SubtaskId> subtasks)
     : caf::event_based_actor{config},
-      task_manager_{std::move(task_manager)},
-      deployment_{std::move(deployment)},
-      group_{system().groups().get_local(slot_group_name(deployment_.job_id, deployment_.of, deployment_.slot))} {}
+      worker_{std::move(worker)},
+      graph_{std::move(graph)},
+      job_id_{std::move(job_id)},
+      attempt_base_{attempt_base},
+      of_{of},
+      slot_{slot},
+      subtasks_{std::move(subtasks)},
+      group_{system().groups().get_local(slot_group_name(job_id_, of_, slot_))} {}
 
 caf::behavior Slot::make_behavior() {
   // Links take the subtasks along when the slot dies; the other way round, a subtask's end is reported, not shared.
@@ -25,30 +31,29 @@ caf::behavior Slot::make_behavior() {
   set_down_handler([this](const caf::down_msg& down) { on_subtask_down(down); });
   deploy();
   return {
-      [this](const msg::SubtaskFailed& m) { reasons_.insert_or_assign(m.id, m.error); },
+      [this](const msg::SubtaskFailed& m) { reasons_.insert_or_assign(m.id, m.failure); },
       [this](msg::CancelSlot) { send(group_, msg::CancelSubtask{}); },
   };
 }
 
 void Slot::on_exit() {
-  task_manager_ = nullptr;
-  deployment_.supervisor = nullptr;
-  if (worker_) anon_send_exit(worker_, caf::exit_reason::user_shutdown);
   worker_ = nullptr;
+  if (blocking_worker_) anon_send_exit(blocking_worker_, caf::exit_reason::user_shutdown);
+  blocking_worker_ = nullptr;
 }
 
 void Slot::deploy() {
-  if (deployment_.graph->stream->settings.checkpoint) worker_ = spawn<BlockingWorker, caf::detached>();
-  msg::SlotDeployed deployed{deployment_.of, caf::actor_cast<caf::actor>(this), {}};
-  for (const SubtaskId id : deployment_.subtasks) {
+  if (graph_->stream->settings.checkpoint) blocking_worker_ = spawn<BlockingWorker, caf::detached>();
+  msg::SlotMade made{of_, slot_, {}};
+  for (const SubtaskId id : subtasks_) {
     auto actor = spawn<Subtask, caf::monitored + caf::linked>(
-        deployment_.supervisor, caf::actor_cast<caf::actor>(this), deployment_.graph,
-        Task::Identity{deployment_.job_id, id.vertex, id.subtask, deployment_.attempt_base + deployment_.of.attempt},
-        deployment_.of.attempt, group_, worker_);
+        worker_, caf::actor_cast<caf::actor>(this), graph_,
+        Task::Identity{job_id_, id.vertex, id.subtask, attempt_base_ + of_.attempt}, of_.attempt, group_,
+        blocking_worker_);
     alive_.emplace(actor.address(), id);
-    deployed.subtasks.push_back({id, std::move(actor)});
+    made.subtasks.push_back({id, std::move(actor)});
   }
-  anon_send(deployment_.supervisor, std::move(deployed));
+  anon_send(worker_, std::move(made));
 }
 
 void Slot::on_subtask_down(const caf::down_msg& down) {
@@ -60,12 +65,13 @@ void Slot::on_subtask_down(const caf::down_msg& down) {
   const bool in_order = !down.reason || down.reason == caf::exit_reason::user_shutdown;
   if (!in_order) {
     const auto reason = reasons_.find(id);
-    const Error error = reason != reasons_.end()
-                            ? reason->second
-                            : Error{ErrorCode::internal, "the subtask ended without a word: " + to_string(down.reason)};
-    send(task_manager_, msg::SubtaskFailed{deployment_.of.attempt, id, error});
+    const msg::Failure failure =
+        reason != reasons_.end()
+            ? reason->second
+            : msg::Failure{Error{ErrorCode::internal, "the subtask ended without a word: " + to_string(down.reason)}};
+    send(worker_, msg::SubtaskFailed{of_.attempt, id, failure});
   }
-  send(task_manager_, msg::SubtaskGone{deployment_.of.attempt, id});
+  send(worker_, msg::SubtaskGone{of_.attempt, id});
   if (alive_.empty()) quit();
 }
 

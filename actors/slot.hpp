@@ -14,7 +14,8 @@ namespace dataflow {
 
 class Slot final : public caf::event_based_actor {
  public:
-  Slot(caf::actor_config& config, caf::actor task_manager, msg::DeploySlot deployment);
+  Slot(caf::actor_config& config, caf::actor worker, JobGraphPtr graph, std::string job_id, std::uint32_t attempt_base,
+       RegionAttempt of, std::uint32_t slot, std::vector<SubtaskId> subtasks);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
@@ -24,13 +25,18 @@ class Slot final : public caf::event_based_actor {
   void deploy();
   void on_subtask_down(const caf::down_msg& down);
 
-  caf::actor task_manager_;
-  msg::DeploySlot deployment_;
+  caf::actor worker_;
+  JobGraphPtr graph_;
+  std::string job_id_;
+  std::uint32_t attempt_base_;  ///< what names of files add to the attempt's number
+  RegionAttempt of_;
+  std::uint32_t slot_;
+  std::vector<SubtaskId> subtasks_;
   caf::group group_;
-  caf::actor worker_;  ///< for what blocks; null in jobs without checkpoints
+  caf::actor blocking_worker_;  ///< for what blocks; null in jobs without checkpoints
   std::map<caf::actor_addr, SubtaskId> alive_;
   std::set<caf::actor_addr> ended_;
-  std::map<SubtaskId, Error> reasons_;  ///< said before the end, reported with it
+  std::map<SubtaskId, msg::Failure> reasons_;  ///< said before the end, reported with it
 };
 
 /// The name of a slot's group.

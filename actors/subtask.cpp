@@ -6,6 +6,7 @@
 #include <caf/all.hpp>
 
 #include "actors/clock.hpp"
+#include "actors/exchange/exchange.hpp"
 #include "libdataflow/checkpoint/lineage.hpp"
 #include "libdataflow/checkpoint/state_file.hpp"
 #include "libdataflow/runtime/local_executor.hpp"
@@ -64,7 +65,7 @@ caf::behavior Subtask::make_behavior() {
         task_->assign_split(m.split);
         run();
       },
-      [this](msg::NoMoreSplits) {
+      [this](const msg::NoMoreSplits&) {
         task_->no_more_splits();
         run();
       },
@@ -85,9 +86,8 @@ caf::behavior Subtask::make_behavior() {
       [this](const msg::Commit& m) { commit(m.epoch); },
       [this](msg::CancelSubtask) { quit(caf::exit_reason::user_shutdown); },
       [this](msg::GetReport) { return report(); },
-      [this](const msg::OperatorMessage& m) {
-        auto answer = m.is_query ? task_->ask(m.node, m.name, m.json) : task_->send(m.node, m.name, m.json);
-        return msg::Answer{std::move(answer)};
+      [this](const msg::CallOperator& m) {
+        return msg::Answer{m.is_query ? task_->ask(m.node, m.name, m.json) : task_->send(m.node, m.name, m.json)};
       },
   };
 }
@@ -107,12 +107,12 @@ void Subtask::open(const msg::Open& peers) {
   receivers_ = peers.receivers;
   senders_ = peers.senders;
   checkpoints_ = peers.checkpoints;
-  if (!checkpoints_) return open_task(nullptr);
-  auto storage = open_checkpoint_storage(checkpoints_->storage);
+  if (checkpoints_.storage.empty()) return open_task(nullptr);
+  auto storage = open_checkpoint_storage(checkpoints_.storage);
   if (!storage) return open_task(fail(storage.error()));
   storage_ = std::move(*storage);
-  if (checkpoints_->restore_from.empty()) return open_task(nullptr);
-  auto load = [self = caf::actor_cast<caf::actor>(this), from = storage_, folder = checkpoints_->restore_from] {
+  if (checkpoints_.restore_from.empty()) return open_task(nullptr);
+  auto load = [self = caf::actor_cast<caf::actor>(this), from = storage_, folder = checkpoints_.restore_from] {
     caf::anon_send(self, msg::CheckpointLoaded{RestoredCheckpoint::load(from, folder)});
   };
   anon_send(worker_, msg::BlockingWork{std::move(load)});
@@ -169,7 +169,7 @@ void Subtask::snapshot(TaskSnapshot snapshot) {
   auto states = std::make_shared<CapturedStates>(std::move(snapshot.states));
   auto write = [supervisor = supervisor_, storage = storage_, states, checkpoint, attempt = attempt_, id = id_,
                 alignment = snapshot.alignment,
-                folder = checkpoint_folder(checkpoints_->lineage, checkpoint, checkpoints_->epoch)] {
+                folder = checkpoint_folder(checkpoints_.lineage, checkpoint, checkpoints_.epoch)] {
     const std::string name =
         std::to_string(id.vertex) + "-" + std::to_string(id.subtask) + ".a" + std::to_string(attempt);
     auto state = write_task_state(std::move(*states), *storage, folder, name);
@@ -204,11 +204,13 @@ std::optional<Timestamp> Subtask::clock_now() const {
 
 void Subtask::send(std::size_t channel, EncodedEnvelopePtr envelope) {
   const msg::Peer& peer = receivers_[channel];
+  if (peer.outgoing) return peer.outgoing->send(std::move(envelope));
   anon_send(peer.actor, msg::Deliver{peer.channel, std::move(envelope)});
 }
 
 void Subtask::grant(std::size_t channel, std::size_t bytes) {
   const msg::Peer& peer = senders_[channel];
+  if (peer.incoming) return peer.incoming->grant(bytes);
   anon_send(peer.actor, msg::Credit{peer.channel, bytes});
 }
 

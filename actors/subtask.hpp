@@ -14,7 +14,8 @@ namespace dataflow {
 
 class Subtask final : public caf::event_based_actor, public TaskHost {
  public:
-  /// `worker` does what blocks; null in jobs without checkpoints.
+  /// `supervisor` is the Worker, which speaks for its subtasks. `worker` does what blocks; null in jobs without
+  /// checkpoints.
   Subtask(caf::actor_config& config, caf::actor supervisor, caf::actor slot, JobGraphPtr graph, Task::Identity identity,
           std::uint32_t attempt, caf::group slot_group, caf::actor worker);
 
@@ -43,7 +44,7 @@ class Subtask final : public caf::event_based_actor, public TaskHost {
   caf::actor supervisor_;
   caf::actor slot_;
   caf::actor worker_;
-  std::optional<msg::CheckpointPlace> checkpoints_;
+  msg::CheckpointPlace checkpoints_;
   CheckpointStoragePtr storage_;
   JobGraphPtr graph_;
   SubtaskId id_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 #include "serialization/schema_codec.hpp"
 
@@ -83,14 +84,14 @@ Status SendingPort::open(WireChannel id, const SchemaPtr& schema) {
   }
   const auto [at, is_new] = channels_.try_emplace(id);
   if (!is_new) return fail(ErrorCode::invalid_argument, "channel " + to_string(id) + " is open already");
-  push(id, at->second, FrameKind::open, nullptr, std::move(words));
+  at->second.schema = std::move(words);
   return {};
 }
 
 void SendingPort::close(WireChannel id) {
   const auto at = channels_.find(id);
   if (at == channels_.end()) return;
-  push(id, at->second, FrameKind::close, nullptr, {});
+  if (at->second.announced) push(id, at->second, FrameKind::close, nullptr, {});
   channels_.erase(at);
 }
 
@@ -99,6 +100,7 @@ Status SendingPort::send(WireChannel id, EncodedEnvelopePtr envelope) {
   if (at == channels_.end())
     return fail(ErrorCode::internal, "sent on channel " + to_string(id) + ", which is not open");
   Channel& channel = at->second;
+  announce(id, channel);
   if (is_batch(envelope)) {
     if (channel.used >= window_) {
       return fail(ErrorCode::internal, "a batch was sent without credit on channel " + to_string(id));
@@ -119,6 +121,12 @@ Status SendingPort::send(WireChannel id, EncodedEnvelopePtr envelope) {
   ++channel.queued_events;
   push(id, channel, FrameKind::event, std::move(envelope), {});
   return {};
+}
+
+/// The open frame goes before the first envelope and no earlier: by then the receiver is there to see it.
+void SendingPort::announce(WireChannel id, Channel& channel) {
+  if (std::exchange(channel.announced, true)) return;
+  push(id, channel, FrameKind::open, nullptr, std::exchange(channel.schema, {}));
 }
 
 /// Of neighbouring watermarks only the newest matters, and of neighbouring statuses.

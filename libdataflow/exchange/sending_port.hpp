@@ -58,12 +58,15 @@ class SendingPort {
     Buffer payload;
   };
   struct Channel {
+    Buffer schema;           ///< until it is announced
+    bool announced = false;  ///< the open frame has been queued
     std::uint64_t next_sequence = 0;
     std::int64_t used = 0;  ///< bytes of batches that were not granted again
     std::size_t queued_events = 0;
     std::uint64_t last_queued = 0;  ///< position of its last frame, counted from the first that was ever queued
   };
 
+  void announce(WireChannel id, Channel& channel);
   void push(WireChannel id, Channel& channel, FrameKind kind, EncodedEnvelopePtr envelope, Buffer payload);
   bool replaces_queued(Channel& channel, const EncodedEnvelopePtr& envelope);
 

@@ -10,6 +10,8 @@ namespace dataflow {
 
 namespace {
 
+std::FILE* chosen_stream = nullptr;  ///< null: standard output
+
 /// What the subtasks of one sink share in a process: the stream, and an encoder that has begun once.
 class SharedStream {
  public:
@@ -31,7 +33,7 @@ class SharedStream {
     // One large batch must not keep its memory for ever.
     if (text_.capacity() > (4U << 20)) text_ = {};
     if (written) return {};
-    if (error == EPIPE) {
+    if (error == EPIPE || error == ECANCELED) {
       // The reader has what it wanted, as `| head` has: an end that somebody asked for.
       return fail(ErrorCode::cancelled, "standard output was closed by the program that reads it");
     }
@@ -81,6 +83,14 @@ void build_print(NodeBuilder& builder) {
 }
 
 }  // namespace
+
+void set_print_stream(std::FILE* stream) {
+  chosen_stream = stream;
+}
+
+std::FILE* print_stream() {
+  return chosen_stream != nullptr ? chosen_stream : stdout;
+}
 
 OperatorFactoryPtr make_print_sink(const PrintSinkSpec& spec) {
   return std::make_shared<PrintSinkFactory>(spec);

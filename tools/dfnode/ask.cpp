@@ -1,4 +1,5 @@
-// dfnode ask: a state, of a key or of each subtask, in a job that runs in another process of this machine.
+// dfnode ask: a state, of a key or of each subtask, in a job that runs in another process of this machine, or in a
+// cluster.
 
 #include <CLI/CLI.hpp>
 
@@ -13,7 +14,10 @@ void add_ask(CLI::App& app, Action& action) {
   auto call = std::make_shared<ControlCall>();
   call->request.kind = ControlRequest::Kind::ask;
   CLI::App& command = *app.add_subcommand("ask", "Read a state of a running operator");
-  command.add_option("JOB", call->job, "The running job's name, or name-pid when several of that name run")->required();
+  command
+      .add_option("JOB", call->job,
+                  "The running job's name, or name-pid when several of that name run; in a cluster its id or name")
+      ->required();
   command.add_option("OPERATOR", call->request.node, "The operator's name")->required();
   command.add_option("STATE", call->request.name, "A state that it declares")->required();
   command

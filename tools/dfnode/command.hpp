@@ -49,6 +49,17 @@ void add_send(CLI::App& app, Action& action);
 void add_ask(CLI::App& app, Action& action);
 void add_certs(CLI::App& app, Action& action);
 void add_completion(CLI::App& app, Action& action);
+void add_jobmanager(CLI::App& app, Action& action);
+void add_taskmanager(CLI::App& app, Action& action);
+void add_submit(CLI::App& app, Action& action);
+void add_nodes(CLI::App& app, Action& action);
+void add_list(CLI::App& app, Action& action);
+void add_show(CLI::App& app, Action& action);
+void add_cancel(CLI::App& app, Action& action);
+void add_stop(CLI::App& app, Action& action);
+void add_logs(CLI::App& app, Action& action);
+/// The processes that a JobManager and a TaskManager start; not for people.
+void add_child_processes(CLI::App& app, Action& action);
 
 /// The whole of dfnode: parses, runs, returns the exit code.
 int run_command_line(int argc, const char* const* argv);

@@ -59,6 +59,7 @@ int run_command_line(int argc, const char* const* argv) {
   app.set_version_flag("--version", "dfnode " + std::string{version()});
   app.require_subcommand(1);
   app.footer(examples);
+  app.set_config("--settings", "dfnode.toml", "A file with a table of options for each command; flags go over it");
   Action action;
   add_run(app, action);
   add_check(app, action);
@@ -70,6 +71,16 @@ int run_command_line(int argc, const char* const* argv) {
   add_ask(app, action);
   add_certs(app, action);
   add_completion(app, action);
+  add_jobmanager(app, action);
+  add_taskmanager(app, action);
+  add_submit(app, action);
+  add_nodes(app, action);
+  add_list(app, action);
+  add_show(app, action);
+  add_cancel(app, action);
+  add_stop(app, action);
+  add_logs(app, action);
+  add_child_processes(app, action);
   if (argc > 1 && is_unknown_command(app, argv[1])) return exit_wrong;
   try {
     app.parse(argc, argv);

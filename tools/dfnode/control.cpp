@@ -4,12 +4,15 @@
 
 #include <iostream>
 
-#include "serialization/value.hpp"
+#include "tools/dfnode/cluster_options.hpp"
 #include "tools/dfnode/command.hpp"
 
 namespace dataflow::cli {
 
 void add_control_options(CLI::App& command, ControlCall& call) {
+  command.add_option("--to", call.to, "A cluster's JobManager; without it the job runs in a process of this machine")
+      ->type_name("HOST:PORT");
+  command.add_option("--cluster", call.cluster, "With --to: the cluster's name, default dataflow")->type_name("NAME");
   command.add_option("--timeout", call.timeout_seconds, "How long to wait for the answer, default 10")
       ->type_name("SECONDS")
       ->check(CLI::PositiveNumber);
@@ -18,28 +21,26 @@ void add_control_options(CLI::App& command, ControlCall& call) {
 }
 
 int make_call(const ControlCall& call) {
+  if (!call.to.empty()) {
+    const ClusterOptions options{call.to, call.cluster, call.timeout_seconds, call.json, call.quiet};
+    return with_cluster(options, [&](ClusterClient& client) -> Result<int> {
+      const bool is_query = call.request.kind == ControlRequest::Kind::ask;
+      const auto answer = client.call({.job = call.job,
+                                       .verb = is_query ? JobCall::Verb::ask : JobCall::Verb::send,
+                                       .node = call.request.node,
+                                       .name = call.request.name,
+                                       .json = call.request.json,
+                                       .key_json = call.request.key_json});
+      if (!answer) return fail(answer.error());
+      if (!call.quiet) std::cout << *answer << "\n";
+      return exit_done;
+    });
+  }
   const Duration timeout{static_cast<std::int64_t>(call.timeout_seconds * 1e6)};
   const auto answer = call_local_job(call.job, call.request, timeout);
-  if (answer) {
-    if (!call.quiet) std::cout << *answer << "\n";
-    return exit_done;
-  }
-  const Error& error = answer.error();
-  if (call.json) {
-    std::string out = "{\"error\":";
-    append_json_string(error.message(), out);
-    out += ",\"code\":";
-    append_json_string(to_string(error.code()), out);
-    std::cerr << out << "}\n";
-  } else {
-    std::cerr << "dfnode: " << error.message() << "\n";
-  }
-  switch (error.code()) {
-    case ErrorCode::io:
-    case ErrorCode::not_found: return exit_unreachable;
-    case ErrorCode::invalid_argument: return exit_wrong;
-    default: return exit_failed;
-  }
+  if (!answer) return show_failure(answer.error(), call.json);
+  if (!call.quiet) std::cout << *answer << "\n";
+  return exit_done;
 }
 
 }  // namespace dataflow::cli

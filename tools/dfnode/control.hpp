@@ -14,12 +14,14 @@ namespace dataflow::cli {
 struct ControlCall {
   std::string job;
   ControlRequest request;
+  std::string to;  ///< a JobManager; empty: the job runs in a process of this machine
+  std::string cluster = "dataflow";
   double timeout_seconds = 10;
   bool json = false;
   bool quiet = false;
 };
 
-/// Adds --timeout, --json and --quiet.
+/// Adds --to, --cluster, --timeout, --json and --quiet.
 void add_control_options(CLI::App& command, ControlCall& call);
 
 /// Makes the call and prints the answer. Exits with exit_unreachable when there is no such job, operator

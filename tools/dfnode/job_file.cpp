@@ -23,7 +23,7 @@ LoadedJob load_library(const JobArguments& job) {
 
 }  // namespace
 
-LoadedJob load_job(const JobArguments& job) {
+LoadedJob load_job(const JobArguments& job, const EnvironmentLookup& environment) {
   if (std::string_view{job.file}.ends_with(".so")) return load_library(job);
   if (!job.arguments.empty()) {
     const std::string message = "a topology takes no arguments, and \"" + job.arguments.front() + "\" is one";
@@ -32,12 +32,14 @@ LoadedJob load_job(const JobArguments& job) {
   }
   LoadOptions options;
   options.overrides = job.overrides;
+  options.environment = environment;
   LoadedTopology loaded = load_topology(job.file, options);
   return {std::move(loaded.topology), std::move(loaded.diagnostics)};
 }
 
-std::optional<Topology> load_job_or_explain(const JobArguments& job, bool json, bool quiet) {
-  LoadedJob loaded = load_job(job);
+std::optional<Topology> load_job_or_explain(const JobArguments& job, bool json, bool quiet,
+                                            const EnvironmentLookup& environment) {
+  LoadedJob loaded = load_job(job, environment);
   if (quiet) {
     std::erase_if(loaded.diagnostics, [](const Diagnostic& d) { return d.severity == Severity::warning; });
   }

@@ -16,11 +16,12 @@ struct LoadedJob {
 };
 
 /// Builds the job; opens no source and no sink.
-LoadedJob load_job(const JobArguments& job);
+LoadedJob load_job(const JobArguments& job, const EnvironmentLookup& environment = process_environment());
 
 /// load_job, with its diagnostics on standard error: as text, or with `json` as one line; with `quiet` without
 /// warnings. Nothing when there was an error: the command ends with exit_wrong.
-std::optional<Topology> load_job_or_explain(const JobArguments& job, bool json, bool quiet);
+std::optional<Topology> load_job_or_explain(const JobArguments& job, bool json, bool quiet,
+                                            const EnvironmentLookup& environment = process_environment());
 
 /// How many subtasks a node has when nobody says: the number of cores.
 std::uint32_t default_parallelism();

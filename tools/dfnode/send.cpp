@@ -1,4 +1,4 @@
-// dfnode send: a message to an operator of a job that runs in another process of this machine.
+// dfnode send: a message to an operator of a job that runs in another process of this machine, or in a cluster.
 
 #include <CLI/CLI.hpp>
 
@@ -13,7 +13,10 @@ void add_send(CLI::App& app, Action& action) {
   auto call = std::make_shared<ControlCall>();
   call->request.kind = ControlRequest::Kind::send;
   CLI::App& command = *app.add_subcommand("send", "Send a message to a running operator");
-  command.add_option("JOB", call->job, "The running job's name, or name-pid when several of that name run")->required();
+  command
+      .add_option("JOB", call->job,
+                  "The running job's name, or name-pid when several of that name run; in a cluster its id or name")
+      ->required();
   command.add_option("OPERATOR", call->request.node, "The operator's name")->required();
   command.add_option("MESSAGE", call->request.name, "A message that it takes, such as a key that may be changed")
       ->required();

@@ -230,6 +230,7 @@ TEST_CASE("a sender and a receiver that disagree on the schema lose the connecti
   const auto in =
       *pair.to.exchange->open_incoming(channel_number(1), "a", make_schema({{"n", TypeKind::int32}}), actor, 0);
   const auto out = *pair.from.exchange->open_outgoing(channel_number(1), "b", numbers_schema(), actor, 0);
+  out->send(encode(Watermark{Timestamp{1}}));  // the schema goes before the first envelope
   const auto lost = pair.to.lost->take();
   REQUIRE(lost.has_value());
   CHECK(lost->peer == "a");
@@ -241,6 +242,8 @@ TEST_CASE("a worker that leaves with open channels is lost to its peers; one wit
   System system;
   auto pair = std::make_unique<Pair>(system);
   auto from_lost = pair->from.lost;
+  pair->out->send(encode(Watermark{Timestamp{1}}));
+  REQUIRE(next_message<msg::Deliver>(system.receiver).has_value());
   pair->from.exchange.reset();
   const auto lost = pair->to.lost->take();
   REQUIRE(lost.has_value());

@@ -109,6 +109,7 @@ TEST_CASE("strangers are turned away and disturb nobody") {
   SUBCASE("frames before the introduction") {
     HandmadePeer peer{scene.b.exchange->port()};
     REQUIRE(scene.port.open(channel_number(0), numbers_schema()).has_value());
+    REQUIRE(scene.port.send(channel_number(0), encode(Watermark{Timestamp{1}})).has_value());
     peer.write(scene.port.take(SIZE_MAX));
     check_refused(peer);
   }
@@ -302,6 +303,7 @@ TEST_CASE("a peer that grants what was not used, or speaks out of turn, is cut o
     REQUIRE(connecting.get().has_value());
     SendingPort port{channel_window_bytes};
     REQUIRE(port.open(channel_number(0), numbers_schema()).has_value());
+    REQUIRE(port.send(channel_number(0), encode(Watermark{Timestamp{1}})).has_value());
     write(port.take(SIZE_MAX).front());
     const auto lost = a.lost->take();
     REQUIRE(lost.has_value());

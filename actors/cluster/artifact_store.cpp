@@ -1,0 +1,86 @@
+#include "actors/cluster/artifact_store.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "libdataflow/master/job_store.hpp"
+
+namespace dataflow {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t hash_digits = 64;
+/// No job is larger; what claims to be is refused before a byte of it is kept.
+constexpr std::uint64_t max_artifact_bytes = 1ULL << 30;
+
+}  // namespace
+
+Result<fs::path> ArtifactStore::path_of(const std::string& hash) const {
+  const bool good = hash.size() == hash_digits && hash.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (!good) return fail(ErrorCode::invalid_argument, "\"" + hash + "\" is no artifact's hash");
+  return folder_ / hash;
+}
+
+bool ArtifactStore::has(const std::string& hash) const {
+  const auto path = path_of(hash);
+  std::error_code error;
+  return path && fs::exists(*path, error);
+}
+
+Result<std::uint64_t> ArtifactStore::size(const std::string& hash) const {
+  const auto path = path_of(hash);
+  if (!path) return fail(path.error());
+  std::error_code error;
+  const std::uint64_t size = fs::file_size(*path, error);
+  if (error) return fail(ErrorCode::not_found, "there is no artifact " + hash);
+  return size;
+}
+
+Result<std::string> ArtifactStore::read(const std::string& hash, std::uint64_t offset) const {
+  const auto path = path_of(hash);
+  if (!path) return fail(path.error());
+  std::ifstream in{*path, std::ios::binary};
+  if (!in) return fail(ErrorCode::not_found, "there is no artifact " + hash);
+  in.seekg(static_cast<std::streamoff>(offset));
+  std::string bytes(artifact_piece_bytes, '\0');
+  in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(in.gcount()));
+  return bytes;
+}
+
+Result<std::uint64_t> ArtifactStore::append(const std::string& hash, std::uint64_t offset, std::uint64_t total,
+                                            std::string_view bytes) {
+  const auto path = path_of(hash);
+  if (!path) return fail(path.error());
+  if (has(hash)) return total;
+  if (total > max_artifact_bytes) return fail(ErrorCode::invalid_argument, "the artifact is larger than a gibibyte");
+  std::error_code error;
+  fs::create_directories(folder_, error);
+  const fs::path temporary = partial(hash);
+  if (offset == 0) fs::remove(temporary, error);
+  const std::uint64_t there = fs::exists(temporary, error) ? fs::file_size(temporary, error) : 0;
+  if (there != offset || bytes.size() > total - offset) return there;
+  {
+    std::ofstream out{temporary, std::ios::binary | std::ios::app};
+    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    out.flush();
+    if (!out) return fail(ErrorCode::io, "cannot write " + temporary.string() + ": " + std::strerror(errno));
+  }
+  if (offset + bytes.size() < total) return offset + bytes.size();
+  std::ifstream in{temporary, std::ios::binary};
+  std::ostringstream content;
+  content << in.rdbuf();
+  if (content_hash(content.view()) != hash) {
+    fs::remove(temporary, error);
+    return fail(ErrorCode::malformed_data, "the artifact that arrived is not the one that was announced");
+  }
+  fs::rename(temporary, *path, error);
+  if (error) return fail(ErrorCode::io, "cannot rename to " + path->string() + ": " + error.message());
+  return total;
+}
+
+}  // namespace dataflow

@@ -1,0 +1,39 @@
+#pragma once
+// Artifacts by the hash of their content, as files in a folder: the JobManager's, and each TaskManager's cache. A file
+// under its name is whole: it is written beside it and renamed when its hash is right.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "serialization/result.hpp"
+
+namespace dataflow {
+
+/// Artifacts travel in pieces of this.
+inline constexpr std::uint64_t artifact_piece_bytes = 512 * 1024;
+
+class ArtifactStore {
+ public:
+  explicit ArtifactStore(std::filesystem::path folder) : folder_{std::move(folder)} {}
+
+  /// Where it is, or would be. Errors: invalid_argument when `hash` is no SHA-256 in hex.
+  [[nodiscard]] Result<std::filesystem::path> path_of(const std::string& hash) const;
+  [[nodiscard]] bool has(const std::string& hash) const;
+  /// Errors: not_found, io.
+  [[nodiscard]] Result<std::string> read(const std::string& hash, std::uint64_t offset) const;
+  [[nodiscard]] Result<std::uint64_t> size(const std::string& hash) const;
+
+  /// Takes the next piece of an artifact of `total` bytes; the last one completes it. Returns how many bytes are there.
+  /// A piece that does not follow on the ones before is not taken. Errors: io; malformed_data when the hash is wrong.
+  Result<std::uint64_t> append(const std::string& hash, std::uint64_t offset, std::uint64_t total,
+                               std::string_view bytes);
+
+ private:
+  [[nodiscard]] std::filesystem::path partial(const std::string& hash) const { return folder_ / (hash + ".partial"); }
+
+  std::filesystem::path folder_;
+};
+
+}  // namespace dataflow

@@ -1,0 +1,133 @@
+#include "actors/cluster/client.hpp"
+
+#include <fstream>
+#include <sstream>
+
+#include "actors/cluster/artifact_store.hpp"
+#include "actors/cluster/cluster_system.hpp"
+#include "actors/wire/cluster_messages.hpp"
+#include "libdataflow/master/job_store.hpp"
+
+namespace dataflow {
+
+namespace {
+
+/// Building a job's graph is part of submitting it.
+constexpr auto submit_deadline = std::chrono::seconds{60};
+constexpr std::size_t client_threads = 1;
+
+}  // namespace
+
+struct ClusterClient::Impl {
+  Impl(std::string cluster_name, Duration deadline)
+      : config{client_threads}, system{config}, cluster{std::move(cluster_name)}, timeout{deadline} {}
+
+  template <class Answer, class Message>
+  Result<Answer> ask(const Message& message, std::chrono::milliseconds deadline) {
+    caf::scoped_actor self{system};
+    Result<Answer> result = fail(ErrorCode::io, "no answer");
+    self->request(job_manager, deadline, message)
+        .receive([&](const Answer& answer) { result = answer; },
+                 [&](const caf::error& error) {
+                   const bool late = error == caf::sec::request_timeout;
+                   result = fail(ErrorCode::io,
+                                 "the JobManager at " + at.text() +
+                                     (late ? " did not answer in time" : " is lost: " + system.render(error)));
+                 });
+    return result;
+  }
+
+  template <class Message>
+  Result<std::string> ask_json(const Message& message, std::chrono::milliseconds deadline) {
+    const auto answer = ask<msg::Answer>(message, deadline);
+    if (!answer) return fail(answer.error());
+    return answer->result();
+  }
+
+  template <class Message>
+  Result<std::string> ask_json(const Message& message) {
+    return ask_json(message, std::chrono::duration_cast<std::chrono::milliseconds>(timeout));
+  }
+
+  [[nodiscard]] msg::Hello hello() const { return {msg::protocol_version, cluster}; }
+
+  Status upload(const std::string& hash, const std::string& content) {
+    std::uint64_t there = 0;
+    for (bool first = true; first || there < content.size(); first = false) {
+      msg::PutArtifact piece{hello(), hash, there, content.size(), {}};
+      // The first only asks.
+      if (!first) piece.bytes = content.substr(there, artifact_piece_bytes);
+      const auto answer = ask_json(piece);
+      if (!answer) return fail(answer.error());
+      const std::uint64_t now = std::stoull(*answer);
+      if (!first && now <= there) return fail(ErrorCode::io, "the JobManager does not take the job's file");
+      there = now;
+    }
+    return {};
+  }
+
+  ClusterConfig config;
+  caf::actor_system system;
+  std::string cluster;
+  Duration timeout;
+  Endpoint at;
+  caf::actor job_manager;
+};
+
+ClusterClient::ClusterClient(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
+
+ClusterClient::~ClusterClient() = default;
+
+Result<std::unique_ptr<ClusterClient>> ClusterClient::connect(const Endpoint& job_manager, const std::string& cluster,
+                                                              Duration timeout) {
+  auto impl = std::make_unique<Impl>(cluster, timeout);
+  impl->at = job_manager;
+  auto connected = connect_control(impl->system, job_manager);
+  if (!connected) return fail(ErrorCode::io, "no JobManager answers at " + job_manager.text());
+  impl->job_manager = std::move(*connected);
+  return std::unique_ptr<ClusterClient>(new ClusterClient(std::move(impl)));
+}
+
+Result<std::string> ClusterClient::submit(const Submission& submission) {
+  std::ifstream in{submission.file, std::ios::binary};
+  std::ostringstream content;
+  content << in.rdbuf();
+  if (!in) return fail(ErrorCode::io, "cannot read " + submission.file.string());
+  const std::string bytes = std::move(content).str();
+  msg::SubmitJob request{impl_->hello(), {}};
+  msg::JobSpec& spec = request.job;
+  spec.file_name = submission.file.filename();
+  spec.artifact = content_hash(bytes);
+  std::error_code error;
+  spec.base_folder = std::filesystem::absolute(submission.file, error).parent_path();
+  spec.overrides = submission.overrides;
+  spec.environment = submission.environment;
+  spec.arguments = submission.arguments;
+  spec.parallelism = submission.parallelism;
+  spec.followed = submission.follow;
+  if (const Status uploaded = impl_->upload(spec.artifact, bytes); !uploaded) return fail(uploaded.error());
+  return impl_->ask_json(request, submit_deadline);
+}
+
+Result<std::string> ClusterClient::list_jobs() {
+  return impl_->ask_json(msg::ListJobs{impl_->hello()});
+}
+
+Result<std::string> ClusterClient::list_nodes() {
+  return impl_->ask_json(msg::ListNodes{impl_->hello()});
+}
+
+Result<std::string> ClusterClient::call(const JobCall& call) {
+  return impl_->ask_json(msg::CallJob{impl_->hello(), call.job, static_cast<msg::JobVerb>(call.verb), call.node,
+                                      call.name, call.json, call.key_json});
+}
+
+Result<JobNews> ClusterClient::follow(const std::string& job_id) {
+  auto followed = impl_->ask<msg::Followed>(msg::FollowJob{impl_->hello(), job_id},
+                                            std::chrono::duration_cast<std::chrono::milliseconds>(impl_->timeout));
+  if (!followed) return fail(followed.error());
+  if (!followed->failure.message.empty()) return fail(followed->failure.error());
+  return JobNews{std::move(followed->output), followed->ended, std::move(followed->json)};
+}
+
+}  // namespace dataflow

@@ -1,0 +1,70 @@
+#pragma once
+// A client of a JobManager: what the commands of dfnode that have --to are made of. It shows no CAF.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/cluster/endpoint.hpp"
+#include "serialization/result.hpp"
+#include "serialization/time.hpp"
+
+namespace dataflow {
+
+/// A job to be submitted.
+struct Submission {
+  std::filesystem::path file;  ///< a topology (.toml) or a C++ job (.so)
+  std::vector<std::string> overrides;
+  std::map<std::string, std::string> environment;  ///< what the topology's ${NAME} stand for
+  std::vector<std::string> arguments;
+  std::uint32_t parallelism = 0;  ///< of nodes that say none; 0: the cluster's slots
+  bool follow = false;            ///< the print sinks' output is wanted
+};
+
+/// A call to a job.
+struct JobCall {
+  enum class Verb : std::uint8_t { show, cancel, stop, drain, send, ask, logs };
+  std::string job;  ///< its id, or its name
+  Verb verb = Verb::show;
+  std::string node{};  ///< for send and ask: the operator, the message or state, its JSON, and the key or nothing
+  std::string name{};
+  std::string json{};
+  std::string key_json{};
+};
+
+/// News of a job that is followed.
+struct JobNews {
+  std::string output;  ///< of print sinks
+  bool ended = false;
+  std::string json;  ///< the job as `show` has it, or empty
+};
+
+class ClusterClient {
+ public:
+  /// Errors: io when nothing answers there within `timeout`.
+  static Result<std::unique_ptr<ClusterClient>> connect(const Endpoint& job_manager, const std::string& cluster,
+                                                        Duration timeout);
+  ~ClusterClient();
+  ClusterClient(const ClusterClient&) = delete;
+  ClusterClient& operator=(const ClusterClient&) = delete;
+
+  // All answers are JSON, but for logs, which are plain lines. Errors: io when no answer comes; whatever the JobManager
+  // or the job says.
+  /// Ships the file unless the JobManager has it. Returns {"id", "name"} once the job's graph is built.
+  Result<std::string> submit(const Submission& submission);
+  Result<std::string> list_jobs();
+  Result<std::string> list_nodes();
+  Result<std::string> call(const JobCall& call);
+  /// Waits for at most a fraction of a second.
+  Result<JobNews> follow(const std::string& job_id);
+
+ private:
+  struct Impl;
+  explicit ClusterClient(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dataflow

@@ -1,0 +1,152 @@
+#include "actors/cluster/processes.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "actors/cluster/child_processes.hpp"
+#include "actors/cluster/cluster_system.hpp"
+#include "actors/cluster/job_manager.hpp"
+#include "actors/cluster/job_master.hpp"
+#include "actors/cluster/own_messages.hpp"
+#include "actors/cluster/task_manager.hpp"
+#include "actors/cluster/worker_process.hpp"
+
+namespace dataflow {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Control actors have threads of their own; the pool of a process that runs no subtasks has little to do.
+constexpr std::size_t control_threads = 1;
+
+void log_to_standard_error(const std::string& who) {
+  auto logger = std::make_shared<spdlog::logger>(who, std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l " + who + "[%P] %v");
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+Status make_folders(const fs::path& root) {
+  std::error_code error;
+  for (const char* folder : {"artifacts", "logs"}) {
+    fs::create_directories(root / folder, error);
+    if (error) return fail(ErrorCode::io, "cannot make " + (root / folder).string() + ": " + error.message());
+  }
+  return {};
+}
+
+Status check_address(const Endpoint& at, bool insecure) {
+  if (insecure || is_loopback(at)) return {};
+  return fail(ErrorCode::invalid_argument,
+              at.text() +
+                  " can be reached from other machines, and whoever reaches it may run programs here; "
+                  "--insecure allows that in a network of your own");
+}
+
+/// For a thread that has to wait until an actor says that it is over; says so only once.
+class End {
+ public:
+  void tell(std::string reason) {
+    const std::lock_guard lock{mutex_};
+    if (!std::exchange(told_, true)) promise_.set_value(std::move(reason));
+  }
+  std::string wait() { return promise_.get_future().get(); }
+
+ private:
+  std::mutex mutex_;
+  bool told_ = false;
+  std::promise<std::string> promise_;
+};
+
+/// A child keeps nothing that would have to be put in order, and user code may keep its threads from ending.
+[[noreturn]] void leave(int code) {
+  spdlog::shutdown();
+  std::fflush(nullptr);
+  _exit(code);
+}
+
+}  // namespace
+
+Status run_job_manager(const JobManagerOptions& options, const OnReady& ready) {
+  ChildProcesses::prepare_signals();
+  log_to_standard_error("jobmanager");
+  if (auto allowed = check_address(options.listen, options.insecure); !allowed) return allowed;
+  if (auto made = make_folders(options.storage); !made) return made;
+  auto records = JobRecords::open(options.storage, options.cluster);
+  if (!records) return fail(records.error());
+  ChildProcesses children;
+  ClusterConfig config{control_threads};
+  caf::actor_system system{config};
+  auto job_manager = system.spawn<JobManager, caf::detached>(options, children, std::move(*records));
+  const auto listening = publish_control(system, job_manager, options.listen);
+  if (listening) {
+    caf::anon_send(job_manager, msg::UseEndpoint{*listening});
+    ready(*listening);
+    children.run();
+  }
+  caf::anon_send_exit(job_manager, caf::exit_reason::user_shutdown);
+  return listening ? Status{} : fail(listening.error());
+}
+
+Status run_task_manager(const TaskManagerOptions& options, const OnReady& ready) {
+  ChildProcesses::prepare_signals();
+  log_to_standard_error("taskmanager");
+  if (auto allowed = check_address(options.listen, options.insecure); !allowed) return allowed;
+  if (auto made = make_folders(options.work_dir); !made) return made;
+  ChildProcesses children;
+  ClusterConfig config{control_threads};
+  caf::actor_system system{config};
+  Status outcome;
+  Endpoint at = options.listen;
+  const auto registered = [&](const Status& status) {
+    if (status) return ready(at);
+    outcome = status;
+    children.stop();
+  };
+  auto task_manager = system.spawn<TaskManager, caf::detached>(options, children, registered);
+  const auto listening = publish_control(system, task_manager, options.listen);
+  if (listening) {
+    at = *listening;
+    caf::anon_send(task_manager, msg::UseEndpoint{*listening});
+    children.run();
+  } else {
+    outcome = fail(listening.error());
+  }
+  caf::anon_send_exit(task_manager, caf::exit_reason::user_shutdown);
+  return outcome;
+}
+
+Status run_job_master(const ChildOptions& options) {
+  log_to_standard_error("master");
+  ClusterConfig config{control_threads};
+  caf::actor_system system{config};
+  auto job_manager = connect_control(system, options.parent);
+  if (!job_manager) return fail(job_manager.error());
+  End end;
+  system.spawn<JobMaster, caf::detached>(*job_manager, options.token, [&end] { end.tell({}); });
+  end.wait();
+  leave(0);
+}
+
+Status run_worker(const ChildOptions& options) {
+  log_to_standard_error("worker");
+  ClusterConfig config{std::max(2U, std::thread::hardware_concurrency())};
+  caf::actor_system system{config};
+  auto task_manager = connect_control(system, options.parent);
+  if (!task_manager) return fail(task_manager.error());
+  End end;
+  system.spawn<WorkerProcess, caf::detached>(*task_manager, options.token,
+                                             [&end](const std::string& reason) { end.tell(reason); });
+  spdlog::info("ends: {}", end.wait());
+  leave(0);
+}
+
+}  // namespace dataflow

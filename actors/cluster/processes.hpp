@@ -1,0 +1,59 @@
+#pragma once
+// The processes of a cluster, as the commands of dfnode start them. Each function runs its process and returns when it
+// is over; no CAF here.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "actors/cluster/endpoint.hpp"
+#include "serialization/result.hpp"
+#include "serialization/time.hpp"
+
+namespace dataflow {
+
+inline constexpr const char* default_cluster_name = "dataflow";
+
+struct JobManagerOptions {
+  std::string cluster = default_cluster_name;
+  Endpoint listen{"127.0.0.1", 6123};
+  std::filesystem::path storage;  ///< artifacts, jobs, logs of the job masters; survives a restart
+  bool insecure = false;  ///< allows other than loopback addresses, although everybody who reaches them is obeyed
+  /// Nodes and workers that are silent for so long are lost.
+  Duration silence_timeout = std::chrono::seconds{8};
+  /// Jobs wait for slots at most so long.
+  Duration slot_timeout = std::chrono::minutes{5};
+};
+
+struct TaskManagerOptions {
+  std::string cluster = default_cluster_name;
+  Endpoint join{"127.0.0.1", 6123};
+  Endpoint listen{"127.0.0.1", 0};  ///< where its workers are reached; its name in the cluster
+  bool insecure = false;            ///< as for the JobManager
+  std::uint32_t slots = 1;
+  std::filesystem::path work_dir;  ///< artifacts and logs of the workers
+};
+
+/// What a child process needs to find its parent.
+struct ChildOptions {
+  std::string cluster = default_cluster_name;
+  Endpoint parent;
+  std::uint64_t token = 0;
+};
+
+using OnReady = std::function<void(const Endpoint& listening)>;
+
+/// Until SIGTERM or SIGINT. `ready` is called once it listens. Errors: io when the address is taken or the storage
+/// cannot be used; invalid_argument for a storage of another cluster.
+Status run_job_manager(const JobManagerOptions& options, const OnReady& ready);
+/// The same for a TaskManager; it is ready when the JobManager has accepted it. Errors: also invalid_argument with the
+/// JobManager's reason for refusing it.
+Status run_task_manager(const TaskManagerOptions& options, const OnReady& ready);
+
+/// Started by the JobManager, one for each job: builds the graph and hosts the JobSupervisor.
+Status run_job_master(const ChildOptions& options);
+/// Started by a TaskManager: runs the subtasks of one job.
+Status run_worker(const ChildOptions& options);
+
+}  // namespace dataflow

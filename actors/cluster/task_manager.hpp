@@ -1,0 +1,89 @@
+#pragma once
+// The TaskManager actor: a node of the cluster. It registers with the JobManager, keeps the artifacts that its workers
+// need, and starts a worker process for each job that has slots here. One spare worker is always up and connected, so
+// that a job's start waits for no process. A worker ends with its TaskManager, and when it has heard nothing from it
+// for too long.
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include <caf/event_based_actor.hpp>
+
+#include "actors/cluster/artifact_store.hpp"
+#include "actors/cluster/child_processes.hpp"
+#include "actors/cluster/processes.hpp"
+#include "actors/wire/cluster_messages.hpp"
+
+namespace dataflow {
+
+class TaskManager final : public caf::event_based_actor {
+ public:
+  /// `registered` is called once, when the JobManager has accepted the node or refused it. `children` outlives the
+  /// actor.
+  TaskManager(caf::actor_config& config, TaskManagerOptions options, ChildProcesses& children,
+              std::function<void(const Status&)> registered);
+
+  caf::behavior make_behavior() override;
+  void on_exit() override;
+  [[nodiscard]] const char* name() const override { return "dataflow.task_manager"; }
+
+ private:
+  using SteadyTime = std::chrono::steady_clock::time_point;
+
+  struct Child {
+    pid_t pid = 0;
+    caf::actor actor;    ///< null until it is connected
+    std::string job_id;  ///< empty: the spare
+    std::uint32_t round = 0;
+    bool told_to_end = false;
+    std::filesystem::path log_file{};  ///< while it is the spare
+  };
+
+  caf::message_handler job_manager_messages();
+  caf::message_handler child_messages();
+
+  // The JobManager.
+  void connect();
+  void register_node();
+  void take_answer(const msg::NodeAnswer& answer);
+  void beat();
+  void lose_job_manager(const std::string& reason);
+
+  // Jobs.
+  void assign(const msg::AssignSlots& assigned);
+  void fetch(const std::string& artifact);
+  void take_piece(const std::string& artifact, std::uint64_t offset, const msg::ArtifactPiece& piece);
+  void dispatch();
+  void end_worker(const std::string& job_id, const std::string& reason);
+  void report_death(const std::string& job_id, std::uint32_t round, const std::string& reason, bool crashed);
+
+  // Processes.
+  void start_spare();
+  void take_child(const msg::ChildHello& hello);
+  void child_ended(std::uint64_t token, const std::string& how, bool crashed);
+  Child* worker_of(const std::string& job_id);
+  Child* spare();
+
+  TaskManagerOptions options_;
+  ChildProcesses& children_;
+  std::function<void(const Status&)> registered_;
+  ArtifactStore artifacts_;
+  Endpoint listening_;
+  std::uint64_t incarnation_;
+  caf::actor job_manager_;  ///< null while there is no connection
+  bool accepted_ = false;
+  std::uint64_t leader_epoch_ = 0;
+  Duration timeout_ = std::chrono::seconds{8};
+  SteadyTime heard_;
+  std::map<std::uint64_t, Child> workers_;           ///< by token
+  std::map<std::string, msg::AssignSlots> waiting_;  ///< by job: for its artifact, or for a worker
+  std::set<std::string> fetching_;
+  std::uint64_t spares_started_ = 0;
+  std::uint32_t spare_failures_ = 0;  ///< in a row
+};
+
+}  // namespace dataflow

@@ -1,0 +1,279 @@
+#include "actors/worker.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <caf/all.hpp>
+
+#include "actors/exchange/exchange.hpp"
+#include "actors/print_relay.hpp"
+#include "actors/slot.hpp"
+#include "libdataflow/master/failover_region.hpp"
+
+namespace dataflow {
+
+namespace {
+
+/// An operator answers between two batches.
+constexpr auto answer_deadline = std::chrono::seconds{5};
+
+}  // namespace
+
+Worker::Worker(caf::actor_config& config, WorkerJob job)
+    : caf::event_based_actor{config},
+      job_{std::move(job)},
+      region_of_vertex_{failover_regions(*job_.graph)},
+      regions_(*std::max_element(region_of_vertex_.begin(), region_of_vertex_.end()) + 1) {}
+
+caf::behavior Worker::make_behavior() {
+  set_down_handler([this](const caf::down_msg& down) { on_down(down); });
+  monitor(job_.supervisor);
+  return {
+      [this](const msg::ProvideSlots& m) { offer(m); },
+      [this](const msg::DeploySlots& m) { deploy(m); },
+      [this](const msg::OpenSubtasks& m) { connect_peers(m); },
+      [this](const msg::PeerConnected& m) { take_connected(m); },
+      [this](const msg::PeerDown& m) {
+        // Whichever of its channels went over that connection, all of a region's attempt is over.
+        for (std::uint32_t i = 0; i < regions_.size(); ++i) {
+          if (regions_[i].placement.workers.size() > 1)
+            pass_on(msg::PeerUnreachable{{i, regions_[i].attempt}, m.reason});
+        }
+      },
+      [this](const msg::StartSubtasks& m) { tell_subtasks(m.of, msg::Start{}); },
+      [this](const msg::StopSubtasks& m) { tell_subtasks(m.of, msg::Stop{EndOfData{m.drain}}); },
+      [this](const msg::CommitSubtasks& m) { tell_subtasks(m.of, msg::Commit{m.epoch}); },
+      [this](const msg::TriggerCheckpoint& m) {
+        tell_all(m, [this](SubtaskId id) {
+          return job_.graph->node(job_.graph->vertices[id.vertex].chain.front()).is_source();
+        });
+      },
+      [this](const msg::CheckpointCompleted& m) { tell_all(m, [](SubtaskId) { return true; }); },
+      [this](const msg::CheckpointAborted& m) { tell_all(m, [](SubtaskId) { return true; }); },
+      [this](const msg::CancelAttempt& m) { cancel(m.of); },
+      [this](const msg::AssignSplit& m) { anon_send(find(m.attempt, m.id), m); },
+      [this](const msg::NoMoreSplits& m) { anon_send(find(m.attempt, m.id), m); },
+      [this](msg::RequestReports) { report(); },
+      [this](const msg::CallOperator& m) { return call_operator(m); },
+      // From the slots and subtasks.
+      [this](const msg::SlotMade& m) {
+        if (!is_current(m.of)) return;
+        for (const msg::DeployedSubtask& made : m.subtasks) regions_[m.of.region].subtasks[made.id] = made.actor;
+        pass_on(msg::SlotDeployed{m.of, m.slot});
+      },
+      [this](const msg::SubtaskReport& m) {
+        if (region_of(m.id).attempt == m.attempt) news_.insert_or_assign(m.id, m);
+      },
+      [this](const msg::Opened& m) { pass_on(m); },
+      [this](const msg::RequestSplit& m) { pass_on(m); },
+      [this](const msg::Prepared& m) { pass_on(m); },
+      [this](const msg::Acknowledge& m) { pass_on(m); },
+      [this](const msg::Decline& m) { pass_on(m); },
+      [this](const msg::Finished& m) { pass_on(m); },
+      [this](const msg::SubtaskFailed& m) {
+        // The numbers that it had when it failed go before the failure.
+        report();
+        pass_on(m);
+      },
+      [this](const msg::SubtaskGone& m) {
+        if (region_of(m.id).attempt == m.attempt) region_of(m.id).subtasks.erase(m.id);
+        pass_on(m);
+      },
+      [this](const msg::PrintOutput& m) {
+        request(job_.supervisor, caf::infinite, m).then([this](const msg::OutputTaken& taken) {
+          job_.print->taken(taken.bytes);
+        });
+      },
+  };
+}
+
+void Worker::on_exit() {
+  job_.supervisor = nullptr;
+  slots_.clear();
+  regions_.clear();
+}
+
+void Worker::on_down(const caf::down_msg& down) {
+  if (down.source == job_.supervisor.address()) return quit(down.reason);
+  const auto at = slots_.find(down.source);
+  if (at == slots_.end()) return;
+  const RunningSlot slot = std::move(at->second);
+  slots_.erase(at);
+  if (down.reason) pass_on(msg::SlotLost{slot.of, slot.slot, to_string(down.reason)});
+}
+
+void Worker::offer(const msg::ProvideSlots& provided) {
+  send(job_.supervisor,
+       msg::OfferSlots{job_.leader_epoch, provided.round, job_.node, job_.name, job_.host,
+                       job_.exchange ? job_.exchange->port() : std::uint16_t{0}, provided.slots, job_.graph_hash});
+}
+
+void Worker::deploy(const msg::DeploySlots& slots) {
+  Region& region = regions_[slots.of.region];
+  if (region.deployed && slots.of.attempt < region.attempt) return;
+  if (slots.of.attempt > region.attempt) {
+    cancel({slots.of.region, region.attempt});
+    region = Region{};
+  }
+  region.attempt = slots.of.attempt;
+  region.deployed = true;
+  if (job_.print) job_.print->open();
+  for (const std::uint32_t slot : slots.slots) {
+    std::vector<SubtaskId> subtasks;
+    for (const JobVertex& vertex : job_.graph->vertices) {
+      if (region_of_vertex_[vertex.id] == slots.of.region && slot < vertex.parallelism)
+        subtasks.push_back({vertex.id, slot});
+    }
+    if (subtasks.empty()) continue;
+    auto actor = spawn<Slot, caf::monitored>(caf::actor_cast<caf::actor>(this), job_.graph, slots.job_id,
+                                             slots.attempt_base, slots.of, slot, std::move(subtasks));
+    slots_.emplace(actor.address(), RunningSlot{actor, slots.of, slot});
+  }
+}
+
+/// A connection carries what goes to a peer; credit comes back on it, so that only senders make them.
+void Worker::connect_peers(const msg::OpenSubtasks& placement) {
+  if (!is_current(placement.of)) return;
+  Region& region = regions_[placement.of.region];
+  region.placement = placement;
+  std::set<std::uint32_t> peers;
+  for (const auto& [id, actor] : region.subtasks) {
+    for (const ChannelId& channel : output_channels(*job_.graph, id.vertex, id.subtask)) {
+      peers.insert(placement.worker_of_slot[channel.to_subtask]);
+    }
+  }
+  peers.erase(placement.self);
+  region.to_connect = peers.size();
+  if (peers.empty()) return open(region.placement);
+  const auto self = address();
+  for (const std::uint32_t peer : peers) {
+    const msg::WorkerEndpoint& at = placement.workers[peer];
+    job_.exchange->connect(at.worker, at.host, at.port, [self, of = placement.of](const Status& status) {
+      const auto worker = caf::actor_cast<caf::actor>(self);
+      caf::anon_send(worker, msg::PeerConnected{of, status ? std::string{} : status.error().message()});
+    });
+  }
+}
+
+void Worker::take_connected(const msg::PeerConnected& connected) {
+  if (!is_current(connected.of)) return;
+  if (!connected.failure.empty()) return pass_on(msg::PeerUnreachable{connected.of, connected.failure});
+  Region& region = regions_[connected.of.region];
+  if (--region.to_connect == 0) open(region.placement);
+}
+
+void Worker::open(const msg::OpenSubtasks& placement) {
+  for (const auto& [id, actor] : regions_[placement.of.region].subtasks) {
+    msg::Open ends;
+    ends.checkpoints = placement.checkpoints;
+    const auto outputs = output_channels(*job_.graph, id.vertex, id.subtask);
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      auto peer = receiver_of(placement, id, i, outputs[i]);
+      if (!peer) return pass_on(msg::PeerUnreachable{placement.of, peer.error().message()});
+      ends.receivers.push_back(std::move(*peer));
+    }
+    const auto inputs = input_channels(*job_.graph, id.vertex, id.subtask);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      auto peer = sender_of(placement, id, i, inputs[i]);
+      if (!peer) return pass_on(msg::PeerUnreachable{placement.of, peer.error().message()});
+      ends.senders.push_back(std::move(*peer));
+    }
+    anon_send(actor, std::move(ends));
+  }
+}
+
+/// A channel's number at its ends is its place in their lists.
+Result<msg::Peer> Worker::receiver_of(const msg::OpenSubtasks& placement, SubtaskId id, std::size_t output,
+                                      const ChannelId& channel) {
+  const JobEdge& edge = job_.graph->edges[channel.edge];
+  const std::uint32_t worker = placement.worker_of_slot[channel.to_subtask];
+  if (worker == placement.self) {
+    const auto inputs = input_channels(*job_.graph, edge.to_vertex, channel.to_subtask);
+    const auto place = std::find(inputs.begin(), inputs.end(), channel) - inputs.begin();
+    return msg::Peer{find(placement.of.attempt, {edge.to_vertex, channel.to_subtask}), static_cast<std::size_t>(place)};
+  }
+  const auto number = wire_channel(placement.of.attempt, channel);
+  if (!number) return fail(number.error());
+  auto outgoing = job_.exchange->open_outgoing(*number, placement.workers[worker].worker, edge.schema,
+                                               find(placement.of.attempt, id), output);
+  if (!outgoing) return fail(outgoing.error());
+  msg::Peer peer;
+  peer.outgoing = std::move(*outgoing);
+  return peer;
+}
+
+Result<msg::Peer> Worker::sender_of(const msg::OpenSubtasks& placement, SubtaskId id, std::size_t input,
+                                    const ChannelId& channel) {
+  const JobEdge& edge = job_.graph->edges[channel.edge];
+  const std::uint32_t worker = placement.worker_of_slot[channel.from_subtask];
+  if (worker == placement.self) {
+    const auto outputs = output_channels(*job_.graph, edge.from_vertex, channel.from_subtask);
+    const auto place = std::find(outputs.begin(), outputs.end(), channel) - outputs.begin();
+    return msg::Peer{find(placement.of.attempt, {edge.from_vertex, channel.from_subtask}),
+                     static_cast<std::size_t>(place)};
+  }
+  const auto number = wire_channel(placement.of.attempt, channel);
+  if (!number) return fail(number.error());
+  auto incoming = job_.exchange->open_incoming(*number, placement.workers[worker].worker, edge.schema,
+                                               find(placement.of.attempt, id), input);
+  if (!incoming) return fail(incoming.error());
+  msg::Peer peer;
+  peer.incoming = std::move(*incoming);
+  return peer;
+}
+
+void Worker::cancel(RegionAttempt of) {
+  if (job_.print && is_current(of)) job_.print->close();
+  for (const auto& [address, slot] : slots_) {
+    if (slot.of == of) anon_send(slot.actor, msg::CancelSlot{});
+  }
+}
+
+void Worker::report() {
+  msg::Reports reports;
+  for (auto& [id, news] : std::exchange(news_, {})) reports.subtasks.push_back(std::move(news));
+  pass_on(std::move(reports));
+  for (const Region& region : regions_) {
+    for (const auto& [id, actor] : region.subtasks) send(actor, msg::GetReport{});
+  }
+}
+
+caf::result<msg::Answer> Worker::call_operator(const msg::CallOperator& call) {
+  const caf::actor subtask = find(call.attempt, call.id);
+  if (!subtask) return msg::Answer{fail(ErrorCode::not_found, "the operator is not running at the moment")};
+  auto promise = make_response_promise<msg::Answer>();
+  request(subtask, answer_deadline, call)
+      .then([promise](const msg::Answer& answer) mutable { promise.deliver(answer); },
+            [promise](const caf::error&) mutable {
+              promise.deliver(msg::Answer{fail(ErrorCode::io, "no answer in time")});
+            });
+  return promise;
+}
+
+template <class Message>
+void Worker::tell_subtasks(RegionAttempt of, const Message& message) {
+  if (!is_current(of)) return;
+  for (const auto& [id, actor] : regions_[of.region].subtasks) anon_send(actor, message);
+}
+
+template <class Message, class Meant>
+void Worker::tell_all(const Message& message, Meant meant) {
+  for (const Region& region : regions_) {
+    for (const auto& [id, actor] : region.subtasks) {
+      if (meant(id)) anon_send(actor, message);
+    }
+  }
+}
+
+template <class Message>
+void Worker::pass_on(const Message& message) {
+  send(job_.supervisor, message);
+}
+
+caf::actor Worker::find(std::uint32_t attempt, SubtaskId id) {
+  const Region& region = region_of(id);
+  const auto at = attempt == region.attempt ? region.subtasks.find(id) : region.subtasks.end();
+  return at == region.subtasks.end() ? caf::actor{} : at->second;
+}
+
+}  // namespace dataflow

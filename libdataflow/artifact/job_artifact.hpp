@@ -1,0 +1,40 @@
+#pragma once
+// A job's artifact becomes its JobGraph: a topology's text, or a shared library of C++ code. No closure is ever
+// serialised; every process of a job builds the same graph from the same artifact and arguments, and a hash of the
+// graph shows whether they have.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "libdataflow/graph/job_graph.hpp"
+#include "libdataflow/topology/substitution.hpp"
+#include "serialization/result.hpp"
+
+namespace dataflow {
+
+struct JobArtifact {
+  std::string file_name;              ///< "job.toml" or "fraud.so": what it is, and its name in errors
+  std::filesystem::path file;         ///< where its content is
+  std::filesystem::path base_folder;  ///< a topology's relative paths start here
+  std::vector<std::string> overrides;
+  std::map<std::string, std::string> environment;  ///< for a topology's ${NAME}; nothing else is looked at
+  std::vector<std::string> arguments;              ///< of a C++ job
+  std::uint32_t parallelism = 1;                   ///< of nodes that say none
+};
+
+struct BuiltJob {
+  JobGraphPtr graph;
+  Secrets secrets;  ///< to hide from whatever is shown
+};
+
+/// Loads user code, if the job has any, into this process. Errors: those of load_topology (all of them, rendered), of
+/// load_job_library and of build_job_graph; io when the file cannot be read.
+Result<BuiltJob> build_artifact(const JobArtifact& artifact);
+
+/// Equal for equal graphs, in every process and on every machine.
+std::uint64_t graph_hash(const JobGraph& graph);
+
+}  // namespace dataflow

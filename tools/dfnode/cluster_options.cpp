@@ -1,0 +1,51 @@
+#include "tools/dfnode/cluster_options.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+
+#include "serialization/value.hpp"
+#include "tools/dfnode/command.hpp"
+
+namespace dataflow::cli {
+
+void add_cluster_options(CLI::App& command, ClusterOptions& options) {
+  command.add_option("--to", options.to, "The cluster's JobManager, default 127.0.0.1:6123")->type_name("HOST:PORT");
+  command.add_option("--cluster", options.cluster, "The cluster's name, default dataflow")->type_name("NAME");
+  command.add_option("--timeout", options.timeout_seconds, "How long to wait for an answer, default 10")
+      ->type_name("SECONDS")
+      ->check(CLI::PositiveNumber);
+  command.add_flag("--json", options.json, "JSON instead of text, mistakes included");
+  command.add_flag("--quiet,-q", options.quiet, "Only errors on standard error");
+}
+
+int with_cluster(const ClusterOptions& options, const std::function<Result<int>(ClusterClient&)>& work) {
+  const auto endpoint = parse_endpoint(options.to);
+  if (!endpoint) return show_failure(endpoint.error().within("--to"), options.json);
+  const Duration timeout{static_cast<std::int64_t>(options.timeout_seconds * 1e6)};
+  auto client = ClusterClient::connect(*endpoint, options.cluster, timeout);
+  if (!client) return show_failure(client.error(), options.json);
+  const auto code = work(**client);
+  return code ? *code : show_failure(code.error(), options.json);
+}
+
+int show_failure(const Error& error, bool json) {
+  if (json) {
+    std::string out = "{\"error\":";
+    append_json_string(error.message(), out);
+    out += ",\"code\":";
+    append_json_string(to_string(error.code()), out);
+    std::cerr << out << "}\n";
+  } else {
+    std::cerr << "dfnode: " << error.message() << "\n";
+  }
+  switch (error.code()) {
+    case ErrorCode::io:
+    case ErrorCode::not_found: return exit_unreachable;
+    case ErrorCode::invalid_argument:
+    case ErrorCode::unsupported: return exit_wrong;
+    default: return exit_failed;
+  }
+}
+
+}  // namespace dataflow::cli

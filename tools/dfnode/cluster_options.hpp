@@ -1,0 +1,33 @@
+#pragma once
+// What the commands that speak to a cluster share: where it is, how a mistake is shown, and how they end.
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "actors/cluster/client.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace dataflow::cli {
+
+struct ClusterOptions {
+  std::string to = "127.0.0.1:6123";
+  std::string cluster = "dataflow";
+  double timeout_seconds = 10;
+  bool json = false;
+  bool quiet = false;
+};
+
+/// Adds --to, --cluster, --timeout, --json and --quiet.
+void add_cluster_options(CLI::App& command, ClusterOptions& options);
+
+/// Connects and hands the client to `work`. Shows its error, or that of connecting, and returns the exit code.
+int with_cluster(const ClusterOptions& options, const std::function<Result<int>(ClusterClient&)>& work);
+
+/// On standard error, as text or as JSON; returns the exit code that goes with it.
+int show_failure(const Error& error, bool json);
+
+}  // namespace dataflow::cli

@@ -1,0 +1,65 @@
+// dfnode taskmanager: a node of a cluster.
+
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+#include <memory>
+
+#include "actors/cluster/processes.hpp"
+#include "tools/dfnode/cluster_options.hpp"
+#include "tools/dfnode/command.hpp"
+#include "tools/dfnode/job_file.hpp"
+
+namespace dataflow::cli {
+
+namespace {
+
+struct TaskManagerCommand {
+  std::string join = "127.0.0.1:6123";
+  std::string listen = "127.0.0.1:0";
+  std::string cluster = default_cluster_name;
+  bool insecure = false;
+  std::string work_dir;
+  std::uint32_t slots = default_parallelism();
+};
+
+int run(const TaskManagerCommand& command) {
+  const auto join = parse_endpoint(command.join);
+  if (!join) return show_failure(join.error().within("--join"), false);
+  const auto listen = parse_endpoint(command.listen);
+  if (!listen) return show_failure(listen.error().within("--listen"), false);
+  TaskManagerOptions options;
+  options.cluster = command.cluster;
+  options.insecure = command.insecure;
+  options.join = *join;
+  options.listen = *listen;
+  options.slots = command.slots;
+  options.work_dir = command.work_dir;
+  const Status status = run_task_manager(options, [&](const Endpoint& at) {
+    std::cout << "TaskManager " << at.text() << " with " << options.slots << " slots has joined " << options.join.text()
+              << std::endl;
+  });
+  if (status) return exit_done;
+  show_failure(status.error(), false);
+  return status.error().code() == ErrorCode::invalid_argument ? exit_wrong : exit_failed;
+}
+
+}  // namespace
+
+void add_taskmanager(CLI::App& app, Action& action) {
+  auto options = std::make_shared<TaskManagerCommand>();
+  CLI::App& command = *app.add_subcommand("taskmanager", "Run a node of a cluster");
+  command.add_option("--join", options->join, "The JobManager, default 127.0.0.1:6123; it is waited for")
+      ->type_name("HOST:PORT");
+  command.add_option("--listen", options->listen, "Where this node is reached, default 127.0.0.1 and any free port")
+      ->type_name("HOST:PORT");
+  add_parallelism(command, "--slots", options->slots, "How many subtasks of a node run here; default: cores");
+  command.add_option("--work-dir", options->work_dir, "A folder for artifacts and logs")->required()->type_name("DIR");
+  command.add_option("--cluster", options->cluster, "The cluster's name, default dataflow")->type_name("NAME");
+  command.add_flag("--insecure", options->insecure,
+                   "Listen on other than loopback addresses, where everybody is obeyed");
+  command.footer("Example:\n  dfnode taskmanager --join 10.0.0.1:6123 --slots 4 --work-dir /var/lib/dataflow/tm1");
+  command.callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace dataflow::cli
