@@ -19,6 +19,8 @@ constexpr auto report_interval = std::chrono::milliseconds{200};
 constexpr auto answer_deadline = std::chrono::seconds{7};
 /// When a connection is lost, the process's TaskManager is given so long to say what became of it.
 constexpr auto obituary_wait = std::chrono::milliseconds{150};
+/// How long a job that has ended waits for what is still to be removed from its storage.
+constexpr std::chrono::seconds storage_wait{5};
 
 }  // namespace
 
@@ -97,7 +99,7 @@ caf::message_handler JobSupervisor::home_messages() {
       [this](msg::CancelJob) { apply(execution_.cancel(wall_clock_now())); },
       [this](msg::GetJob) { return view(); },
       [this](msg::AwaitEnd) -> caf::result<msg::Ended> {
-        if (is_terminal(execution_.state())) return msg::Ended{};
+        if (end_told_) return msg::Ended{};
         auto promise = make_response_promise<msg::Ended>();
         waiting_for_end_.push_back(promise);
         return promise;
@@ -117,6 +119,7 @@ caf::message_handler JobSupervisor::checkpoint_messages() {
         apply_checkpoint(checkpoints_->coordinator().on_metadata_written(m.id, m.status, wall_clock_now()));
       },
       [this](const msg::LatestAdvanced& m) { take_advanced(m); },
+      [this](const msg::StorageSettled& m) { tell_end(m.state); },
       [this](msg::CheckpointTime) {
         checkpoint_wake_.reset();
         apply_checkpoint(checkpoints_->coordinator().on_time(wall_clock_now()));
@@ -436,7 +439,18 @@ void JobSupervisor::fire_deadlines() {
 void JobSupervisor::carry_out(const EndJob& effect) {
   for (const auto& guard : guards_) guard->job_ended();
   guards_.clear();
-  send(home_, msg::JobEnded{effect.state, execution_.error()});
+  if (!worker_) return tell_end(effect.state);
+  // Who hears of the end may look into the storage: what is to be removed has been, or does not let itself be removed.
+  auto settled = [self = caf::actor_cast<caf::actor>(this), state = effect.state] {
+    caf::anon_send(self, msg::StorageSettled{state});
+  };
+  anon_send(worker_, msg::BlockingWork{std::move(settled)});
+  delayed_send(this, storage_wait, msg::StorageSettled{effect.state});
+}
+
+void JobSupervisor::tell_end(JobState state) {
+  if (std::exchange(end_told_, true)) return;
+  send(home_, msg::JobEnded{state, execution_.error()});
   for (caf::response_promise& promise : waiting_for_end_) promise.deliver(msg::Ended{});
   waiting_for_end_.clear();
 }

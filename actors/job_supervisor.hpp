@@ -97,6 +97,7 @@ class JobSupervisor final : public caf::event_based_actor {
   void take_worker_lost(const msg::WorkerLost& lost);
   void take_report(const msg::SubtaskReport& report);
   void collect_reports();
+  void tell_end(JobState state);
   void fire_deadlines();
   void answer_split_request(const msg::RequestSplit& request);
   void retry_split_requests();
@@ -135,6 +136,7 @@ class JobSupervisor final : public caf::event_based_actor {
   std::vector<RegionAttempt> waiting_for_slots_;
   std::string waits_for_;
   JobState told_state_ = JobState::created;  ///< to the home
+  bool end_told_ = false;
 
   std::map<std::uint32_t, std::unique_ptr<SplitEnumerator>> enumerators_;  ///< by vertex
   std::vector<msg::RequestSplit> waiting_for_splits_;

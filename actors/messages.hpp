@@ -186,6 +186,10 @@ struct LatestAdvanced {
   Result<Advance> advanced;
 };
 struct CheckpointTime {};
+/// The job has ended, and what was asked of its BlockingWorker is done or takes too long.
+struct StorageSettled {
+  JobState state = JobState::finished;
+};
 struct WakeUp {};
 struct RestartDue {
   RegionAttempt of;
@@ -236,6 +240,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CheckpointLoaded)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::MetadataWritten)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::LatestAdvanced)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CheckpointTime)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::StorageSettled)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::PeerConnected)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::PeerDown)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::WakeUp)

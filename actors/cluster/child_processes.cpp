@@ -129,6 +129,12 @@ void ChildProcesses::run() {
   }
 }
 
+void ChildProcesses::forget() {
+  running_.clear();
+  const std::lock_guard lock{mutex_};
+  starts_.clear();
+}
+
 void ChildProcesses::serve_requests() {
   std::deque<Start> starts;
   std::deque<Kill> kills;

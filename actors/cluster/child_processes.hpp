@@ -51,6 +51,8 @@ class ChildProcesses {
 
   /// Until stop(), SIGTERM or SIGINT.
   void run();
+  /// After run(): drops the callbacks and what they hold.
+  void forget();
 
  private:
   struct Kill {

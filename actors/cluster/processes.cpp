@@ -26,6 +26,7 @@ namespace fs = std::filesystem;
 
 /// Control actors have threads of their own; the pool of a process that runs no subtasks has little to do.
 constexpr std::size_t control_threads = 1;
+constexpr std::chrono::seconds see_out_deadline{2};
 
 void log_to_standard_error(const std::string& who) {
   auto logger = std::make_shared<spdlog::logger>(who, std::make_shared<spdlog::sinks::stderr_sink_mt>());
@@ -66,11 +67,22 @@ class End {
   std::promise<std::string> promise_;
 };
 
-/// A child keeps nothing that would have to be put in order, and user code may keep its threads from ending.
+/// Nothing is left that would have to be put in order, and user code, or an attempt to connect, may keep threads from
+/// ending.
 [[noreturn]] void leave(int code) {
   spdlog::shutdown();
   std::fflush(nullptr);
   _exit(code);
+}
+
+/// Sees the process's actor out, and ends what its children would still have told it: a handle that somebody keeps
+/// would keep the actor system, and with it the process, from ending.
+void see_out(caf::actor_system& system, const caf::actor& actor, ChildProcesses& children) {
+  caf::scoped_actor self{system};
+  self->monitor(actor);
+  caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+  self->receive([](const caf::down_msg&) {}, caf::after(see_out_deadline) >> [] {});
+  children.forget();
 }
 
 }  // namespace
@@ -92,8 +104,9 @@ Status run_job_manager(const JobManagerOptions& options, const OnReady& ready) {
     ready(*listening);
     children.run();
   }
-  caf::anon_send_exit(job_manager, caf::exit_reason::user_shutdown);
-  return listening ? Status{} : fail(listening.error());
+  see_out(system, job_manager, children);
+  if (!listening) return fail(listening.error());
+  leave(0);
 }
 
 Status run_task_manager(const TaskManagerOptions& options, const OnReady& ready) {
@@ -120,8 +133,9 @@ Status run_task_manager(const TaskManagerOptions& options, const OnReady& ready)
   } else {
     outcome = fail(listening.error());
   }
-  caf::anon_send_exit(task_manager, caf::exit_reason::user_shutdown);
-  return outcome;
+  see_out(system, task_manager, children);
+  if (!outcome) return outcome;
+  leave(0);
 }
 
 Status run_job_master(const ChildOptions& options) {

@@ -35,6 +35,16 @@ class Losses(ClusterTest):
     def worker(self, process, job):
         return self.until(f"a worker of {job}", lambda: self.worker_of(process, job))
 
+    def test_sigterm_ends_a_task_manager_and_a_job_manager_in_order(self):
+        self.cluster(nodes=1, slots=2)
+        self.until_running(self.detach(self.endless()))
+        for process in (*self.nodes.values(), self.manager):
+            children = [pid for pid, _ in children_of(process.pid)]
+            self.assertTrue(children)
+            process.terminate()
+            self.assertEqual(process.wait(timeout=10), 0)
+            self.until("its children are gone", lambda: not any(is_alive(pid) for pid in children))
+
     def test_a_killed_worker_is_replaced_and_the_signal_is_told(self):
         self.cluster(nodes=2, slots=1)
         job = self.detach(self.endless())
