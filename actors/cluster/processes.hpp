@@ -44,8 +44,8 @@ struct ChildOptions {
 
 using OnReady = std::function<void(const Endpoint& listening)>;
 
-/// SIGTERM or SIGINT ends the process, with 0. `ready` is called once it listens. Returns errors only: io when the address is taken or the storage
-/// cannot be used; invalid_argument for a storage of another cluster.
+/// SIGTERM or SIGINT ends the process, with 0. `ready` is called once it listens. Returns errors only: io when the
+/// address is taken or the storage cannot be used; invalid_argument for a storage of another cluster.
 Status run_job_manager(const JobManagerOptions& options, const OnReady& ready);
 /// The same for a TaskManager; it is ready when the JobManager has accepted it. Errors: also invalid_argument with the
 /// JobManager's reason for refusing it.
