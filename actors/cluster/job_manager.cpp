@@ -1,8 +1,7 @@
 #include "actors/cluster/job_manager.hpp"
 
-#include <signal.h>
-
 #include <algorithm>
+#include <csignal>
 
 #include <spdlog/spdlog.h>
 #include <caf/all.hpp>
@@ -125,7 +124,8 @@ msg::NodeAnswer JobManager::register_node(const msg::RegisterNode& node) {
 }
 
 void JobManager::lose_node(const std::string& name, const std::string& reason) {
-  const std::string lost = name;  // the caller's may be the map's own
+  // The caller's may be the map's own. NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
+  const std::string lost = name;
   spdlog::warn("TaskManager {} is lost: {}", lost, reason);
   nodes_.erase(lost);
   for (const std::string& job_id : slots_.remove_node(lost)) {

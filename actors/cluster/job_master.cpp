@@ -207,7 +207,7 @@ caf::result<msg::Answer> JobMaster::call(const msg::CallJob& call) {
     case msg::JobVerb::cancel: send(supervisor_, msg::CancelJob{}); return told;
     case msg::JobVerb::stop: send(supervisor_, msg::StopJob{EndOfData{false}}); return told;
     case msg::JobVerb::drain: send(supervisor_, msg::StopJob{EndOfData{true}}); return told;
-    case msg::JobVerb::logs: break;  // the JobManager's matter
+    case msg::JobVerb::logs:  // the JobManager's matter
     case msg::JobVerb::send:
     case msg::JobVerb::ask: break;
   }

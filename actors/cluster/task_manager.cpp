@@ -1,6 +1,6 @@
 #include "actors/cluster/task_manager.hpp"
 
-#include <signal.h>
+#include <csignal>
 
 #include <spdlog/spdlog.h>
 #include <caf/all.hpp>
