@@ -14,7 +14,7 @@
 namespace dataflow {
 
 Subtask::Subtask(caf::actor_config& config, caf::actor supervisor, caf::actor slot, JobGraphPtr graph,
-                 Task::Identity identity, std::uint32_t attempt, caf::group slot_group, caf::actor worker)
+                 Task::Identity identity, std::uint32_t attempt, const caf::group& slot_group, caf::actor worker)
     : caf::event_based_actor{config},
       supervisor_{std::move(supervisor)},
       slot_{std::move(slot)},
@@ -182,8 +182,8 @@ void Subtask::snapshot(TaskSnapshot snapshot) {
   anon_send(worker_, msg::BlockingWork{std::move(write)});
 }
 
-void Subtask::decline(std::uint64_t checkpoint_id, Error error) {
-  anon_send(supervisor_, msg::Decline{attempt_, id_, checkpoint_id, std::move(error)});
+void Subtask::decline(std::uint64_t checkpoint_id, const Error& error) {
+  anon_send(supervisor_, msg::Decline{attempt_, id_, checkpoint_id, error});
 }
 
 void Subtask::fail_with(const TaskFailure& failure) {

@@ -17,7 +17,7 @@ class Subtask final : public caf::event_based_actor, public TaskHost {
   /// `supervisor` is the Worker, which speaks for its subtasks. `worker` does what blocks; null in jobs without
   /// checkpoints.
   Subtask(caf::actor_config& config, caf::actor supervisor, caf::actor slot, JobGraphPtr graph, Task::Identity identity,
-          std::uint32_t attempt, caf::group slot_group, caf::actor worker);
+          std::uint32_t attempt, const caf::group& slot_group, caf::actor worker);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
@@ -30,7 +30,7 @@ class Subtask final : public caf::event_based_actor, public TaskHost {
   void request_split() override;
   [[nodiscard]] std::optional<Timestamp> clock_now() const override;
   void snapshot(TaskSnapshot snapshot) override;
-  void decline(std::uint64_t checkpoint_id, Error error) override;
+  void decline(std::uint64_t checkpoint_id, const Error& error) override;
 
   void open(const msg::Open& peers);
   void open_task(const Result<RestoredCheckpointPtr>& restored);

@@ -232,7 +232,7 @@ void Worker::cancel(RegionAttempt of) {
 void Worker::report() {
   msg::Reports reports;
   for (auto& [id, news] : std::exchange(news_, {})) reports.subtasks.push_back(std::move(news));
-  pass_on(std::move(reports));
+  pass_on(reports);
   for (const Region& region : regions_) {
     for (const auto& [id, actor] : region.subtasks) send(actor, msg::GetReport{});
   }

@@ -321,7 +321,7 @@ tl::expected<void, TaskFailure> Task::take_snapshot() {
   last_checkpoint_ = snapshot.barrier.checkpoint_id;
   end_alignment();
   if (declined) {
-    scope_.host->decline(last_checkpoint_, std::move(*declined));
+    scope_.host->decline(last_checkpoint_, *declined);
   } else {
     scope_.host->snapshot(std::move(snapshot));
   }

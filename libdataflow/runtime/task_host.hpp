@@ -36,12 +36,10 @@ class TaskHost {
   /// The time now, by the clock whose times Task::run is given. Nothing: no time passes while a task runs (on virtual
   /// time).
   [[nodiscard]] virtual std::optional<Timestamp> clock_now() const { return std::nullopt; }
-  // The two below are only called for jobs with checkpoints. NOLINTBEGIN(performance-unnecessary-value-param)
-  /// The task has passed a barrier: write its state and acknowledge.
-  virtual void snapshot(TaskSnapshot) {}
+  /// The task has passed a barrier: write its state and acknowledge. Only of jobs with checkpoints.
+  virtual void snapshot(TaskSnapshot) {}  // NOLINT(performance-unnecessary-value-param): who overrides it moves it
   /// The task has passed a barrier, but has no snapshot to give.
-  virtual void decline(std::uint64_t /*checkpoint_id*/, Error) {}
-  // NOLINTEND(performance-unnecessary-value-param)
+  virtual void decline(std::uint64_t /*checkpoint_id*/, const Error&) {}
 };
 
 }  // namespace dataflow

@@ -92,7 +92,7 @@ class FragileCluster {
       writes_.push_back(
           {snapshot.barrier.checkpoint_id, snapshot.alignment, std::move(snapshot.states), cluster_.current_folder_});
     }
-    void decline(std::uint64_t id, Error error) override {
+    void decline(std::uint64_t id, const Error& error) override {
       cluster_.take(cluster_.coordinator_->on_declined(id, error, cluster_.now_));
     }
 
