@@ -75,7 +75,7 @@ TextKey make_text_key(const char* bytes, std::uint32_t length) {
   TextKey key;
   if (length <= inline_text_bytes) {
     char padded[16] = {};
-    std::memcpy(padded, bytes, length);
+    if (length != 0) std::memcpy(padded, bytes, length);  // a column of empty texts may have no bytes at all
     std::memcpy(&key.head, padded, 8);
     std::memcpy(&key.tail, padded + 8, 8);
   } else {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <deque>
 #include <random>
+#include <span>
 
 #include "libdataflow/exchange/frame_parser.hpp"
 #include "libdataflow/exchange/sending_port.hpp"
@@ -40,8 +41,9 @@ Status feed(FrameParser& parser, FrameSink& sink, std::string_view bytes, const 
     const auto space = parser.space();
     std::size_t count = std::min({bytes.size(), space.payload.size() + space.ahead.size(), most()});
     const std::size_t first = std::min(count, space.payload.size());
-    std::memcpy(space.payload.data(), bytes.data(), first);
-    std::memcpy(space.ahead.data(), bytes.data() + first, count - first);
+    const auto read = std::as_bytes(std::span{bytes}).first(count);
+    std::ranges::copy(read.first(first), space.payload.begin());
+    std::ranges::copy(read.subspan(first), space.ahead.begin());
     bytes.remove_prefix(count);
     if (auto status = parser.filled(count, sink); !status) return status;
   }
