@@ -1,6 +1,7 @@
 #pragma once
 // The JobSupervisor actor: one per job. Holds the ExecutionGraph, carries events to it and its effects out, and hosts
-// the sources' split enumerators. It decides nothing itself.
+// the sources' split enumerators. It decides nothing itself. Its life and its messages are in job_supervisor.cpp, and
+// what it carries out in job_supervisor_deployment.cpp, _reports.cpp, _checkpoints.cpp and _questions.cpp.
 //
 // Around it: its home, which finds slots and serves clients (in one process the LocalSlots actor, in a cluster the
 // process's link to the JobManager), and the Workers, which have offered slots for the current attempt.
@@ -42,6 +43,8 @@ class JobSupervisor final : public caf::event_based_actor {
 
  private:
   using SteadyTime = std::chrono::steady_clock::time_point;
+
+  static constexpr std::chrono::milliseconds report_interval{200};
 
   /// A process that has, or had, slots of the job.
   struct WorkerState {
@@ -104,9 +107,21 @@ class JobSupervisor final : public caf::event_based_actor {
   caf::result<msg::Answer> ask_operator(const msg::AskOperator& question);
   /// To the workers that have slots of the region.
   template <class Message>
-  void tell_region(RegionAttempt of, const Message& message);
+  void tell_region(RegionAttempt of, const Message& message) {
+    std::vector<bool> told(workers_.size());
+    for (std::uint32_t slot = 0; slot < width(of.region); ++slot) {
+      const auto& worker = worker_of_slot_[slot];
+      if (!worker || told[*worker]) continue;
+      told[*worker] = true;
+      send(workers_[*worker].actor, message);
+    }
+  }
   template <class Message>
-  void tell_all(const Message& message);
+  void tell_all(const Message& message) {
+    for (const WorkerState& worker : workers_) {
+      if (!worker.lost) send(worker.actor, message);
+    }
+  }
   void heard_from_sender();
   [[nodiscard]] std::uint32_t width(std::uint32_t region) const;
   [[nodiscard]] NodeInstance instance(std::size_t worker) const;

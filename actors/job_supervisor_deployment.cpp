@@ -1,0 +1,194 @@
+// The JobSupervisor's way from a region's attempt to running subtasks: slots, the workers that offer them, and what
+// they are told to make, open and start. Also how a worker is lost.
+
+#include "actors/job_supervisor.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include <spdlog/spdlog.h>
+#include <caf/all.hpp>
+
+#include "actors/clock.hpp"
+
+namespace dataflow {
+
+Status JobSupervisor::prepare_attempt(RegionAttempt of) {
+  RestoredCheckpointPtr restored;
+  if (checkpoints_) {
+    auto point = checkpoints_->restore_point();
+    if (!point) return fail(point.error());
+    restored = std::move(*point);
+    restore_folders_[of.region] = restored ? checkpoints_->coordinator().latest()->folder : std::string{};
+  }
+  for (const JobVertex& vertex : graph_->vertices) {
+    if (execution_.region_of(vertex.id) != of.region) continue;
+    for (const NodeId id : vertex.chain) {
+      const StreamNode& node = graph_->node(id);
+      if (node.is_source()) continue;
+      const auto state = restored ? restored->reader_of_all(node.state_id()) : nullptr;
+      if (auto status = node.factory->before_attempt(sink_job_id(), of.attempt, state.get()); !status) {
+        return fail(status.error().within("\"" + node.name + "\""));
+      }
+    }
+    const StreamNode& head = graph_->node(vertex.chain.front());
+    if (!head.is_source()) continue;
+    auto enumerator = head.source->factory->create_enumerator();
+    if (auto status = enumerator->open(vertex.parallelism); !status) {
+      return fail(status.error().within("\"" + head.name + "\""));
+    }
+    if (const auto saved = restored ? restored->enumerator(head.state_id()) : std::nullopt) {
+      if (auto status = enumerator->restore(*saved); !status) {
+        return fail(status.error().within("going on from a checkpoint").within("\"" + head.name + "\""));
+      }
+    }
+    enumerators_.insert_or_assign(vertex.id, std::move(enumerator));
+  }
+  return {};
+}
+
+void JobSupervisor::carry_out(const AcquireSlots& effect) {
+  if (checkpoints_ && checkpoints_->coordinator().in_doubt()) {
+    postponed_.push_back(effect);
+    return;
+  }
+  if (auto status = prepare_attempt(effect.of); !status) {
+    return apply(execution_.on_region_failed(effect.of, status.error(), wall_clock_now()));
+  }
+  waiting_for_slots_.push_back(effect.of);
+  find_slots();
+}
+
+void JobSupervisor::find_slots() {
+  std::vector<std::uint32_t> missing;
+  for (std::uint32_t slot = 0; slot < worker_of_slot_.size(); ++slot) {
+    if (!worker_of_slot_[slot]) missing.push_back(slot);
+  }
+  if (!missing.empty()) {
+    ++round_;
+    return send(home_, msg::RequestSlots{round_, std::move(missing)});
+  }
+  waits_for_.clear();
+  std::vector<NodeInstance> nodes;
+  for (const auto& worker : worker_of_slot_) nodes.push_back(instance(*worker));
+  for (const RegionAttempt of : std::exchange(waiting_for_slots_, {})) {
+    apply(execution_.on_slots(of, nodes, wall_clock_now()));
+  }
+}
+
+void JobSupervisor::fail_waiting(const Error& error) {
+  for (const RegionAttempt of : std::exchange(waiting_for_slots_, {})) {
+    apply(execution_.on_region_failed(of, error, wall_clock_now()));
+  }
+}
+
+void JobSupervisor::take_offer(const msg::OfferSlots& offer) {
+  if (offer.leader_epoch != settings_.leader_epoch || offer.round != round_) return;
+  if (offer.graph_hash != settings_.graph_hash) {
+    return fail_waiting(Error{ErrorCode::unsupported, "the worker on " + offer.node +
+                                                          " built another graph from the same job than its master: "
+                                                          "does the job depend on where it is built?"});
+  }
+  const auto from = caf::actor_cast<caf::actor>(current_sender());
+  auto worker =
+      std::find_if(workers_.begin(), workers_.end(), [&](const WorkerState& w) { return w.actor == from && !w.lost; });
+  if (worker == workers_.end()) {
+    worker = workers_.insert(worker, {from, offer, std::chrono::steady_clock::now(), false});
+    if (settings_.worker_timeout) monitor(from);
+  }
+  for (const std::uint32_t slot : offer.slots) {
+    if (slot < worker_of_slot_.size()) worker_of_slot_[slot] = static_cast<std::size_t>(worker - workers_.begin());
+  }
+  const bool complete =
+      std::all_of(worker_of_slot_.begin(), worker_of_slot_.end(), [](const auto& w) { return w.has_value(); });
+  if (complete) find_slots();
+}
+
+void JobSupervisor::take_deployed(const msg::SlotDeployed& deployed) {
+  for (const SubtaskId id : execution_.subtasks(deployed.of.region)) {
+    if (id.subtask == deployed.slot) apply(execution_.on_deployed(deployed.of.attempt, id, wall_clock_now()));
+  }
+}
+
+void JobSupervisor::lose_worker(std::size_t worker, const Error& error) {
+  if (worker >= workers_.size() || workers_[worker].lost) return;
+  WorkerState& lost = workers_[worker];
+  lost.lost = true;
+  for (auto& at : worker_of_slot_) {
+    if (at == worker) at.reset();
+  }
+  spdlog::warn("job {}: the worker on {} is lost: {}", job_id_, lost.offer.node, error.message());
+  apply(execution_.on_node_lost(instance(worker), error.within("the worker on " + lost.offer.node + " was lost"),
+                                wall_clock_now()));
+  // Those that wait count on slots that are no more.
+  if (!waiting_for_slots_.empty() && !is_terminal(execution_.state())) find_slots();
+}
+
+void JobSupervisor::take_worker_lost(const msg::WorkerLost& lost) {
+  const Error error{lost.crashed ? ErrorCode::user_code : ErrorCode::unavailable, lost.reason};
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    if (workers_[i].offer.node == lost.node && !workers_[i].lost) return lose_worker(i, error);
+  }
+  // It died before it could offer anything.
+  if (lost.round == round_) fail_waiting(error.within("the worker on " + lost.node + " was lost"));
+}
+
+void JobSupervisor::carry_out(const DeployTasks& effect) {
+  std::map<std::size_t, std::vector<std::uint32_t>> slots;
+  for (std::uint32_t slot = 0; slot < width(effect.of.region); ++slot) {
+    // One without worker has been lost just now, and that is on its way to be told.
+    if (worker_of_slot_[slot]) slots[*worker_of_slot_[slot]].push_back(slot);
+  }
+  const std::uint32_t base = checkpoints_ ? checkpoints_->attempt_base() : 0;
+  for (auto& [worker, numbers] : slots)
+    send(workers_[worker].actor, msg::DeploySlots{effect.of, sink_job_id(), base, std::move(numbers)});
+}
+
+void JobSupervisor::carry_out(const OpenTasks& effect) {
+  msg::OpenSubtasks open{effect.of, {}, {}, 0, {}};
+  if (checkpoints_) {
+    open.checkpoints = {graph_->stream->settings.checkpoint->storage, checkpoints_->lineage(),
+                        checkpoints_->coordinator().epoch(), restore_folders_[effect.of.region]};
+  }
+  std::map<std::size_t, std::uint32_t> numbers;  // of the workers that take part
+  for (std::uint32_t slot = 0; slot < width(effect.of.region); ++slot) {
+    const auto& worker = worker_of_slot_[slot];
+    if (!worker) return;  // see above
+    const auto [at, is_new] = numbers.emplace(*worker, static_cast<std::uint32_t>(open.workers.size()));
+    const msg::OfferSlots& offer = workers_[*worker].offer;
+    if (is_new) open.workers.push_back({offer.worker, offer.host, offer.data_port});
+    open.worker_of_slot.push_back(at->second);
+  }
+  for (const auto& [worker, number] : numbers) {
+    open.self = number;
+    send(workers_[worker].actor, open);
+  }
+}
+
+void JobSupervisor::carry_out(const StartTasks& effect) {
+  tell_region(effect.of, msg::StartSubtasks{effect.of});
+  if (checkpoints_ && execution_.all_running()) {
+    apply_checkpoint(checkpoints_->coordinator().on_running(wall_clock_now()));
+  }
+}
+
+void JobSupervisor::carry_out(const CommitTasks& effect) {
+  for (std::uint32_t region = 0; region < execution_.region_count(); ++region) {
+    const RegionAttempt of = execution_.current(region);
+    tell_region(of, msg::CommitSubtasks{of, effect.epoch});
+  }
+}
+
+/// Threads cannot be ended from outside: what does not answer ends with its process, and in this one not at all.
+void JobSupervisor::carry_out(const AbandonTasks& effect) {
+  if (!settings_.worker_timeout) return;
+  std::vector<bool> told(workers_.size());
+  for (const SubtaskId id : effect.subtasks) {
+    const auto& worker = worker_of_slot_[id.subtask];
+    if (!worker || told[*worker]) continue;
+    told[*worker] = true;
+    send(home_, msg::KillWorker{workers_[*worker].offer.node, "it did not end its subtasks in time"});
+  }
+}
+
+}  // namespace dataflow
