@@ -1,5 +1,5 @@
 #pragma once
-// Processing time for the actors: the one place where they read the wall clock.
+// Time for the actors: the one place where they read clocks.
 
 #include <chrono>
 
@@ -9,6 +9,11 @@ namespace dataflow {
 
 inline Timestamp wall_clock_now() {
   return Timestamp{std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch())};
+}
+
+/// Of a clock that never jumps, counted from an arbitrary moment: for how long things take.
+inline Timestamp steady_clock_now() {
+  return Timestamp{std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())};
 }
 
 }  // namespace dataflow

@@ -52,6 +52,18 @@ Result<std::string> ArtifactStore::read(const std::string& hash, std::uint64_t o
   return bytes;
 }
 
+Result<std::string> ArtifactStore::take(const std::string& hash) {
+  const auto path = path_of(hash);
+  if (!path) return fail(path.error());
+  std::ifstream in{*path, std::ios::binary};
+  std::ostringstream content;
+  content << in.rdbuf();
+  if (!in) return fail(ErrorCode::not_found, "there is no artifact " + hash);
+  std::error_code error;
+  fs::remove(*path, error);
+  return std::move(content).str();
+}
+
 Result<std::uint64_t> ArtifactStore::append(const std::string& hash, std::uint64_t offset, std::uint64_t total,
                                             std::string_view bytes) {
   const auto path = path_of(hash);

@@ -25,6 +25,9 @@ class ArtifactStore {
   [[nodiscard]] Result<std::string> read(const std::string& hash, std::uint64_t offset) const;
   [[nodiscard]] Result<std::uint64_t> size(const std::string& hash) const;
 
+  /// All of it, and removes it. Errors: not_found, io.
+  Result<std::string> take(const std::string& hash);
+
   /// Takes the next piece of an artifact of `total` bytes; the last one completes it. Returns how many bytes are there.
   /// A piece that does not follow on the ones before is not taken. Errors: io; malformed_data when the hash is wrong.
   Result<std::uint64_t> append(const std::string& hash, std::uint64_t offset, std::uint64_t total,

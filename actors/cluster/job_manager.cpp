@@ -5,23 +5,24 @@
 #include <spdlog/spdlog.h>
 #include <caf/all.hpp>
 
+#include "actors/clock.hpp"
 #include "actors/cluster/own_messages.hpp"
 
 namespace dataflow {
 
-JobManager::JobManager(caf::actor_config& config, JobManagerOptions options, ChildProcesses& children,
-                       JobRecords records)
+JobManager::JobManager(caf::actor_config& config, JobManagerOptions options, ChildProcesses& children, JobStore store)
     : caf::event_based_actor{config},
       options_{std::move(options)},
       children_{children},
+      store_{std::move(store)},
       artifacts_{options_.storage / "artifacts"},
-      records_{std::move(records)} {}
+      uploads_{options_.storage / "uploads"},
+      liveness_{{.heartbeat_interval = options_.silence_timeout / 4, .heartbeat_timeout = options_.silence_timeout}},
+      slots_{{.request_timeout = options_.slot_timeout}} {}
 
 caf::behavior JobManager::make_behavior() {
   set_down_handler([this](const caf::down_msg& down) {
-    for (const auto& [name, node] : nodes_) {
-      if (node.task_manager.address() == down.source) return lose_node(name, "the connection to it was lost");
-    }
+    lose_node(down.source);
     for (auto& [id, job] : running_) {
       if (job.master && job.master.address() == down.source) job.master = nullptr;  // its process's end comes, too
     }
@@ -43,23 +44,12 @@ caf::message_handler JobManager::node_messages() {
         recover_jobs();
         delayed_send(this, heartbeat(), msg::LookAround{});
       },
-      [this](msg::LookAround) {
-        look_at_nodes();
-        serve_queue();
-        delayed_send(this, heartbeat(), msg::LookAround{});
-      },
+      [this](msg::LookAround) { look_around(); },
       [this](const msg::RegisterNode& m) { return register_node(m); },
-      [this](const msg::NodeHeartbeat& m) {
-        const auto at = nodes_.find(m.name);
-        const bool known = m.leader_epoch == records_.epoch() && at != nodes_.end() &&
-                           at->second.incarnation == m.incarnation &&
-                           at->second.task_manager == caf::actor_cast<caf::actor>(current_sender());
-        if (known) at->second.heard = std::chrono::steady_clock::now();
-        return msg::HeartbeatAnswer{records_.epoch(), known};
-      },
+      [this](const msg::NodeHeartbeat& m) { return hear(m); },
       [this](const msg::WorkerDied& m) {
         Running* const job = running(m.job_id);
-        if (m.leader_epoch != records_.epoch() || job == nullptr || !job->master) return;
+        if (m.leader_epoch != store_.epoch() || job == nullptr || !job->master) return;
         const auto sender_address = caf::actor_cast<caf::actor_addr>(current_sender());
         for (const auto& [name, node] : nodes_) {
           if (node.task_manager.address() == sender_address)
@@ -75,108 +65,152 @@ caf::message_handler JobManager::node_messages() {
   };
 }
 
-msg::NodeAnswer JobManager::register_node(const msg::RegisterNode& node) {
+caf::result<msg::NodeAnswer> JobManager::register_node(const msg::RegisterNode& node) {
+  msg::NodeAnswer answer{false, {}, store_.epoch(), 0, 0};
   if (const Status status = check(node.hello); !status) {
     spdlog::warn("refused TaskManager {}: {}", node.name, status.error().message());
-    return {false, status.error().message(), records_.epoch(), 0};
+    answer.reason = status.error().message();
+    return answer;
   }
-  if (nodes_.count(node.name) > 0) lose_node(node.name, "it was started again");
+  const NodeInstance instance{node.name, node.incarnation};
+  const LivenessEffects effects = liveness_.on_register(instance, steady_clock_now());
+  if (!liveness_.is_current(instance)) {
+    answer.reason = std::get<NodeRefused>(effects.front()).reason;
+    answer.taken_incarnation = *liveness_.incarnation(node.name);
+    return answer;
+  }
+  answer.accepted = true;
+  answer.timeout_us = static_cast<std::uint64_t>(options_.silence_timeout.count());
   auto task_manager = caf::actor_cast<caf::actor>(current_sender());
-  monitor(task_manager);
-  nodes_[node.name] = Node{std::move(task_manager), node.incarnation, std::chrono::steady_clock::now()};
-  slots_.add_node(node.name, node.slots);
-  spdlog::info("TaskManager {} has joined with {} slots", node.name, node.slots);
-  // After the answer, which the TaskManager waits for.
-  send(this, msg::ServeQueue{});
-  return {true, {}, records_.epoch(), static_cast<std::uint64_t>(options_.silence_timeout.count())};
-}
-
-void JobManager::lose_node(const std::string& name, const std::string& reason) {
-  // The caller's may be the map's own. NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
-  const std::string lost = name;
-  spdlog::warn("TaskManager {} is lost: {}", lost, reason);
-  nodes_.erase(lost);
-  for (const std::string& job_id : slots_.remove_node(lost)) {
-    Running* const job = running(job_id);
-    if (job != nullptr && job->master) {
-      send(job->master, msg::WorkerLost{job->round, lost, "TaskManager " + lost + " is lost: " + reason, false});
+  // It listens to what comes after the answer.
+  auto promise = make_response_promise<msg::NodeAnswer>();
+  promise.deliver(answer);
+  for (const LivenessEffect& effect : effects) {
+    if (std::holds_alternative<NodeJoined>(effect)) {
+      monitor(task_manager);
+      nodes_[node.name] = Node{task_manager, node.incarnation, node.slots};
     }
+    std::visit([this](const auto& e) { carry_out(e); }, effect);
+  }
+  return promise;
+}
+
+msg::HeartbeatAnswer JobManager::hear(const msg::NodeHeartbeat& beat) {
+  const NodeInstance instance{beat.name, beat.incarnation};
+  const auto node = nodes_.find(beat.name);
+  const bool known = beat.leader_epoch == store_.epoch() && liveness_.is_current(instance) && node != nodes_.end() &&
+                     node->second.task_manager.address() == caf::actor_cast<caf::actor_addr>(current_sender());
+  if (known) apply(liveness_.on_heartbeat(instance, steady_clock_now()));
+  return {store_.epoch(), known};
+}
+
+void JobManager::lose_node(const caf::actor_addr& task_manager) {
+  for (const auto& [name, node] : nodes_) {
+    if (node.task_manager.address() != task_manager) continue;
+    return apply(liveness_.on_lost({name, node.incarnation}, "the connection to it was lost", steady_clock_now()));
   }
 }
 
-void JobManager::look_at_nodes() {
-  const auto now = std::chrono::steady_clock::now();
-  std::vector<std::string> silent;
-  for (const auto& [name, node] : nodes_) {
-    if (now - node.heard > options_.silence_timeout) silent.push_back(name);
+void JobManager::look_around() {
+  delayed_send(this, heartbeat(), msg::LookAround{});
+  apply(liveness_.on_time(steady_clock_now()));
+  apply(slots_.on_time(steady_clock_now()));
+  save_again();
+}
+
+void JobManager::apply(const LivenessEffects& effects) {
+  for (const LivenessEffect& effect : effects) {
+    std::visit([this](const auto& e) { carry_out(e); }, effect);
   }
-  for (const std::string& name : silent) {
-    lose_node(name,
-              "it was silent for " + std::to_string(options_.silence_timeout / std::chrono::milliseconds{1}) + " ms");
+}
+
+void JobManager::carry_out(const NodeJoined& effect) {
+  const Node& node = nodes_.at(effect.node.name);
+  spdlog::info("TaskManager {} has joined with {} slots", effect.node.name, node.slots);
+  apply(slots_.on_node(effect.node, node.slots, steady_clock_now()));
+}
+
+void JobManager::carry_out(const NodeRefused& effect) {
+  spdlog::warn("TaskManager {} is not listened to: {}", effect.node.name, effect.reason);
+}
+
+void JobManager::carry_out(const NodeSuspected& effect) {
+  spdlog::warn("TaskManager {} is silent", effect.node.name);
+}
+
+void JobManager::carry_out(const NodeTrusted& effect) {
+  spdlog::info("TaskManager {} is heard again", effect.node.name);
+}
+
+void JobManager::carry_out(const NodeDied& effect) {
+  spdlog::warn("TaskManager {} is lost: {}", effect.node.name, effect.reason);
+  if (const auto node = nodes_.find(effect.node.name);
+      node != nodes_.end() && node->second.incarnation == effect.node.incarnation) {
+    demonitor(node->second.task_manager);
+    nodes_.erase(node);
   }
+  apply(slots_.on_node_gone(effect.node, steady_clock_now()), effect.reason);
 }
 
 // ---- Slots ----------------------------------------------------------------------------------------------------------
 
 void JobManager::request_slots(const msg::RequestSlots& request) {
-  const std::string id = job_of_sender();
-  Running* const job = running(id);
+  Running* const job = job_of_sender();
   if (job == nullptr) return;
-  slots_.release(id, request.slots);
-  std::erase(queue_, id);
   job->wanted = request;
-  job->wanted_since = std::chrono::steady_clock::now();
   job->told_reason.clear();
-  queue_.push_back(id);
-  serve_queue();
+  apply(slots_.request(job->record.id, job->record.slots, SlotPlacement::previous, steady_clock_now()));
 }
 
-void JobManager::serve_queue() {
-  const auto now = std::chrono::steady_clock::now();
-  std::deque<std::string> left;
-  for (const std::string& id : std::exchange(queue_, {})) {
-    Running& job = running_.at(id);
-    if (!job.master) continue;
-    const auto count = static_cast<std::uint32_t>(job.wanted->slots.size());
-    // One that waits for nodes that do not exist does not keep the others waiting; among those that could be served it
-    // is first come first served.
-    const bool first = std::all_of(left.begin(), left.end(), [&](const std::string& other) {
-      return running_.at(other).wanted->slots.size() > slots_.total();
-    });
-    if (first && slots_.free() >= count) {
-      grant(id);
-      continue;
-    }
-    std::string reason = "needs " + std::to_string(count) + " slots, ";
-    reason += count > slots_.total()
-                  ? std::to_string(slots_.total()) + " exist; start " + std::to_string(count - slots_.total()) + " more"
-                  : std::to_string(slots_.free()) + " of " + std::to_string(slots_.total()) +
-                        " are free; it waits for other jobs";
-    if (now - job.wanted_since > options_.slot_timeout) {
-      send(job.master,
-           msg::SlotsRefused{job.wanted->round, "no slots within " +
-                                                    std::to_string(options_.slot_timeout / std::chrono::seconds{1}) +
-                                                    " s: the job " + reason});
-      job.wanted.reset();
-      continue;
-    }
-    if (reason != job.told_reason) send(job.master, msg::SlotsAwaited{job.wanted->round, reason});
-    job.told_reason = reason;
-    left.push_back(id);
+void JobManager::apply(const SlotEffects& effects, const std::string& node_lost_by) {
+  for (const SlotEffect& effect : effects) {
+    if (const auto* revoked = std::get_if<SlotsRevoked>(&effect)) tell_lost(*revoked, node_lost_by);
+    if (const auto* allocated = std::get_if<SlotsAllocated>(&effect)) assign(*allocated);
+    if (const auto* denied = std::get_if<SlotsDenied>(&effect)) refuse(*denied);
   }
-  queue_ = std::move(left);
+  tell_reasons();
 }
 
-void JobManager::grant(const std::string& job_id) {
-  Running& job = running_.at(job_id);
-  const auto slots = slots_.allocate(job_id, job.wanted->slots);
-  job.round = job.wanted->round;
-  job.wanted.reset();
-  for (const auto& [name, numbers] : *slots) {
-    send(nodes_.at(name).task_manager, msg::AssignSlots{records_.epoch(), records_.find(job_id)->spec, job.epoch,
-                                                        job.data_token, job.port, job.round, numbers});
+/// The workers of the nodes offer those slots that the job lacks to its master.
+void JobManager::assign(const SlotsAllocated& effect) {
+  Running* const job = running(effect.job);
+  if (job == nullptr || !job->wanted || !job->master) return;
+  const msg::RequestSlots wanted = std::move(*job->wanted);
+  job->wanted.reset();
+  job->round = wanted.round;
+  std::map<std::string, std::vector<std::uint32_t>> by_node;
+  for (const std::uint32_t slot : wanted.slots) {
+    if (slot < effect.slots.size()) by_node[effect.slots[slot].node.name].push_back(slot);
   }
-  send(job.master, msg::SlotsGranted{job.round});
+  for (auto& [name, numbers] : by_node) {
+    send(nodes_.at(name).task_manager, msg::AssignSlots{store_.epoch(), job_spec(job->record), job->epoch,
+                                                        job->data_token, job->port, wanted.round, std::move(numbers)});
+  }
+  send(job->master, msg::SlotsGranted{wanted.round});
+}
+
+void JobManager::tell_lost(const SlotsRevoked& effect, const std::string& reason) {
+  Running* const job = running(effect.job);
+  if (job == nullptr || !job->master) return;
+  send(job->master,
+       msg::WorkerLost{job->round, effect.node.name, "TaskManager " + effect.node.name + " is lost: " + reason, false});
+}
+
+void JobManager::refuse(const SlotsDenied& effect) {
+  Running* const job = running(effect.job);
+  if (job == nullptr || !job->wanted || !job->master) return;
+  send(job->master, msg::SlotsRefused{job->wanted->round, "the job " + effect.reason});
+  job->wanted.reset();
+}
+
+void JobManager::tell_reasons() {
+  for (auto& [id, job] : running_) {
+    if (!job.wanted || !job.master) continue;
+    std::string reason = slots_.waiting_reason(id);
+    if (reason == job.told_reason) continue;
+    send(job.master, msg::SlotsAwaited{job.wanted->round, reason});
+    job.told_reason = std::move(reason);
+  }
 }
 
 }  // namespace dataflow

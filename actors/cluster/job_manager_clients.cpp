@@ -27,14 +27,13 @@ constexpr auto master_deadline = std::chrono::seconds{12};
 constexpr auto logs_deadline = std::chrono::seconds{5};
 
 /// What `show` says of a job that has no master to ask.
-std::string describe(const JobRecord& job) {
-  ordered_json json{{"id", job.spec.id},
-                    {"name", job.name},
-                    {"state", to_string(job.state)},
-                    {"submitted", to_iso8601(job.submitted)}};
-  if (!job.failure.message.empty()) {
-    json["error"] = job.failure.message;
-    json["error_code"] = to_string(job.failure.code);
+std::string describe(const StoredJob& job) {
+  if (!job.shown.empty()) return job.shown;
+  ordered_json json{
+      {"id", job.id}, {"name", job.name}, {"state", to_string(job.state)}, {"submitted", to_iso8601(job.submitted_at)}};
+  if (job.error) {
+    json["error"] = job.error->message();
+    json["error_code"] = to_string(job.error->code());
   }
   return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
@@ -43,14 +42,7 @@ std::string describe(const JobRecord& job) {
 
 caf::message_handler JobManager::client_messages() {
   return {
-      [this](const msg::PutArtifact& m) {
-        if (const Status status = check(m.hello); !status) return msg::Answer{fail(status.error())};
-        if (m.bytes.empty() && artifacts_.has(m.artifact))
-          return msg::Answer{Result<std::string>{std::to_string(m.total_bytes)}};
-        const auto there = artifacts_.append(m.artifact, m.offset, m.total_bytes, m.bytes);
-        if (!there) return msg::Answer{fail(there.error())};
-        return msg::Answer{Result<std::string>{std::to_string(*there)}};
-      },
+      [this](const msg::PutArtifact& m) { return put_artifact(m); },
       [this](const msg::SubmitJob& m) { return submit(m); },
       [this](const msg::ListNodes& m) {
         if (const Status status = check(m.hello); !status) return msg::Answer{fail(status.error())};
@@ -78,12 +70,27 @@ Status JobManager::check(const msg::Hello& hello) const {
   return {};
 }
 
+msg::Answer JobManager::put_artifact(const msg::PutArtifact& piece) {
+  if (const Status status = check(piece.hello); !status) return msg::Answer{fail(status.error())};
+  if (piece.bytes.empty() && store_.keep_artifact(piece.artifact))
+    return msg::Answer{Result<std::string>{std::to_string(piece.total_bytes)}};
+  const auto there = uploads_.append(piece.artifact, piece.offset, piece.total_bytes, piece.bytes);
+  if (!there) return msg::Answer{fail(there.error())};
+  if (uploads_.has(piece.artifact)) {
+    const auto whole = uploads_.take(piece.artifact);
+    if (!whole) return msg::Answer{fail(whole.error())};
+    const auto kept = store_.put_artifact(*whole);
+    if (!kept) return msg::Answer{fail(kept.error())};
+  }
+  return msg::Answer{Result<std::string>{std::to_string(*there)}};
+}
+
 Result<std::string> JobManager::find_job(const std::string& id_or_name) const {
-  if (records_.find(id_or_name) != nullptr) return id_or_name;
+  if (record(id_or_name) != nullptr) return id_or_name;
   std::vector<std::string> live;
   std::vector<std::string> ended;
-  for (const auto& [id, job] : records_.all()) {
-    if (job.name == id_or_name) (is_terminal(job.state) ? ended : live).push_back(id);
+  for (const StoredJob* job : all_jobs()) {
+    if (job->name == id_or_name) (is_terminal(job->state) ? ended : live).push_back(job->id);
   }
   if (live.empty()) live = ended;
   if (live.size() == 1) return live.front();
@@ -97,23 +104,23 @@ caf::result<msg::Answer> JobManager::call_job(const msg::CallJob& call) {
   if (const Status status = check(call.hello); !status) return msg::Answer{fail(status.error())};
   const auto id = find_job(call.job);
   if (!id) return msg::Answer{fail(id.error())};
-  const JobRecord& record = *records_.find(*id);
-  Running* const job = running(*id);
   if (call.verb == msg::JobVerb::logs) return collect_logs(*id);
-  if (call.verb == msg::JobVerb::show && (is_terminal(record.state) || job == nullptr || !job->ready)) {
-    return msg::Answer{Result<std::string>{record.json.empty() ? describe(record) : record.json}};
+  const StoredJob& known = *record(*id);
+  Running* const job = running(*id);
+  const bool has_ended = is_terminal(known.state) || job == nullptr;
+  if (call.verb == msg::JobVerb::show && (has_ended || !job->ready)) {
+    return msg::Answer{Result<std::string>{describe(known)}};
   }
-  if (is_terminal(record.state) || job == nullptr) {
+  if (has_ended) {
     return msg::Answer{
-        fail(ErrorCode::not_found, "job " + *id + " is " + std::string{to_string(record.state)} + " already")};
+        fail(ErrorCode::not_found, "job " + *id + " is " + std::string{to_string(known.state)} + " already")};
   }
-  if (!job->ready) {
-    if (call.verb != msg::JobVerb::cancel)
-      return msg::Answer{fail(ErrorCode::not_found, "job " + *id + " is not running yet")};
-    job->cancelled = true;
-    if (job->pid != 0) children_.kill(job->pid, SIGKILL);
-    return msg::Answer{Result<std::string>{ordered_json{{"id", *id}}.dump()}};
+  if (call.verb == msg::JobVerb::cancel) {
+    if (const Status cancelled = cancel(*job); !cancelled) return msg::Answer{fail(cancelled.error())};
+    if (running(*id) == nullptr || !job->ready)
+      return msg::Answer{Result<std::string>{ordered_json{{"id", *id}}.dump()}};
   }
+  if (!job->ready) return msg::Answer{fail(ErrorCode::not_found, "job " + *id + " is not running yet")};
   auto promise = make_response_promise<msg::Answer>();
   msg::CallJob named = call;
   named.job = *id;
@@ -123,6 +130,19 @@ caf::result<msg::Answer> JobManager::call_job(const msg::CallJob& call) {
               promise.deliver(msg::Answer{fail(ErrorCode::io, "the master of job " + id + " did not answer in time")});
             });
   return promise;
+}
+
+/// Kept before it is passed on: a JobManager that is started later does not run the job again.
+Status JobManager::cancel(Running& job) {
+  job.cancelled = true;
+  job.record.state = JobState::cancelling;
+  if (const Status saved = save(job.record); !saved) return saved;
+  if (job.token == 0) {
+    cancel_without_master(job);
+  } else if (!job.ready && job.pid != 0) {
+    children_.kill(job.pid, SIGKILL);
+  }
+  return {};
 }
 
 /// From this folder and from all nodes; one that does not answer is left out, and said so.
@@ -143,7 +163,7 @@ caf::result<msg::Answer> JobManager::collect_logs(const std::string& job_id) {
     gathered.deliver(msg::Answer{Result<std::string>{sort_log_lines(gathering->lines)}});
   };
   for (const auto& [name, node] : nodes_) {
-    request(node.task_manager, logs_deadline, msg::ReadLogs{records_.epoch(), job_id})
+    request(node.task_manager, logs_deadline, msg::ReadLogs{store_.epoch(), job_id})
         .then([take](const msg::Answer& answer) { take(answer.json); },
               [take, late = name](const caf::error&) { take("TaskManager " + late + " did not answer\n"); });
   }
@@ -156,13 +176,13 @@ caf::result<msg::Followed> JobManager::follow(const msg::FollowJob& request_) {
     nothing.failure = status.error();
     return nothing;
   }
-  const JobRecord* const record = records_.find(request_.job);
-  if (record == nullptr) {
+  const StoredJob* const known = record(request_.job);
+  if (known == nullptr) {
     nothing.failure = Error{ErrorCode::not_found, "there is no job \"" + request_.job + "\""};
     return nothing;
   }
-  nothing.ended = is_terminal(record->state);
-  nothing.json = record->json.empty() ? describe(*record) : record->json;
+  nothing.ended = is_terminal(known->state);
+  nothing.json = describe(*known);
   Running* const job = running(request_.job);
   if (job == nullptr || !job->master || !job->ready) return nothing;
   auto promise = make_response_promise<msg::Followed>();
@@ -175,24 +195,29 @@ caf::result<msg::Followed> JobManager::follow(const msg::FollowJob& request_) {
   return promise;
 }
 
-std::string JobManager::list_jobs() const {
-  std::vector<const JobRecord*> jobs;
-  for (const auto& [id, job] : records_.all()) jobs.push_back(&job);
-  std::sort(jobs.begin(), jobs.end(), [](const JobRecord* a, const JobRecord* b) {
-    return std::tie(a->submitted, a->spec.id) < std::tie(b->submitted, b->spec.id);
+std::vector<const StoredJob*> JobManager::all_jobs() const {
+  std::vector<const StoredJob*> jobs;
+  for (const auto& [id, job] : store_.jobs()) jobs.push_back(record(id));
+  for (const auto& [id, job] : running_) {
+    if (store_.jobs().count(id) == 0) jobs.push_back(&job.record);  // out of the history already
+  }
+  std::sort(jobs.begin(), jobs.end(), [](const StoredJob* a, const StoredJob* b) {
+    return std::tie(a->submitted_at, a->id) < std::tie(b->submitted_at, b->id);
   });
+  return jobs;
+}
+
+std::string JobManager::list_jobs() const {
   ordered_json list = ordered_json::array();
-  for (const JobRecord* job : jobs) {
-    ordered_json one{{"id", job->spec.id},
+  for (const StoredJob* job : all_jobs()) {
+    ordered_json one{{"id", job->id},
                      {"name", job->name},
                      {"state", to_string(job->state)},
                      {"slots", job->slots},
-                     {"submitted", to_iso8601(job->submitted)}};
-    if (job->ended) one["ended"] = to_iso8601(*job->ended);
-    if (!job->failure.message.empty()) one["error"] = job->failure.message;
-    const auto running_job = running_.find(job->spec.id);
-    if (running_job != running_.end() && !running_job->second.told_reason.empty() && running_job->second.wanted)
-      one["waits_for"] = running_job->second.told_reason;
+                     {"submitted", to_iso8601(job->submitted_at)}};
+    if (job->ended_at) one["ended"] = to_iso8601(*job->ended_at);
+    if (job->error) one["error"] = job->error->message();
+    if (const std::string reason = slots_.waiting_reason(job->id); !reason.empty()) one["waits_for"] = reason;
     list.push_back(std::move(one));
   }
   return list.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
@@ -201,7 +226,7 @@ std::string JobManager::list_jobs() const {
 std::string JobManager::list_nodes() const {
   ordered_json list = ordered_json::array();
   for (const auto& [name, node] : nodes_) {
-    list.push_back({{"node", name}, {"slots", slots_.slots_of(name)}, {"used", slots_.used_of(name)}});
+    list.push_back({{"node", name}, {"slots", node.slots}, {"used", slots_.used_slots({name, node.incarnation})}});
   }
   return list.dump();
 }

@@ -1,7 +1,5 @@
 // The JobManager's jobs: it starts a master process for each, and says what becomes of the job when that ends.
 
-#include "actors/cluster/job_manager.hpp"
-
 #include <algorithm>
 #include <csignal>
 
@@ -12,6 +10,7 @@
 #include "actors/clock.hpp"
 #include "actors/cluster/cluster_system.hpp"
 #include "actors/cluster/job_logs.hpp"
+#include "actors/cluster/job_manager.hpp"
 #include "actors/cluster/own_messages.hpp"
 #include "libdataflow/master/job_id.hpp"
 
@@ -19,10 +18,20 @@ namespace dataflow {
 
 namespace {
 
-/// A master that crashes while its job runs is started again so often; the job's own code may be the reason.
-constexpr std::uint32_t max_master_starts = 3;
+/// Masters of one JobManager have epochs that begin with its own.
+constexpr unsigned master_start_bits = 24;
+
+/// A master that crashes, which may be the job's own doing, is started again a few times and then not any more. One
+/// that was killed by somebody is always started again.
+constexpr RestartSettings crash_settings{.strategy = RestartSettings::Strategy::failure_rate,
+                                         .delay = std::chrono::milliseconds{200},
+                                         .max_failures = 3,
+                                         .interval = std::chrono::minutes{1}};
 
 }  // namespace
+
+JobManager::Running::Running(StoredJob job)
+    : record{std::move(job)}, after_crash{crash_settings}, after_kill{RestartSettings{}} {}
 
 caf::message_handler JobManager::master_messages() {
   return {
@@ -31,63 +40,93 @@ caf::message_handler JobManager::master_messages() {
         Running* const job = running(m.job_id);
         if (job == nullptr || job->token != m.token) return;
         job->pid = m.pid;
-        if (m.pid == 0) master_exited(m.job_id, m.token, m.error);
+        if (m.pid == 0) master_exited({m.job_id, m.token, m.error, false});
         // It was cancelled before there was a process to end.
         if (job->cancelled && m.pid != 0) children_.kill(m.pid, SIGKILL);
       },
-      [this](const msg::ChildEnded& m) { master_exited(m.job_id, m.token, m.how); },
+      [this](const msg::ChildEnded& m) { master_exited(m); },
+      [this](const msg::MasterDue& m) {
+        if (const Running* const job = running(m.job_id); job != nullptr && job->token == 0) start_master(m.job_id);
+      },
       [this](const msg::MasterReady& m) { take_ready(m); },
       [this](const msg::MasterState& m) {
-        if (JobRecord* const job = records_.find(job_of_sender()); job != nullptr && !is_terminal(job->state))
-          job->state = m.state;
+        if (Running* const job = job_of_sender(); job != nullptr && !is_terminal(job->record.state))
+          job->record.state = m.state;
       },
       [this](const msg::MasterEnded& m) { take_ended(m); },
       [this](const msg::RequestSlots& m) { request_slots(m); },
-      [this](msg::ServeQueue) { serve_queue(); },
       [this](const msg::KillWorker& m) {
         const auto node = nodes_.find(m.node);
-        if (node == nodes_.end()) return;
-        send(node->second.task_manager, msg::EndWorker{records_.epoch(), job_of_sender(), m.reason});
+        const Running* const job = job_of_sender();
+        if (node == nodes_.end() || job == nullptr) return;
+        send(node->second.task_manager, msg::EndWorker{store_.epoch(), job->record.id, m.reason});
       },
   };
 }
 
+/// In the order in which they came, which is that in which they get slots. One that was being cancelled is not run
+/// again for that: nothing of it was committed.
 void JobManager::recover_jobs() {
-  for (const auto& [id, record] : records_.all()) {
-    if (is_terminal(record.state)) continue;
-    spdlog::info("job {} {} begins again", id, record.name);
-    running_[id] = Running{};
-    running_[id].recovered = true;
-    start_master(id);
+  std::vector<StoredJob> jobs;
+  for (const auto& [id, record] : store_.jobs()) {
+    if (!is_terminal(record.state)) jobs.push_back(record);
+  }
+  std::sort(jobs.begin(), jobs.end(), [](const StoredJob& a, const StoredJob& b) {
+    return std::tie(a.submitted_at, a.id) < std::tie(b.submitted_at, b.id);
+  });
+  for (const StoredJob& record : jobs) {
+    const auto [at, added] = running_.emplace(record.id, Running{record});
+    if (record.state == JobState::cancelling) {
+      end_job(record.id, JobState::canceled, std::nullopt, {});
+      running_.erase(at);
+      continue;
+    }
+    spdlog::info("job {} {} begins again", record.id, record.name);
+    at->second.recovered = true;
+    at->second.record.state = JobState::created;
+    if (record.slots > 0) apply(slots_.request(record.id, record.slots, SlotPlacement::spread, steady_clock_now()));
+    start_master(record.id);
   }
 }
 
 caf::result<msg::Answer> JobManager::submit(const msg::SubmitJob& request) {
   if (const Status status = check(request.hello); !status) return msg::Answer{fail(status.error())};
-  if (!artifacts_.has(request.job.artifact)) {
+  const msg::JobSpec& spec = request.job;
+  if (!store_.keep_artifact(spec.artifact)) {
     return msg::Answer{fail(ErrorCode::not_found, "the JobManager does not have the job's artifact")};
   }
-  JobRecord record;
-  record.spec = request.job;
-  record.spec.id = random_job_id();
-  record.name = request.job.file_name;
-  record.submitted = wall_clock_now();
-  if (record.spec.parallelism == 0) record.spec.parallelism = std::max(1U, slots_.total());
-  const std::string id = record.spec.id;
-  if (const Status status = records_.add(std::move(record)); !status) return msg::Answer{fail(status.error())};
-  spdlog::info("job {} ({}) was submitted", id, request.job.file_name);
+  StoredJob record;
+  record.id = random_job_id();
+  record.name = spec.file_name;
+  record.artifact = spec.artifact;
+  record.file_name = spec.file_name;
+  record.base_folder = spec.base_folder;
+  record.overrides = spec.overrides;
+  record.environment = spec.environment;
+  record.arguments = spec.arguments;
+  record.parallelism = spec.parallelism == 0 ? std::max(1U, slots_.slots_in_all()) : spec.parallelism;
+  record.followed = spec.followed;
+  record.submitted_at = wall_clock_now();
+  if (const Status status = save(record); !status) return msg::Answer{fail(status.error())};
+  spdlog::info("job {} ({}) was submitted", record.id, record.file_name);
   auto promise = make_response_promise<msg::Answer>();
-  running_[id] = Running{};
-  running_[id].submitter = promise;
+  const std::string id = record.id;
+  const auto [at, added] = running_.emplace(id, Running{std::move(record)});
+  at->second.submitter = promise;
   start_master(id);
   return promise;
+}
+
+msg::JobSpec JobManager::job_spec(const StoredJob& record) {
+  return {record.id,          record.file_name, record.artifact,    record.base_folder, record.overrides,
+          record.environment, record.arguments, record.parallelism, record.followed};
 }
 
 void JobManager::start_master(const std::string& job_id) {
   Running& job = running_.at(job_id);
   job.token = random_token();
   job.data_token = random_token();
-  job.epoch = (records_.epoch() << 16) + job.starts;
+  job.epoch = (store_.epoch() << master_start_bits) + job.starts;
   ++job.starts;
   job.ready = false;
   job.pid = 0;
@@ -112,13 +151,12 @@ void JobManager::start_master(const std::string& job_id) {
 
 caf::result<msg::MasterJob> JobManager::welcome(const msg::ChildHello& hello) {
   for (auto& [id, job] : running_) {
-    if (job.token != hello.token) continue;
+    if (job.token != hello.token || hello.token == 0) continue;
     job.master = caf::actor_cast<caf::actor>(current_sender());
     monitor(job.master);
-    const JobRecord& record = *records_.find(id);
-    const auto artifact = artifacts_.path_of(record.spec.artifact);
+    const auto artifact = artifacts_.path_of(job.record.artifact);
     return msg::MasterJob{job.epoch,
-                          record.spec,
+                          job_spec(job.record),
                           artifact ? artifact->string() : "",
                           listening_.host,
                           static_cast<std::uint64_t>(options_.silence_timeout.count()),
@@ -128,79 +166,116 @@ caf::result<msg::MasterJob> JobManager::welcome(const msg::ChildHello& hello) {
 }
 
 void JobManager::take_ready(const msg::MasterReady& ready) {
-  const std::string id = job_of_sender();
-  Running* const job = running(id);
+  Running* const job = job_of_sender();
   if (job == nullptr) return;
-  if (!ready.ok) return end_job(id, JobState::failed, ready.failure, {});
-  JobRecord& record = *records_.find(id);
-  record.name = ready.name;
-  record.slots = ready.slots;
-  job->port = ready.port;
+  if (!ready.ok) return end_job(job->record.id, JobState::failed, ready.failure.error(), {});
   job->ready = true;
-  if (const Status saved = records_.save(id); !saved) spdlog::error("{}", saved.error().message());
+  job->was_ready = true;
+  job->port = ready.port;
+  const bool same = job->record.name == ready.name && job->record.slots == ready.slots;
+  job->record.name = ready.name;
+  job->record.slots = ready.slots;
+  if (!same) save_or_log(job->record);
   if (!job->submitter) return;
-  job->submitter->deliver(
-      msg::Answer{Result<std::string>{nlohmann::ordered_json{{"id", id}, {"name", ready.name}}.dump()}});
+  const nlohmann::ordered_json answer{{"id", job->record.id}, {"name", ready.name}};
+  job->submitter->deliver(msg::Answer{Result<std::string>{answer.dump()}});
   job->submitter.reset();
 }
 
 void JobManager::take_ended(const msg::MasterEnded& ended) {
-  end_job(job_of_sender(), ended.state, ended.failure, ended.json);
+  const Running* const job = job_of_sender();
+  if (job == nullptr) return;
+  const bool failed = !ended.failure.message.empty();
+  end_job(job->record.id, ended.state, failed ? std::optional{ended.failure.error()} : std::nullopt, ended.json);
 }
 
 /// The master may live on until the last output has been taken.
-void JobManager::end_job(const std::string& job_id, JobState state, const msg::Failure& failure, std::string json) {
-  JobRecord* const record = records_.find(job_id);
-  if (record == nullptr || is_terminal(record->state)) return;
-  record->state = state;
-  record->ended = wall_clock_now();
-  record->failure = failure;
-  record->json = std::move(json);
-  spdlog::info("job {} ({}) is {}{}", job_id, record->name, to_string(state),
-               failure.message.empty() ? "" : ": " + failure.message);
-  if (const Status saved = records_.save(job_id); !saved) spdlog::error("{}", saved.error().message());
-  release_slots(job_id, "its job has ended");
-  std::erase(queue_, job_id);
-  if (Running* const job = running(job_id); job != nullptr && job->submitter) {
-    job->submitter->deliver(msg::Answer{fail(failure.error())});
+void JobManager::end_job(const std::string& job_id, JobState state, std::optional<Error> error, std::string json) {
+  Running* const job = running(job_id);
+  if (job == nullptr || is_terminal(job->record.state)) return;
+  job->record.state = state;
+  job->record.ended_at = wall_clock_now();
+  job->record.error = std::move(error);
+  job->record.shown = std::move(json);
+  spdlog::info("job {} ({}) is {}{}", job_id, job->record.name, to_string(state),
+               job->record.error ? ": " + job->record.error->message() : "");
+  save_or_log(job->record);
+  job->wanted.reset();
+  end_workers(job_id, "its job has ended");
+  if (job->submitter) {
+    const bool failed = job->record.error.has_value();
+    job->submitter->deliver(
+        msg::Answer{fail(failed ? *job->record.error : Error{ErrorCode::cancelled, "the job was cancelled"})});
     job->submitter.reset();
   }
-  serve_queue();
+  apply(slots_.release(job_id, steady_clock_now()));
 }
 
-void JobManager::master_exited(const std::string& job_id, std::uint64_t token, const std::string& how) {
-  Running* const job = running(job_id);
-  if (job == nullptr || job->token != token) return;
-  const JobRecord& record = *records_.find(job_id);
-  if (is_terminal(record.state)) {
-    running_.erase(job_id);
+void JobManager::master_exited(const msg::ChildEnded& ended) {
+  Running* const job = running(ended.job_id);
+  if (job == nullptr || job->token != ended.token) return;
+  const std::string id = job->record.id;
+  if (is_terminal(job->record.state)) {
+    running_.erase(id);
     return;
   }
-  release_slots(job_id, "its master has ended");
-  std::erase(queue_, job_id);
+  end_workers(id, "its master has ended");
   job->wanted.reset();
   job->master = nullptr;
-  if (job->cancelled) {
-    end_job(job_id, JobState::canceled, {}, {});
-  } else if (!job->ready || job->starts >= max_master_starts) {
-    end_job(
-        job_id, JobState::failed,
-        Error{ErrorCode::user_code, "the job's master process ended: " + how +
-                                        (job->ready ? ", the last of " + std::to_string(job->starts) + " starts of it"
-                                                    : " while it built the job's graph")},
-        {});
-  } else {
-    spdlog::warn("the master of job {} ended: {}; it is started again", job_id, how);
-    start_master(job_id);
+  job->token = 0;
+  job->pid = 0;
+  job->ready = false;
+  if (job->cancelled) return cancel_without_master(*job);
+  const bool may_try_again = job->was_ready || !ended.crashed;
+  RestartStrategy& strategy = ended.crashed ? job->after_crash : job->after_kill;
+  const auto delay = may_try_again ? strategy.on_failure(steady_clock_now()) : std::nullopt;
+  if (!delay) {
+    const std::string when = may_try_again ? ": " + strategy.exhausted_reason() : " while it built the job's graph";
+    end_job(id, JobState::failed, Error{ErrorCode::user_code, "the job's master process ended: " + ended.how + when},
+            {});
+    running_.erase(id);
     return;
   }
-  running_.erase(job_id);
+  job->record.state = JobState::restarting;
+  spdlog::warn("the master of job {} ended: {}; it is started again", id, ended.how);
+  delayed_send(this, *delay, msg::MasterDue{id});
 }
 
-void JobManager::release_slots(const std::string& job_id, const std::string& reason) {
-  slots_.release(job_id);
-  // All nodes: one that has no slots for the job any more may still have the worker of an earlier attempt.
-  for (const auto& [name, node] : nodes_) send(node.task_manager, msg::EndWorker{records_.epoch(), job_id, reason});
+void JobManager::cancel_without_master(Running& job) {
+  const std::string id = job.record.id;
+  end_job(id, JobState::canceled, std::nullopt, {});
+  running_.erase(id);
+}
+
+/// On all nodes: one that has no slots for the job any more may still have the worker of an earlier attempt.
+void JobManager::end_workers(const std::string& job_id, const std::string& reason) {
+  for (const auto& [name, node] : nodes_) send(node.task_manager, msg::EndWorker{store_.epoch(), job_id, reason});
+}
+
+Status JobManager::save(const StoredJob& record) {
+  Status saved = store_.put(record);
+  if (!saved && saved.error().code() == ErrorCode::unavailable) {
+    spdlog::error("{}", saved.error().message());
+    children_.stop();
+  }
+  return saved;
+}
+
+/// What has happened has happened, whether the disk takes it or not: it is tried again.
+void JobManager::save_or_log(const StoredJob& record) {
+  if (const Status saved = save(record); !saved) {
+    spdlog::error("{}", saved.error().message());
+    unsaved_.insert_or_assign(record.id, record);
+  } else {
+    unsaved_.erase(record.id);
+  }
+}
+
+void JobManager::save_again() {
+  for (const auto& [id, record] : std::map{unsaved_}) {
+    if (!save(record)) return;
+    unsaved_.erase(id);
+  }
 }
 
 JobManager::Running* JobManager::running(const std::string& job_id) {
@@ -208,12 +283,19 @@ JobManager::Running* JobManager::running(const std::string& job_id) {
   return at == running_.end() ? nullptr : &at->second;
 }
 
-std::string JobManager::job_of_sender() {
+const StoredJob* JobManager::record(const std::string& job_id) const {
+  if (const auto live = running_.find(job_id); live != running_.end()) return &live->second.record;
+  if (const auto unsaved = unsaved_.find(job_id); unsaved != unsaved_.end()) return &unsaved->second;
+  const auto stored = store_.jobs().find(job_id);
+  return stored == store_.jobs().end() ? nullptr : &stored->second;
+}
+
+JobManager::Running* JobManager::job_of_sender() {
   const auto from = caf::actor_cast<caf::actor_addr>(current_sender());
-  for (const auto& [id, job] : running_) {
-    if (job.master && job.master.address() == from) return id;
+  for (auto& [id, job] : running_) {
+    if (job.master && job.master.address() == from) return &job;
   }
-  return {};
+  return nullptr;
 }
 
 }  // namespace dataflow

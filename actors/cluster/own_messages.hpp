@@ -34,7 +34,12 @@ struct ChildEnded {
 
 /// The regular look at who is silent, and beat of one's own.
 struct LookAround {};
-struct ServeQueue {};
+/// A spare worker is wanted.
+struct SpareDue {};
+/// A job's master is started again.
+struct MasterDue {
+  std::string job_id;
+};
 /// Time to try again to reach the JobManager.
 struct Reconnect {};
 struct FollowDue {
@@ -48,7 +53,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::UseEndpoint)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::ChildStarted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::ChildEnded)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::LookAround)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::ServeQueue)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SpareDue)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::MasterDue)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Reconnect)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::FollowDue)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::LingerDue)

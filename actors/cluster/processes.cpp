@@ -92,12 +92,14 @@ Status run_job_manager(const JobManagerOptions& options, const OnReady& ready) {
   log_to_standard_error("jobmanager");
   if (auto allowed = check_address(options.listen, options.insecure); !allowed) return allowed;
   if (auto made = make_folders(options.storage); !made) return made;
-  auto records = JobRecords::open(options.storage, options.cluster);
-  if (!records) return fail(records.error());
+  const auto files = system_files();
+  auto store = JobStore::open(*files, {.folder = options.storage.string(), .cluster = options.cluster});
+  if (!store) return fail(store.error());
+  for (const Error& error : store->unreadable()) spdlog::error("{}; this job is left out", error.message());
   ChildProcesses children;
   ClusterConfig config{control_threads};
   caf::actor_system system{config};
-  auto job_manager = system.spawn<JobManager, caf::detached>(options, children, std::move(*records));
+  auto job_manager = system.spawn<JobManager, caf::detached>(options, children, std::move(*store));
   const auto listening = publish_control(system, job_manager, options.listen);
   if (listening) {
     caf::anon_send(job_manager, msg::UseEndpoint{*listening});

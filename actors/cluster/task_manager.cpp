@@ -6,6 +6,7 @@
 #include <caf/all.hpp>
 #include <caf/io/all.hpp>
 
+#include "actors/clock.hpp"
 #include "actors/cluster/cluster_system.hpp"
 #include "actors/cluster/job_logs.hpp"
 #include "actors/cluster/own_messages.hpp"
@@ -30,7 +31,7 @@ TaskManager::TaskManager(caf::actor_config& config, TaskManagerOptions options, 
       children_{children},
       registered_{std::move(registered)},
       artifacts_{options_.work_dir / "artifacts"},
-      incarnation_{random_token()} {}
+      incarnation_{static_cast<std::uint64_t>(wall_clock_now().micros)} {}
 
 caf::behavior TaskManager::make_behavior() {
   set_down_handler([this](const caf::down_msg& down) {
@@ -91,11 +92,16 @@ void TaskManager::register_node() {
   node.incarnation = incarnation_;
   node.slots = options_.slots;
   request(job_manager_, connect_deadline, node)
-      .then([this](const msg::NodeAnswer& answer) { take_answer(answer); },
+      .then([this, asked = steady_clock_now()](const msg::NodeAnswer& answer) { take_answer(answer, asked); },
             [this](const caf::error&) { lose_job_manager("it did not answer"); });
 }
 
-void TaskManager::take_answer(const msg::NodeAnswer& answer) {
+void TaskManager::take_answer(const msg::NodeAnswer& answer, Timestamp asked) {
+  if (answer.taken_incarnation != 0) {
+    // The clock was set back, and so was the number that was drawn from it.
+    incarnation_ = answer.taken_incarnation;
+    return lose_job_manager(answer.reason);
+  }
   if (!answer.accepted) {
     spdlog::error("the JobManager at {} refuses this node: {}", options_.join.text(), answer.reason);
     if (registered_) std::exchange(registered_, nullptr)(fail(ErrorCode::invalid_argument, answer.reason));
@@ -104,7 +110,7 @@ void TaskManager::take_answer(const msg::NodeAnswer& answer) {
   accepted_ = true;
   leader_epoch_ = answer.leader_epoch;
   timeout_ = std::chrono::microseconds{answer.timeout_us};
-  heard_ = std::chrono::steady_clock::now();
+  lease_.emplace(timeout_, asked);
   spdlog::info("joined {} as {}, epoch {}", options_.join.text(), listening_.text(), leader_epoch_);
   if (registered_) std::exchange(registered_, nullptr)(Status{});
 }
@@ -115,12 +121,14 @@ void TaskManager::beat() {
     if (worker.actor) send(worker.actor, msg::StillHere{});
   }
   if (!accepted_) return;
-  if (std::chrono::steady_clock::now() - heard_ > timeout_) return lose_job_manager("it was silent");
+  const Timestamp now = steady_clock_now();
+  if (lease_->expired(now)) return lose_job_manager("it was silent");
   request(job_manager_, timeout_, msg::NodeHeartbeat{leader_epoch_, listening_.text(), incarnation_})
       .then(
-          [this](const msg::HeartbeatAnswer& answer) {
-            heard_ = std::chrono::steady_clock::now();
-            if (accepted_ && !answer.known) lose_job_manager("it takes this node for dead");
+          [this, now, of = incarnation_](const msg::HeartbeatAnswer& answer) {
+            if (!accepted_ || incarnation_ != of) return;
+            if (!answer.known) return lose_job_manager("it takes this node for dead");
+            lease_->renew(now);
           },
           [](const caf::error&) {});
 }
@@ -135,7 +143,8 @@ void TaskManager::lose_job_manager(const std::string& reason) {
   accepted_ = false;
   waiting_.clear();
   fetching_.clear();
-  incarnation_ = random_token();
+  lease_.reset();
+  ++incarnation_;
   std::vector<std::string> jobs;
   for (const auto& [token, worker] : workers_) {
     if (!worker.job_id.empty()) jobs.push_back(worker.job_id);
@@ -256,7 +265,7 @@ caf::message_handler TaskManager::child_messages() {
         report_death(m.job_id, m.round, m.reason, false);
         end_worker(m.job_id, m.reason);
       },
-      [this](msg::ServeQueue) {
+      [this](msg::SpareDue) {
         if (spare() == nullptr) start_spare();
       },
   };
@@ -303,7 +312,7 @@ void TaskManager::child_ended(std::uint64_t token, const std::string& how, bool 
   }
   spdlog::warn("a spare worker ended: {}", how);
   spare_failures_ = std::min(spare_failures_ + 1, max_spare_delays);
-  delayed_send(this, spare_delay * spare_failures_, msg::ServeQueue{});
+  delayed_send(this, spare_delay * spare_failures_, msg::SpareDue{});
 }
 
 /// One that has been told to end is as good as gone.

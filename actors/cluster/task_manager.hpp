@@ -17,6 +17,7 @@
 #include "actors/cluster/child_processes.hpp"
 #include "actors/cluster/processes.hpp"
 #include "actors/wire/cluster_messages.hpp"
+#include "libdataflow/master/node_liveness.hpp"
 
 namespace dataflow {
 
@@ -32,8 +33,6 @@ class TaskManager final : public caf::event_based_actor {
   [[nodiscard]] const char* name() const override { return "dataflow.task_manager"; }
 
  private:
-  using SteadyTime = std::chrono::steady_clock::time_point;
-
   struct Child {
     pid_t pid = 0;
     caf::actor actor;    ///< null until it is connected
@@ -49,7 +48,7 @@ class TaskManager final : public caf::event_based_actor {
   // The JobManager.
   void connect();
   void register_node();
-  void take_answer(const msg::NodeAnswer& answer);
+  void take_answer(const msg::NodeAnswer& answer, Timestamp asked);
   void beat();
   void lose_job_manager(const std::string& reason);
 
@@ -78,7 +77,7 @@ class TaskManager final : public caf::event_based_actor {
   bool accepted_ = false;
   std::uint64_t leader_epoch_ = 0;
   Duration timeout_ = std::chrono::seconds{8};
-  SteadyTime heard_;
+  std::optional<NodeLease> lease_;                   ///< while accepted_
   std::map<std::uint64_t, Child> workers_;           ///< by token
   std::map<std::string, msg::AssignSlots> waiting_;  ///< by job: for its artifact, or for a worker
   std::set<std::string> fetching_;

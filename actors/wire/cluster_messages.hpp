@@ -43,7 +43,7 @@ struct JobSpec {
 struct RegisterNode {
   Hello hello;
   std::string name;               ///< "HOST:PORT"
-  std::uint64_t incarnation = 0;  ///< another one with each start of the process
+  std::uint64_t incarnation = 0;  ///< a greater one with each registration that is not a repetition
   std::uint32_t slots = 0;
 };
 struct NodeAnswer {
@@ -51,6 +51,8 @@ struct NodeAnswer {
   std::string reason;
   std::uint64_t leader_epoch = 0;
   std::uint64_t timeout_us = 0;  ///< who is silent for so long is lost, on both sides
+  /// Of a node that may try again with a greater incarnation than this one; 0: the refusal is for good.
+  std::uint64_t taken_incarnation = 0;
 };
 
 /// From a registered TaskManager several times within the timeout; answered by HeartbeatAnswer.
@@ -243,7 +245,8 @@ typename Inspector::result_type inspect(Inspector& f, RegisterNode& x) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, NodeAnswer& x) {
-  return f(caf::meta::type_name("NodeAnswer"), x.accepted, x.reason, x.leader_epoch, x.timeout_us);
+  return f(caf::meta::type_name("NodeAnswer"), x.accepted, x.reason, x.leader_epoch, x.timeout_us,
+           x.taken_incarnation);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, NodeHeartbeat& x) {

@@ -12,6 +12,7 @@ namespace {
 constexpr std::string_view jobs_folder = "jobs";
 constexpr std::string_view artifacts_folder = "artifacts";
 constexpr std::string_view leader_folder = "leader";
+constexpr std::string_view cluster_file = "cluster";
 constexpr std::string_view record_suffix = ".job";
 constexpr std::string_view unfinished_suffix = ".tmp";
 constexpr std::string_view epoch_prefix = "epoch-";
@@ -52,11 +53,22 @@ Result<JobStore> JobStore::open(FileAccess& files, Settings settings) {
     if (Status made = files.make_folder(store.folder(name)); !made) return fail(made.error());
   }
   if (Status synced = files.sync_folder(store.settings_.folder); !synced) return fail(synced.error());
+  if (Status ours = store.check_cluster(); !ours) return fail(ours.error());
   if (Status taken = store.take_epoch(); !taken) return fail(taken.error());
   if (Status loaded = store.load(); !loaded) return fail(loaded.error());
   if (Status forgotten = store.forget_oldest(); !forgotten) return fail(forgotten.error());
   if (Status collected = store.collect_artifacts(); !collected) return fail(collected.error());
   return store;
+}
+
+Status JobStore::check_cluster() {
+  const auto name = files_->read(folder(cluster_file));
+  if (!name && name.error().code() == ErrorCode::not_found)
+    return replace(settings_.folder, std::string{cluster_file}, settings_.cluster);
+  if (!name) return fail(name.error());
+  if (*name == settings_.cluster) return {};
+  return fail(ErrorCode::invalid_argument,
+              settings_.folder + " belongs to the cluster \"" + *name + "\", not to \"" + settings_.cluster + "\"");
 }
 
 // ---- The leader -----------------------------------------------------------------------------------------------------
@@ -188,6 +200,12 @@ Result<std::string> JobStore::put_artifact(std::string_view bytes) {
   }
   if (Status put = replace(folder(artifacts_folder), hash, bytes); !put) return fail(put.error());
   return hash;
+}
+
+bool JobStore::keep_artifact(const std::string& hash) {
+  if (!is_id(hash) || !artifact(hash)) return false;
+  fresh_artifacts_.insert(hash);
+  return true;
 }
 
 Result<std::string> JobStore::artifact(const std::string& hash) const {

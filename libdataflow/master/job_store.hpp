@@ -3,6 +3,7 @@
 //
 //   jobs/ID.job          a StoredJob
 //   artifacts/SHA256     topology texts and libraries, by the hash of their content
+//   cluster              the name of the cluster that it belongs to
 //   leader/epoch-N       one for the newest leader epoch; its name is all there is to it
 //
 // A file comes into being under another name, is synced, put in place atomically, and its folder synced, so that after
@@ -27,12 +28,13 @@ class JobStore {
  public:
   struct Settings {
     std::string folder;
-    std::size_t finished_jobs = 100;  ///< how many jobs that have ended are kept; the oldest are forgotten first
+    std::string cluster = "dataflow";  ///< a store of another cluster is refused
+    std::size_t finished_jobs = 100;   ///< how many jobs that have ended are kept; the oldest are forgotten first
   };
 
   /// Opens or makes the store, takes the next leader epoch, and clears away what a crash has left half done. `files`
-  /// outlives the store. Errors: io; unavailable when another JobManager took the epoch at the same moment. A record
-  /// that cannot be read is no error here: see unreadable().
+  /// outlives the store. Errors: io; unavailable when another JobManager took the epoch at the same moment;
+  /// invalid_argument for the store of another cluster. A record that cannot be read is no error: see unreadable().
   static Result<JobStore> open(FileAccess& files, Settings settings);
 
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
@@ -48,6 +50,8 @@ class JobStore {
 
   /// Keeps `bytes` and returns their hash. It stays at least until a record refers to it, or the store is opened again.
   Result<std::string> put_artifact(std::string_view bytes);
+  /// Whether it is there; it then stays like one that was put now.
+  bool keep_artifact(const std::string& hash);
   /// Errors: not_found; malformed_data when the content is not what its name says.
   Result<std::string> artifact(const std::string& hash) const;
 
@@ -55,6 +59,7 @@ class JobStore {
   JobStore(FileAccess& files, Settings settings) : files_{&files}, settings_{std::move(settings)} {}
 
   [[nodiscard]] std::string folder(std::string_view name) const { return settings_.folder + "/" + std::string{name}; }
+  Status check_cluster();
   Result<std::uint64_t> newest_epoch() const;
   Status take_epoch();
   Status check_leader() const;

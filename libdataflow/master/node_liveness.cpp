@@ -122,6 +122,11 @@ std::optional<NodeState> NodeLiveness::state(const std::string& name) const {
   return at == nodes_.end() ? std::nullopt : std::optional{at->second.state};
 }
 
+std::optional<std::uint64_t> NodeLiveness::incarnation(const std::string& name) const {
+  const auto at = nodes_.find(name);
+  return at == nodes_.end() ? std::nullopt : std::optional{at->second.incarnation};
+}
+
 bool NodeLiveness::is_current(const NodeInstance& node) const {
   const auto at = nodes_.find(node.name);
   return at != nodes_.end() && at->second.incarnation == node.incarnation && at->second.state != NodeState::dead;

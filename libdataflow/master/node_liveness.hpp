@@ -77,6 +77,8 @@ class NodeLiveness {
   [[nodiscard]] std::optional<NodeState> state(const std::string& name) const;
   /// Whether a message of that life is to be listened to.
   [[nodiscard]] bool is_current(const NodeInstance& node) const;
+  /// Of its newest life; nothing for one that was never heard of, or is forgotten.
+  [[nodiscard]] std::optional<std::uint64_t> incarnation(const std::string& name) const;
   [[nodiscard]] const LivenessSettings& settings() const { return settings_; }
 
  private:

@@ -31,6 +31,11 @@ std::uint32_t SlotAllocator::Job::missing() const {
   return static_cast<std::uint32_t>(std::count(slots.begin(), slots.end(), std::nullopt));
 }
 
+std::uint32_t SlotAllocator::used_slots(const NodeInstance& node) const {
+  const auto at = nodes_.find(node.name);
+  return at == nodes_.end() || at->second.incarnation != node.incarnation ? 0 : at->second.used();
+}
+
 std::uint32_t SlotAllocator::slots_in_all() const {
   std::size_t all = 0;
   for (const auto& [name, node] : nodes_) all += node.used_by.size();
@@ -165,10 +170,15 @@ std::vector<std::string> SlotAllocator::waiting() const {
 }
 
 void SlotAllocator::serve(SlotEffects& effects) {
+  bool held_up = false;
   for (const std::string& name : waiting()) {
     Job& job = jobs_.at(name);
     if (too_big(job)) continue;
-    if (job.missing() > free_slots()) return;
+    // Who holds all that it needs takes nothing from those before it.
+    if (job.missing() > 0 && (held_up || job.missing() > free_slots())) {
+      held_up = true;
+      continue;
+    }
     fill(name, job);
     job.deadline.reset();
     SlotsAllocated allocated{name, {}};

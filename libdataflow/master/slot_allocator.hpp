@@ -66,7 +66,8 @@ class SlotAllocator {
   SlotEffects on_node(const NodeInstance& node, std::uint32_t slots, Timestamp now);
   /// Ignored unless it is the node's present life.
   SlotEffects on_node_gone(const NodeInstance& node, Timestamp now);
-  /// The job wants to hold `count` slots (more than 0); replaces its request that may be waiting.
+  /// The job wants to hold `count` slots (more than 0); replaces its request that may be waiting. One that holds them
+  /// all already is told where they are at once.
   SlotEffects request(const std::string& job, std::uint32_t count, SlotPlacement placement, Timestamp now);
   /// The job needs no slots any more, nor waits for any.
   SlotEffects release(const std::string& job, Timestamp now);
@@ -78,6 +79,7 @@ class SlotAllocator {
   [[nodiscard]] std::string waiting_reason(const std::string& job) const;
   /// What the job holds, by its slot numbers; nothing where a slot is missing.
   [[nodiscard]] std::vector<std::optional<SlotId>> slots_of(const std::string& job) const;
+  [[nodiscard]] std::uint32_t used_slots(const NodeInstance& node) const;
   [[nodiscard]] std::uint32_t slots_in_all() const;
   [[nodiscard]] std::uint32_t free_slots() const;
 

@@ -30,48 +30,41 @@ std::string dump(const Json& json) {
   return json.dump(1, ' ', false, Json::error_handler_t::replace);
 }
 
-Json to_json(const FailureRecord& failure) {
-  Json json = {{"at", failure.at.micros},
-               {"region", failure.of.region},
-               {"attempt", failure.of.attempt},
-               {"message", failure.message}};
-  if (failure.subtask) json["subtask"] = {failure.subtask->vertex, failure.subtask->subtask};
-  if (!failure.node.name.empty()) json["node"] = {failure.node.name, failure.node.incarnation};
-  return json;
+ErrorCode code_from(const std::string& name) {
+  for (auto code = ErrorCode::invalid_argument; code != ErrorCode::internal;
+       code = static_cast<ErrorCode>(static_cast<int>(code) + 1)) {
+    if (to_string(code) == name) return code;
+  }
+  return ErrorCode::internal;
 }
 
-FailureRecord failure_from(const Json& json) {
-  FailureRecord failure{Timestamp{json.at("at").get<std::int64_t>()},
-                        {json.at("region").get<std::uint32_t>(), json.at("attempt").get<std::uint32_t>()},
-                        {},
-                        {},
-                        json.at("message").get<std::string>()};
-  if (const auto at = json.find("subtask"); at != json.end())
-    failure.subtask = SubtaskId{at->at(0).get<std::uint32_t>(), at->at(1).get<std::uint32_t>()};
-  if (const auto at = json.find("node"); at != json.end())
-    failure.node = {at->at(0).get<std::string>(), at->at(1).get<std::uint64_t>()};
-  return failure;
+JobState state_from(const std::string& name) {
+  for (const JobState known : all_states) {
+    if (to_string(known) == name) return known;
+  }
+  throw std::out_of_range{"no state \"" + name + "\""};
 }
 
 StoredJob record_from(const Json& json) {
   StoredJob record;
-  record.id = json.at("id").get<std::string>();
-  record.name = json.at("name").get<std::string>();
-  record.artifact = json.at("artifact").get<std::string>();
-  record.arguments = json.at("arguments").get<std::vector<std::string>>();
-  record.settings = json.at("settings").get<std::map<std::string, std::string>>();
+  json.at("id").get_to(record.id);
+  json.at("name").get_to(record.name);
+  json.at("artifact").get_to(record.artifact);
+  json.at("file_name").get_to(record.file_name);
+  json.at("base_folder").get_to(record.base_folder);
+  json.at("overrides").get_to(record.overrides);
+  json.at("environment").get_to(record.environment);
+  json.at("arguments").get_to(record.arguments);
+  json.at("parallelism").get_to(record.parallelism);
+  json.at("followed").get_to(record.followed);
+  record.state = state_from(json.at("state").get<std::string>());
   record.submitted_at = Timestamp{json.at("submitted_at").get<std::int64_t>()};
   if (const auto at = json.find("ended_at"); at != json.end()) record.ended_at = Timestamp{at->get<std::int64_t>()};
-  record.reason = json.at("reason").get<std::string>();
-  record.restarts = json.at("restarts").get<std::uint32_t>();
-  for (const Json& failure : json.at("failures")) record.failures.push_back(failure_from(failure));
-  const auto state = json.at("state").get<std::string>();
-  for (const JobState known : all_states) {
-    if (to_string(known) != state) continue;
-    record.state = known;
-    return record;
-  }
-  throw std::out_of_range{"no state \"" + state + "\""};
+  json.at("slots").get_to(record.slots);
+  if (const auto at = json.find("error"); at != json.end())
+    record.error = Error{code_from(at->at("code").get<std::string>()), at->at("message").get<std::string>()};
+  json.at("shown").get_to(record.shown);
+  return record;
 }
 
 /// Takes a word off the front of `text`, up to a blank or the line's end.
@@ -94,15 +87,19 @@ std::string encode_stored_job(const StoredJob& record) {
   Json json = {{"id", record.id},
                {"name", record.name},
                {"artifact", record.artifact},
+               {"file_name", record.file_name},
+               {"base_folder", record.base_folder},
+               {"overrides", record.overrides},
+               {"environment", record.environment},
                {"arguments", record.arguments},
-               {"settings", record.settings},
+               {"parallelism", record.parallelism},
+               {"followed", record.followed},
                {"state", to_string(record.state)},
                {"submitted_at", record.submitted_at.micros},
-               {"reason", record.reason},
-               {"restarts", record.restarts},
-               {"failures", Json::array()}};
+               {"slots", record.slots},
+               {"shown", record.shown}};
   if (record.ended_at) json["ended_at"] = record.ended_at->micros;
-  for (const FailureRecord& failure : record.failures) json["failures"].push_back(to_json(failure));
+  if (record.error) json["error"] = {{"code", to_string(record.error->code())}, {"message", record.error->message()}};
   const std::string body = dump(json);
   return std::string{magic} + std::to_string(stored_job_version) + " " + checksum(body) + " " +
          std::to_string(body.size()) + "\n" + body;

@@ -15,22 +15,29 @@
 #include <vector>
 
 #include "libdataflow/master/execution.hpp"
-#include "libdataflow/master/failure_history.hpp"
+#include "serialization/result.hpp"
 
 namespace dataflow {
 
 struct StoredJob {
   std::string id;  ///< `[A-Za-z0-9_-]+`
   std::string name;
-  std::string artifact;  ///< its SHA-256 in hex
+  // What it is made of, as it was submitted.
+  std::string artifact;                            ///< its SHA-256 in hex
+  std::string file_name;                           ///< "job.toml" or "fraud.so": says what the artifact is
+  std::string base_folder;                         ///< where its relative paths start
+  std::vector<std::string> overrides;              ///< "operators.hot.where=\"temperature > 30\""
+  std::map<std::string, std::string> environment;  ///< what ${NAME} stands for
   std::vector<std::string> arguments;
-  std::map<std::string, std::string> settings;  ///< as given at submit: "operators.hot.where" = "temperature > 30"
+  std::uint32_t parallelism = 0;  ///< of nodes that say none
+  bool followed = false;          ///< a client waits for the print sinks' output
+  // What has become of it.
   JobState state = JobState::created;
   Timestamp submitted_at;
   std::optional<Timestamp> ended_at;
-  std::string reason;  ///< of a job that failed
-  std::uint32_t restarts = 0;
-  std::vector<FailureRecord> failures;
+  std::uint32_t slots = 0;     ///< how many it needs; 0 until its graph was built
+  std::optional<Error> error;  ///< of a job that failed
+  std::string shown;           ///< what `show` says, once it has ended
 };
 
 inline constexpr std::uint32_t stored_job_version = 1;

@@ -142,7 +142,7 @@ class Slots(ClusterTest):
         job = self.detach(self.write("wide.toml", ENDLESS.format(name="wide", parallelism=3)))
         shown = self.until("it says why it waits",
                            lambda: (s := self.ask("show", job)).get("waits_for") and s)
-        self.assertEqual(shown["waits_for"], "needs 3 slots, 1 exist; start 2 more")
+        self.assertEqual(shown["waits_for"], "needs 3 slots, 1 exists; start 2 more")
         self.task_manager(slots=2)
         self.until_running(job)
 
@@ -151,14 +151,14 @@ class Slots(ClusterTest):
         self.task_manager(slots=1)
         job = self.detach(self.write("wide.toml", ENDLESS.format(name="wide", parallelism=3)))
         shown = self.until_state(job, "FAILED")
-        self.assertIn("needs 3 slots, 1 exist; start 2 more", shown["error"])
+        self.assertIn("needs 3 slots, 1 exists; start 2 more", shown["error"])
 
     def test_a_job_waits_for_another_one_and_follows_it(self):
         self.cluster(nodes=1, slots=1)
         first = self.detach(self.write("a.toml", ENDLESS.format(name="a", parallelism=1)))
         self.until_running(first)
         second = self.detach(self.write("b.toml", ENDLESS.format(name="b", parallelism=1)))
-        self.until("it waits", lambda: "waits" in self.ask("show", second).get("waits_for", ""))
+        self.until("it waits", lambda: "in use by job" in self.ask("show", second).get("waits_for", ""))
         self.tell("cancel", first)
         self.until_running(second)
         self.assertEqual(self.state(first), "CANCELED")

@@ -74,7 +74,7 @@ class Submit(ClusterTest):
                                   '[list]\ncluster = "mine"\n')
         manager = self.spawn("jobmanager", "--storage", "jm")
         address = self.ready_line(manager).split()[-1]
-        self.assertTrue((self.folder / "jm" / "cluster.json").exists())
+        self.assertTrue((self.folder / "jm" / "cluster").exists())
         self.assertFalse((self.folder / "elsewhere").exists())
         self.assert_exit(self.dfnode("list", "--to", address), 0)
 

@@ -20,7 +20,13 @@ StoredJob job(const std::string& id, JobState state = JobState::running, const s
   record.name = "spikes";
   record.artifact = artifact;
   record.arguments = {"--payments=7", "a \"quoted\"\nargument"};
-  record.settings = {{"operators.hot.where", "temperature > 30"}};
+  record.file_name = "spikes.toml";
+  record.base_folder = "/data";
+  record.overrides = {"operators.hot.where=\"temperature > 30\""};
+  record.environment = {{"CITY", "Basel"}};
+  record.parallelism = 3;
+  record.followed = true;
+  record.slots = 4;
   record.state = state;
   record.submitted_at = Timestamp{1h};
   if (is_terminal(state)) record.ended_at = Timestamp{2h};
@@ -29,10 +35,8 @@ StoredJob job(const std::string& id, JobState state = JobState::running, const s
 
 StoredJob failed_job() {
   StoredJob record = job("job-7", JobState::failed);
-  record.reason = "boom";
-  record.restarts = 3;
-  record.failures.push_back({Timestamp{90min}, {1, 2}, SubtaskId{4, 5}, {"node", 6}, "boom"});
-  record.failures.push_back({Timestamp{91min}, {0, 0}, {}, {}, "bang"});
+  record.error = Error{ErrorCode::malformed_data, "boom"};
+  record.shown = R"({"state": "FAILED"})";
   return record;
 }
 
@@ -60,10 +64,14 @@ TEST_CASE("what was put is there again when the store is opened anew, with all i
   const StoredJob& read = store.jobs().at("job-7");
   CHECK(same(read, failed_job()));
   CHECK(read.state == JobState::failed);
-  CHECK(read.failures[0].subtask == SubtaskId{4, 5});
-  CHECK(read.failures[0].node == NodeInstance{"node", 6});
-  CHECK(read.failures[0].of == RegionAttempt{1, 2});
-  CHECK_FALSE(read.failures[1].subtask);
+  CHECK(read.error->code() == ErrorCode::malformed_data);
+  CHECK(read.error->message() == "boom");
+  CHECK(read.shown == R"({"state": "FAILED"})");
+  CHECK(read.overrides == failed_job().overrides);
+  CHECK(read.environment.at("CITY") == "Basel");
+  CHECK(read.parallelism == 3);
+  CHECK(read.followed);
+  CHECK_FALSE(store.jobs().at("other").error);
   CHECK(read.arguments[1] == "a \"quoted\"\nargument");
 }
 
@@ -192,6 +200,30 @@ TEST_CASE("an artifact is kept once by its content, and a damaged one is not giv
   CHECK(store.put_artifact("abc") == hash);  // heals it
   CHECK(store.artifact(*hash) == Result<std::string>{"abc"});
   CHECK_FALSE(store.artifact("../jobs/a"));
+}
+
+TEST_CASE("an artifact that was asked for stays until a record refers to it, also when its last job is forgotten") {
+  MemoryFiles files;
+  JobStore store = open(files, 1);
+  const std::string hash = store.put_artifact("text").value();
+  REQUIRE(store.put(job("old", JobState::finished, hash)));
+  CHECK(store.keep_artifact(hash));
+  CHECK_FALSE(store.keep_artifact(content_hash("else")));
+  CHECK_FALSE(store.keep_artifact("../jobs/old"));
+  StoredJob newer = job("newer", JobState::finished);
+  newer.ended_at = Timestamp{3h};
+  REQUIRE(store.put(newer));
+  CHECK(store.jobs().count("old") == 0);
+  CHECK(store.artifact(hash));
+}
+
+TEST_CASE("the store of another cluster is refused") {
+  MemoryFiles files;
+  open(files);
+  const auto refused = JobStore::open(files, {.folder = "jm", .cluster = "other"});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == ErrorCode::invalid_argument);
+  CHECK(refused.error().message() == "jm belongs to the cluster \"dataflow\", not to \"other\"");
 }
 
 TEST_CASE("an id that is no file's name is refused") {

@@ -137,3 +137,14 @@ TEST_CASE("a job that needs fewer slots gives the others back") {
   slots.request("j", 1, spread, {});
   CHECK(slots.free_slots() == 2);
 }
+
+TEST_CASE("a job that holds all it needs is told so at once, though others wait before it") {
+  SlotAllocator slots;
+  slots.on_node({"a", 1}, 2, {});
+  slots.request("first", 1, spread, {});
+  slots.request("second", 1, spread, {});
+  CHECK(slots.request("first", 2, spread, {}).empty());  // now first in line, and waits for the second's slot
+  CHECK(nodes_of(slots.request("second", 1, spread, {})) == "a");
+  CHECK(slots.used_slots({"a", 1}) == 2);
+  CHECK(slots.used_slots({"a", 2}) == 0);
+}
