@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include <absl/container/flat_hash_map.h>
 
@@ -45,12 +46,32 @@ KeyShape key_shape(std::span<const DataType> types, bool optional) {
 
 struct KeyTable::Maps {
   absl::flat_hash_map<std::int64_t, std::uint32_t> by_integer;
-  absl::flat_hash_map<std::string_view, std::uint32_t> by_text;  ///< views of texts_
+  absl::flat_hash_map<std::string_view, std::uint32_t> by_text;  ///< views of what texts_ has
 };
 
-KeyTable::~KeyTable() = default;
+/// The bytes of keys. Freed by the table's thread, but for those that somebody has frozen: they go with the last who
+/// has them.
+struct KeyTable::Texts {
+  Texts() = default;
+  Texts(const Texts&) = delete;
+  Texts& operator=(const Texts&) = delete;
+  ~Texts() {
+    for (const KeyText& text : to_free) delete[] text.data;
+  }
+  std::vector<KeyText> to_free;
+};
+
+KeyTable::~KeyTable() {
+  if (bytes_ == nullptr) return;
+  // Whoever has frozen the keys frees them all. Nobody adds to the list before it has been given up here.
+  for (std::uint32_t slot = 0; slot < slots_; ++slot) {
+    if (texts_[slot].data != nullptr) released_.push_back(texts_[slot]);
+  }
+  bytes_->to_free = std::move(released_);
+}
 
 KeyTable::KeyTable(KeyShape shape) : shape_{shape}, maps_{std::make_unique<Maps>()} {
+  if (shape_ == KeyShape::text || shape_ == KeyShape::composite) bytes_ = std::make_shared<Texts>();
   if (shape_ == KeyShape::none) take_slot();
 }
 
@@ -60,8 +81,8 @@ std::uint32_t KeyTable::take_slot() {
     free_.pop_back();
     return slot;
   }
-  if (shape_ == KeyShape::integer) integers_.push_back(0);
-  if (shape_ == KeyShape::text || shape_ == KeyShape::composite) texts_.emplace_back();
+  if (shape_ == KeyShape::integer) integers_.grow(slots_ + 1);
+  if (shape_ == KeyShape::text || shape_ == KeyShape::composite) texts_.grow(slots_ + 1);
   return slots_++;
 }
 
@@ -69,7 +90,7 @@ std::uint32_t KeyTable::slot_of_integer(std::int64_t key) {
   const auto [at, added] = maps_->by_integer.try_emplace(key, 0);
   if (added) {
     at->second = take_slot();
-    integers_[at->second] = key;
+    integers_.write(at->second) = key;
   }
   return at->second;
 }
@@ -77,8 +98,10 @@ std::uint32_t KeyTable::slot_of_integer(std::int64_t key) {
 std::uint32_t KeyTable::slot_of_text(std::string_view key) {
   if (const auto at = maps_->by_text.find(key); at != maps_->by_text.end()) return at->second;
   const std::uint32_t slot = take_slot();
-  texts_[slot].assign(key);
-  maps_->by_text.emplace(texts_[slot], slot);
+  auto* bytes = new char[std::max<std::size_t>(key.size(), 1)];
+  std::copy(key.begin(), key.end(), bytes);
+  texts_.write(slot) = {bytes, static_cast<std::uint32_t>(key.size())};
+  maps_->by_text.emplace(texts_[slot].view(), slot);
   return slot;
 }
 
@@ -134,8 +157,14 @@ void KeyTable::release(std::uint32_t slot) {
   if (shape_ == KeyShape::integer) {
     maps_->by_integer.erase(integers_[slot]);
   } else {
-    maps_->by_text.erase(texts_[slot]);
-    texts_[slot].clear();
+    maps_->by_text.erase(texts_[slot].view());
+    released_.push_back(texts_[slot]);
+    texts_.write(slot) = {};
+    constexpr std::size_t worth_it = 256;
+    if (released_.size() >= worth_it && bytes_.use_count() == 1) {  // nobody has frozen them
+      bytes_->to_free = std::exchange(released_, {});
+      bytes_ = std::make_shared<Texts>();
+    }
   }
   free_.push_back(slot);
 }
@@ -144,17 +173,26 @@ bool KeyTable::before(std::uint32_t a, std::uint32_t b) const {
   switch (shape_) {
     case KeyShape::none: return false;
     case KeyShape::integer: return integers_[a] < integers_[b];
-    default: return texts_[a] < texts_[b];
+    default: return text(a) < text(b);
   }
 }
 
-std::vector<std::uint32_t> KeyTable::in_order() const {
-  std::vector<std::uint32_t> slots;
-  if (shape_ == KeyShape::none) slots.push_back(0);
-  for (const auto& [key, slot] : maps_->by_integer) slots.push_back(slot);
-  for (const auto& [key, slot] : maps_->by_text) slots.push_back(slot);
-  std::sort(slots.begin(), slots.end(), [this](std::uint32_t a, std::uint32_t b) { return before(a, b); });
-  return slots;
+bool FrozenKeys::before(std::uint32_t a, std::uint32_t b) const {
+  switch (shape_) {
+    case KeyShape::none: return false;
+    case KeyShape::integer: return integers_[a] < integers_[b];
+    default: return text(a) < text(b);
+  }
+}
+
+FrozenKeys KeyTable::freeze() {
+  FrozenKeys keys;
+  keys.shape_ = shape_;
+  keys.slots_ = slots_;
+  keys.integers_ = integers_.freeze();
+  keys.texts_ = texts_.freeze();
+  keys.bytes_ = bytes_;
+  return keys;
 }
 
 }  // namespace dataflow

@@ -2,7 +2,6 @@
 // Keys numbered: each key that is in use has a slot, and a batch's keys are looked up in one go.
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "dataflow/keyed_runtime.hpp"
+#include "dataflow/slot_array.hpp"
 #include "serialization/batch.hpp"
 
 namespace dataflow {
@@ -19,6 +19,31 @@ namespace dataflow {
 std::int64_t integer_cell(const Column& column, std::uint32_t row);
 /// Appends one field of a composite key, as Codec<std::optional<M>> writes it.
 void append_key_field(const Column& column, std::uint32_t row, std::string& out);
+
+/// A key's bytes, which stay where they are.
+struct KeyText {
+  const char* data = nullptr;
+  std::uint32_t size = 0;
+  [[nodiscard]] std::string_view view() const { return {data, size}; }
+};
+
+/// The keys of all slots as they were at a barrier, for a thread that writes them.
+class FrozenKeys {
+ public:
+  [[nodiscard]] std::uint32_t slots() const { return slots_; }
+  [[nodiscard]] std::int64_t integer(std::uint32_t slot) const { return integers_[slot]; }
+  [[nodiscard]] std::string_view text(std::uint32_t slot) const { return texts_[slot].view(); }
+  /// By key; see KeyTable::before.
+  [[nodiscard]] bool before(std::uint32_t a, std::uint32_t b) const;
+
+ private:
+  friend class KeyTable;
+  KeyShape shape_ = KeyShape::none;
+  std::uint32_t slots_ = 0;
+  SlotArray<std::int64_t>::Frozen integers_;
+  SlotArray<KeyText>::Frozen texts_;
+  std::shared_ptr<void> bytes_;  ///< what holds the texts
+};
 
 class KeyTable {
  public:
@@ -39,11 +64,10 @@ class KeyTable {
   /// Slots ever used, free ones included.
   [[nodiscard]] std::uint32_t slots() const { return slots_; }
   [[nodiscard]] std::int64_t integer(std::uint32_t slot) const { return integers_[slot]; }
-  [[nodiscard]] std::string_view text(std::uint32_t slot) const { return texts_[slot]; }
+  [[nodiscard]] std::string_view text(std::uint32_t slot) const { return texts_[slot].view(); }
   /// By key, the same on every machine and in every run.
   [[nodiscard]] bool before(std::uint32_t a, std::uint32_t b) const;
-  /// Slots of all keys, in the order of the keys.
-  [[nodiscard]] std::vector<std::uint32_t> in_order() const;
+  [[nodiscard]] FrozenKeys freeze();
 
  private:
   std::uint32_t take_slot();
@@ -53,8 +77,11 @@ class KeyTable {
   std::vector<std::uint32_t> free_;
   struct Maps;
   std::unique_ptr<Maps> maps_;  ///< from keys to slots
-  std::vector<std::int64_t> integers_;
-  std::deque<std::string> texts_;  ///< never moves its strings
+  SlotArray<std::int64_t> integers_;
+  SlotArray<KeyText> texts_;
+  struct Texts;
+  std::shared_ptr<Texts> bytes_;   ///< frees the texts; frozen keys hold it too
+  std::vector<KeyText> released_;  ///< of keys that are gone, but may be frozen
   std::string scratch_;
 };
 

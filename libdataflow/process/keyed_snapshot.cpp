@@ -4,6 +4,8 @@
 // given back to as many subtasks only.
 
 #include <algorithm>
+#include <numeric>
+#include <optional>
 
 #include "dataflow/codec.hpp"
 #include "libdataflow/process/keyed_runtime_impl.hpp"
@@ -37,6 +39,117 @@ void append_integer(const DataType& type, std::int64_t value, ColumnBuilder& col
   }
 }
 
+/// Keys, states and timers, frozen: what is read while the function goes on.
+class CapturedKeys final : public CapturedState {
+ public:
+  KeyShape shape = KeyShape::none;
+  std::vector<DataType> types;
+  SchemaPtr values_schema;
+  SchemaPtr timers_schema;
+  std::uint32_t max_parallelism = 0;
+  FrozenKeys keys;
+  std::vector<std::unique_ptr<FrozenState>> states;
+  FrozenTimers event_timers;
+  FrozenTimers processing_timers;
+
+  Status write(StateWriter& writer) override {
+    const StateKind kind = shape == KeyShape::none ? StateKind::list : StateKind::keyed;
+    if (Status begun = writer.begin({values_table, kind, 1, values_schema}); !begun) return begun;
+    if (Status written = write_values(writer); !written) return written;
+    states.clear();
+    if (Status begun = writer.begin({timers_table, kind, 1, timers_schema}); !begun) return begun;
+    return write_timers(writer);
+  }
+
+ private:
+  /// Rows on their way: by key group, or, of a function without key, as they are.
+  class Rows {
+   public:
+    Rows(const CapturedKeys& captured, const SchemaPtr& schema, StateWriter& writer)
+        : builder{schema}, writer_{writer} {
+      if (captured.shape == KeyShape::none) return;
+      std::vector<std::size_t> fields(captured.types.size());
+      std::iota(fields.begin(), fields.end(), std::size_t{0});
+      groups_.emplace(writer, std::move(fields), captured.max_parallelism);
+    }
+    Status end_row() {
+      builder.end_row();
+      return builder.full() ? give() : Status{};
+    }
+    Status finish() {
+      if (Status given = give(); !given) return given;
+      return groups_ ? groups_->finish() : Status{};
+    }
+    BatchBuilder builder;
+
+   private:
+    Status give() {
+      if (builder.empty()) return {};
+      return groups_ ? groups_->add(builder.finish()) : writer_.add(0, builder.finish());
+    }
+    StateWriter& writer_;
+    std::optional<KeyGroupWriter> groups_;
+  };
+
+  void append_key(std::uint32_t slot, BatchBuilder& rows) const {
+    switch (shape) {
+      case KeyShape::none: return;
+      case KeyShape::integer: return append_integer(types[0], keys.integer(slot), rows.column(0));
+      case KeyShape::text: return rows.column(0).append_text(keys.text(slot));
+      case KeyShape::composite: break;
+    }
+    ByteReader in{keys.text(slot)};
+    for (std::size_t i = 0; i < types.size(); ++i) read_field(in, types[i], rows.column(i));
+  }
+
+  /// Those with a value of any state, in the order of their keys: equal states give equal bytes.
+  [[nodiscard]] std::vector<std::uint32_t> slots_in_order() const {
+    std::vector<std::uint32_t> slots;
+    std::string value;
+    for (std::uint32_t slot = 0; slot < keys.slots(); ++slot) {
+      value.clear();
+      const bool any = std::any_of(states.begin(), states.end(), [&](const auto& s) { return s->encode(slot, value); });
+      if (any) slots.push_back(slot);
+    }
+    std::sort(slots.begin(), slots.end(), [this](std::uint32_t a, std::uint32_t b) { return keys.before(a, b); });
+    return slots;
+  }
+
+  Status write_values(StateWriter& writer) const {
+    Rows rows{*this, values_schema, writer};
+    std::string value;
+    for (const std::uint32_t slot : slots_in_order()) {
+      append_key(slot, rows.builder);
+      for (std::size_t i = 0; i < states.size(); ++i) {
+        ColumnBuilder& bytes = rows.builder.column(types.size() + 2 * i);
+        ColumnBuilder& written = rows.builder.column(types.size() + 2 * i + 1);
+        value.clear();
+        const bool has_value = states[i]->encode(slot, value);
+        has_value ? bytes.append_text(value) : bytes.append_null();
+        const auto at = has_value ? states[i]->written_at(slot) : std::nullopt;
+        at ? written.append_int64(*at) : written.append_null();
+      }
+      if (Status ended = rows.end_row(); !ended) return ended;
+    }
+    return rows.finish();
+  }
+
+  Status write_timers(StateWriter& writer) const {
+    Rows rows{*this, timers_schema, writer};
+    for (const FrozenTimers* timers : {&event_timers, &processing_timers}) {
+      const Status written = timers->for_each([&](const KeyTimer& timer, const std::string& name) {
+        append_key(timer.slot, rows.builder);
+        rows.builder.column(types.size()).append_bool(timers == &processing_timers);
+        rows.builder.column(types.size() + 1).append_int64(timer.time.micros);
+        rows.builder.column(types.size() + 2).append_text(name);
+        return rows.end_row();
+      });
+      if (!written) return written;
+    }
+    return rows.finish();
+  }
+};
+
 }  // namespace
 
 std::vector<Field> KeyedRuntime::key_columns() const {
@@ -45,17 +158,6 @@ std::vector<Field> KeyedRuntime::key_columns() const {
     fields.push_back({"key" + std::to_string(i + 1), impl_->types[i]});
   }
   return fields;
-}
-
-void KeyedRuntime::append_key(std::uint32_t slot, BatchBuilder& rows) const {
-  switch (shape_) {
-    case KeyShape::none: return;
-    case KeyShape::integer: return append_integer(impl_->types[0], integer_key(slot), rows.column(0));
-    case KeyShape::text: return rows.column(0).append_text(text_key(slot));
-    case KeyShape::composite: break;
-  }
-  ByteReader in{text_key(slot)};
-  for (std::size_t i = 0; i < impl_->types.size(); ++i) read_field(in, impl_->types[i], rows.column(i));
 }
 
 SchemaPtr KeyedRuntime::values_schema() const {
@@ -77,67 +179,23 @@ SchemaPtr KeyedRuntime::timers_schema() const {
   return make_schema(std::move(fields));
 }
 
-Result<CapturedStatePtr> KeyedRuntime::snapshot(std::uint32_t max_parallelism) const {
-  for (const StateBase* state : owner_.states_) {
-    if (state->storable()) continue;
-    return fail(ErrorCode::unsupported,
-                "the state \"" + state->name() + "\" cannot be in a checkpoint: declare its type with DATAFLOW_RECORD");
+Result<CapturedStatePtr> KeyedRuntime::snapshot(std::uint32_t max_parallelism) {
+  auto captured = std::make_unique<CapturedKeys>();
+  for (StateBase* state : owner_.states_) {
+    if (!state->storable()) {
+      return fail(ErrorCode::unsupported, "the state \"" + state->name() +
+                                              "\" cannot be in a checkpoint: declare its type with DATAFLOW_RECORD");
+    }
+    captured->states.push_back(state->freeze());
   }
-  auto captured = std::make_unique<CopiedState>();
-  const std::size_t keys = impl_->types.size();
-  const StateKind kind = shape_ == KeyShape::none ? StateKind::list : StateKind::keyed;
-  std::vector<std::size_t> key_fields(keys);
-  for (std::size_t i = 0; i < keys; ++i) key_fields[i] = i;
-  const auto add = [&](BatchBuilder& rows) {
-    if (rows.empty()) return;
-    if (kind == StateKind::list) {
-      captured->add(rows.finish());
-    } else {
-      captured->add_keyed(rows.finish(), key_fields, max_parallelism);
-    }
-  };
-
-  BatchBuilder values{values_schema()};
-  captured->begin({values_table, kind, 1, values.schema()});
-  std::string value;
-  std::vector<std::uint32_t> slots = owner_.states_.empty() ? std::vector<std::uint32_t>{} : impl_->keys.in_order();
-  for (const std::uint32_t slot : slots) {
-    append_key(slot, values);
-    bool any = false;
-    for (std::size_t i = 0; i < owner_.states_.size(); ++i) {
-      const StateBase* state = owner_.states_[i];
-      ColumnBuilder& bytes = values.column(keys + 2 * i);
-      ColumnBuilder& written = values.column(keys + 2 * i + 1);
-      value.clear();
-      const bool has_value = state->encode(slot, value);
-      any |= has_value;
-      has_value ? bytes.append_text(value) : bytes.append_null();
-      const auto at = has_value ? state->written_at(slot) : std::nullopt;
-      at ? written.append_int64(*at) : written.append_null();
-    }
-    if (any) {
-      values.end_row();
-    } else {
-      values.abandon_row();
-    }
-    if (values.full()) add(values);
-  }
-  add(values);
-
-  BatchBuilder timers{timers_schema()};
-  captured->begin({timers_table, kind, 1, timers.schema()});
-  for (const TimerDomain domain : {TimerDomain::event_time, TimerDomain::processing_time}) {
-    const TimerQueue& queue = impl_->timers(domain);
-    for (const KeyTimer& timer : queue.all()) {
-      append_key(timer.slot, timers);
-      timers.column(keys).append_bool(domain == TimerDomain::processing_time);
-      timers.column(keys + 1).append_int64(timer.time.micros);
-      timers.column(keys + 2).append_text(queue.name(timer));
-      timers.end_row();
-      if (timers.full()) add(timers);
-    }
-  }
-  add(timers);
+  captured->shape = shape_;
+  captured->types = impl_->types;
+  captured->values_schema = values_schema();
+  captured->timers_schema = timers_schema();
+  captured->max_parallelism = max_parallelism;
+  captured->keys = impl_->keys.freeze();
+  captured->event_timers = impl_->event_timers.freeze();
+  captured->processing_timers = impl_->processing_timers.freeze();
   return captured;
 }
 

@@ -1,67 +1,146 @@
 #include "libdataflow/process/timer_queue.hpp"
 
-#include <absl/container/btree_set.h>
+#include <algorithm>
 
 namespace dataflow {
 
 namespace {
 
-struct Order {
-  const KeyTable* keys;
-  const std::vector<std::string>* names;
-  bool operator()(const KeyTimer& a, const KeyTimer& b) const {
-    if (a.time != b.time) return a.time < b.time;
-    if (a.slot != b.slot) return keys->before(a.slot, b.slot);
-    return a.name != b.name && (*names)[a.name] < (*names)[b.name];
-  }
-};
+constexpr std::size_t piece_timers = 256;
 
 }  // namespace
 
-struct TimerQueue::Impl {
-  explicit Impl(const KeyTable& keys) : timers{Order{&keys, &names}} {}
+bool TimerQueue::before(const KeyTimer& a, const KeyTimer& b) const {
+  if (a.time != b.time) return a.time < b.time;
+  if (a.slot != b.slot) return keys_.before(a.slot, b.slot);
+  return a.name != b.name && names_[a.name] < names_[b.name];
+}
 
-  /// Functions use a handful of names, so that a list is searched fastest.
-  std::uint32_t number_of(std::string_view name) {
-    for (std::uint32_t i = 0; i < names.size(); ++i) {
-      if (names[i] == name) return i;
-    }
-    names.emplace_back(name);
-    return static_cast<std::uint32_t>(names.size() - 1);
+/// Functions use a handful of names, so that a list is searched fastest.
+std::uint32_t TimerQueue::number_of(std::string_view name) {
+  for (std::uint32_t i = 0; i < names_.size(); ++i) {
+    if (names_[i] == name) return i;
   }
+  names_.emplace_back(name);
+  return static_cast<std::uint32_t>(names_.size() - 1);
+}
 
-  std::vector<std::string> names;
-  absl::btree_set<KeyTimer, Order> timers;
-};
+std::size_t TimerQueue::piece_of(const KeyTimer& timer) const {
+  const auto after =
+      std::upper_bound(pieces_.begin(), pieces_.end(), timer,
+                       [this](const KeyTimer& wanted, const Piece& piece) { return before(wanted, piece.front); });
+  return after == pieces_.begin() ? 0 : static_cast<std::size_t>(after - pieces_.begin()) - 1;
+}
 
-TimerQueue::TimerQueue(const KeyTable& keys) : impl_{std::make_unique<Impl>(keys)} {}
-TimerQueue::~TimerQueue() = default;
+std::size_t TimerQueue::position_in(const Piece& piece, const KeyTimer& timer) const {
+  const auto begin = piece.timers->begin();
+  const auto at = std::lower_bound(begin + static_cast<std::ptrdiff_t>(piece.first), piece.timers->end(), timer,
+                                   [this](const KeyTimer& a, const KeyTimer& b) { return before(a, b); });
+  return static_cast<std::size_t>(at - begin);
+}
+
+std::vector<KeyTimer>& TimerQueue::to_change(Piece& piece) {
+  if (!readers_.empty() && piece.generation != generation_) {
+    std::erase_if(readers_, [](const auto& reader) { return reader.use_count() == 1; });
+    if (!readers_.empty()) {
+      const auto from = piece.timers->begin() + static_cast<std::ptrdiff_t>(piece.first);
+      auto copy = std::make_shared<std::vector<KeyTimer>>();
+      copy->reserve(piece_timers + 1);
+      copy->assign(from, piece.timers->end());
+      piece.timers = std::move(copy);
+      piece.first = 0;
+    }
+    piece.generation = generation_;
+  }
+  if (piece.first != 0) {
+    piece.timers->erase(piece.timers->begin(), piece.timers->begin() + static_cast<std::ptrdiff_t>(piece.first));
+    piece.first = 0;
+  }
+  return *piece.timers;
+}
+
+void TimerQueue::split(std::size_t at) {
+  std::vector<KeyTimer>& timers = *pieces_[at].timers;
+  // Timers often come in the order in which they fire: then the piece that is full stays so.
+  const std::size_t keep = at + 1 == pieces_.size() ? timers.size() - 1 : timers.size() / 2;
+  auto rest = std::make_shared<std::vector<KeyTimer>>();
+  rest->reserve(piece_timers + 1);
+  rest->assign(timers.begin() + static_cast<std::ptrdiff_t>(keep), timers.end());
+  timers.resize(keep);
+  const KeyTimer front = rest->front();
+  pieces_.insert(pieces_.begin() + static_cast<std::ptrdiff_t>(at) + 1, Piece{front, 0, std::move(rest), generation_});
+}
 
 bool TimerQueue::add(Timestamp time, std::uint32_t slot, std::string_view name) {
-  return impl_->timers.insert({time, slot, impl_->number_of(name)}).second;
+  const KeyTimer timer{time, slot, number_of(name)};
+  if (pieces_.empty()) {
+    pieces_.push_back({timer, 0, std::make_shared<std::vector<KeyTimer>>(1, timer), generation_});
+    return true;
+  }
+  const std::size_t at = piece_of(timer);
+  Piece& piece = pieces_[at];
+  const std::size_t found = position_in(piece, timer);
+  if (found != piece.timers->size() && !before(timer, (*piece.timers)[found])) return false;
+  const std::size_t position = found - piece.first;
+  std::vector<KeyTimer>& timers = to_change(piece);
+  timers.insert(timers.begin() + static_cast<std::ptrdiff_t>(position), timer);
+  piece.front = timers.front();
+  if (timers.size() > piece_timers) split(at);
+  return true;
 }
 
 bool TimerQueue::remove(Timestamp time, std::uint32_t slot, std::string_view name) {
-  return impl_->timers.erase(KeyTimer{time, slot, impl_->number_of(name)}) != 0;
+  const KeyTimer timer{time, slot, number_of(name)};
+  if (pieces_.empty()) return false;
+  const std::size_t at = piece_of(timer);
+  Piece& piece = pieces_[at];
+  const std::size_t found = position_in(piece, timer);
+  if (found == piece.timers->size() || before(timer, (*piece.timers)[found])) return false;
+  const std::size_t position = found - piece.first;
+  std::vector<KeyTimer>& timers = to_change(piece);
+  timers.erase(timers.begin() + static_cast<std::ptrdiff_t>(position));
+  if (timers.empty()) {
+    pieces_.erase(pieces_.begin() + static_cast<std::ptrdiff_t>(at));
+  } else {
+    piece.front = timers.front();
+  }
+  return true;
 }
 
 std::optional<Timestamp> TimerQueue::first() const {
-  return impl_->timers.empty() ? std::nullopt : std::optional{impl_->timers.begin()->time};
+  return pieces_.empty() ? std::nullopt : std::optional{pieces_.front().front.time};
 }
 
 std::optional<KeyTimer> TimerQueue::pop(Timestamp until) {
-  if (impl_->timers.empty() || impl_->timers.begin()->time > until) return std::nullopt;
-  const KeyTimer timer = *impl_->timers.begin();
-  impl_->timers.erase(impl_->timers.begin());
+  if (pieces_.empty() || pieces_.front().front.time > until) return std::nullopt;
+  Piece& piece = pieces_.front();
+  const KeyTimer timer = piece.front;
+  if (++piece.first == piece.timers->size()) {
+    pieces_.erase(pieces_.begin());
+  } else {
+    piece.front = (*piece.timers)[piece.first];
+  }
   return timer;
 }
 
-const std::string& TimerQueue::name(const KeyTimer& timer) const {
-  return impl_->names[timer.name];
+void TimerQueue::next_slots(Timestamp until, std::size_t count, std::vector<std::uint32_t>& slots) const {
+  for (const Piece& piece : pieces_) {
+    for (std::size_t i = piece.first; i < piece.timers->size(); ++i, --count) {
+      if (count == 0 || (*piece.timers)[i].time > until) return;
+      slots.push_back((*piece.timers)[i].slot);
+    }
+  }
 }
 
-std::vector<KeyTimer> TimerQueue::all() const {
-  return {impl_->timers.begin(), impl_->timers.end()};
+FrozenTimers TimerQueue::freeze() {
+  FrozenTimers frozen;
+  frozen.pieces_.reserve(pieces_.size());
+  for (const Piece& piece : pieces_) frozen.pieces_.push_back({piece.first, piece.timers});
+  frozen.names_ = names_;
+  frozen.reader_ = std::make_shared<int>();
+  readers_.push_back(frozen.reader_);
+  ++generation_;
+  return frozen;
 }
 
 }  // namespace dataflow

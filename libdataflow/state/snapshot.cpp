@@ -7,29 +7,6 @@ namespace dataflow {
 
 namespace {
 
-/// Rows of one key group, joined up to a batch's size.
-class GroupRows {
- public:
-  Status add(std::uint32_t key_group, BatchPtr rows, StateWriter& writer) {
-    bytes_ += rows->byte_size();
-    rows_ += rows->rows();
-    pending_.push_back(std::move(rows));
-    return rows_ >= max_batch_rows || bytes_ >= max_batch_bytes ? flush(key_group, writer) : Status{};
-  }
-  Status flush(std::uint32_t key_group, StateWriter& writer) {
-    if (pending_.empty()) return {};
-    const BatchPtr all = pending_.size() == 1 ? pending_.front() : concatenate(pending_);
-    pending_.clear();
-    rows_ = bytes_ = 0;
-    return writer.add(key_group, all);
-  }
-
- private:
-  std::vector<BatchPtr> pending_;
-  std::size_t rows_ = 0;
-  std::size_t bytes_ = 0;
-};
-
 /// Calls `visit(key_group, rows)` for each key group in the batch.
 template <class Visit>
 Status split_by_key_group(const BatchPtr& batch, const std::vector<std::size_t>& key_fields,
@@ -57,6 +34,49 @@ Status split_by_key_group(const BatchPtr& batch, const std::vector<std::size_t>&
 
 }  // namespace
 
+/// Rows of one key group, joined up to a batch's size.
+class KeyGroupWriter::GroupRows {
+ public:
+  Status add(std::uint32_t key_group, BatchPtr rows, StateWriter& writer) {
+    bytes_ += rows->byte_size();
+    rows_ += rows->rows();
+    pending_.push_back(std::move(rows));
+    return rows_ >= max_batch_rows || bytes_ >= max_batch_bytes ? flush(key_group, writer) : Status{};
+  }
+  Status flush(std::uint32_t key_group, StateWriter& writer) {
+    if (pending_.empty()) return {};
+    const BatchPtr all = pending_.size() == 1 ? pending_.front() : concatenate(pending_);
+    pending_.clear();
+    rows_ = bytes_ = 0;
+    return writer.add(key_group, all);
+  }
+
+ private:
+  std::vector<BatchPtr> pending_;
+  std::size_t rows_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+KeyGroupWriter::KeyGroupWriter(StateWriter& writer, std::vector<std::size_t> key_fields, std::uint32_t max_parallelism)
+    : writer_{writer},
+      key_fields_{std::move(key_fields)},
+      max_parallelism_{max_parallelism},
+      groups_(max_parallelism) {}
+KeyGroupWriter::~KeyGroupWriter() = default;
+
+Status KeyGroupWriter::add(const BatchPtr& batch) {
+  return split_by_key_group(batch, key_fields_, max_parallelism_, [&](std::uint32_t group, BatchPtr rows) {
+    return groups_[group].add(group, std::move(rows), writer_);
+  });
+}
+
+Status KeyGroupWriter::finish() {
+  for (std::uint32_t group = 0; group < groups_.size(); ++group) {
+    if (Status flushed = groups_[group].flush(group, writer_); !flushed) return flushed;
+  }
+  return {};
+}
+
 void CopiedState::add_keyed(BatchPtr rows, std::vector<std::size_t> key_fields, std::uint32_t max_parallelism) {
   tables_.back().batches.push_back(std::move(rows));
   tables_.back().key_fields = std::move(key_fields);
@@ -72,16 +92,12 @@ Status CopiedState::write(StateWriter& writer) {
       }
       continue;
     }
-    std::vector<GroupRows> groups(table.batches.empty() ? 0 : max_parallelism_);
+    if (table.batches.empty()) continue;
+    KeyGroupWriter rows{writer, table.key_fields, max_parallelism_};
     for (const BatchPtr& batch : table.batches) {
-      const Status split = split_by_key_group(
-          batch, table.key_fields, max_parallelism_,
-          [&](std::uint32_t group, BatchPtr rows) { return groups[group].add(group, std::move(rows), writer); });
-      if (!split) return split;
+      if (Status added = rows.add(batch); !added) return added;
     }
-    for (std::uint32_t group = 0; group < groups.size(); ++group) {
-      if (Status flushed = groups[group].flush(group, writer); !flushed) return flushed;
-    }
+    if (Status finished = rows.finish(); !finished) return finished;
   }
   return {};
 }

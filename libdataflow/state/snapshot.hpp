@@ -66,6 +66,25 @@ class StateReader {
   [[nodiscard]] virtual bool same_parallelism() const = 0;
 };
 
+/// Deals rows of a keyed table out to their key groups and gives them on in batches of a good size.
+class KeyGroupWriter {
+ public:
+  /// The table has been begun at `writer`. The key is in the columns `key_fields`.
+  KeyGroupWriter(StateWriter& writer, std::vector<std::size_t> key_fields, std::uint32_t max_parallelism);
+  ~KeyGroupWriter();
+  /// Rows of any keys.
+  Status add(const BatchPtr& rows);
+  /// After the last ones.
+  Status finish();
+
+ private:
+  class GroupRows;
+  StateWriter& writer_;
+  std::vector<std::size_t> key_fields_;
+  std::uint32_t max_parallelism_;
+  std::vector<GroupRows> groups_;
+};
+
 /// State that is captured by copying it into batches: for what is small, or changes in place.
 class CopiedState final : public CapturedState {
  public:

@@ -195,6 +195,18 @@ void Aggregation::release(std::byte* states) const {
   for (const Accumulator* owner : owners_) owner->release(states);
 }
 
+void Aggregation::own_copy(std::byte* states) const {
+  std::string bytes;
+  for (const Accumulator* owner : owners_) {
+    bytes.clear();
+    owner->save(states, bytes);
+    owner->init(states + owner->offset());
+    const bool same = owner->load(bytes, states);
+    assert(same);
+    static_cast<void>(same);
+  }
+}
+
 Result<std::vector<ColumnPtr>> Aggregation::results(std::span<const std::byte* const> states,
                                                     Timestamp processing_time) {
   eval_.processing_time = processing_time;

@@ -33,6 +33,8 @@ class Aggregation {
   void reset(std::byte* states) const;
   /// Gives back what the states own; their row must not be used afterwards.
   void release(std::byte* states) const;
+  /// The states are a copy byte by byte: makes them own a copy of what the original owns.
+  void own_copy(std::byte* states) const;
   // For checkpoints: a bytes column for each call, found again by the call's text.
   [[nodiscard]] std::vector<Field> saved_fields() const;
   /// Appends to the builders of those columns.

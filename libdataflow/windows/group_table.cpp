@@ -264,8 +264,7 @@ void GroupTable::find_or_insert(const KeyBatch& keys, const std::uint32_t* rows,
     case KeyForm::word: find_or_insert_all(Words{keys.words}, keys.validity, rows, count, found); break;
     case KeyForm::text: find_or_insert_all(Texts{keys.texts}, keys.validity, rows, count, found); break;
   }
-  if (frozen_ != nullptr) [[unlikely]]
-    note_write(found, count);
+  before_write(found, count);
 }
 
 std::byte* GroupTable::find_or_insert(const KeyRef& key) {
@@ -322,33 +321,34 @@ std::size_t GroupTable::next_rows(Cursor& cursor, std::size_t max, std::byte** r
   return taken;
 }
 
-std::shared_ptr<FrozenRows> GroupTable::freeze() {
+std::shared_ptr<FrozenRows> GroupTable::freeze(RowOwnershipPtr ownership) {
   std::vector<FrozenRows::Page> pages;
   for (const Page& page : pages_) {
     if (page.used != 0) pages.push_back({page.data, page.used});
   }
-  // An earlier reader that is still at it gets copies of everything first.
-  if (frozen_.use_count() > 1) {
-    Cursor cursor;
-    std::byte* rows[block_rows];
-    while (const std::size_t n = next_rows(cursor, block_rows, rows)) frozen_->before_write(rows, n);
-  }
-  frozen_ = std::make_shared<FrozenRows>(std::move(pages), texts_, layout_->stride(), null_row_);
-  return frozen_;
+  auto frozen =
+      std::make_shared<FrozenRows>(std::move(pages), texts_, layout_->stride(), null_row_, std::move(ownership));
+  frozen_.add(frozen);
+  return frozen;
 }
 
-void GroupTable::note_write(std::byte* const* rows, std::size_t count) {
-  if (frozen_.use_count() == 1) {  // the reader has given it up
-    frozen_.reset();
-  } else {
-    frozen_->before_write(rows, count);
-  }
+FrozenKeys GroupTable::freeze_keys() const {
+  FrozenKeys keys;
+  for (const Page& page : pages_) keys.pages_.push_back(page.data);
+  keys.texts_ = texts_;
+  keys.layout_ = *layout_;
+  keys.null_row_ = null_row_;
+  return keys;
+}
+
+KeyRef FrozenKeys::key_of(const std::byte* row) const {
+  return GroupTable::key_of_copy(layout_, row, row == null_row_);
 }
 
 void GroupTable::clear() {
-  if (frozen_ != nullptr) {  // the reader keeps the memory
+  if (!frozen_.empty()) {  // the readers keep the memory
     pages_.clear();
-    frozen_.reset();
+    frozen_.clear();
   }
   std::fill(slots_.begin(), slots_.end(), 0);
   for (Page& page : pages_) page.used = 0;

@@ -38,6 +38,20 @@ class RowLayout {
   std::vector<std::byte> image_;
 };
 
+/// The keys of a table's rows, which never change: readable on another thread, whatever becomes of the table.
+class FrozenKeys {
+ public:
+  /// Of a row that was there when the keys were frozen.
+  [[nodiscard]] KeyRef key_of(const std::byte* row) const;
+
+ private:
+  friend class GroupTable;
+  std::vector<std::shared_ptr<std::byte[]>> pages_;  ///< kept alive, like the texts
+  std::vector<std::shared_ptr<char[]>> texts_;
+  RowLayout layout_{KeyForm::none, {}};
+  const std::byte* null_row_ = nullptr;
+};
+
 class GroupTable {
  public:
   /// Where a walk over the rows is. Rows that are added during a walk are seen by it.
@@ -72,13 +86,19 @@ class GroupTable {
   void clear();
 
   /// The rows as they are now, for a reader on another thread. Costs microseconds; until the reader gives it up, the
-  /// first change to each few kilobytes of rows costs a copy of them. Rows that own memory cannot be read from it.
-  std::shared_ptr<FrozenRows> freeze();
-  /// Before a row is changed that did not come from find_or_insert.
+  /// first change to each few kilobytes of rows costs a copy of them. `ownership`: when rows own memory.
+  std::shared_ptr<FrozenRows> freeze(RowOwnershipPtr ownership = nullptr);
+  /// Before rows are changed that did not come from find_or_insert, or what they own is given back.
   void before_write(std::byte* row) {
-    if (frozen_ != nullptr) [[unlikely]]
-      note_write(&row, 1);
+    if (!frozen_.empty()) [[unlikely]]
+      frozen_.before_write(&row, 1);
   }
+  void before_write(std::byte* const* rows, std::size_t count) {
+    if (!frozen_.empty()) [[unlikely]]
+      frozen_.before_write(rows, count);
+  }
+  /// The table must not be cleared while they are in use; see `retain`.
+  [[nodiscard]] FrozenKeys freeze_keys() const;
   /// The key of a row that `freeze` has copied.
   [[nodiscard]] static KeyRef key_of_copy(const RowLayout& layout, const std::byte* row, bool null);
 
@@ -118,7 +138,6 @@ class GroupTable {
   std::byte* new_row();
   std::byte* null_row();
   void add_page();
-  void note_write(std::byte* const* rows, std::size_t count);
   void reserve(std::size_t more_rows);
   void rehash(std::size_t slots);
   [[nodiscard]] std::uint64_t hash_of_row(const std::byte* row) const;
@@ -135,7 +154,7 @@ class GroupTable {
   std::size_t text_used_ = 0;
   std::size_t text_capacity_ = 0;
   std::size_t text_bytes_ = 0;
-  std::shared_ptr<FrozenRows> frozen_;  ///< while a snapshot of these rows is being read
+  FrozenReaders frozen_;  ///< snapshots of these rows that are being read
 };
 
 }  // namespace dataflow::windows

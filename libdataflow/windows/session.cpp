@@ -33,7 +33,7 @@ class SessionWindows final : public WindowOperator {
   void start_early() override;
   [[nodiscard]] std::optional<std::int64_t> first_open_end() const override;
   [[nodiscard]] std::vector<std::string> saved_numbers() const override { return {"start", "end", "open", "changed"}; }
-  void save_groups(GroupSaver& saver) const override;
+  void freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) override;
   Status load_groups(const SavedGroups& saved) override;
 
  private:
@@ -55,9 +55,13 @@ class SessionWindows final : public WindowOperator {
 
 SessionWindows::~SessionWindows() {
   if (!aggregation().states_own_memory()) return;
-  store_.for_each([this](Session& session) { aggregation().release(session.states()); });
-  for (const SessionStore::Merge& merge : store_.merges()) aggregation().release(merge.from->states());
-  for (Session* session : dropped_) aggregation().release(session->states());
+  const auto release = [this](Session& session) {
+    store_.before_write(session);
+    aggregation().release(session.states());
+  };
+  store_.for_each(release);
+  for (const SessionStore::Merge& merge : store_.merges()) release(*merge.from);
+  for (Session* session : dropped_) release(*session);
 }
 
 Status SessionWindows::absorb(const Records& records, std::vector<std::uint32_t>& late) {
@@ -108,6 +112,7 @@ Status SessionWindows::merge_states() {
 }
 
 void SessionWindows::add(Session& session, ResultWriter& writer) {
+  store_.before_write(session);
   session.changed = false;
   writer.add(store_.key_of(session), session.states(), session.start, session.end, saturating_sub(session.end, 1));
 }
@@ -125,7 +130,7 @@ void SessionWindows::fire(Session& session, ResultWriter& writer) {
     store_.remove(session);
     dropped_.push_back(&session);
   } else {
-    store_.timers().set(session, due_time(session));
+    store_.set_timer(session, due_time(session));
   }
 }
 
@@ -139,7 +144,7 @@ Result<WindowOperator::More> SessionWindows::produce(ResultWriter& writer) {
     if (session == nullptr) return More::no;
     const std::int64_t due = due_time(*session);
     if (session->timer < due) {  // it went on since: others may be due before it
-      store_.timers().set(*session, due);
+      store_.set_timer(*session, due);
     } else if (session->open) {
       fire(*session, writer);
     } else {
@@ -171,11 +176,20 @@ void SessionWindows::start_early() {
             [](const Session* a, const Session* b) { return fires_before(*a, *b); });
 }
 
-void SessionWindows::save_groups(GroupSaver& saver) const {
-  store_.for_each([&](Session& session) {
-    saver.add(store_.key_of(session),
-              std::array<std::int64_t, 4>{session.start, session.end, session.open, session.changed}, session.states());
-  });
+void SessionWindows::freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) {
+  auto save = [keys = store_.freeze_keys(), bytes = store_.block_bytes()](const FrozenRows::Rows& rows,
+                                                                          GroupSaver& saver) -> Status {
+    for (std::size_t i = 0; i < rows.count; ++i) {
+      const std::byte* block = rows.first + i * bytes;
+      const auto& session = *reinterpret_cast<const Session*>(block);
+      if (session.opened == 0) continue;
+      const std::array<std::int64_t, 4> numbers{session.start, session.end, session.open, session.changed};
+      if (Status saved = saver.add(keys.key_of(session.key_row), numbers, block + sizeof(Session)); !saved)
+        return saved;
+    }
+    return {};
+  };
+  groups.push_back(frozen_groups(store_.freeze_sessions(ownership_of_states(form, sizeof(Session))), std::move(save)));
 }
 
 Status SessionWindows::load_groups(const SavedGroups& saved) {
@@ -185,7 +199,7 @@ Status SessionWindows::load_groups(const SavedGroups& saved) {
     Session* session = store_.insert(states_[row], saved.number(row, 0), saved.number(row, 1));
     session->open = saved.number(row, 2) != 0;
     session->changed = saved.number(row, 3) != 0;
-    if (!session->open) store_.timers().set(*session, due_time(*session));
+    if (!session->open) store_.set_timer(*session, due_time(*session));
     if (Status loaded = saved.load(row, session->states()); !loaded) return loaded;
   }
   return {};

@@ -101,7 +101,7 @@ Session* SessionStore::open(std::byte* key_row, std::int64_t start, std::int64_t
   session->key_row = key_row;
   session->open = true;
   session->changed = true;
-  timers_.set(*session, saturating_sub(end, 1));
+  timers_.set(*session, saturating_sub(end, 1));  // a new block: no reader has it
   return session;
 }
 
@@ -118,6 +118,7 @@ Session* SessionStore::open_latest(KeySessions& key, std::byte* key_row, std::in
 }
 
 void SessionStore::extend(Session& session, std::int64_t start, std::int64_t end) {
+  before_write(session);
   session.start = std::min(session.start, start);
   session.end = std::max(session.end, end);
   session.changed = true;
@@ -191,6 +192,7 @@ Session* SessionStore::merge(const SessionList& list, std::size_t from, std::siz
     Session* other = list[i];
     if (other == first) continue;
     extend(*first, other->start, other->end);
+    before_write(*other);
     other->opened = 0;
     merges_.push_back({first, other});
   }
@@ -210,6 +212,7 @@ void SessionStore::forget_merged() {
 
 void SessionStore::remove(Session& session) {
   KeySessions& key = sessions_of(session.key_row);
+  before_write(session);
   session.opened = 0;
   if (key.latest != &session) {
     key.earlier->remove(&session);
@@ -228,7 +231,10 @@ void SessionStore::compact() {
   if (dead < worth_it || dead < live_keys_) return;
   keys_.retain([this](const std::byte* row) { return sessions_of(row).latest != nullptr; },
                [this](const std::byte*, std::byte* row) {
-                 auto move = [row](Session& session) { session.key_row = row; };
+                 auto move = [this, row](Session& session) {
+                   before_write(session);
+                   session.key_row = row;
+                 };
                  visit_sessions(sessions_of(row), move);
                });
 }

@@ -121,6 +121,17 @@ class SessionStore {
   [[nodiscard]] SessionTimers& timers() { return timers_; }
   [[nodiscard]] const SessionTimers& timers() const { return timers_; }
   [[nodiscard]] KeyRef key_of(const Session& session) const { return keys_.key_of(session.key_row); }
+  void set_timer(Session& session, std::int64_t due) {
+    before_write(session);
+    timers_.set(session, due);
+  }
+  /// All sessions as they are now, for a reader on another thread: blocks that begin with a Session, those whose
+  /// `opened` is 0 being none.
+  std::shared_ptr<FrozenRows> freeze_sessions(RowOwnershipPtr ownership) { return pool_.freeze(std::move(ownership)); }
+  [[nodiscard]] FrozenKeys freeze_keys() { return keys_.freeze_keys(); }
+  [[nodiscard]] std::size_t block_bytes() const { return pool_.block_bytes(); }
+  /// Before a session that a reader may be at is changed.
+  void before_write(Session& session) { pool_.before_write(reinterpret_cast<std::byte*>(&session)); }
   /// Takes it from its key. Its memory stays until `recycle`.
   void remove(Session& session);
   void recycle(Session& session) { pool_.give_back(reinterpret_cast<std::byte*>(&session)); }

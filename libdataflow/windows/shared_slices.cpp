@@ -188,6 +188,7 @@ class SharedSlices final : public SlicedWindows {
 std::byte* SharedSlices::join(Slice& slice, std::byte* slice_row) {
   std::byte* view_row = view_.find_or_insert(slice.groups.key_of(slice_row));
   if (head(view_row).slices++ == 0) ++live_keys_;
+  slice.groups.before_write(slice_row);
   link(slice_row) = view_row;
   return view_row;
 }
@@ -246,6 +247,7 @@ Status SharedSlices::turn_slice(Slice& slice) {
       from[i] = rows[i] + states_offset();
     }
     if (auto status = aggregation().merge(into.data(), from.data(), n); !status) return status;
+    slice.groups.before_write(rows.data(), n);
     std::size_t later = 0;
     for (std::size_t i = 0; i < n; ++i) {
       auto* block = reinterpret_cast<Block*>(into[i]) - 1;
@@ -395,6 +397,7 @@ void SharedSlices::forget_dead_keys() {
     Slice& slice = *it->second;
     GroupTable::Cursor cursor;
     for (std::byte* row = nullptr; slice.groups.next_rows(cursor, 1, &row) == 1;) {
+      if (!turned(slice)) slice.groups.before_write(row);
       std::byte*& view_row = turned(slice) ? block_of(row)->view_row : link(row);
       view_row = head(view_row).forward;
     }

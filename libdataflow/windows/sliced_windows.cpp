@@ -19,6 +19,9 @@ std::vector<std::byte> with_prefix(std::size_t prefix_bytes, const std::vector<s
 std::uint64_t& changed_mark(std::byte* states) {
   return *reinterpret_cast<std::uint64_t*>(states - changed_bytes);
 }
+std::uint64_t changed_mark(const std::byte* states) {
+  return *reinterpret_cast<const std::uint64_t*>(states - changed_bytes);
+}
 
 }  // namespace
 
@@ -42,7 +45,10 @@ SlicedWindows::~SlicedWindows() {
 void SlicedWindows::release_states(GroupTable& groups, std::size_t states_offset) {
   if (!aggregation().states_own_memory()) return;
   GroupTable::Cursor cursor;
-  for (std::byte* row = nullptr; groups.next_rows(cursor, 1, &row) == 1;) aggregation().release(row + states_offset);
+  for (std::byte* row = nullptr; groups.next_rows(cursor, 1, &row) == 1;) {
+    groups.before_write(row);
+    aggregation().release(row + states_offset);
+  }
 }
 
 Status SlicedWindows::absorb(const Records& records, std::vector<std::uint32_t>& late) {
@@ -93,6 +99,7 @@ void SlicedWindows::start_early() {
     for (std::byte* row = nullptr; slice->groups.next_rows(cursor, 1, &row) == 1;) {
       std::uint64_t& changed = changed_mark(row + states_offset_);
       if (changed == 0) continue;
+      slice->groups.before_write(row);
       changed = 0;
       const KeyRef key = slice->groups.key_of(row);
       for (std::int64_t end = grid_->first_window_end(start);; end = grid_->next_window_end(end)) {
@@ -154,14 +161,21 @@ void SlicedWindows::drop_expired(std::int64_t until) {
   }
 }
 
-void SlicedWindows::save_groups(GroupSaver& saver) const {
+void SlicedWindows::freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) {
+  const RowOwnershipPtr ownership = ownership_of_states(form, states_offset_);
   for (const auto& [start, slice] : store_.all()) {
-    GroupTable::Cursor cursor;
-    for (std::byte* row = nullptr; slice->groups.next_rows(cursor, 1, &row) == 1;) {
-      std::byte* states = row + states_offset_;
-      const std::int64_t changed = spec().early ? static_cast<std::int64_t>(changed_mark(states)) : 0;
-      saver.add(slice->groups.key_of(row), std::array{start, changed}, states);
-    }
+    if (slice->groups.empty()) continue;
+    auto save = [layout = layout_, offset = states_offset_, start = start, early = spec().early.has_value()](
+                    const FrozenRows::Rows& rows, GroupSaver& saver) -> Status {
+      for (std::size_t i = 0; i < rows.count; ++i) {
+        const std::byte* row = rows.first + i * layout.stride();
+        const auto changed = early ? static_cast<std::int64_t>(changed_mark(row + offset)) : std::int64_t{0};
+        const KeyRef key = GroupTable::key_of_copy(layout, row, row == rows.null_key);
+        if (Status saved = saver.add(key, std::array{start, changed}, row + offset); !saved) return saved;
+      }
+      return {};
+    };
+    groups.push_back(frozen_groups(slice->groups.freeze(ownership), std::move(save)));
   }
 }
 

@@ -24,7 +24,7 @@ class SlicedWindows : public WindowOperator {
   void start_early() final;
   [[nodiscard]] std::optional<std::int64_t> first_open_end() const final;
   [[nodiscard]] std::vector<std::string> saved_numbers() const final { return {"slice_start", "changed"}; }
-  void save_groups(GroupSaver& saver) const final;
+  void freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) final;
   Status load_groups(const SavedGroups& saved) final;
 
   /// The batch's records are in their slices: carry them on to where else they count. `states[i]` are those of the

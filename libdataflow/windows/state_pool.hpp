@@ -7,6 +7,8 @@
 #include <memory>
 #include <vector>
 
+#include "libdataflow/windows/frozen_rows.hpp"
+
 namespace dataflow::windows {
 
 class StatePool {
@@ -19,12 +21,27 @@ class StatePool {
   /// What the states own must have been released. The header can still be read, until the block is taken again.
   void give_back(std::byte* block) { free_.push_back(block); }
 
+  /// All blocks that were ever taken, as they are now, for a reader on another thread; see GroupTable::freeze. Those
+  /// that were given back are among them.
+  std::shared_ptr<FrozenRows> freeze(RowOwnershipPtr ownership = nullptr);
+  [[nodiscard]] std::size_t block_bytes() const { return image_.size(); }
+  /// Before a block is changed, or what it owns is given back.
+  void before_write(std::byte* block) {
+    if (!frozen_.empty()) [[unlikely]]
+      frozen_.before_write(&block, 1);
+  }
+
  private:
   std::vector<std::byte> image_;
-  std::vector<std::unique_ptr<std::byte[]>> slabs_;
+  struct Slab {
+    std::shared_ptr<std::byte[]> data;
+    std::size_t blocks;
+  };
+  std::vector<Slab> slabs_;
   std::size_t slab_blocks_ = 0;  ///< in the newest slab,
   std::size_t used_ = 0;         ///< and how many of them have been taken
   std::vector<std::byte*> free_;
+  FrozenReaders frozen_;
 };
 
 }  // namespace dataflow::windows

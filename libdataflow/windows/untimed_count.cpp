@@ -18,7 +18,7 @@ namespace {
 /// In a block of a StatePool: the aggregates' states follow.
 struct CountWindow {
   std::uint64_t count;
-  std::uint64_t opened;  ///< number of its first record
+  std::uint64_t opened;  ///< number of its first record, from 1; 0: none
   std::int64_t newest;   ///< event time of its records
   std::byte* key_row;
   std::uint64_t changed;  ///< 1: since its last result
@@ -44,7 +44,7 @@ class CountWindows final : public WindowOperator {
   [[nodiscard]] std::vector<std::string> saved_numbers() const override {
     return {"count", "opened", "newest", "changed"};
   }
-  void save_groups(GroupSaver& saver) const override;
+  void freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) override;
   Status load_groups(const SavedGroups& saved) override;
 
  private:
@@ -54,6 +54,7 @@ class CountWindows final : public WindowOperator {
   CountWindow& open_window(std::byte* row, std::uint64_t record);
   void add(CountWindow& window, ResultWriter& writer);
   void complete_window(CountWindow& window);
+  void release(CountWindow& window);
   /// The windows in keys' rows that `wanted` is true for, in the order in which they opened.
   template <class Wanted>
   void collect(std::vector<CountWindow*>& to, Wanted&& wanted) const;
@@ -74,7 +75,14 @@ class CountWindows final : public WindowOperator {
 CountWindows::~CountWindows() {
   if (!aggregation().states_own_memory()) return;
   collect(complete_, [](const CountWindow&) { return true; });
-  for (std::size_t i = emitted_; i < complete_.size(); ++i) aggregation().release(complete_[i]->states());
+  for (std::size_t i = emitted_; i < complete_.size(); ++i) release(*complete_[i]);
+}
+
+/// Its block is no window any more.
+void CountWindows::release(CountWindow& window) {
+  pool_.before_write(reinterpret_cast<std::byte*>(&window));
+  window.opened = 0;
+  aggregation().release(window.states());
 }
 
 CountWindow& CountWindows::open_window(std::byte* row, std::uint64_t record) {
@@ -100,6 +108,7 @@ Status CountWindows::absorb(const Records& records, std::vector<std::uint32_t>&)
   for (std::size_t i = 0; i < count; ++i) {
     CountWindow* window = window_of(states_[i]);
     if (window == nullptr) window = &open_window(states_[i], records.first_sequence + i);
+    pool_.before_write(reinterpret_cast<std::byte*>(window));
     window->newest = std::max(window->newest, records.times[i]);
     window->changed = 1;
     states_[i] = window->states();
@@ -121,6 +130,7 @@ void CountWindows::collect(std::vector<CountWindow*>& to, Wanted&& wanted) const
 }
 
 void CountWindows::add(CountWindow& window, ResultWriter& writer) {
+  pool_.before_write(reinterpret_cast<std::byte*>(&window));
   window.changed = 0;
   writer.add(keys_.key_of(window.key_row), window.states(), 0, 0, window.newest);
 }
@@ -147,7 +157,7 @@ Result<WindowOperator::More> CountWindows::produce(ResultWriter& writer) {
 
 void CountWindows::flushed() {
   for (; emitted_ < next_complete_; ++emitted_) {
-    aggregation().release(complete_[emitted_]->states());
+    release(*complete_[emitted_]);
     pool_.give_back(reinterpret_cast<std::byte*>(complete_[emitted_]));
   }
   if (next_early_ == early_.size()) {
@@ -164,14 +174,21 @@ void CountWindows::start_early() {
   collect(early_, [](const CountWindow& window) { return window.changed != 0; });
 }
 
-void CountWindows::save_groups(GroupSaver& saver) const {
-  std::vector<CountWindow*> unfinished;
-  collect(unfinished, [](const CountWindow&) { return true; });
-  for (CountWindow* window : unfinished) {
-    const std::array numbers{static_cast<std::int64_t>(window->count), static_cast<std::int64_t>(window->opened),
-                             window->newest, static_cast<std::int64_t>(window->changed)};
-    saver.add(keys_.key_of(window->key_row), numbers, window->states());
-  }
+void CountWindows::freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) {
+  auto save = [keys = keys_.freeze_keys(), bytes = pool_.block_bytes()](const FrozenRows::Rows& rows,
+                                                                        GroupSaver& saver) -> Status {
+    for (std::size_t i = 0; i < rows.count; ++i) {
+      const std::byte* block = rows.first + i * bytes;
+      const auto& window = *reinterpret_cast<const CountWindow*>(block);
+      if (window.opened == 0) continue;
+      const std::array numbers{static_cast<std::int64_t>(window.count), static_cast<std::int64_t>(window.opened),
+                               window.newest, static_cast<std::int64_t>(window.changed)};
+      const KeyRef key = keys.key_of(window.key_row);
+      if (Status saved = saver.add(key, numbers, block + sizeof(CountWindow)); !saved) return saved;
+    }
+    return {};
+  };
+  groups.push_back(frozen_groups(pool_.freeze(ownership_of_states(form, sizeof(CountWindow))), std::move(save)));
 }
 
 Status CountWindows::load_groups(const SavedGroups& saved) {
@@ -193,7 +210,10 @@ void CountWindows::forget_idle_keys() {
   const std::size_t idle = keys_.size() - unfinished_;
   if (idle < worth_it || idle < unfinished_) return;
   keys_.retain([this](std::byte* row) { return window_of(row) != nullptr; },
-               [this](const std::byte*, std::byte* row) { window_of(row)->key_row = row; });
+               [this](const std::byte*, std::byte* row) {
+                 pool_.before_write(reinterpret_cast<std::byte*>(window_of(row)));
+                 window_of(row)->key_row = row;
+               });
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ class GlobalWindows final : public WindowOperator {
   void start_early() override;
   [[nodiscard]] std::optional<std::int64_t> first_open_end() const override { return std::nullopt; }
   [[nodiscard]] std::vector<std::string> saved_numbers() const override { return {"newest", "changed"}; }
-  void save_groups(GroupSaver& saver) const override;
+  void freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) override;
   Status load_groups(const SavedGroups& saved) override;
 
  private:
@@ -65,6 +65,7 @@ void GlobalWindows::release_all() {
   if (!aggregation().states_own_memory()) return;
   GroupTable::Cursor cursor;
   for (std::byte* row = nullptr; groups_.next_rows(cursor, 1, &row) == 1;) {
+    groups_.before_write(row);
     aggregation().release(window_in(row).states());
   }
 }
@@ -95,6 +96,7 @@ Result<WindowOperator::More> GlobalWindows::produce(ResultWriter& writer) {
   for (std::size_t i = 0; i < n; ++i) {
     GlobalWindow& window = window_in(rows[i]);
     if (walk_ == Walk::early && window.changed == 0) continue;
+    groups_.before_write(rows[i]);
     window.changed = 0;
     writer.add(groups_.key_of(rows[i]), window.states(), 0, 0, window.newest);
   }
@@ -104,13 +106,19 @@ Result<WindowOperator::More> GlobalWindows::produce(ResultWriter& writer) {
   return More::yes;
 }
 
-void GlobalWindows::save_groups(GroupSaver& saver) const {
-  GroupTable::Cursor cursor;
-  for (std::byte* row = nullptr; groups_.next_rows(cursor, 1, &row) == 1;) {
-    GlobalWindow& window = window_in(row);
-    saver.add(groups_.key_of(row), std::array{window.newest, static_cast<std::int64_t>(window.changed)},
-              window.states());
-  }
+void GlobalWindows::freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) {
+  const std::size_t states = layout_.payload_offset() + sizeof(GlobalWindow);
+  auto save = [layout = layout_, states](const FrozenRows::Rows& rows, GroupSaver& saver) -> Status {
+    for (std::size_t i = 0; i < rows.count; ++i) {
+      const std::byte* row = rows.first + i * layout.stride();
+      const auto& window = *reinterpret_cast<const GlobalWindow*>(row + layout.payload_offset());
+      const std::array numbers{window.newest, static_cast<std::int64_t>(window.changed)};
+      const KeyRef key = GroupTable::key_of_copy(layout, row, row == rows.null_key);
+      if (Status saved = saver.add(key, numbers, row + states); !saved) return saved;
+    }
+    return {};
+  };
+  groups.push_back(frozen_groups(groups_.freeze(ownership_of_states(form, states)), std::move(save)));
 }
 
 Status GlobalWindows::load_groups(const SavedGroups& saved) {

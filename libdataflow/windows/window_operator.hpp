@@ -59,7 +59,8 @@ class WindowOperator : public Operator {
   // For checkpoints. Nothing is unfinished: no results wait, and none are due.
   /// The numbers that a row of the kind's state has beside key and aggregates.
   [[nodiscard]] virtual std::vector<std::string> saved_numbers() const = 0;
-  virtual void save_groups(GroupSaver& saver) const = 0;
+  /// Captures all groups, without touching each of them. Their states are copied, if they must be, as `form` says.
+  virtual void freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) = 0;
   virtual Status load_groups(const SavedGroups& saved) = 0;
   /// Numbers of the operator as a whole; of several subtasks' the greatest counts.
   [[nodiscard]] virtual std::vector<std::int64_t> saved_clocks() const { return {}; }
@@ -94,6 +95,7 @@ class WindowOperator : public Operator {
   Aggregation aggregation_;
   ResultWriter writer_;
   OperatorContext* context_ = nullptr;
+  GroupFormPtr form_;  ///< of snapshots; made with the first
   Counter* late_counter_ = nullptr;
   RowErrors errors_;
   ResultTime result_time_;

@@ -36,10 +36,36 @@ std::string identity(const WindowSpec& spec) {
   return text + (spec.time == TimeDomain::event ? " event" : " processing");
 }
 
+/// The clock is copied, the groups are frozen: they are read while the operator goes on.
+class CapturedWindows final : public CapturedState {
+ public:
+  GroupFormPtr form;
+  BatchPtr clock;
+  std::vector<FrozenGroupsPtr> groups;
+
+  Status write(StateWriter& writer) override {
+    if (Status begun = writer.begin({clock_table, StateKind::union_all, 1, clock_schema()}); !begun) return begun;
+    if (Status added = writer.add(0, clock); !added) return added;
+    if (Status begun = writer.begin({groups_table, StateKind::keyed, 1, form->schema.schema()}); !begun) return begun;
+    GroupSaver saver{*form, writer};
+    for (FrozenGroupsPtr& frozen : groups) {
+      if (Status saved = frozen->save(saver); !saved) return saved;
+      frozen.reset();
+    }
+    return saver.finish();
+  }
+};
+
 }  // namespace
 
 Result<CapturedStatePtr> WindowOperator::snapshot() {
-  auto state = std::make_unique<CopiedState>();
+  if (form_ == nullptr) {
+    form_ = std::make_shared<const GroupForm>(
+        GroupForm{GroupSchema{*input_, spec_.key_fields, saved_numbers(), aggregation_},
+                  KeyReader{*input_, spec_.key_fields}, Aggregation{spec_.aggregates}, context_->max_parallelism()});
+  }
+  auto state = std::make_unique<CapturedWindows>();
+  state->form = form_;
   BatchBuilder clock{clock_schema()};
   clock.column(0).append_int64(context_->subtask());
   clock.column(1).append_text(identity(spec_));
@@ -51,14 +77,8 @@ Result<CapturedStatePtr> WindowOperator::snapshot() {
     clock.column(first_clock + i).append(i < clocks.size() ? Value{clocks[i]} : Value{});
   }
   clock.end_row();
-  state->begin({clock_table, StateKind::union_all, 1, clock_schema()});
-  state->add(clock.finish());
-
-  const GroupSchema schema{*input_, spec_.key_fields, saved_numbers(), aggregation_};
-  state->begin({groups_table, StateKind::keyed, 1, schema.schema()});
-  GroupSaver saver{schema, key_reader_, aggregation_, *state, context_->max_parallelism()};
-  save_groups(saver);
-  saver.finish();
+  state->clock = clock.finish();
+  freeze_groups(form_, state->groups);
   return state;
 }
 

@@ -46,27 +46,44 @@ Status GroupSchema::check_keys(const Schema& written) const {
                                                names(now) + " now; give it another uid to begin anew");
 }
 
-GroupSaver::GroupSaver(const GroupSchema& schema, const KeyReader& keys, const Aggregation& aggregation,
-                       CopiedState& state, std::uint32_t max_parallelism)
-    : schema_{schema},
-      keys_{keys},
-      aggregation_{aggregation},
-      state_{state},
-      max_parallelism_{max_parallelism},
-      rows_{schema.schema()} {
-  for (std::size_t i = 0; i < schema.schema()->size(); ++i) columns_.push_back(&rows_.column(i));
+namespace {
+
+class StatesOwnership final : public RowOwnership {
+ public:
+  StatesOwnership(GroupFormPtr form, std::size_t offset) : form_{std::move(form)}, offset_{offset} {}
+  void own_copy(std::byte* row) const override { form_->aggregation.own_copy(row + offset_); }
+  void release(std::byte* row) const override { form_->aggregation.release(row + offset_); }
+
+ private:
+  GroupFormPtr form_;
+  std::size_t offset_;
+};
+
+}  // namespace
+
+RowOwnershipPtr ownership_of_states(const GroupFormPtr& form, std::size_t offset) {
+  if (!form->aggregation.states_own_memory()) return nullptr;
+  return std::make_shared<StatesOwnership>(form, offset);
 }
 
-void GroupSaver::add(const KeyRef& key, std::span<const std::int64_t> numbers, const std::byte* states) {
-  keys_.write(&key, 1, columns_.data());
-  for (std::size_t i = 0; i < numbers.size(); ++i) columns_[schema_.keys() + i]->append_int64(numbers[i]);
-  aggregation_.save(states, columns_.data() + schema_.first_aggregate());
+GroupSaver::GroupSaver(const GroupForm& form, StateWriter& writer)
+    : form_{form}, writer_{writer, form.schema.key_columns(), form.max_parallelism}, rows_{form.schema.schema()} {
+  for (std::size_t i = 0; i < form.schema.schema()->size(); ++i) columns_.push_back(&rows_.column(i));
+}
+
+Status GroupSaver::add(const KeyRef& key, std::span<const std::int64_t> numbers, const std::byte* states) {
+  form_.keys.write(&key, 1, columns_.data());
+  for (std::size_t i = 0; i < numbers.size(); ++i) columns_[form_.schema.keys() + i]->append_int64(numbers[i]);
+  form_.aggregation.save(states, columns_.data() + form_.schema.first_aggregate());
   rows_.end_row();
-  if (rows_.full()) finish();
+  return rows_.full() ? writer_.add(rows_.finish()) : Status{};
 }
 
-void GroupSaver::finish() {
-  if (!rows_.empty()) state_.add_keyed(rows_.finish(), schema_.key_columns(), max_parallelism_);
+Status GroupSaver::finish() {
+  if (!rows_.empty()) {
+    if (Status added = writer_.add(rows_.finish()); !added) return added;
+  }
+  return writer_.finish();
 }
 
 }  // namespace dataflow::windows

@@ -3,13 +3,14 @@
 // slice), and "clock", with how far time and numbers are.
 
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "libdataflow/state/snapshot.hpp"
 #include "libdataflow/windows/aggregation.hpp"
+#include "libdataflow/windows/frozen_rows.hpp"
 #include "libdataflow/windows/key_batch.hpp"
 #include "serialization/builder.hpp"
 
@@ -35,24 +36,64 @@ class GroupSchema {
   std::size_t numbers_;
 };
 
+/// How groups become rows: what a thread that writes them shares with no operator.
+struct GroupForm {
+  GroupSchema schema;
+  KeyReader keys;
+  Aggregation aggregation;
+  std::uint32_t max_parallelism;
+};
+using GroupFormPtr = std::shared_ptr<const GroupForm>;
+
+/// What the states of groups own, for rows that have them at `offset`. Null when they own nothing.
+RowOwnershipPtr ownership_of_states(const GroupFormPtr& form, std::size_t offset);
+
 /// Builds the batches of "groups".
 class GroupSaver {
  public:
-  GroupSaver(const GroupSchema& schema, const KeyReader& keys, const Aggregation& aggregation, CopiedState& state,
-             std::uint32_t max_parallelism);
-  void add(const KeyRef& key, std::span<const std::int64_t> numbers, const std::byte* states);
+  /// Both outlive it.
+  GroupSaver(const GroupForm& form, StateWriter& writer);
+  Status add(const KeyRef& key, std::span<const std::int64_t> numbers, const std::byte* states);
   /// After the last one.
-  void finish();
+  Status finish();
 
  private:
-  const GroupSchema& schema_;
-  const KeyReader& keys_;
-  const Aggregation& aggregation_;
-  CopiedState& state_;
-  std::uint32_t max_parallelism_;
+  const GroupForm& form_;
+  KeyGroupWriter writer_;
   BatchBuilder rows_;
   std::vector<ColumnBuilder*> columns_;
 };
+
+/// Groups as they were at a barrier.
+class FrozenGroups {
+ public:
+  virtual ~FrozenGroups() = default;
+  /// On another thread than the operator's, once.
+  virtual Status save(GroupSaver& saver) = 0;
+};
+using FrozenGroupsPtr = std::unique_ptr<FrozenGroups>;
+
+/// Groups of which `visit(rows, saver)` saves each run of frozen rows.
+template <class Visit>
+class FrozenRowGroups final : public FrozenGroups {
+ public:
+  FrozenRowGroups(std::shared_ptr<FrozenRows> rows, Visit visit) : rows_{std::move(rows)}, visit_{std::move(visit)} {}
+  Status save(GroupSaver& saver) override {
+    FrozenRows::Rows rows;
+    while (rows_->next(rows)) {
+      if (Status saved = visit_(rows, saver); !saved) return saved;
+    }
+    return {};
+  }
+
+ private:
+  std::shared_ptr<FrozenRows> rows_;
+  Visit visit_;
+};
+template <class Visit>
+FrozenGroupsPtr frozen_groups(std::shared_ptr<FrozenRows> rows, Visit visit) {
+  return std::make_unique<FrozenRowGroups<Visit>>(std::move(rows), std::move(visit));
+}
 
 /// One batch of "groups" on its way back. Row i has the i-th of `keys`.
 struct SavedGroups {

@@ -64,7 +64,7 @@ class KeyedRuntime {
 
   /// Keyed state and timers as tables of a checkpoint; keys in order, so that equal states give equal bytes. Errors:
   /// unsupported naming a state whose values have no encoding.
-  [[nodiscard]] Result<CapturedStatePtr> snapshot(std::uint32_t max_parallelism) const;
+  [[nodiscard]] Result<CapturedStatePtr> snapshot(std::uint32_t max_parallelism);
   /// Into an empty runtime. Errors: of the reader; malformed_data; invalid_argument naming a state that is not
   /// declared.
   Status restore(StateReader& state);
@@ -78,7 +78,6 @@ class KeyedRuntime {
  private:
   struct Impl;
   [[nodiscard]] std::vector<Field> key_columns() const;
-  void append_key(std::uint32_t slot, BatchBuilder& rows) const;
   std::uint32_t slot_of_row(const Batch& rows, std::uint32_t row);
   [[nodiscard]] SchemaPtr values_schema() const;
   [[nodiscard]] SchemaPtr timers_schema() const;

@@ -10,6 +10,7 @@
 #include <cassert>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "dataflow/codec.hpp"
+#include "dataflow/slot_array.hpp"
 
 namespace dataflow {
 
@@ -47,6 +49,16 @@ class StateOwner {
   std::vector<StateBase*> states_;      ///< in the order of their declaration
 };
 
+/// A state's values as they were at a barrier, for a thread that writes them. Outlives the state.
+class FrozenState {
+ public:
+  virtual ~FrozenState() = default;
+  /// Appends the value of a key; false when it had none.
+  virtual bool encode(std::uint32_t slot, std::string& out) const = 0;
+  /// With a TTL: when the key's value was last written.
+  [[nodiscard]] virtual std::optional<std::int64_t> written_at(std::uint32_t /*slot*/) const { return std::nullopt; }
+};
+
 /// One declared state over all keys.
 class StateBase {
  public:
@@ -56,15 +68,14 @@ class StateBase {
   virtual ~StateBase() = default;
 
   [[nodiscard]] const std::string& name() const { return name_; }
-  /// Appends the value of a key; false when it has none.
-  virtual bool encode(std::uint32_t slot, std::string& out) const = 0;
+  /// The values as they are now; what has expired by now is left out. Cheap however many there are.
+  [[nodiscard]] virtual std::unique_ptr<FrozenState> freeze() = 0;
   /// Sets the value of a key to what encode wrote; false when the bytes are not such.
   virtual bool decode(std::uint32_t slot, std::string_view bytes) = 0;
   [[nodiscard]] virtual std::optional<std::string> json(std::uint32_t slot) const = 0;
   /// Drops expired values among the next `slots` slots.
   virtual void expire_some(std::uint32_t slots) = 0;
-  /// With a TTL: when the key's value was last written, in processing time. For checkpoints.
-  [[nodiscard]] virtual std::optional<std::int64_t> written_at(std::uint32_t /*slot*/) const { return std::nullopt; }
+  /// With a TTL: says when the key's value was last written, in processing time.
   virtual void set_written_at(std::uint32_t /*slot*/, std::int64_t /*micros*/) {}
   /// Whether a checkpoint can hold it.
   [[nodiscard]] virtual bool storable() const { return true; }
@@ -92,10 +103,8 @@ class SlotState : public StateBase {
                 "type (std::string, not std::string_view), or std::vector, std::map, std::pair of these");
   using StateBase::StateBase;
 
-  bool encode(std::uint32_t slot, std::string& out) const override {
-    const V* value = find(slot);
-    if (value != nullptr) Codec<V>::encode(*value, out);
-    return value != nullptr;
+  [[nodiscard]] std::unique_ptr<FrozenState> freeze() override {
+    return std::make_unique<Frozen>(values_.freeze(), written_.freeze(), ttl_micros() == 0 ? 0 : now() - ttl_micros());
   }
   bool decode(std::uint32_t slot, std::string_view bytes) override {
     ByteReader in{bytes};
@@ -106,14 +115,11 @@ class SlotState : public StateBase {
     const V* value = find(slot);
     return value == nullptr ? std::nullopt : std::optional{state_to_json(*value)};
   }
-  [[nodiscard]] std::optional<std::int64_t> written_at(std::uint32_t slot) const override {
-    return slot < written_.size() ? std::optional{written_[slot]} : std::nullopt;
-  }
   void set_written_at(std::uint32_t slot, std::int64_t micros) override {
-    if (slot < written_.size()) written_[slot] = micros;
+    if (slot < written_.size()) written_.write(slot) = micros;
   }
   void expire_some(std::uint32_t count) override {
-    if (ttl_micros() == 0 || values_.empty()) return;
+    if (ttl_micros() == 0 || values_.size() == 0) return;
     for (; count != 0; --count) {
       sweep_ = sweep_ + 1 < values_.size() ? sweep_ + 1 : 0;
       if (values_[sweep_] && expired(sweep_)) erase(sweep_);
@@ -129,23 +135,23 @@ class SlotState : public StateBase {
   /// The key's value to be changed; a fresh one when there is none. Counts as written now.
   V& write(std::uint32_t slot) {
     if (slot >= values_.size()) {
-      values_.resize(slots());
-      if (ttl_micros() != 0) written_.resize(slots());
+      values_.grow(slots());
+      if (ttl_micros() != 0) written_.grow(slots());
     }
-    std::optional<V>& value = values_[slot];
+    std::optional<V>& value = values_.write(slot);
     if (!value) {
       value.emplace();
       used(slot);
     } else if (expired(slot)) {
       value.emplace();
     }
-    if (ttl_micros() != 0) written_[slot] = now();
+    if (ttl_micros() != 0) written_.write(slot) = now();
     return *value;
   }
   V& write() { return write(this->slot()); }
   void erase(std::uint32_t slot) {
     if (slot >= values_.size() || !values_[slot]) return;
-    values_[slot].reset();
+    values_.write(slot).reset();
     unused(slot);
   }
   void erase() { erase(this->slot()); }
@@ -155,8 +161,30 @@ class SlotState : public StateBase {
     return ttl_micros() != 0 && now() - written_[slot] >= ttl_micros();
   }
 
-  std::vector<std::optional<V>> values_;
-  std::vector<std::int64_t> written_;  ///< processing time; only with a TTL
+  class Frozen final : public FrozenState {
+   public:
+    using Values = typename SlotArray<std::optional<V>>::Frozen;
+    using Times = typename SlotArray<std::int64_t>::Frozen;
+    Frozen(Values values, Times written, std::int64_t expired_at)
+        : values_{std::move(values)}, written_{std::move(written)}, expired_at_{expired_at} {}
+    bool encode(std::uint32_t slot, std::string& out) const override {
+      if (slot >= values_.size() || !values_[slot]) return false;
+      if (slot < written_.size() && written_[slot] <= expired_at_) return false;
+      Codec<V>::encode(*values_[slot], out);
+      return true;
+    }
+    [[nodiscard]] std::optional<std::int64_t> written_at(std::uint32_t slot) const override {
+      return slot < written_.size() ? std::optional{written_[slot]} : std::nullopt;
+    }
+
+   private:
+    Values values_;
+    Times written_;
+    std::int64_t expired_at_;  ///< values that were written then or before have expired
+  };
+
+  SlotArray<std::optional<V>> values_;
+  SlotArray<std::int64_t> written_;  ///< processing time; only with a TTL
   std::size_t sweep_ = 0;
 };
 

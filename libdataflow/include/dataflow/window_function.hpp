@@ -60,8 +60,8 @@ class OpenWindows final : public StateBase {
   OpenWindows(StateOwner* owner, std::string name) : StateBase{owner, std::move(name), {}} {}
 
   std::vector<OpenWindow<A>>& of_key() {
-    if (slot() >= windows_.size()) windows_.resize(slots());
-    return windows_[slot()];
+    if (slot() >= windows_.size()) windows_.grow(slots());
+    return windows_.write(slot());
   }
   /// To be called when the current key's list has become empty or is so no more.
   void count_use(bool before, bool after) {
@@ -69,25 +69,12 @@ class OpenWindows final : public StateBase {
     if (before && !after) unused(slot());
   }
 
-  bool encode(std::uint32_t slot, std::string& out) const override {
-    if constexpr (Codec<A>::known) {
-      if (slot >= windows_.size() || windows_[slot].empty()) return false;
-      for (const auto& open : windows_[slot]) {
-        put_fixed(out, open.start);
-        put_fixed(out, open.end);
-        put_fixed(out, open.newest);
-        put_fixed(out, open.records);
-        put_fixed(out, static_cast<std::uint8_t>((open.changed ? 1 : 0) + (open.due ? 2 : 0)));
-        Codec<A>::encode(open.aggregate, out);
-      }
-      return true;
-    }
-    return false;
-  }
+  [[nodiscard]] std::unique_ptr<FrozenState> freeze() override { return std::make_unique<Frozen>(windows_.freeze()); }
   bool decode(std::uint32_t slot, std::string_view bytes) override {
     if constexpr (Codec<A>::known) {
       ByteReader in{bytes};
-      if (slot >= windows_.size()) windows_.resize(slots());
+      if (slot >= windows_.size()) windows_.grow(slots());
+      std::vector<OpenWindow<A>>& windows = windows_.write(slot);
       while (in.ok() && !in.at_end()) {
         OpenWindow<A> open{in.fixed<std::int64_t>(), in.fixed<std::int64_t>(), in.fixed<std::int64_t>(),
                            in.fixed<std::uint64_t>()};
@@ -95,9 +82,9 @@ class OpenWindows final : public StateBase {
         open.changed = (flags & 1) != 0;
         open.due = (flags & 2) != 0;
         Codec<A>::decode(in, open.aggregate);
-        windows_[slot].push_back(std::move(open));
+        windows.push_back(std::move(open));
       }
-      if (!windows_[slot].empty()) used(slot);
+      if (!windows.empty()) used(slot);
       return in.ok();
     }
     return false;
@@ -107,7 +94,32 @@ class OpenWindows final : public StateBase {
   [[nodiscard]] bool storable() const override { return Codec<A>::known; }
 
  private:
-  std::vector<std::vector<OpenWindow<A>>> windows_;
+  using Windows = SlotArray<std::vector<OpenWindow<A>>, Codec<A>::known>;
+
+  class Frozen final : public FrozenState {
+   public:
+    explicit Frozen(typename Windows::Frozen windows) : windows_{std::move(windows)} {}
+    bool encode(std::uint32_t slot, std::string& out) const override {
+      if constexpr (Codec<A>::known) {
+        if (slot >= windows_.size() || windows_[slot].empty()) return false;
+        for (const auto& open : windows_[slot]) {
+          put_fixed(out, open.start);
+          put_fixed(out, open.end);
+          put_fixed(out, open.newest);
+          put_fixed(out, open.records);
+          put_fixed(out, static_cast<std::uint8_t>((open.changed ? 1 : 0) + (open.due ? 2 : 0)));
+          Codec<A>::encode(open.aggregate, out);
+        }
+        return true;
+      }
+      return false;
+    }
+
+   private:
+    typename Windows::Frozen windows_;
+  };
+
+  Windows windows_;
 };
 
 /// `Base` is KeyedProcess<K, T, R> or Process<T, R>.
