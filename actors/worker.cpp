@@ -117,6 +117,7 @@ void Worker::deploy(const msg::DeploySlots& slots) {
   }
   region.attempt = slots.of.attempt;
   region.deployed = true;
+  printing_.insert(slots.of.region);
   if (job_.print) job_.print->open();
   for (const std::uint32_t slot : slots.slots) {
     std::vector<SubtaskId> subtasks;
@@ -188,9 +189,8 @@ Result<msg::Peer> Worker::receiver_of(const msg::OpenSubtasks& placement, Subtas
   const JobEdge& edge = job_.graph->edges[channel.edge];
   const std::uint32_t worker = placement.worker_of_slot[channel.to_subtask];
   if (worker == placement.self) {
-    const auto inputs = input_channels(*job_.graph, edge.to_vertex, channel.to_subtask);
-    const auto place = std::find(inputs.begin(), inputs.end(), channel) - inputs.begin();
-    return msg::Peer{find(placement.of.attempt, {edge.to_vertex, channel.to_subtask}), static_cast<std::size_t>(place)};
+    return msg::Peer{find(placement.of.attempt, {edge.to_vertex, channel.to_subtask}),
+                     place_among_inputs(*job_.graph, channel)};
   }
   const auto number = wire_channel(placement.of.attempt, channel);
   if (!number) return fail(number.error());
@@ -207,10 +207,8 @@ Result<msg::Peer> Worker::sender_of(const msg::OpenSubtasks& placement, SubtaskI
   const JobEdge& edge = job_.graph->edges[channel.edge];
   const std::uint32_t worker = placement.worker_of_slot[channel.from_subtask];
   if (worker == placement.self) {
-    const auto outputs = output_channels(*job_.graph, edge.from_vertex, channel.from_subtask);
-    const auto place = std::find(outputs.begin(), outputs.end(), channel) - outputs.begin();
     return msg::Peer{find(placement.of.attempt, {edge.from_vertex, channel.from_subtask}),
-                     static_cast<std::size_t>(place)};
+                     place_among_outputs(*job_.graph, channel)};
   }
   const auto number = wire_channel(placement.of.attempt, channel);
   if (!number) return fail(number.error());
@@ -223,7 +221,12 @@ Result<msg::Peer> Worker::sender_of(const msg::OpenSubtasks& placement, SubtaskI
 }
 
 void Worker::cancel(RegionAttempt of) {
-  if (job_.print && is_current(of)) job_.print->close();
+  if (is_current(of)) {
+    printing_.erase(of.region);
+    // Who waits to print keeps its thread from hearing that it is over. Other regions' output goes through, and so in
+    // time does that of this one.
+    if (job_.print && printing_.empty()) job_.print->close();
+  }
   for (const auto& [address, slot] : slots_) {
     if (slot.of == of) anon_send(slot.actor, msg::CancelSlot{});
   }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -85,6 +86,7 @@ class Worker final : public caf::event_based_actor {
   WorkerJob job_;
   std::vector<std::uint32_t> region_of_vertex_;
   std::vector<Region> regions_;
+  std::set<std::uint32_t> printing_;              ///< regions that run: while there are any, print sinks may write
   std::map<caf::actor_addr, RunningSlot> slots_;  ///< of every attempt that is not yet out of the house
   std::map<SubtaskId, msg::SubtaskReport> news_;  ///< reports since the last Reports
 };

@@ -150,4 +150,26 @@ std::vector<ChannelId> output_channels(const JobGraph& graph, std::uint32_t vert
   return channels;
 }
 
+std::size_t place_among_inputs(const JobGraph& graph, const ChannelId& channel) {
+  std::size_t place = 0;
+  for (const std::uint32_t id : graph.vertices[graph.edges[channel.edge].to_vertex].inputs) {
+    const JobEdge& edge = graph.edges[id];
+    const bool forward = edge.partitioning == Partitioning::forward;
+    if (id == channel.edge) return place + (forward ? 0 : channel.from_subtask);
+    place += forward ? 1 : graph.vertices[edge.from_vertex].parallelism;
+  }
+  return place;
+}
+
+std::size_t place_among_outputs(const JobGraph& graph, const ChannelId& channel) {
+  std::size_t place = 0;
+  for (const std::uint32_t id : graph.vertices[graph.edges[channel.edge].from_vertex].outputs) {
+    const JobEdge& edge = graph.edges[id];
+    const bool forward = edge.partitioning == Partitioning::forward;
+    if (id == channel.edge) return place + (forward ? 0 : channel.to_subtask);
+    place += forward ? 1 : graph.vertices[edge.to_vertex].parallelism;
+  }
+  return place;
+}
+
 }  // namespace dataflow

@@ -72,5 +72,8 @@ struct ChannelId {
 std::vector<ChannelId> input_channels(const JobGraph& graph, std::uint32_t vertex, std::uint32_t subtask);
 /// The channels that a subtask writes, edge by edge in JobVertex::outputs' order, then by receiver.
 std::vector<ChannelId> output_channels(const JobGraph& graph, std::uint32_t vertex, std::uint32_t subtask);
+/// Where the channel is among those that its receiver reads, and among those that its sender writes.
+std::size_t place_among_inputs(const JobGraph& graph, const ChannelId& channel);
+std::size_t place_among_outputs(const JobGraph& graph, const ChannelId& channel);
 
 }  // namespace dataflow

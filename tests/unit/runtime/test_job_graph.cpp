@@ -47,6 +47,33 @@ TEST_CASE("a keyed input begins a new vertex, and its two subtasks read from bot
   CHECK(output_channels(graph, 0, 1) == std::vector<ChannelId>{{0, 1, 0}, {0, 1, 1}});
 }
 
+TEST_CASE("a channel's place at its ends is the one that it has in their lists") {
+  GraphBuilder b;
+  b.source("wide", schema, empty_source()).parallelism = 3;
+  b.source("even", schema, empty_source()).parallelism = 2;
+  auto& keyed = b.transform("keyed", {"wide", "even"}, pass_through());
+  keyed.parallelism = 2;
+  keyed.inputs[0].partitioning = Partitioning::hash;
+  keyed.inputs[0].key_fields = {0};
+  b.collect("one", {"keyed"});
+  auto& other = b.transform("other", {"keyed"}, pass_through());
+  other.parallelism = 3;
+  other.inputs[0].partitioning = Partitioning::hash;
+  other.inputs[0].key_fields = {0};
+  b.collect("two", {"other"});
+  const JobGraph graph = build(b, 2);
+  std::size_t looked_at = 0;
+  for (const JobVertex& vertex : graph.vertices) {
+    for (std::uint32_t subtask = 0; subtask < vertex.parallelism; ++subtask) {
+      const auto inputs = input_channels(graph, vertex.id, subtask);
+      for (std::size_t i = 0; i < inputs.size(); ++i, ++looked_at) CHECK(place_among_inputs(graph, inputs[i]) == i);
+      const auto outputs = output_channels(graph, vertex.id, subtask);
+      for (std::size_t i = 0; i < outputs.size(); ++i) CHECK(place_among_outputs(graph, outputs[i]) == i);
+    }
+  }
+  CHECK(looked_at >= 12);
+}
+
 TEST_CASE("with one subtask on both sides a keyed input is chained too") {
   GraphBuilder b;
   b.source("in", schema, empty_source());
