@@ -10,8 +10,9 @@ Result<std::unique_ptr<JobCheckpoints>> JobCheckpoints::open(JobGraphPtr graph, 
   made->graph_ = graph;
   made->storage_ = std::move(*storage);
   std::optional<Leadership> leadership;
-  if (start == StartFrom::last_run) {
-    auto resumed = resume_run(*made->storage_, graph->stream->name);
+  if (start != StartFrom::nothing) {
+    const std::string begun_by = start == StartFrom::own_run ? job_id : "";
+    auto resumed = resume_run(*made->storage_, graph->stream->name, begun_by);
     if (!resumed) return fail(resumed.error());
     leadership = std::move(*resumed);
   }

@@ -10,8 +10,12 @@
 
 namespace dataflow {
 
-/// Whether a job begins anew or goes on from its last run.
-enum class StartFrom : std::uint8_t { nothing, last_run };
+/// Whether a job begins anew or goes on from a run.
+enum class StartFrom : std::uint8_t {
+  nothing,
+  last_run,  ///< the newest of the job's name, whoever began it
+  own_run,   ///< the one that this job began, before its master died
+};
 
 class JobCheckpoints {
  public:

@@ -132,14 +132,20 @@ Result<Leadership> begin_run(CheckpointStorage& storage, std::string_view job_na
   }
 }
 
-Result<std::optional<Leadership>> resume_run(CheckpointStorage& storage, std::string_view job_name) {
+Result<std::optional<Leadership>> resume_run(CheckpointStorage& storage, std::string_view job_name,
+                                             std::string_view begun_by) {
   const auto newest = newest_run(storage, job_name);
   if (!newest) return fail(newest.error());
-  if (*newest == 0) return std::optional<Leadership>{};
-  Leadership leadership{run_folder(job_name, *newest), 0, {}, {}};
-  auto job_id = storage.get(epoch_key(leadership.lineage, 1));
-  if (!job_id) return fail(job_id.error());
-  leadership.job_id = std::move(*job_id);
+  Leadership leadership;
+  for (std::uint64_t run = *newest; run > 0 && leadership.lineage.empty(); --run) {
+    const std::string lineage = run_folder(job_name, run);
+    auto job_id = storage.get(epoch_key(lineage, 1));
+    // Of older runs there may be remains.
+    if (!job_id && (begun_by.empty() || job_id.error().code() != ErrorCode::not_found)) return fail(job_id.error());
+    if (!job_id || (!begun_by.empty() && *job_id != begun_by)) continue;
+    leadership = {lineage, 0, std::move(*job_id), {}};
+  }
+  if (leadership.lineage.empty()) return std::optional<Leadership>{};
   const auto epoch = take_epoch(storage, leadership.lineage);
   if (!epoch) return fail(epoch.error());
   leadership.epoch = *epoch;

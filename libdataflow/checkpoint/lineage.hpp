@@ -45,7 +45,9 @@ struct Leadership {
 /// A new run of a job of that name, led by the job `job_id`.
 Result<Leadership> begin_run(CheckpointStorage& storage, std::string_view job_name, const std::string& job_id);
 /// The newest run of the job, if there is one: whoever led it before can complete nothing any more.
-Result<std::optional<Leadership>> resume_run(CheckpointStorage& storage, std::string_view job_name);
+/// With `begun_by`, of those that this job began: other jobs of the name have runs of their own.
+Result<std::optional<Leadership>> resume_run(CheckpointStorage& storage, std::string_view job_name,
+                                             std::string_view begun_by = {});
 /// What has been completed, in order.
 Result<std::vector<CompletedCheckpoint>> list_completed(CheckpointStorage& storage, const std::string& lineage);
 

@@ -89,6 +89,19 @@ TEST_CASE("only one of two coordinators completes a checkpoint") {
   CHECK(begin_run(storage, "my job", "job-2").value().lineage == "my%20job/run-000002");
 }
 
+TEST_CASE("of two jobs of one name each goes on with its own run") {
+  MemoryStorage storage;
+  const Leadership first = begin_run(storage, "job", "job-1").value();
+  const Leadership second = begin_run(storage, "job", "job-2").value();
+  const auto again = resume_run(storage, "job", "job-1").value();
+  REQUIRE(again);
+  CHECK(again->lineage == first.lineage);
+  CHECK(again->epoch == 2);
+  CHECK(resume_run(storage, "job", "job-2").value()->lineage == second.lineage);
+  CHECK_FALSE(resume_run(storage, "job", "job-3").value());
+  CHECK(resume_run(storage, "job").value()->lineage == second.lineage);
+}
+
 TEST_CASE("an advance whose answer was lost is found out by the next one") {
   MemoryStorage storage;
   const Leadership run = begin_run(storage, "job", "job-1").value();
