@@ -109,7 +109,7 @@ class Exchange {
 };
 
 /// Listens over TCP. Destroying it says goodbye to its peers, for whom that is no loss unless channels are still open;
-/// it takes a second at most unless a connection is being made. Channels that are left then do nothing any more.
+/// it takes a second at most. Channels that are left then do nothing any more.
 /// Errors: invalid_argument for an address that is not loopback without `tls` or `insecure`, or for unreadable TLS
 /// files; io when the address cannot be listened on.
 Result<std::unique_ptr<Exchange>> listen_exchange(ExchangeSettings settings);

@@ -1,5 +1,8 @@
 #include "actors/exchange/outgoing_connection.hpp"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+
 #include <cstring>
 
 #include <caf/all.hpp>
@@ -18,6 +21,26 @@ constexpr std::size_t write_bytes = 512 * 1024;
 constexpr std::size_t large_bytes = 32 * 1024;
 
 }  // namespace
+
+/// While it lives, leave() ends the socket, whatever is being waited for on it.
+class OutgoingConnection::Handshake {
+ public:
+  Handshake(OutgoingConnection& of, int fd) : of_{of}, socket_{fcntl(fd, F_DUPFD_CLOEXEC, 0)} {
+    const std::lock_guard lock{of_.mutex_};
+    of_.shaking_hands_ = this;
+  }
+  ~Handshake() {
+    const std::lock_guard lock{of_.mutex_};
+    of_.shaking_hands_ = nullptr;
+  }
+  void give_up() const { shutdown(socket_.get(), SHUT_RDWR); }
+  Handshake(const Handshake&) = delete;
+  Handshake& operator=(const Handshake&) = delete;
+
+ private:
+  OutgoingConnection& of_;
+  const Descriptor socket_;  ///< a second one: whoever has the first may close it
+};
 
 OutgoingConnection::OutgoingConnection(std::shared_ptr<ExchangeCore> core, WorkerId peer)
     : core_{std::move(core)}, peer_{std::move(peer)}, port_{channel_window_bytes} {}
@@ -78,8 +101,9 @@ Status OutgoingConnection::introduce(const std::string& host, std::uint16_t port
   using Clock = std::chrono::steady_clock;
   const auto deadline = Clock::now() + core_->settings.handshake_timeout;
   const auto left = [&] { return std::chrono::duration_cast<Duration>(deadline - Clock::now()); };
-  auto socket = connect_tcp(host, port, left());
+  auto socket = connect_tcp(host, port, left(), core_->closing);
   if (!socket) return fail(socket.error());
+  const Handshake handshake{*this, socket->get()};
   Result<std::unique_ptr<ByteStream>> stream =
       core_->tls ? core_->tls->connect(std::move(*socket), host, left()) : make_plain_stream(std::move(*socket));
   if (!stream) return fail(stream.error());
@@ -154,6 +178,7 @@ std::size_t OutgoingConnection::queued_bytes() const {
 
 void OutgoingConnection::leave() {
   const std::lock_guard lock{mutex_};
+  if (shaking_hands_ != nullptr) shaking_hands_->give_up();
   if (link_ == nullptr) return;
   if (state_ == State::standing) {
     link_->close();
@@ -164,6 +189,7 @@ void OutgoingConnection::leave() {
 
 void OutgoingConnection::abandon() {
   const std::lock_guard lock{mutex_};
+  if (shaking_hands_ != nullptr) shaking_hands_->give_up();
   if (link_ != nullptr) link_->fail({ErrorCode::cancelled, "this worker is ending"});
 }
 

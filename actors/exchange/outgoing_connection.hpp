@@ -43,6 +43,7 @@ class OutgoingConnection final : private FrameLinkUser {
 
  private:
   enum class State : std::uint8_t { connecting, standing, ended };
+  class Handshake;
 
   void run(const std::string& host, std::uint16_t port);
   Status introduce(const std::string& host, std::uint16_t port);
@@ -65,6 +66,7 @@ class OutgoingConnection final : private FrameLinkUser {
 
   mutable std::mutex mutex_;
   State state_ = State::connecting;
+  const Handshake* shaking_hands_ = nullptr;  ///< with the peer, at the moment
   std::vector<Done> waiting_;
   std::shared_ptr<FrameLink> link_;
   SendingPort port_;

@@ -61,11 +61,18 @@ void make_blocking(int fd) {
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 }
 
+/// How often who waits looks whether it is still wanted.
+constexpr Duration look_interval = std::chrono::milliseconds{50};
+
 /// 0, or the errno of why not.
-int connect_one(int fd, const addrinfo& address, Duration deadline) {
+int connect_one(int fd, const addrinfo& address, Duration deadline, const std::atomic<bool>& give_up) {
   if (connect(fd, address.ai_addr, address.ai_addrlen) == 0) return 0;
   if (errno != EINPROGRESS) return errno;
-  if (!wait_for(fd, Readiness::writable, deadline)) return ETIMEDOUT;
+  for (Duration left = deadline; !wait_for(fd, Readiness::writable, std::min(left, look_interval));) {
+    left -= look_interval;
+    if (give_up) return ECANCELED;
+    if (left <= Duration{0}) return ETIMEDOUT;
+  }
   int error = 0;
   socklen_t size = sizeof(error);
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
@@ -106,20 +113,27 @@ Result<ListeningSocket> listen_tcp(const std::string& host, std::uint16_t port) 
   return ListeningSocket{std::move(fd), ntohs(number)};
 }
 
-Result<Descriptor> connect_tcp(const std::string& host, std::uint16_t port, Duration deadline) {
+Result<Descriptor> connect_tcp(const std::string& host, std::uint16_t port, Duration deadline,
+                               const std::atomic<bool>& give_up) {
   const auto addresses = resolve(host, port, false);
   if (!addresses) return fail(addresses.error());
   int error = 0;
   for (const addrinfo* a = addresses->get(); a != nullptr; a = a->ai_next) {
     Descriptor fd{socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (!fd.valid()) return fail(ErrorCode::io, std::string{"cannot make a socket: "} + std::strerror(errno));
-    error = connect_one(fd.get(), *a, deadline);
+    error = connect_one(fd.get(), *a, deadline, give_up);
+    if (error == ECANCELED) return fail(ErrorCode::cancelled, "nobody wants the connection any more");
     if (error != 0) continue;
     make_blocking(fd.get());
     set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
     return fd;
   }
   return fail(ErrorCode::io, "cannot connect to " + at(host, port) + ": " + std::strerror(error));
+}
+
+Result<Descriptor> connect_tcp(const std::string& host, std::uint16_t port, Duration deadline) {
+  const std::atomic<bool> never{false};
+  return connect_tcp(host, port, deadline, never);
 }
 
 Result<Descriptor> accept_tcp(const Descriptor& listening) {

@@ -1,6 +1,7 @@
 #pragma once
 // TCP sockets: descriptors that close themselves, listening, connecting with a deadline.
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -22,6 +23,8 @@ class Descriptor {
   }
   ~Descriptor();
   [[nodiscard]] int get() const { return fd_; }
+  /// It is the caller's to close from now on.
+  [[nodiscard]] int release() { return std::exchange(fd_, -1); }
   [[nodiscard]] bool valid() const { return fd_ >= 0; }
 
  private:
@@ -38,7 +41,10 @@ struct ListeningSocket {
 /// Errors: io, invalid_argument for a host that means nothing.
 Result<ListeningSocket> listen_tcp(const std::string& host, std::uint16_t port);
 
-/// A connected, blocking socket that sends small pieces at once. Errors: io.
+/// A connected, blocking socket that sends small pieces at once. Errors: io; cancelled soon after `give_up` has become
+/// true.
+Result<Descriptor> connect_tcp(const std::string& host, std::uint16_t port, Duration deadline,
+                               const std::atomic<bool>& give_up);
 Result<Descriptor> connect_tcp(const std::string& host, std::uint16_t port, Duration deadline);
 /// The next connection of a listening socket, set up like connect_tcp's.
 Result<Descriptor> accept_tcp(const Descriptor& listening);

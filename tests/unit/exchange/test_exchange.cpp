@@ -1,3 +1,5 @@
+#include <sys/socket.h>
+
 #include "libdataflow/runtime/task_host.hpp"
 #include "tests/unit/exchange/workers.hpp"
 
@@ -296,6 +298,22 @@ TEST_CASE("connecting to nobody, or to somebody else, says why") {
         R"(worker d: it refuses: worker "a" belongs to the cluster "test", this one to "prod")");
   CHECK(a.lost->empty());
   CHECK(other.lost->empty());
+}
+
+TEST_CASE("an exchange that is connecting to somebody who does not answer ends at once all the same") {
+  // Its queue of connections is full, so that a further one is not accepted: what a network does that swallows packets.
+  auto silent = listen_tcp("127.0.0.1", 0).value();
+  REQUIRE(listen(silent.socket.get(), 0) == 0);
+  std::vector<Descriptor> queue;
+  const auto enter = [&] { return connect_tcp("127.0.0.1", silent.port, std::chrono::milliseconds{200}); };
+  for (auto entered = enter(); entered; entered = enter()) queue.push_back(std::move(*entered));
+  Worker a{"a"};
+  std::promise<Status> told;
+  a.exchange->connect("silent", "127.0.0.1", silent.port, [&](const Status& status) { told.set_value(status); });
+  const auto begun = std::chrono::steady_clock::now();
+  a.exchange.reset();
+  CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds{2});
+  CHECK_FALSE(told.get_future().get());
 }
 
 TEST_CASE("listening beyond this machine needs certificates or the word that it is meant") {
