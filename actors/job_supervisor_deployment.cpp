@@ -13,6 +13,13 @@
 
 namespace dataflow {
 
+namespace {
+
+/// The JobManager writes to its disk before it answers.
+constexpr auto commit_answer_deadline = std::chrono::seconds{30};
+
+}  // namespace
+
 Status JobSupervisor::prepare_attempt(RegionAttempt of) {
   RestoredCheckpointPtr restored;
   if (checkpoints_) {
@@ -118,6 +125,8 @@ void JobSupervisor::lose_worker(std::size_t worker, const Error& error) {
     if (at == worker) at.reset();
   }
   spdlog::warn("job {}: the worker on {} is lost: {}", job_id_, lost.offer.node, error.message());
+  // It may only have been silent: it ends before another one is made there.
+  if (settings_.worker_timeout) send(home_, msg::KillWorker{lost.offer.node, error.message()});
   apply(execution_.on_node_lost(instance(worker), error.within("the worker on " + lost.offer.node + " was lost"),
                                 wall_clock_now()));
   // Those that wait count on slots that are no more.
@@ -172,10 +181,22 @@ void JobSupervisor::carry_out(const StartTasks& effect) {
   }
 }
 
+/// A checkpoint lists what is committed, so that committing again is safe. Without one it is done once, and a master
+/// that is started later has to know.
 void JobSupervisor::carry_out(const CommitTasks& effect) {
+  if (checkpoints_ || !settings_.worker_timeout) return commit(effect.epoch);
+  request(home_, commit_answer_deadline, msg::CommitBegins{})
+      .then([this, epoch = effect.epoch](msg::CommitMayBegin) { commit(epoch); },
+            [this](const caf::error&) {
+              const Error error{ErrorCode::unavailable, "the JobManager does not keep that the job commits"};
+              apply(execution_.on_region_failed(execution_.current(0), error, wall_clock_now()));
+            });
+}
+
+void JobSupervisor::commit(std::uint64_t epoch) {
   for (std::uint32_t region = 0; region < execution_.region_count(); ++region) {
     const RegionAttempt of = execution_.current(region);
-    tell_region(of, msg::CommitSubtasks{of, effect.epoch});
+    tell_region(of, msg::CommitSubtasks{of, epoch});
   }
 }
 

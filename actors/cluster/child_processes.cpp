@@ -68,6 +68,26 @@ bool has_crashed(int wait_status) {
   return number != SIGKILL && number != SIGTERM && number != SIGINT && number != SIGHUP;
 }
 
+std::vector<std::string> child_arguments(const std::string& kind, const Endpoint& parent,
+                                         const ControlSettings& settings) {
+  // From this machine it is reached at any of its addresses.
+  const bool any = parent.host == "0.0.0.0" || parent.host == "::";
+  const Endpoint at{any ? "localhost" : parent.host, parent.port};
+  std::vector<std::string> arguments{kind, "--parent", at.text(), "--cluster", settings.cluster};
+  if (settings.insecure) arguments.emplace_back("--insecure");
+  return arguments;
+}
+
+std::vector<std::pair<std::string, std::string>> child_environment(std::uint64_t token,
+                                                                   const ControlSettings& settings) {
+  std::vector<std::pair<std::string, std::string>> variables{{"DATAFLOW_CHILD_TOKEN", std::to_string(token)}};
+  if (!settings.tls) return variables;
+  variables.emplace_back("DATAFLOW_TLS_CA", std::filesystem::absolute(settings.tls->ca).string());
+  variables.emplace_back("DATAFLOW_TLS_CERT", std::filesystem::absolute(settings.tls->certificate).string());
+  variables.emplace_back("DATAFLOW_TLS_KEY", std::filesystem::absolute(settings.tls->key).string());
+  return variables;
+}
+
 void ChildProcesses::prepare_signals() {
   const sigset_t set = awaited_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);

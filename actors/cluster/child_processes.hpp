@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "actors/cluster/control_settings.hpp"
+#include "actors/cluster/endpoint.hpp"
 #include "serialization/result.hpp"
 
 namespace dataflow {
@@ -22,6 +24,13 @@ namespace dataflow {
 std::string describe_exit(int wait_status);
 /// Whether it ended by its own doing: a segmentation fault, an abort, an exit code that is not 0.
 bool has_crashed(int wait_status);
+
+/// What a process that dfnode starts itself is told: of which kind it is, and where its parent is. What is secret goes
+/// by its environment, which only this user can read.
+std::vector<std::string> child_arguments(const std::string& kind, const Endpoint& parent,
+                                         const ControlSettings& settings);
+std::vector<std::pair<std::string, std::string>> child_environment(std::uint64_t token,
+                                                                   const ControlSettings& settings);
 
 class ChildProcesses {
  public:

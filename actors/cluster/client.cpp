@@ -68,6 +68,7 @@ struct ClusterClient::Impl {
 
   ClusterConfig config;
   caf::actor_system system;
+  std::unique_ptr<ControlPlane> control;
   std::string cluster;
   Duration timeout;
   Endpoint at;
@@ -78,12 +79,15 @@ ClusterClient::ClusterClient(std::unique_ptr<Impl> impl) : impl_{std::move(impl)
 
 ClusterClient::~ClusterClient() = default;
 
-Result<std::unique_ptr<ClusterClient>> ClusterClient::connect(const Endpoint& job_manager, const std::string& cluster,
-                                                              Duration timeout) {
-  auto impl = std::make_unique<Impl>(cluster, timeout);
+Result<std::unique_ptr<ClusterClient>> ClusterClient::connect(const Endpoint& job_manager,
+                                                              const ControlSettings& settings, Duration timeout) {
+  auto impl = std::make_unique<Impl>(settings.cluster, timeout);
   impl->at = job_manager;
-  auto connected = connect_control(impl->system, job_manager);
-  if (!connected) return fail(ErrorCode::io, "no JobManager answers at " + job_manager.text());
+  auto control = ControlPlane::open(impl->system, settings);
+  if (!control) return fail(control.error());
+  impl->control = std::move(*control);
+  auto connected = impl->control->connect(job_manager);
+  if (!connected) return fail(connected.error().within("no JobManager answers at " + job_manager.text()));
   impl->job_manager = std::move(*connected);
   return std::unique_ptr<ClusterClient>(new ClusterClient(std::move(impl)));
 }

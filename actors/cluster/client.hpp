@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/cluster/control_settings.hpp"
 #include "actors/cluster/endpoint.hpp"
 #include "serialization/result.hpp"
 #include "serialization/time.hpp"
@@ -44,8 +45,8 @@ struct JobNews {
 
 class ClusterClient {
  public:
-  /// Errors: io when nothing answers there within `timeout`.
-  static Result<std::unique_ptr<ClusterClient>> connect(const Endpoint& job_manager, const std::string& cluster,
+  /// Errors: io when nothing answers there within `timeout`; invalid_argument when it is refused.
+  static Result<std::unique_ptr<ClusterClient>> connect(const Endpoint& job_manager, const ControlSettings& settings,
                                                         Duration timeout);
   ~ClusterClient();
   ClusterClient(const ClusterClient&) = delete;

@@ -18,7 +18,4 @@ struct Endpoint {
 /// Errors: invalid_argument. "localhost:6123", "10.0.0.2:0", "[::1]:6123".
 Result<Endpoint> parse_endpoint(std::string_view text);
 
-/// Whether only processes of this machine can reach it.
-bool is_loopback(const Endpoint& endpoint);
-
 }  // namespace dataflow

@@ -13,6 +13,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t max_bytes_of_file = 256 * 1024;
+constexpr std::size_t max_logs = 200;
 
 std::string read_end(const fs::path& file) {
   std::error_code error;
@@ -72,6 +73,17 @@ std::string sort_log_lines(const std::string& lines) {
   std::string sorted;
   for (const std::string& entry : entries) sorted += entry;
   return sorted;
+}
+
+void prune_job_logs(const fs::path& folder) {
+  std::vector<std::pair<fs::file_time_type, fs::path>> logs;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator{folder, error})
+    logs.emplace_back(entry.last_write_time(error), entry);
+  if (logs.size() <= max_logs) return;
+  std::sort(logs.begin(), logs.end());
+  logs.resize(logs.size() - max_logs);
+  for (const auto& [written, path] : logs) fs::remove(path, error);
 }
 
 }  // namespace dataflow

@@ -17,4 +17,7 @@ std::string read_job_logs(const std::filesystem::path& folder, const std::string
 /// The same lines ordered by the time that they begin with; those without one stay behind the line before them.
 std::string sort_log_lines(const std::string& lines);
 
+/// Removes the logs that were written to the longest time ago, when there are many.
+void prune_job_logs(const std::filesystem::path& folder);
+
 }  // namespace dataflow

@@ -113,6 +113,8 @@ void JobManager::lose_node(const caf::actor_addr& task_manager) {
 
 void JobManager::look_around() {
   delayed_send(this, heartbeat(), msg::LookAround{});
+  // It may have been stopped for long, and another one been started.
+  leave_if_deposed(store_.check_leader());
   apply(liveness_.on_time(steady_clock_now()));
   apply(slots_.on_time(steady_clock_now()));
   save_again();

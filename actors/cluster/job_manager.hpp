@@ -97,12 +97,14 @@ class JobManager final : public caf::event_based_actor {
   void recover_jobs();
   caf::result<msg::MasterJob> welcome(const msg::ChildHello& hello);
   void take_ready(const msg::MasterReady& ready);
+  caf::result<msg::CommitMayBegin> keep_commit();
   void take_ended(const msg::MasterEnded& ended);
   void master_exited(const msg::ChildEnded& ended);
   void cancel_without_master(Running& job);
   void end_job(const std::string& job_id, JobState state, std::optional<Error> error, std::string json);
   void end_workers(const std::string& job_id, const std::string& reason);
   Status save(const StoredJob& record);
+  void leave_if_deposed(const Status& status);
   void save_or_log(const StoredJob& record);
   void save_again();
 

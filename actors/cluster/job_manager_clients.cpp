@@ -63,9 +63,9 @@ Status JobManager::check(const msg::Hello& hello) const {
                                             ", and who calls speaks " + std::to_string(hello.protocol) +
                                             ": use the same version of dfnode everywhere");
   }
-  if (hello.cluster != options_.cluster) {
-    return fail(ErrorCode::invalid_argument,
-                "this is the JobManager of the cluster \"" + options_.cluster + "\", not of \"" + hello.cluster + "\"");
+  if (hello.cluster != options_.control.cluster) {
+    return fail(ErrorCode::invalid_argument, "this is the JobManager of the cluster \"" + options_.control.cluster +
+                                                 "\", not of \"" + hello.cluster + "\"");
   }
   return {};
 }

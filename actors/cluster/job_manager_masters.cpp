@@ -28,6 +28,13 @@ constexpr RestartSettings crash_settings{.strategy = RestartSettings::Strategy::
                                          .max_failures = 3,
                                          .interval = std::chrono::minutes{1}};
 
+Error half_committed() {
+  return {
+      ErrorCode::unavailable,
+      "its master was lost while its output was made visible: a part of it may be, and to write it again might double "
+      "it; a job with [checkpoint] would go on here"};
+}
+
 }  // namespace
 
 JobManager::Running::Running(StoredJob job)
@@ -53,6 +60,7 @@ caf::message_handler JobManager::master_messages() {
         if (Running* const job = job_of_sender(); job != nullptr && !is_terminal(job->record.state))
           job->record.state = m.state;
       },
+      [this](msg::CommitBegins) { return keep_commit(); },
       [this](const msg::MasterEnded& m) { take_ended(m); },
       [this](const msg::RequestSlots& m) { request_slots(m); },
       [this](const msg::KillWorker& m) {
@@ -78,6 +86,11 @@ void JobManager::recover_jobs() {
     const auto [at, added] = running_.emplace(record.id, Running{record});
     if (record.state == JobState::cancelling) {
       end_job(record.id, JobState::canceled, std::nullopt, {});
+      running_.erase(at);
+      continue;
+    }
+    if (record.committing) {
+      end_job(record.id, JobState::failed, half_committed(), {});
       running_.erase(at);
       continue;
     }
@@ -132,11 +145,9 @@ void JobManager::start_master(const std::string& job_id) {
   job.pid = 0;
   const auto self = caf::actor_cast<caf::actor>(this);
   const std::uint64_t token = job.token;
-  Endpoint parent = listening_;
-  if (parent.host == "0.0.0.0") parent.host = "127.0.0.1";
   children_.start({
-      .arguments = {"job-master", "--parent", parent.text(), "--cluster", options_.cluster},
-      .environment = {{"DATAFLOW_CHILD_TOKEN", std::to_string(token)}},
+      .arguments = child_arguments("job-master", listening_, options_.control),
+      .environment = child_environment(token, options_.control),
       .log_file = job_log_file(options_.storage / "logs", job_id, "master"),
       .started =
           [self, job_id, token](const Result<pid_t>& pid) {
@@ -182,6 +193,15 @@ void JobManager::take_ready(const msg::MasterReady& ready) {
   job->submitter.reset();
 }
 
+caf::result<msg::CommitMayBegin> JobManager::keep_commit() {
+  Running* const job = job_of_sender();
+  if (job == nullptr) return caf::make_error(caf::sec::invalid_argument, "this is not the job's master");
+  job->record.committing = true;
+  if (const Status saved = save(job->record); !saved)
+    return caf::make_error(caf::sec::runtime_error, saved.error().message());
+  return msg::CommitMayBegin{};
+}
+
 void JobManager::take_ended(const msg::MasterEnded& ended) {
   const Running* const job = job_of_sender();
   if (job == nullptr) return;
@@ -208,6 +228,7 @@ void JobManager::end_job(const std::string& job_id, JobState state, std::optiona
         msg::Answer{fail(failed ? *job->record.error : Error{ErrorCode::cancelled, "the job was cancelled"})});
     job->submitter.reset();
   }
+  prune_job_logs(options_.storage / "logs");
   apply(slots_.release(job_id, steady_clock_now()));
 }
 
@@ -225,6 +246,11 @@ void JobManager::master_exited(const msg::ChildEnded& ended) {
   job->token = 0;
   job->pid = 0;
   job->ready = false;
+  if (job->record.committing) {
+    end_job(id, JobState::failed, half_committed(), {});
+    running_.erase(id);
+    return;
+  }
   if (job->cancelled) return cancel_without_master(*job);
   const bool may_try_again = job->was_ready || !ended.crashed;
   RestartStrategy& strategy = ended.crashed ? job->after_crash : job->after_kill;
@@ -254,11 +280,14 @@ void JobManager::end_workers(const std::string& job_id, const std::string& reaso
 
 Status JobManager::save(const StoredJob& record) {
   Status saved = store_.put(record);
-  if (!saved && saved.error().code() == ErrorCode::unavailable) {
-    spdlog::error("{}", saved.error().message());
-    children_.stop();
-  }
+  leave_if_deposed(saved);
   return saved;
+}
+
+void JobManager::leave_if_deposed(const Status& status) {
+  if (status || status.error().code() != ErrorCode::unavailable) return;
+  spdlog::error("{}; this one ends", status.error().message());
+  children_.stop();
 }
 
 /// What has happened has happened, whether the disk takes it or not: it is tried again.

@@ -26,9 +26,13 @@ constexpr std::size_t max_output_bytes = 256 * 1024;
 
 }  // namespace
 
-JobMaster::JobMaster(caf::actor_config& config, caf::actor job_manager, std::uint64_t token,
+JobMaster::JobMaster(caf::actor_config& config, caf::actor job_manager, ControlPlane& control, std::uint64_t token,
                      std::function<void()> ended)
-    : caf::event_based_actor{config}, job_manager_{std::move(job_manager)}, token_{token}, ended_{std::move(ended)} {}
+    : caf::event_based_actor{config},
+      job_manager_{std::move(job_manager)},
+      control_{control},
+      token_{token},
+      ended_{std::move(ended)} {}
 
 caf::behavior JobMaster::make_behavior() {
   set_down_handler([this](const caf::down_msg& down) {
@@ -51,6 +55,7 @@ caf::behavior JobMaster::make_behavior() {
       [this](const msg::RequestSlots& m) { send(job_manager_, m); },
       [this](const msg::KillWorker& m) { send(job_manager_, m); },
       [this](const msg::JobStateChanged& m) { send(job_manager_, msg::MasterState{m.state}); },
+      [this](const msg::CommitBegins& m) { return tell_commit(m); },
       [this](const msg::JobEnded& m) { end(m); },
       [this](const msg::PrintOutput& m) { return keep_output(m); },
       // From the JobManager.
@@ -93,13 +98,13 @@ void JobMaster::begin(const msg::MasterJob& job) {
   SupervisionSettings settings;
   settings.leader_epoch = job.master_epoch;
   const bool goes_on = job.again && built_.graph->stream->settings.checkpoint.has_value();
-  settings.start_from = goes_on ? StartFrom::last_run : StartFrom::nothing;
+  settings.start_from = goes_on ? StartFrom::own_run : StartFrom::nothing;
   settings.graph_hash = graph_hash(*built_.graph);
   settings.worker_timeout = std::chrono::microseconds{job.worker_timeout_us};
   supervisor_ =
       spawn<JobSupervisor, caf::detached>(caf::actor_cast<caf::actor>(this), spec_.id, built_.graph, settings);
   monitor(supervisor_);
-  const auto listening = publish_control(system(), supervisor_, {job.host, 0});
+  const auto listening = control_.publish(supervisor_, {job.host, 0});
   if (!listening) return refuse(listening.error());
   spdlog::info("job {} ({}): {} slots", spec_.id, built_.graph->stream->name, built_.graph->slots_needed());
   // Before the JobSupervisor's first request, which comes through this actor's mailbox.
@@ -113,6 +118,14 @@ void JobMaster::refuse(const Error& error) {
   refused.failure = error;
   send(job_manager_, refused);
   delayed_send(this, std::chrono::milliseconds{100}, msg::LingerDue{});
+}
+
+caf::result<msg::CommitMayBegin> JobMaster::tell_commit(const msg::CommitBegins& begins) {
+  auto promise = make_response_promise<msg::CommitMayBegin>();
+  request(job_manager_, supervisor_deadline, begins)
+      .then([promise](msg::CommitMayBegin) mutable { promise.deliver(msg::CommitMayBegin{}); },
+            [promise](const caf::error& error) mutable { promise.deliver(error); });
+  return promise;
 }
 
 void JobMaster::end(const msg::JobEnded& ended) {

@@ -19,10 +19,13 @@
 
 namespace dataflow {
 
+class ControlPlane;
+
 class JobMaster final : public caf::event_based_actor {
  public:
-  /// `ended` is called when the process has nothing left to do.
-  JobMaster(caf::actor_config& config, caf::actor job_manager, std::uint64_t token, std::function<void()> ended);
+  /// `control` outlives it. `ended` is called when the process has nothing left to do.
+  JobMaster(caf::actor_config& config, caf::actor job_manager, ControlPlane& control, std::uint64_t token,
+            std::function<void()> ended);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
@@ -36,6 +39,7 @@ class JobMaster final : public caf::event_based_actor {
 
   void begin(const msg::MasterJob& job);
   void refuse(const Error& error);
+  caf::result<msg::CommitMayBegin> tell_commit(const msg::CommitBegins& begins);
   void end(const msg::JobEnded& ended);
   caf::result<msg::OutputTaken> keep_output(const msg::PrintOutput& output);
   caf::result<msg::Followed> follow();
@@ -46,6 +50,7 @@ class JobMaster final : public caf::event_based_actor {
   caf::result<msg::Answer> show();
 
   caf::actor job_manager_;
+  ControlPlane& control_;
   std::uint64_t token_;
   std::function<void()> ended_;
   msg::JobSpec spec_;

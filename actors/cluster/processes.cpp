@@ -44,14 +44,6 @@ Status make_folders(const fs::path& root) {
   return {};
 }
 
-Status check_address(const Endpoint& at, bool insecure) {
-  if (insecure || is_loopback(at)) return {};
-  return fail(ErrorCode::invalid_argument,
-              at.text() +
-                  " can be reached from other machines, and whoever reaches it may run programs here; "
-                  "--insecure allows that in a network of your own");
-}
-
 /// For a thread that has to wait until an actor says that it is over; says so only once.
 class End {
  public:
@@ -90,17 +82,18 @@ void see_out(caf::actor_system& system, const caf::actor& actor, ChildProcesses&
 Status run_job_manager(const JobManagerOptions& options, const OnReady& ready) {
   ChildProcesses::prepare_signals();
   log_to_standard_error("jobmanager");
-  if (auto allowed = check_address(options.listen, options.insecure); !allowed) return allowed;
   if (auto made = make_folders(options.storage); !made) return made;
   const auto files = system_files();
-  auto store = JobStore::open(*files, {.folder = options.storage.string(), .cluster = options.cluster});
+  auto store = JobStore::open(*files, {.folder = options.storage.string(), .cluster = options.control.cluster});
   if (!store) return fail(store.error());
   for (const Error& error : store->unreadable()) spdlog::error("{}; this job is left out", error.message());
   ChildProcesses children;
   ClusterConfig config{control_threads};
   caf::actor_system system{config};
+  auto control = ControlPlane::open(system, options.control);
+  if (!control) return fail(control.error());
   auto job_manager = system.spawn<JobManager, caf::detached>(options, children, std::move(*store));
-  const auto listening = publish_control(system, job_manager, options.listen);
+  const auto listening = (*control)->publish(job_manager, options.listen);
   if (listening) {
     caf::anon_send(job_manager, msg::UseEndpoint{*listening});
     ready(*listening);
@@ -114,7 +107,11 @@ Status run_job_manager(const JobManagerOptions& options, const OnReady& ready) {
 Status run_task_manager(const TaskManagerOptions& options, const OnReady& ready) {
   ChildProcesses::prepare_signals();
   log_to_standard_error("taskmanager");
-  if (auto allowed = check_address(options.listen, options.insecure); !allowed) return allowed;
+  if (options.listen.host == "0.0.0.0" || options.listen.host == "::") {
+    return fail(ErrorCode::invalid_argument, options.listen.text() +
+                                                 " is no address under which others reach this node: name one of "
+                                                 "this machine's own");
+  }
   if (auto made = make_folders(options.work_dir); !made) return made;
   ChildProcesses children;
   ClusterConfig config{control_threads};
@@ -126,8 +123,10 @@ Status run_task_manager(const TaskManagerOptions& options, const OnReady& ready)
     outcome = status;
     children.stop();
   };
-  auto task_manager = system.spawn<TaskManager, caf::detached>(options, children, registered);
-  const auto listening = publish_control(system, task_manager, options.listen);
+  auto control = ControlPlane::open(system, options.control);
+  if (!control) return fail(control.error());
+  auto task_manager = system.spawn<TaskManager, caf::detached>(options, children, (*control)->middleman(), registered);
+  const auto listening = (*control)->publish(task_manager, options.listen);
   if (listening) {
     at = *listening;
     caf::anon_send(task_manager, msg::UseEndpoint{*listening});
@@ -144,10 +143,12 @@ Status run_job_master(const ChildOptions& options) {
   log_to_standard_error("master");
   ClusterConfig config{control_threads};
   caf::actor_system system{config};
-  auto job_manager = connect_control(system, options.parent);
+  auto control = ControlPlane::open(system, options.control);
+  if (!control) return fail(control.error());
+  auto job_manager = (*control)->connect(options.parent);
   if (!job_manager) return fail(job_manager.error());
   End end;
-  system.spawn<JobMaster, caf::detached>(*job_manager, options.token, [&end] { end.tell({}); });
+  system.spawn<JobMaster, caf::detached>(*job_manager, **control, options.token, [&end] { end.tell({}); });
   end.wait();
   leave(0);
 }
@@ -156,10 +157,12 @@ Status run_worker(const ChildOptions& options) {
   log_to_standard_error("worker");
   ClusterConfig config{std::max(2U, std::thread::hardware_concurrency())};
   caf::actor_system system{config};
-  auto task_manager = connect_control(system, options.parent);
+  auto control = ControlPlane::open(system, options.control);
+  if (!control) return fail(control.error());
+  auto task_manager = (*control)->connect(options.parent);
   if (!task_manager) return fail(task_manager.error());
   End end;
-  system.spawn<WorkerProcess, caf::detached>(*task_manager, options.token,
+  system.spawn<WorkerProcess, caf::detached>(*task_manager, **control, options.control, options.token,
                                              [&end](const std::string& reason) { end.tell(reason); });
   spdlog::info("ends: {}", end.wait());
   leave(0);

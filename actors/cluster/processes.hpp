@@ -7,19 +7,17 @@
 #include <functional>
 #include <string>
 
+#include "actors/cluster/control_settings.hpp"
 #include "actors/cluster/endpoint.hpp"
 #include "serialization/result.hpp"
 #include "serialization/time.hpp"
 
 namespace dataflow {
 
-inline constexpr const char* default_cluster_name = "dataflow";
-
 struct JobManagerOptions {
-  std::string cluster = default_cluster_name;
+  ControlSettings control;
   Endpoint listen{"127.0.0.1", 6123};
   std::filesystem::path storage;  ///< artifacts, jobs, logs of the job masters; survives a restart
-  bool insecure = false;  ///< allows other than loopback addresses, although everybody who reaches them is obeyed
   /// Nodes and workers that are silent for so long are lost.
   Duration silence_timeout = std::chrono::seconds{8};
   /// Jobs wait for slots at most so long.
@@ -27,17 +25,16 @@ struct JobManagerOptions {
 };
 
 struct TaskManagerOptions {
-  std::string cluster = default_cluster_name;
+  ControlSettings control;
   Endpoint join{"127.0.0.1", 6123};
   Endpoint listen{"127.0.0.1", 0};  ///< where its workers are reached; its name in the cluster
-  bool insecure = false;            ///< as for the JobManager
   std::uint32_t slots = 1;
   std::filesystem::path work_dir;  ///< artifacts and logs of the workers
 };
 
 /// What a child process needs to find its parent.
 struct ChildOptions {
-  std::string cluster = default_cluster_name;
+  ControlSettings control;
   Endpoint parent;
   std::uint64_t token = 0;
 };
@@ -45,7 +42,8 @@ struct ChildOptions {
 using OnReady = std::function<void(const Endpoint& listening)>;
 
 /// SIGTERM or SIGINT ends the process, with 0. `ready` is called once it listens. Returns errors only: io when the
-/// address is taken or the storage cannot be used; invalid_argument for a storage of another cluster.
+/// address is taken or the storage cannot be used; invalid_argument for a storage of another cluster, an address that
+/// others reach without certificates, or TLS files that cannot be used.
 Status run_job_manager(const JobManagerOptions& options, const OnReady& ready);
 /// The same for a TaskManager; it is ready when the JobManager has accepted it. Errors: also invalid_argument with the
 /// JobManager's reason for refusing it.

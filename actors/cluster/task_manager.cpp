@@ -1,5 +1,6 @@
 #include "actors/cluster/task_manager.hpp"
 
+#include <algorithm>
 #include <csignal>
 
 #include <spdlog/spdlog.h>
@@ -17,7 +18,7 @@ namespace {
 
 constexpr auto connect_deadline = std::chrono::seconds{5};
 constexpr auto reconnect_interval = std::chrono::milliseconds{200};
-constexpr auto fetch_deadline = std::chrono::seconds{30};
+constexpr auto fetch_deadline = std::chrono::seconds{5};
 /// A spare that ends before it was of use is replaced more and more slowly.
 constexpr auto spare_delay = std::chrono::milliseconds{200};
 constexpr std::uint32_t max_spare_delays = 50;
@@ -25,10 +26,11 @@ constexpr std::uint32_t max_spare_delays = 50;
 }  // namespace
 
 TaskManager::TaskManager(caf::actor_config& config, TaskManagerOptions options, ChildProcesses& children,
-                         std::function<void(const Status&)> registered)
+                         caf::io::middleman_actor middleman, std::function<void(const Status&)> registered)
     : caf::event_based_actor{config},
       options_{std::move(options)},
       children_{children},
+      middleman_{std::move(middleman)},
       registered_{std::move(registered)},
       artifacts_{options_.work_dir / "artifacts"},
       incarnation_{static_cast<std::uint64_t>(wall_clock_now().micros)} {}
@@ -42,6 +44,7 @@ caf::behavior TaskManager::make_behavior() {
 
 void TaskManager::on_exit() {
   job_manager_ = nullptr;
+  middleman_ = nullptr;
   workers_.clear();
 }
 
@@ -72,22 +75,29 @@ caf::message_handler TaskManager::job_manager_messages() {
 }
 
 void TaskManager::connect() {
-  const auto again = [this] { delayed_send(this, reconnect_interval, msg::Reconnect{}); };
-  request(system().middleman().actor_handle(), connect_deadline, caf::connect_atom::value, options_.join.host,
-          options_.join.port)
+  request(middleman_, connect_deadline, caf::connect_atom::value, options_.join.host, options_.join.port)
       .then(
-          [this, again](const caf::node_id&, caf::strong_actor_ptr& found, const std::set<std::string>&) {
-            if (!found) return again();
+          [this](const caf::node_id&, caf::strong_actor_ptr& found, const std::set<std::string>&) {
+            if (!found) return not_connected({ErrorCode::io, "nobody is there"});
             job_manager_ = caf::actor_cast<caf::actor>(found);
             monitor(job_manager_);
             register_node();
           },
-          [again](const caf::error&) { again(); });
+          [this](const caf::error& error) { not_connected(connection_error(system(), error, options_.join)); });
+}
+
+/// One that is not there is waited for. One that refuses this node does so for good, unless it is another one by now.
+void TaskManager::not_connected(const Error& error) {
+  if (error.code() == ErrorCode::invalid_argument && registered_)
+    return std::exchange(registered_, nullptr)(fail(error));
+  if (error.message() != std::exchange(told_error_, error.message()))
+    spdlog::warn("no way to the JobManager: {}; it is tried again", error.message());
+  delayed_send(this, reconnect_interval, msg::Reconnect{});
 }
 
 void TaskManager::register_node() {
   msg::RegisterNode node;
-  node.hello.cluster = options_.cluster;
+  node.hello.cluster = options_.control.cluster;
   node.name = listening_.text();
   node.incarnation = incarnation_;
   node.slots = options_.slots;
@@ -111,6 +121,7 @@ void TaskManager::take_answer(const msg::NodeAnswer& answer, Timestamp asked) {
   leader_epoch_ = answer.leader_epoch;
   timeout_ = std::chrono::microseconds{answer.timeout_us};
   lease_.emplace(timeout_, asked);
+  told_error_.clear();
   spdlog::info("joined {} as {}, epoch {}", options_.join.text(), listening_.text(), leader_epoch_);
   if (registered_) std::exchange(registered_, nullptr)(Status{});
 }
@@ -162,34 +173,51 @@ void TaskManager::assign(const msg::AssignSlots& assigned) {
 }
 
 void TaskManager::fetch(const std::string& artifact) {
-  if (artifacts_.has(artifact) || !fetching_.insert(artifact).second) return;
-  request(job_manager_, fetch_deadline, msg::ReadArtifact{artifact, 0})
-      .then([this, artifact](const msg::ArtifactPiece& piece) { take_piece(artifact, 0, piece); },
-            [this, artifact](const caf::error&) { fetching_.erase(artifact); });
+  if (!artifacts_.has(artifact) && fetching_.insert(artifact).second) ask_for_piece(artifact, 0);
+}
+
+/// A piece that does not come in time is asked for again, as long as a job waits for it here.
+void TaskManager::ask_for_piece(const std::string& artifact, std::uint64_t offset) {
+  request(job_manager_, fetch_deadline, msg::ReadArtifact{artifact, offset})
+      .then([this, artifact, offset](const msg::ArtifactPiece& piece) { take_piece(artifact, offset, piece); },
+            [this, artifact, offset](const caf::error& error) {
+              if (fetching_.count(artifact) == 0 || !accepted_) return;
+              if (!is_wanted(artifact)) {
+                fetching_.erase(artifact);
+              } else if (error == caf::sec::request_timeout) {
+                spdlog::warn("a piece of artifact {} did not come in time; it is asked for again", artifact);
+                ask_for_piece(artifact, offset);
+              } else {
+                give_up_artifact(artifact, system().render(error));
+              }
+            });
 }
 
 void TaskManager::take_piece(const std::string& artifact, std::uint64_t offset, const msg::ArtifactPiece& piece) {
-  if (fetching_.count(artifact) == 0 || !job_manager_) return;
+  if (fetching_.count(artifact) == 0 || !accepted_) return;
   const auto there = artifacts_.append(artifact, offset, piece.total_bytes, piece.bytes);
-  if (!there || (*there == offset && piece.total_bytes > offset)) {
-    fetching_.erase(artifact);
-    const std::string reason = there ? "the JobManager does not have all of it" : there.error().message();
-    spdlog::error("cannot fetch artifact {}: {}", artifact, reason);
-    for (const auto& [job_id, assigned] : std::map{waiting_}) {
-      if (assigned.job.artifact != artifact) continue;
-      waiting_.erase(job_id);
-      report_death(job_id, assigned.round, "its artifact could not be fetched: " + reason, false);
-    }
-    return;
-  }
+  if (!there) return give_up_artifact(artifact, there.error().message());
   if (*there >= piece.total_bytes) {
     fetching_.erase(artifact);
     return dispatch();
   }
-  const std::uint64_t next = *there;
-  request(job_manager_, fetch_deadline, msg::ReadArtifact{artifact, next})
-      .then([this, artifact, next](const msg::ArtifactPiece& more) { take_piece(artifact, next, more); },
-            [this, artifact](const caf::error&) { fetching_.erase(artifact); });
+  if (*there == offset) return give_up_artifact(artifact, "the JobManager does not have all of it");
+  ask_for_piece(artifact, *there);
+}
+
+void TaskManager::give_up_artifact(const std::string& artifact, const std::string& reason) {
+  fetching_.erase(artifact);
+  spdlog::error("cannot fetch artifact {}: {}", artifact, reason);
+  for (const auto& [job_id, assigned] : std::map{waiting_}) {
+    if (assigned.job.artifact != artifact) continue;
+    waiting_.erase(job_id);
+    report_death(job_id, assigned.round, "its artifact could not be fetched: " + reason, false);
+  }
+}
+
+bool TaskManager::is_wanted(const std::string& artifact) const {
+  return std::any_of(waiting_.begin(), waiting_.end(),
+                     [&](const auto& waiting) { return waiting.second.job.artifact == artifact; });
 }
 
 /// Gives every job whose artifact is here to its worker, or to the spare one.
@@ -210,7 +238,6 @@ void TaskManager::dispatch() {
     worker->job_id = assigned.job.id;
     worker->round = assigned.round;
     msg::WorkForJob work;
-    work.cluster = options_.cluster;
     work.master_epoch = assigned.master_epoch;
     work.data_token = assigned.data_token;
     work.job = assigned.job;
@@ -219,7 +246,6 @@ void TaskManager::dispatch() {
     work.master_port = assigned.master_port;
     work.node = listening_.text();
     work.host = listening_.host;
-    work.insecure = options_.insecure;
     work.round = assigned.round;
     work.slots = assigned.slots;
     send(worker->actor, work);
@@ -229,6 +255,7 @@ void TaskManager::dispatch() {
       std::filesystem::rename(worker->log_file,
                               job_log_file(options_.work_dir / "logs", worker->job_id, std::to_string(worker->pid)),
                               error);
+      prune_job_logs(options_.work_dir / "logs");
       start_spare();
     }
   }
@@ -277,8 +304,8 @@ void TaskManager::start_spare() {
   child.log_file = options_.work_dir / "logs" / ("spare-" + std::to_string(++spares_started_) + ".log");
   const auto self = caf::actor_cast<caf::actor>(this);
   children_.start({
-      .arguments = {"worker", "--parent", listening_.text(), "--cluster", options_.cluster},
-      .environment = {{"DATAFLOW_CHILD_TOKEN", std::to_string(token)}},
+      .arguments = child_arguments("worker", listening_, options_.control),
+      .environment = child_environment(token, options_.control),
       .log_file = child.log_file,
       .started =
           [self, token](const Result<pid_t>& pid) {

@@ -12,6 +12,7 @@
 #include <string>
 
 #include <caf/event_based_actor.hpp>
+#include <caf/io/middleman_actor.hpp>
 
 #include "actors/cluster/artifact_store.hpp"
 #include "actors/cluster/child_processes.hpp"
@@ -23,10 +24,10 @@ namespace dataflow {
 
 class TaskManager final : public caf::event_based_actor {
  public:
-  /// `registered` is called once, when the JobManager has accepted the node or refused it. `children` outlives the
-  /// actor.
+  /// `middleman` is the ControlPlane's. `registered` is called once, when the JobManager has accepted the node or
+  /// refused it. `children` outlives the actor.
   TaskManager(caf::actor_config& config, TaskManagerOptions options, ChildProcesses& children,
-              std::function<void(const Status&)> registered);
+              caf::io::middleman_actor middleman, std::function<void(const Status&)> registered);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
@@ -50,11 +51,15 @@ class TaskManager final : public caf::event_based_actor {
   void register_node();
   void take_answer(const msg::NodeAnswer& answer, Timestamp asked);
   void beat();
+  void not_connected(const Error& error);
   void lose_job_manager(const std::string& reason);
 
   // Jobs.
   void assign(const msg::AssignSlots& assigned);
   void fetch(const std::string& artifact);
+  void ask_for_piece(const std::string& artifact, std::uint64_t offset);
+  void give_up_artifact(const std::string& artifact, const std::string& reason);
+  [[nodiscard]] bool is_wanted(const std::string& artifact) const;
   void take_piece(const std::string& artifact, std::uint64_t offset, const msg::ArtifactPiece& piece);
   void dispatch();
   void end_worker(const std::string& job_id, const std::string& reason);
@@ -69,12 +74,14 @@ class TaskManager final : public caf::event_based_actor {
 
   TaskManagerOptions options_;
   ChildProcesses& children_;
+  caf::io::middleman_actor middleman_;
   std::function<void(const Status&)> registered_;
   ArtifactStore artifacts_;
   Endpoint listening_;
   std::uint64_t incarnation_;
   caf::actor job_manager_;  ///< null while there is no connection
   bool accepted_ = false;
+  std::string told_error_;  ///< why there is no connection, once it was logged
   std::uint64_t leader_epoch_ = 0;
   Duration timeout_ = std::chrono::seconds{8};
   std::optional<NodeLease> lease_;                   ///< while accepted_

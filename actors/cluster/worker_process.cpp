@@ -13,10 +13,13 @@
 
 namespace dataflow {
 
-WorkerProcess::WorkerProcess(caf::actor_config& config, caf::actor task_manager, std::uint64_t token,
+WorkerProcess::WorkerProcess(caf::actor_config& config, caf::actor task_manager, ControlPlane& control,
+                             ControlSettings settings, std::uint64_t token,
                              std::function<void(const std::string&)> ended)
     : caf::event_based_actor{config},
       task_manager_{std::move(task_manager)},
+      control_{control},
+      settings_{std::move(settings)},
       token_{token},
       ended_{std::move(ended)},
       heard_{std::chrono::steady_clock::now()} {}
@@ -76,9 +79,10 @@ Status WorkerProcess::begin(const msg::WorkForJob& job) {
   // Other workers see it; the token is between this process and its TaskManager.
   const std::string data_name = job.node + "/" + std::to_string(getpid()) + "-" + std::to_string(random_token());
   ExchangeSettings data;
-  data.identity = {job.cluster, data_name, job.master_epoch, job.data_token};
+  data.identity = {settings_.cluster, data_name, job.master_epoch, job.data_token};
   data.listen_host = job.host;
-  data.insecure = job.insecure;
+  data.insecure = settings_.insecure;
+  data.tls = settings_.tls;
   data.silence_timeout = timeout_;
   data.on_peer_lost = [self = address()](const PeerLost& lost) {
     caf::anon_send(caf::actor_cast<caf::actor>(self),
@@ -87,7 +91,7 @@ Status WorkerProcess::begin(const msg::WorkForJob& job) {
   auto exchange = listen_exchange(std::move(data));
   if (!exchange) return fail(exchange.error());
   exchange_ = std::move(*exchange);
-  auto supervisor = connect_control(system(), {job.master_host, job.master_port});
+  auto supervisor = control_.connect({job.master_host, job.master_port});
   if (!supervisor) return fail(supervisor.error().within("the job's master"));
   WorkerJob work;
   work.supervisor = std::move(*supervisor);

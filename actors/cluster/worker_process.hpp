@@ -9,17 +9,20 @@
 
 #include <caf/event_based_actor.hpp>
 
+#include "actors/cluster/control_settings.hpp"
 #include "actors/exchange/exchange.hpp"
 #include "actors/print_relay.hpp"
 #include "actors/wire/cluster_messages.hpp"
 
 namespace dataflow {
 
+class ControlPlane;
+
 class WorkerProcess final : public caf::event_based_actor {
  public:
-  /// `ended` is called when the process has nothing left to do, with why.
-  WorkerProcess(caf::actor_config& config, caf::actor task_manager, std::uint64_t token,
-                std::function<void(const std::string&)> ended);
+  /// `control` outlives it. `ended` is called when the process has nothing left to do, with why.
+  WorkerProcess(caf::actor_config& config, caf::actor task_manager, ControlPlane& control, ControlSettings settings,
+                std::uint64_t token, std::function<void(const std::string&)> ended);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
@@ -30,6 +33,8 @@ class WorkerProcess final : public caf::event_based_actor {
   Status begin(const msg::WorkForJob& job);
 
   caf::actor task_manager_;
+  ControlPlane& control_;
+  ControlSettings settings_;
   std::uint64_t token_;
   std::function<void(const std::string&)> ended_;
   Duration timeout_ = std::chrono::seconds{8};

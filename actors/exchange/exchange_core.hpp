@@ -42,7 +42,7 @@ struct ExchangeCore {
   ExchangeSettings settings;
   std::shared_ptr<TlsContext> tls;
   BufferPool pool;
-  RefusalLog refusals;
+  RefusalLog refusals{"exchange"};
 
   std::atomic<bool> closing{false};
   std::function<void()> connection_finished;  ///< a connection's thread is about to end and can be joined

@@ -33,7 +33,7 @@ void RefusalLog::refused(const std::string& address, const std::string& reason) 
   const std::string host = address.substr(0, address.rfind(':'));
   std::uint64_t kept_back = 0;
   if (!is_due(host, reason, Clock::now(), kept_back)) return;
-  spdlog::warn("exchange: refused a connection from {}: {}{}", address, reason,
+  spdlog::warn("{}: refused a connection from {}: {}{}", who_, address, reason,
                kept_back == 0 ? "" : " (" + std::to_string(kept_back) + " more times since the last line)");
 }
 

@@ -14,6 +14,9 @@ class RefusalLog {
  public:
   using Clock = std::chrono::steady_clock;
 
+  /// `who` turns them away: "exchange".
+  explicit RefusalLog(std::string who) : who_{std::move(who)} {}
+
   /// Logs a warning unless one for the same host and reason was logged within the last minute.
   void refused(const std::string& address, const std::string& reason);
   /// Whether it would be logged at `now`; what was kept back since is counted in `kept_back`.
@@ -24,6 +27,7 @@ class RefusalLog {
     Clock::time_point logged;
     std::uint64_t kept_back = 0;
   };
+  const std::string who_;
   std::mutex mutex_;
   std::map<std::string, Entry> entries_;
 };

@@ -17,7 +17,7 @@
 namespace dataflow::msg {
 
 /// Version of all structs in this folder; grows with every change to one of them.
-inline constexpr std::uint32_t protocol_version = 1;
+inline constexpr std::uint32_t protocol_version = 2;
 
 struct Hello {
   std::uint32_t protocol = protocol_version;
@@ -122,16 +122,14 @@ struct ChildHello {
 /// To a worker process: build this job and offer the slots to its master. Comes again, with the same job, for later
 /// attempts.
 struct WorkForJob {
-  std::string cluster;
   std::uint64_t master_epoch = 0;
   std::uint64_t data_token = 0;
   JobSpec job;
   std::string artifact_path;
   std::string master_host;
   std::uint16_t master_port = 0;
-  std::string node;       ///< the TaskManager's name
-  std::string host;       ///< where the worker listens for data
-  bool insecure = false;  ///< that may be another than a loopback address
+  std::string node;  ///< the TaskManager's name
+  std::string host;  ///< where the worker listens for data
   std::uint32_t round = 0;
   std::vector<std::uint32_t> slots;
 };
@@ -245,8 +243,7 @@ typename Inspector::result_type inspect(Inspector& f, RegisterNode& x) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, NodeAnswer& x) {
-  return f(caf::meta::type_name("NodeAnswer"), x.accepted, x.reason, x.leader_epoch, x.timeout_us,
-           x.taken_incarnation);
+  return f(caf::meta::type_name("NodeAnswer"), x.accepted, x.reason, x.leader_epoch, x.timeout_us, x.taken_incarnation);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, NodeHeartbeat& x) {
@@ -287,8 +284,8 @@ typename Inspector::result_type inspect(Inspector& f, ChildHello& x) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, WorkForJob& x) {
-  return f(caf::meta::type_name("WorkForJob"), x.cluster, x.master_epoch, x.data_token, x.job, x.artifact_path,
-           x.master_host, x.master_port, x.node, x.host, x.insecure, x.round, x.slots);
+  return f(caf::meta::type_name("WorkForJob"), x.master_epoch, x.data_token, x.job, x.artifact_path, x.master_host,
+           x.master_port, x.node, x.host, x.round, x.slots);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, WorkRefused& x) {

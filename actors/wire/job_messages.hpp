@@ -253,6 +253,11 @@ struct WorkerLost {
   bool crashed = false;  ///< by what it did, not by what was done to it
 };
 
+/// From the JobSupervisor of a job without checkpoints: all subtasks have pre-committed. Answered by CommitMayBegin
+/// once it is kept that from now on the job must not begin again.
+struct CommitBegins {};
+struct CommitMayBegin {};
+
 /// From the JobSupervisor: the worker on `node` does not end its subtasks; end the process.
 struct KillWorker {
   std::string node;
@@ -409,6 +414,14 @@ typename Inspector::result_type inspect(Inspector& f, SlotsRefused& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, WorkerLost& x) {
   return f(caf::meta::type_name("WorkerLost"), x.round, x.node, x.reason, x.crashed);
+}
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, CommitBegins&) {
+  return f(caf::meta::type_name("CommitBegins"));
+}
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, CommitMayBegin&) {
+  return f(caf::meta::type_name("CommitMayBegin"));
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, KillWorker& x) {

@@ -73,6 +73,8 @@ void register_messages(caf::actor_system_config& config) {
   config.add_message_type<msg::SlotsRefused>("dataflow.SlotsRefused");
   config.add_message_type<msg::WorkerLost>("dataflow.WorkerLost");
   config.add_message_type<msg::KillWorker>("dataflow.KillWorker");
+  config.add_message_type<msg::CommitBegins>("dataflow.CommitBegins");
+  config.add_message_type<msg::CommitMayBegin>("dataflow.CommitMayBegin");
   config.add_message_type<msg::Answer>("dataflow.Answer");
   config.add_message_type<msg::Failure>("dataflow.Failure");
 }

@@ -44,6 +44,9 @@ class JobStore {
   /// is removed while there are any.
   [[nodiscard]] const std::vector<Error>& unreadable() const { return unreadable_; }
 
+  /// Errors: unavailable when a later leader has taken over; io.
+  [[nodiscard]] Status check_leader() const;
+
   /// Adds or replaces; durable when it returns. A job that has ended may push the oldest such out of the history.
   /// Errors: invalid_argument for an id that is none; unavailable when a later leader has taken over; io.
   Status put(const StoredJob& record);
@@ -62,7 +65,6 @@ class JobStore {
   Status check_cluster();
   Result<std::uint64_t> newest_epoch() const;
   Status take_epoch();
-  Status check_leader() const;
   Status load();
   Status replace(const std::string& in_folder, const std::string& name, std::string_view bytes);
   Status forget_oldest();

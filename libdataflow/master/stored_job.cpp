@@ -58,6 +58,7 @@ StoredJob record_from(const Json& json) {
   json.at("parallelism").get_to(record.parallelism);
   json.at("followed").get_to(record.followed);
   record.state = state_from(json.at("state").get<std::string>());
+  json.at("committing").get_to(record.committing);
   record.submitted_at = Timestamp{json.at("submitted_at").get<std::int64_t>()};
   if (const auto at = json.find("ended_at"); at != json.end()) record.ended_at = Timestamp{at->get<std::int64_t>()};
   json.at("slots").get_to(record.slots);
@@ -95,6 +96,7 @@ std::string encode_stored_job(const StoredJob& record) {
                {"parallelism", record.parallelism},
                {"followed", record.followed},
                {"state", to_string(record.state)},
+               {"committing", record.committing},
                {"submitted_at", record.submitted_at.micros},
                {"slots", record.slots},
                {"shown", record.shown}};

@@ -33,6 +33,8 @@ struct StoredJob {
   bool followed = false;          ///< a client waits for the print sinks' output
   // What has become of it.
   JobState state = JobState::created;
+  /// Its output, which no checkpoint lists, is being made visible: the job must not begin again.
+  bool committing = false;
   Timestamp submitted_at;
   std::optional<Timestamp> ended_at;
   std::uint32_t slots = 0;     ///< how many it needs; 0 until its graph was built

@@ -11,7 +11,7 @@ namespace dataflow::cli {
 
 void add_cluster_options(CLI::App& command, ClusterOptions& options) {
   command.add_option("--to", options.to, "The cluster's JobManager, default 127.0.0.1:6123")->type_name("HOST:PORT");
-  command.add_option("--cluster", options.cluster, "The cluster's name, default dataflow")->type_name("NAME");
+  add_security_options(command, options.security);
   command.add_option("--timeout", options.timeout_seconds, "How long to wait for an answer, default 10")
       ->type_name("SECONDS")
       ->check(CLI::PositiveNumber);
@@ -23,7 +23,9 @@ int with_cluster(const ClusterOptions& options, const std::function<Result<int>(
   const auto endpoint = parse_endpoint(options.to);
   if (!endpoint) return show_failure(endpoint.error().within("--to"), options.json);
   const Duration timeout{static_cast<std::int64_t>(options.timeout_seconds * 1e6)};
-  auto client = ClusterClient::connect(*endpoint, options.cluster, timeout);
+  const auto control = control_settings(options.security);
+  if (!control) return show_failure(control.error(), options.json);
+  auto client = ClusterClient::connect(*endpoint, *control, timeout);
   if (!client) return show_failure(client.error(), options.json);
   const auto code = work(**client);
   return code ? *code : show_failure(code.error(), options.json);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "actors/cluster/client.hpp"
+#include "tools/dfnode/security_options.hpp"
 
 namespace CLI {
 class App;
@@ -15,13 +16,13 @@ namespace dataflow::cli {
 
 struct ClusterOptions {
   std::string to = "127.0.0.1:6123";
-  std::string cluster = "dataflow";
+  SecurityOptions security;
   double timeout_seconds = 10;
   bool json = false;
   bool quiet = false;
 };
 
-/// Adds --to, --cluster, --timeout, --json and --quiet.
+/// Adds --to, --cluster, --tls-..., --timeout, --json and --quiet.
 void add_cluster_options(CLI::App& command, ClusterOptions& options);
 
 /// Connects and hands the client to `work`. Shows its error, or that of connecting, and returns the exit code.

@@ -12,7 +12,7 @@ namespace dataflow::cli {
 void add_control_options(CLI::App& command, ControlCall& call) {
   command.add_option("--to", call.to, "A cluster's JobManager; without it the job runs in a process of this machine")
       ->type_name("HOST:PORT");
-  command.add_option("--cluster", call.cluster, "With --to: the cluster's name, default dataflow")->type_name("NAME");
+  add_security_options(command, call.security);
   command.add_option("--timeout", call.timeout_seconds, "How long to wait for the answer, default 10")
       ->type_name("SECONDS")
       ->check(CLI::PositiveNumber);
@@ -22,7 +22,7 @@ void add_control_options(CLI::App& command, ControlCall& call) {
 
 int make_call(const ControlCall& call) {
   if (!call.to.empty()) {
-    const ClusterOptions options{call.to, call.cluster, call.timeout_seconds, call.json, call.quiet};
+    const ClusterOptions options{call.to, call.security, call.timeout_seconds, call.json, call.quiet};
     return with_cluster(options, [&](ClusterClient& client) -> Result<int> {
       const bool is_query = call.request.kind == ControlRequest::Kind::ask;
       const auto answer = client.call({.job = call.job,

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "actors/control_socket.hpp"
+#include "tools/dfnode/security_options.hpp"
 
 namespace CLI {
 class App;
@@ -15,13 +16,13 @@ struct ControlCall {
   std::string job;
   ControlRequest request;
   std::string to;  ///< a JobManager; empty: the job runs in a process of this machine
-  std::string cluster = "dataflow";
+  SecurityOptions security;
   double timeout_seconds = 10;
   bool json = false;
   bool quiet = false;
 };
 
-/// Adds --to, --cluster, --timeout, --json and --quiet.
+/// Adds --to, --cluster, --tls-..., --timeout, --json and --quiet.
 void add_control_options(CLI::App& command, ControlCall& call);
 
 /// Makes the call and prints the answer. Exits with exit_unreachable when there is no such job, operator

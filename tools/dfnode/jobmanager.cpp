@@ -9,6 +9,7 @@
 #include "actors/cluster/processes.hpp"
 #include "tools/dfnode/cluster_options.hpp"
 #include "tools/dfnode/command.hpp"
+#include "tools/dfnode/security_options.hpp"
 
 namespace dataflow::cli {
 
@@ -17,8 +18,7 @@ namespace {
 struct JobManagerCommand {
   std::string listen = "127.0.0.1:6123";
   std::string storage;
-  std::string cluster = default_cluster_name;
-  bool insecure = false;
+  SecurityOptions security;
   double silence_seconds = 8;
   double slot_seconds = 300;
 };
@@ -26,9 +26,10 @@ struct JobManagerCommand {
 int run_job_manager_command(const JobManagerCommand& command) {
   const auto listen = parse_endpoint(command.listen);
   if (!listen) return show_failure(listen.error().within("--listen"), false);
+  const auto control = control_settings(command.security);
+  if (!control) return show_failure(control.error(), false);
   JobManagerOptions options;
-  options.cluster = command.cluster;
-  options.insecure = command.insecure;
+  options.control = *control;
   options.listen = *listen;
   options.storage = command.storage;
   options.silence_timeout = Duration{static_cast<std::int64_t>(command.silence_seconds * 1e6)};
@@ -42,18 +43,19 @@ int run_job_manager_command(const JobManagerCommand& command) {
 
 struct ChildCommand {
   std::string parent;
-  std::string cluster;
+  SecurityOptions security;
 };
 
 /// The token is not on the command line, which every user of the machine can read.
 int run_child(const ChildCommand& command, Status (*run)(const ChildOptions&)) {
   const char* const token = std::getenv("DATAFLOW_CHILD_TOKEN");
   const auto parent = parse_endpoint(command.parent);
-  if (token == nullptr || !parent) {
+  const auto control = control_settings(command.security);
+  if (token == nullptr || !parent || !control) {
     std::cerr << "dfnode: this command is for processes that dfnode starts itself\n";
     return exit_wrong;
   }
-  const Status status = run({command.cluster, *parent, std::strtoull(token, nullptr, 10)});
+  const Status status = run({*control, *parent, std::strtoull(token, nullptr, 10)});
   return status ? exit_done : show_failure(status.error(), false);
 }
 
@@ -62,7 +64,8 @@ void add_child(CLI::App& app, Action& action, const std::string& name, Status (*
   CLI::App& command = *app.add_subcommand(name, "Started by dfnode itself");
   command.group("");  // not in the help
   command.add_option("--parent", options->parent)->required();
-  command.add_option("--cluster", options->cluster)->required();
+  add_security_options(command, options->security);
+  add_insecure(command, options->security);
   command.callback([options, run, &action] { action = [options, run] { return run_child(*options, run); }; });
 }
 
@@ -77,7 +80,8 @@ void add_jobmanager(CLI::App& app, Action& action) {
       .add_option("--storage", options->storage, "A folder for jobs and artifacts, which a later start goes on with")
       ->required()
       ->type_name("DIR");
-  command.add_option("--cluster", options->cluster, "The cluster's name, default dataflow")->type_name("NAME");
+  add_security_options(command, options->security);
+  add_insecure(command, options->security);
   command
       .add_option("--silence-timeout", options->silence_seconds,
                   "A node or worker that is silent for so long is lost, default 8")
@@ -86,8 +90,6 @@ void add_jobmanager(CLI::App& app, Action& action) {
   command.add_option("--slot-timeout", options->slot_seconds, "Jobs wait for slots at most so long, default 300")
       ->type_name("SECONDS")
       ->check(CLI::PositiveNumber);
-  command.add_flag("--insecure", options->insecure,
-                   "Listen on other than loopback addresses, where everybody is obeyed");
   command.footer("Example:\n  dfnode jobmanager --listen 127.0.0.1:6123 --storage /var/lib/dataflow/jm");
   command.callback([options, &action] { action = [options] { return run_job_manager_command(*options); }; });
 }

@@ -9,6 +9,7 @@
 #include "tools/dfnode/cluster_options.hpp"
 #include "tools/dfnode/command.hpp"
 #include "tools/dfnode/job_file.hpp"
+#include "tools/dfnode/security_options.hpp"
 
 namespace dataflow::cli {
 
@@ -17,8 +18,7 @@ namespace {
 struct TaskManagerCommand {
   std::string join = "127.0.0.1:6123";
   std::string listen = "127.0.0.1:0";
-  std::string cluster = default_cluster_name;
-  bool insecure = false;
+  SecurityOptions security;
   std::string work_dir;
   std::uint32_t slots = default_parallelism();
 };
@@ -28,9 +28,10 @@ int run(const TaskManagerCommand& command) {
   if (!join) return show_failure(join.error().within("--join"), false);
   const auto listen = parse_endpoint(command.listen);
   if (!listen) return show_failure(listen.error().within("--listen"), false);
+  const auto control = control_settings(command.security);
+  if (!control) return show_failure(control.error(), false);
   TaskManagerOptions options;
-  options.cluster = command.cluster;
-  options.insecure = command.insecure;
+  options.control = *control;
   options.join = *join;
   options.listen = *listen;
   options.slots = command.slots;
@@ -55,9 +56,8 @@ void add_taskmanager(CLI::App& app, Action& action) {
       ->type_name("HOST:PORT");
   add_parallelism(command, "--slots", options->slots, "How many subtasks of a node run here; default: cores");
   command.add_option("--work-dir", options->work_dir, "A folder for artifacts and logs")->required()->type_name("DIR");
-  command.add_option("--cluster", options->cluster, "The cluster's name, default dataflow")->type_name("NAME");
-  command.add_flag("--insecure", options->insecure,
-                   "Listen on other than loopback addresses, where everybody is obeyed");
+  add_security_options(command, options->security);
+  add_insecure(command, options->security);
   command.footer("Example:\n  dfnode taskmanager --join 10.0.0.1:6123 --slots 4 --work-dir /var/lib/dataflow/tm1");
   command.callback([options, &action] { action = [options] { return run(*options); }; });
 }
