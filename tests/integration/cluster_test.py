@@ -71,8 +71,8 @@ class ClusterTest(DfnodeTest):
         self.assertTrue(line, f"it ended instead of getting ready: {self.logs()}")
         return line
 
-    def job_manager(self, *options, listen=None):
-        self.manager = self.spawn("jobmanager", "--listen", listen or self.address or "127.0.0.1:0", "--storage", "jm",
+    def job_manager(self, *options, listen=None, storage="jm"):
+        self.manager = self.spawn("jobmanager", "--listen", listen or self.address or "127.0.0.1:0", "--storage", storage,
                                   "--silence-timeout", self.silence_seconds, *options)
         self.address = re.search(r"JobManager at (\S+)", self.ready_line(self.manager))[1]
         return self.manager
@@ -95,6 +95,11 @@ class ClusterTest(DfnodeTest):
             if "worker" in command and self.works_for(pid, job):
                 return pid
         return None
+
+    def spares(self, process):
+        """The workers on the node of `process` that have no job yet."""
+        return [pid for pid, command in children_of(process.pid)
+                if "worker" in command and not list(self.folder.glob(f"*/logs/*-{pid}.log"))]
 
     def works_for(self, pid, job):
         return any(self.folder.glob(f"*/logs/{job}-{pid}.log"))

@@ -312,7 +312,7 @@ TEST_CASE("a peer that grants what was not used, or speaks out of turn, is cut o
 }
 
 TEST_CASE("the same refusal is logged once a minute, with how often it came") {
-  RefusalLog log;
+  RefusalLog log{"exchange"};
   const RefusalLog::Clock::time_point start{};
   std::uint64_t kept_back = 0;
   CHECK(log.is_due("10.0.0.1", "no frame", start, kept_back));

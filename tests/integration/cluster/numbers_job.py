@@ -1,0 +1,56 @@
+"""A job whose output tells whether a row was lost or came twice, and the processes that run it."""
+
+import os
+import signal
+
+from cluster_test import ClusterTest, children_of, is_alive
+
+ROWS = 3000
+
+# Without exchange, so that one subtask is through while the other stands still.
+NUMBERS = f"""name = "numbers"
+parallelism = 2
+
+[sources.numbers]
+type   = "generate"
+count  = {ROWS}
+fields = {{{{ id = "seq()" }}}}
+rate_limit = {{rate}}
+
+[sinks.out]
+type   = "file"
+input  = "numbers"
+path   = "out"
+format = "csv"
+"""
+
+
+class NumbersTest(ClusterTest):
+    def setUp(self):
+        super().setUp()
+        self.stopped = []
+
+    def masters(self):
+        return [pid for pid, command in children_of(self.manager.pid) if "job-master" in command]
+
+    def workers(self, job):
+        found = [self.worker_of(process, job) for process in self.nodes.values()]
+        return [pid for pid in found if pid]
+
+    def stop(self, pid):
+        self.kill(pid, signal.SIGSTOP)
+        self.stopped.append(pid)
+        self.addCleanup(self.go_on)
+
+    def go_on(self):
+        for pid in self.stopped:
+            if is_alive(pid):
+                os.kill(pid, signal.SIGCONT)
+        self.stopped.clear()
+
+    def states(self, job):
+        return {s["state"] for vertex in self.ask("show", job).get("vertices", []) for s in vertex["subtasks"]}
+
+    def rows_out(self):
+        parts = [p for p in (self.folder / "out").glob("*") if not p.name.startswith(".")]
+        return sorted(int(line) for part in parts for line in part.read_text().splitlines()[1:])

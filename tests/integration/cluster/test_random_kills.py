@@ -1,0 +1,100 @@
+"""Jobs with checkpoints whose processes are killed at random moments write each row once. DATAFLOW_LONG_TESTS=1: 100."""
+
+import os
+import random
+import time
+import unittest
+
+from numbers_job import NumbersTest
+
+RUNS = 100 if os.environ.get("DATAFLOW_LONG_TESTS") == "1" else 3
+ROWS = 6000
+KEYS = 100
+
+COUNTS = f"""name = "counts"
+parallelism = 2
+
+[sources.numbers]
+type   = "generate"
+count  = {ROWS}
+fields = {{{{ id = "seq()", k = "seq() % {KEYS}" }}}}
+rate_limit = 2000
+
+[operators.per_key]
+type      = "window"
+input     = "numbers"
+key_by    = ["k"]
+window    = {{{{ count = 10 }}}}
+aggregate = {{{{ n = "count()", first = "min(id)", last = "max(id)" }}}}
+
+[sinks.out]
+type   = "file"
+input  = "per_key"
+path   = "{{out}}"
+format = "csv"
+
+[checkpoint]
+interval = "200ms"
+storage  = "file://{{storage}}"
+
+[restart]
+max_delay = "1s"
+"""
+
+
+class RandomKills(NumbersTest):
+    def kill_something(self, choice, job):
+        """Returns what it was, or nothing when there was none of that kind at the moment."""
+        kind = choice.choice(("job_manager", "master", "task_manager", "worker", "worker"))
+        if kind == "job_manager":
+            self.kill(self.manager.pid)
+            self.manager.wait()
+            self.job_manager()
+            return kind
+        if kind == "task_manager":
+            name = choice.choice(list(self.nodes))
+            process = self.nodes.pop(name)
+            self.kill(process.pid)
+            process.wait()
+            folder = self.folders.pop(name)
+            self.task_manager(2, folder)
+            self.folders[list(self.nodes)[-1]] = folder
+            return kind
+        pids = self.masters() if kind == "master" else self.workers(job)
+        if not pids:
+            return None
+        try:
+            self.kill(choice.choice(pids))
+        except ProcessLookupError:
+            return None
+        return kind
+
+    def one_run(self, seed):
+        choice = random.Random(seed)
+        out = f"out-{seed}"
+        job = self.detach(self.write("counts.toml", COUNTS.format(out=out, storage=self.folder / f"chk-{seed}")))
+        killed = []
+        for _ in range(choice.randint(1, 3)):
+            time.sleep(choice.uniform(0, 1.5))  # any moment will do: there is nothing to wait for
+            killed.append(self.kill_something(choice, job))
+        shown = self.until_state(job, "FINISHED", "FAILED", "CANCELED")
+        self.assertEqual(shown["state"], "FINISHED", f"seed {seed}, killed {killed}: {shown}\n{self.logs()}")
+        parts = [p for p in (self.folder / out).glob("*") if not p.name.startswith(".")]
+        rows = [line for part in parts for line in part.read_text().splitlines()[1:]]
+        self.assertEqual(len(rows), len(set(rows)), f"seed {seed}, killed {killed}: a row came twice")
+        counts = [int(row.split(",")[1]) for row in rows]
+        self.assertEqual((len(rows), sum(counts)), (ROWS // 10, ROWS), f"seed {seed}, killed {killed}")
+
+    def test_every_row_is_written_once_whatever_is_killed(self):
+        self.job_manager()
+        self.folders = {}
+        for name in ("tm0", "tm1", "tm2"):
+            self.task_manager(2, name)
+            self.folders[list(self.nodes)[-1]] = name
+        for seed in range(RUNS):
+            with self.subTest(seed=seed):
+                self.one_run(seed)
+
+
+if __name__ == "__main__":
+    unittest.main()
