@@ -78,7 +78,8 @@ class RandomKills(NumbersTest):
             time.sleep(choice.uniform(0, 1.5))  # any moment will do: there is nothing to wait for
             killed.append(self.kill_something(choice, job))
         shown = self.until_state(job, "FINISHED", "FAILED", "CANCELED")
-        self.assertEqual(shown["state"], "FINISHED", f"seed {seed}, killed {killed}: {shown}\n{self.logs()}")
+        if shown["state"] != "FINISHED":
+            self.fail(f"seed {seed}, killed {killed}: {shown}\n{self.logs()}")
         parts = [p for p in (self.folder / out).glob("*") if not p.name.startswith(".")]
         rows = [line for part in parts for line in part.read_text().splitlines()[1:]]
         self.assertEqual(len(rows), len(set(rows)), f"seed {seed}, killed {killed}: a row came twice")
