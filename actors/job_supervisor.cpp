@@ -221,6 +221,8 @@ void JobSupervisor::carry_out(const StopSources& effect) {
 }
 
 void JobSupervisor::carry_out(const ScheduleRestart& effect) {
+  // When all of a region was lost there was nothing to cancel; what the lost had to acknowledge never comes.
+  if (checkpoints_) apply_checkpoint(checkpoints_->coordinator().on_attempt_over(wall_clock_now()));
   delayed_send(this, effect.delay, msg::RestartDue{effect.of});
 }
 

@@ -51,6 +51,10 @@ class NumbersTest(ClusterTest):
     def states(self, job):
         return {s["state"] for vertex in self.ask("show", job).get("vertices", []) for s in vertex["subtasks"]}
 
+    def lines_out(self, folder):
+        """Of the CSV files that are visible, without their headers."""
+        parts = [p for p in (self.folder / folder).glob("*") if not p.name.startswith(".")]
+        return [line for part in parts for line in part.read_text().splitlines()[1:]]
+
     def rows_out(self):
-        parts = [p for p in (self.folder / "out").glob("*") if not p.name.startswith(".")]
-        return sorted(int(line) for part in parts for line in part.read_text().splitlines()[1:])
+        return sorted(int(line) for line in self.lines_out("out"))

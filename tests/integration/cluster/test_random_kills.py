@@ -42,6 +42,22 @@ max_delay = "1s"
 """
 
 
+class UnderWay(NumbersTest):
+    def test_a_checkpoint_that_is_under_way_is_given_up_with_the_only_worker(self):
+        self.cluster(nodes=1, slots=2)
+        text = COUNTS.format(out="out", storage=self.folder / "chk").replace('"200ms"', '"10ms"')
+        job = self.detach(self.write("counts.toml", text))
+        self.until_running(job)
+        worker = self.workers(job)[0]
+        self.stop(worker)
+        # By the time of the second answer a checkpoint has begun that nobody acknowledges.
+        self.until("it is asked twice", lambda: self.state(job) and self.state(job))
+        self.kill(worker)
+        self.until_running(job, attempt=1)
+        self.until_state(job, "FINISHED")
+        self.assertEqual(sum(int(line.split(",")[1]) for line in self.lines_out("out")), ROWS)
+
+
 class RandomKills(NumbersTest):
     def kill_something(self, choice, job):
         """Returns what it was, or nothing when there was none of that kind at the moment."""
@@ -80,8 +96,7 @@ class RandomKills(NumbersTest):
         shown = self.until_state(job, "FINISHED", "FAILED", "CANCELED")
         if shown["state"] != "FINISHED":
             self.fail(f"seed {seed}, killed {killed}: {shown}\n{self.logs()}")
-        parts = [p for p in (self.folder / out).glob("*") if not p.name.startswith(".")]
-        rows = [line for part in parts for line in part.read_text().splitlines()[1:]]
+        rows = self.lines_out(out)
         self.assertEqual(len(rows), len(set(rows)), f"seed {seed}, killed {killed}: a row came twice")
         counts = [int(row.split(",")[1]) for row in rows]
         self.assertEqual((len(rows), sum(counts)), (ROWS // 10, ROWS), f"seed {seed}, killed {killed}")
