@@ -136,7 +136,7 @@ caf::result<msg::Answer> JobManager::call_job(const msg::CallJob& call) {
 Status JobManager::cancel(Running& job) {
   job.cancelled = true;
   job.record.state = JobState::cancelling;
-  if (const Status saved = save(job.record); !saved) return saved;
+  if (Status saved = save(job.record); !saved) return saved;
   if (job.token == 0) {
     cancel_without_master(job);
   } else if (!job.ready && job.pid != 0) {
