@@ -9,6 +9,7 @@
 
 #include "actors/job_supervisor.hpp"
 #include "actors/local_slots.hpp"
+#include "actors/state_home.hpp"
 #include "actors/worker.hpp"
 #include "libdataflow/master/job_id.hpp"
 
@@ -53,7 +54,7 @@ class EndWatcher final : public caf::event_based_actor {
 }  // namespace
 
 struct LocalJob::Impl {
-  Impl(JobGraphPtr job_graph, StartFrom start, std::uint32_t slots, std::size_t threads)
+  Impl(JobGraphPtr job_graph, StartFrom start, std::uint32_t slots, std::size_t threads, StateBackendPtr state)
       : graph{std::move(job_graph)}, config{threads}, system{config} {
     home = system.spawn<LocalSlots>(slots);
     const std::string job_id = random_job_id();
@@ -64,6 +65,7 @@ struct LocalJob::Impl {
     work.supervisor = supervisor;
     work.graph = graph;
     work.job_id = job_id;
+    work.state = std::move(state);
     worker = system.spawn<Worker, caf::detached>(std::move(work));
     caf::anon_send(home, msg::UseWorker{worker});
     watch_for_end();
@@ -132,7 +134,9 @@ Result<std::unique_ptr<LocalJob>> LocalJob::start(StreamGraph graph, LocalRunOpt
   if (!built) return fail(built.error());
   auto job = std::make_shared<const JobGraph>(std::move(*built));
   const std::uint32_t slots = options.slots != 0 ? options.slots : std::max(cores, job->slots_needed());
-  auto impl = std::make_unique<Impl>(std::move(job), options.start, slots, cores);
+  auto state = open_state_backend(job->stream->settings);
+  if (!state) return fail(state.error());
+  auto impl = std::make_unique<Impl>(std::move(job), options.start, slots, cores, std::move(*state));
   return std::unique_ptr<LocalJob>(new LocalJob(std::move(impl)));
 }
 

@@ -12,7 +12,8 @@ std::string slot_group_name(const std::string& job_id, RegionAttempt of, std::ui
 }
 
 Slot::Slot(caf::actor_config& config, caf::actor worker, JobGraphPtr graph, std::string job_id,
-           std::uint32_t attempt_base, RegionAttempt of, std::uint32_t slot, std::vector<SubtaskId> subtasks)
+           std::uint32_t attempt_base, RegionAttempt of, std::uint32_t slot, std::vector<SubtaskId> subtasks,
+           std::shared_ptr<StateBackend> state)
     : caf::event_based_actor{config},
       worker_{std::move(worker)},
       graph_{std::move(graph)},
@@ -21,6 +22,7 @@ Slot::Slot(caf::actor_config& config, caf::actor worker, JobGraphPtr graph, std:
       of_{of},
       slot_{slot},
       subtasks_{std::move(subtasks)},
+      state_{std::move(state)},
       group_{system().groups().get_local(slot_group_name(job_id_, of_, slot_))} {}
 
 caf::behavior Slot::make_behavior() {
@@ -49,7 +51,7 @@ void Slot::deploy() {
     auto actor = spawn<Subtask, caf::monitored + caf::linked>(
         worker_, caf::actor_cast<caf::actor>(this), graph_,
         Task::Identity{job_id_, id.vertex, id.subtask, attempt_base_ + of_.attempt}, of_.attempt, group_,
-        blocking_worker_);
+        blocking_worker_, state_);
     alive_.emplace(actor.address(), id);
     made.subtasks.push_back({id, std::move(actor)});
   }

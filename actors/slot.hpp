@@ -15,7 +15,7 @@ namespace dataflow {
 class Slot final : public caf::event_based_actor {
  public:
   Slot(caf::actor_config& config, caf::actor worker, JobGraphPtr graph, std::string job_id, std::uint32_t attempt_base,
-       RegionAttempt of, std::uint32_t slot, std::vector<SubtaskId> subtasks);
+       RegionAttempt of, std::uint32_t slot, std::vector<SubtaskId> subtasks, std::shared_ptr<StateBackend> state);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
@@ -32,6 +32,7 @@ class Slot final : public caf::event_based_actor {
   RegionAttempt of_;
   std::uint32_t slot_;
   std::vector<SubtaskId> subtasks_;
+  std::shared_ptr<StateBackend> state_;
   caf::group group_;
   caf::actor blocking_worker_;  ///< for what blocks; null in jobs without checkpoints
   std::map<caf::actor_addr, SubtaskId> alive_;

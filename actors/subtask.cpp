@@ -14,11 +14,14 @@
 namespace dataflow {
 
 Subtask::Subtask(caf::actor_config& config, caf::actor supervisor, caf::actor slot, JobGraphPtr graph,
-                 Task::Identity identity, std::uint32_t attempt, const caf::group& slot_group, caf::actor worker)
+                 Task::Identity identity, std::uint32_t attempt, const caf::group& slot_group, caf::actor worker,
+                 std::shared_ptr<StateBackend> state)
     : caf::event_based_actor{config},
       supervisor_{std::move(supervisor)},
       slot_{std::move(slot)},
       worker_{std::move(worker)},
+      state_{std::move(state)},
+      uploaded_{std::make_shared<UploadedFiles>()},
       graph_{std::move(graph)},
       id_{identity.vertex, identity.subtask},
       attempt_{attempt},
@@ -167,12 +170,14 @@ void Subtask::complete_checkpoint(std::uint64_t id) {
 void Subtask::snapshot(TaskSnapshot snapshot) {
   const std::uint64_t checkpoint = snapshot.barrier.checkpoint_id;
   auto states = std::make_shared<CapturedStates>(std::move(snapshot.states));
-  auto write = [supervisor = supervisor_, storage = storage_, states, checkpoint, attempt = attempt_, id = id_,
-                alignment = snapshot.alignment,
+  // What is to outlive the job is rows, of no backend.
+  const std::shared_ptr<UploadedFiles> uploaded = snapshot.barrier.savepoint ? nullptr : uploaded_;
+  auto write = [supervisor = supervisor_, storage = storage_, uploaded, states, checkpoint, attempt = attempt_,
+                id = id_, alignment = snapshot.alignment,
                 folder = checkpoint_folder(checkpoints_.lineage, checkpoint, checkpoints_.epoch)] {
     const std::string name =
         std::to_string(id.vertex) + "-" + std::to_string(id.subtask) + ".a" + std::to_string(attempt);
-    auto state = write_task_state(std::move(*states), *storage, folder, name);
+    auto state = write_task_state(std::move(*states), *storage, folder, name, uploaded.get());
     if (state) {
       caf::anon_send(supervisor, msg::Acknowledge{attempt, id, checkpoint, alignment, encode_task_state(*state)});
     } else {

@@ -12,12 +12,14 @@
 
 namespace dataflow {
 
+class UploadedFiles;
+
 class Subtask final : public caf::event_based_actor, public TaskHost {
  public:
   /// `supervisor` is the Worker, which speaks for its subtasks. `worker` does what blocks; null in jobs without
-  /// checkpoints.
+  /// checkpoints. `state`: null when it is in memory.
   Subtask(caf::actor_config& config, caf::actor supervisor, caf::actor slot, JobGraphPtr graph, Task::Identity identity,
-          std::uint32_t attempt, const caf::group& slot_group, caf::actor worker);
+          std::uint32_t attempt, const caf::group& slot_group, caf::actor worker, std::shared_ptr<StateBackend> state);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
@@ -29,6 +31,7 @@ class Subtask final : public caf::event_based_actor, public TaskHost {
   void grant(std::size_t channel, std::size_t bytes) override;
   void request_split() override;
   [[nodiscard]] std::optional<Timestamp> clock_now() const override;
+  [[nodiscard]] std::shared_ptr<StateBackend> state_backend() const override { return state_; }
   void snapshot(TaskSnapshot snapshot) override;
   void decline(std::uint64_t checkpoint_id, const Error& error) override;
 
@@ -46,6 +49,8 @@ class Subtask final : public caf::event_based_actor, public TaskHost {
   caf::actor worker_;
   msg::CheckpointPlace checkpoints_;
   CheckpointStoragePtr storage_;
+  std::shared_ptr<StateBackend> state_;
+  std::shared_ptr<UploadedFiles> uploaded_;  ///< by checkpoints of this attempt
   JobGraphPtr graph_;
   SubtaskId id_;
   std::uint32_t attempt_;

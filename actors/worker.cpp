@@ -127,7 +127,7 @@ void Worker::deploy(const msg::DeploySlots& slots) {
     }
     if (subtasks.empty()) continue;
     auto actor = spawn<Slot, caf::monitored>(caf::actor_cast<caf::actor>(this), job_.graph, slots.job_id,
-                                             slots.attempt_base, slots.of, slot, std::move(subtasks));
+                                             slots.attempt_base, slots.of, slot, std::move(subtasks), job_.state);
     slots_.emplace(actor.address(), RunningSlot{actor, slots.of, slot});
   }
 }

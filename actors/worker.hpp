@@ -19,6 +19,7 @@ namespace dataflow {
 
 class Exchange;
 class PrintRelay;
+class StateBackend;
 
 /// What a Worker is for.
 struct WorkerJob {
@@ -27,11 +28,12 @@ struct WorkerJob {
   std::string job_id;
   std::uint64_t graph_hash = 0;
   std::uint64_t leader_epoch = 0;
-  std::string node;                    ///< the TaskManager's name
-  std::string name;                    ///< this process's, which no other ever has
-  std::string host;                    ///< where other workers reach this process
-  std::shared_ptr<Exchange> exchange;  ///< the way to other workers; null: there are none
-  std::shared_ptr<PrintRelay> print;   ///< null: print sinks write to this process's standard output
+  std::string node;                     ///< the TaskManager's name
+  std::string name;                     ///< this process's, which no other ever has
+  std::string host;                     ///< where other workers reach this process
+  std::shared_ptr<Exchange> exchange;   ///< the way to other workers; null: there are none
+  std::shared_ptr<PrintRelay> print;    ///< null: print sinks write to this process's standard output
+  std::shared_ptr<StateBackend> state;  ///< null: state is in memory
 };
 
 class Worker final : public caf::event_based_actor {

@@ -9,7 +9,7 @@ using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("dataflow::wire");
 
 struct Checkpoint {
-  version @0 :UInt16;          # 1 today; a reader refuses what is newer than itself
+  version @0 :UInt16;          # 2 when there are stores, else 1; a reader refuses what is newer than itself
   id @1 :UInt64;               # ascending within a lineage
   leaderEpoch @2 :UInt64;      # of the coordinator that completed it
   savepoint @3 :Bool;
@@ -48,6 +48,16 @@ struct Table {
   version @2 :UInt32;          # of what the operator means by the rows
   schema @3 :Data;             # as encode_schema writes it
   blocks @4 :List(Block);
+  # Of version 2, for a keyed table that is a store's checkpoint (libdataflow/state/stored_table.hpp) instead of blocks:
+  store @5 :List(StoreFile);   # empty: it is blocks
+  storePrefix @6 :Text;        # in front of the names of its files, relative to the folder of the metadata
+}
+
+struct StoreFile {
+  name @0 :Text;
+  size @1 :UInt64;
+  checksum @2 :UInt64;         # XXH3, 64 bits
+  immutable @3 :Bool;          # other checkpoints may have the same file under another name
 }
 
 struct Block {
@@ -66,4 +76,5 @@ struct TaskState {
   version @0 :UInt16;
   file @1 :File;
   operators @2 :List(Operator);  # each with one subtask, whose `file` is 0
+  newBytes @3 :UInt64;           # of these, those that had to be written: what an incremental checkpoint costs
 }

@@ -57,6 +57,15 @@ void write_tables(capnp::List<wire::Table>::Builder to, const std::vector<StateT
       blocks[b].setLength(table.blocks[b].length);
       blocks[b].setHash(table.blocks[b].hash);
     }
+    if (table.store.empty()) continue;
+    auto files = to[i].initStore(count_of(table.store));
+    for (unsigned f = 0; f < files.size(); ++f) {
+      files[f].setName(as_text(table.store[f].name));
+      files[f].setSize(table.store[f].bytes);
+      files[f].setChecksum(table.store[f].checksum);
+      files[f].setImmutable(table.store[f].immutable);
+    }
+    to[i].setStorePrefix(as_text(table.store_prefix));
   }
 }
 
@@ -64,11 +73,31 @@ tl::unexpected<Error> malformed(std::string what) {
   return fail(ErrorCode::malformed_data, std::move(what));
 }
 
+/// A name that leads out of the checkpoint's folder is not one that was written.
+bool leads_away(std::string_view key) {
+  return key.starts_with('/') || key.find("..") != std::string_view::npos;
+}
+
+/// Of a message that has no stores: readers of version 1 understand it.
+constexpr std::uint16_t version_without_stores = 1;
+std::uint16_t version_for(bool stores) {
+  return stores ? checkpoint_format_version : version_without_stores;
+}
+bool has_store(const std::vector<StateTable>& tables) {
+  return std::any_of(tables.begin(), tables.end(), [](const StateTable& table) { return !table.store.empty(); });
+}
+std::uint64_t stored_bytes(const std::vector<StateTable>& tables) {
+  std::uint64_t bytes = 0;
+  for (const StateTable& table : tables) {
+    for (const StoredFileEntry& file : table.store) bytes += file.bytes;
+  }
+  return bytes;
+}
+
 Result<StateFile> read_file(wire::File::Reader from) {
   StateFile file{string_of(from.getKey()), from.getSize(), string_of(from.getContent())};
   if (file.key.empty() && file.content.size() != file.size) return malformed("a part of the state is cut off");
-  // A key that leads out of the checkpoint's folder is not one that was written.
-  if (file.key.starts_with('/') || file.key.find("..") != std::string::npos) {
+  if (leads_away(file.key)) {
     return malformed("it names the file \"" + file.key + "\", which is not its own");
   }
   return file;
@@ -91,6 +120,14 @@ Result<std::vector<StateTable>> read_tables(capnp::List<wire::Table>::Reader fro
       }
       read.blocks.push_back(
           {block.getKeyGroup(), block.getRows(), block.getOffset(), block.getLength(), block.getHash()});
+    }
+    read.store_prefix = string_of(table.getStorePrefix());
+    for (const auto file : table.getStore()) {
+      StoredFileEntry entry{string_of(file.getName()), file.getSize(), file.getChecksum(), file.getImmutable()};
+      if (leads_away(read.store_prefix + entry.name) || entry.name.find('/') != std::string::npos) {
+        return malformed("it names the file \"" + read.store_prefix + entry.name + "\", which is not its own");
+      }
+      read.store.push_back(std::move(entry));
     }
     tables.push_back(std::move(read));
   }
@@ -175,6 +212,15 @@ const CheckpointMetadata::Operator* CheckpointMetadata::find(std::string_view ui
 std::uint64_t CheckpointMetadata::size() const {
   std::uint64_t bytes = 0;
   for (const StateFile& file : files) bytes += file.size;
+  for (const Operator& op : operators) {
+    for (const Subtask& subtask : op.subtasks) bytes += stored_bytes(subtask.tables);
+  }
+  return bytes;
+}
+
+std::uint64_t TaskState::size() const {
+  std::uint64_t bytes = file.size;
+  for (const Operator& op : operators) bytes += stored_bytes(op.tables);
   return bytes;
 }
 
@@ -185,7 +231,9 @@ std::uint64_t block_hash(std::string_view bytes) {
 std::string encode_metadata(const CheckpointMetadata& metadata) {
   capnp::MallocMessageBuilder message;
   auto root = message.initRoot<wire::Checkpoint>();
-  root.setVersion(checkpoint_format_version);
+  root.setVersion(version_for(std::any_of(metadata.operators.begin(), metadata.operators.end(), [](const auto& op) {
+    return std::any_of(op.subtasks.begin(), op.subtasks.end(), [](const auto& s) { return has_store(s.tables); });
+  })));
   root.setId(metadata.id);
   root.setLeaderEpoch(metadata.leader_epoch);
   root.setSavepoint(metadata.savepoint);
@@ -238,7 +286,9 @@ Result<CheckpointMetadata> decode_metadata(std::string_view bytes, std::string_v
 std::string encode_task_state(const TaskState& state) {
   capnp::MallocMessageBuilder message;
   auto root = message.initRoot<wire::TaskState>();
-  root.setVersion(checkpoint_format_version);
+  root.setVersion(version_for(std::any_of(state.operators.begin(), state.operators.end(),
+                                          [](const auto& op) { return has_store(op.tables); })));
+  root.setNewBytes(state.new_bytes);
   write_file(root.initFile(), state.file);
   auto operators = root.initOperators(count_of(state.operators));
   for (unsigned i = 0; i < operators.size(); ++i) {
@@ -255,6 +305,7 @@ Result<TaskState> decode_task_state(std::string_view bytes) {
     auto file = read_file(root.getFile());
     if (!file) return fail(file.error());
     read.file = std::move(*file);
+    read.new_bytes = root.getNewBytes();
     for (const auto op : root.getOperators()) {
       if (op.getSubtasks().size() != 1) return malformed("an operator has not one subtask");
       auto tables = read_tables(op.getSubtasks()[0].getTables(), read.file.size);

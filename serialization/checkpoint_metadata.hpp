@@ -13,7 +13,7 @@
 
 namespace dataflow {
 
-inline constexpr std::uint16_t checkpoint_format_version = 1;
+inline constexpr std::uint16_t checkpoint_format_version = 2;
 
 /// How a table's rows are dealt out to the subtasks that restore it. Numbers are part of the format.
 enum class StateKind : std::uint8_t {
@@ -45,9 +45,22 @@ struct StateBlock {
   std::uint64_t hash = 0;
 };
 
+/// A file of a store's checkpoint.
+struct StoredFileEntry {
+  std::string name;
+  std::uint64_t bytes = 0;
+  std::uint64_t checksum = 0;  ///< XXH3, 64 bits
+  bool immutable = false;      ///< other checkpoints may have the same file under another name
+};
+
 struct StateTable {
   StateDescription description;
   std::vector<StateBlock> blocks;
+  /// Of a keyed table: a store's checkpoint instead of blocks. Not empty: it is one.
+  std::vector<StoredFileEntry> store{};
+  std::string store_prefix{};  ///< in front of the names of its files, relative to the folder of the metadata
+
+  [[nodiscard]] bool empty() const { return blocks.empty() && store.empty(); }
 };
 
 /// A file of the storage, or, for little state, its content.
@@ -65,6 +78,10 @@ struct TaskState {
   };
   StateFile file;
   std::vector<Operator> operators;
+  std::uint64_t new_bytes = 0;  ///< that had to be written: what an incremental checkpoint costs
+
+  /// Bytes of state, wherever they lie.
+  [[nodiscard]] std::uint64_t size() const;
 };
 
 struct CheckpointMetadata {

@@ -11,6 +11,7 @@
 #include "actors/cluster/cluster_system.hpp"
 #include "actors/cluster/job_logs.hpp"
 #include "actors/cluster/own_messages.hpp"
+#include "actors/state_home.hpp"
 
 namespace dataflow {
 
@@ -303,9 +304,11 @@ void TaskManager::start_spare() {
   Child& child = workers_[token];
   child.log_file = options_.work_dir / "logs" / ("spare-" + std::to_string(++spares_started_) + ".log");
   const auto self = caf::actor_cast<caf::actor>(this);
+  auto environment = child_environment(token, options_.control);
+  environment.emplace_back(state_folder_variable, std::filesystem::absolute(options_.work_dir / "state").string());
   children_.start({
       .arguments = child_arguments("worker", listening_, options_.control),
-      .environment = child_environment(token, options_.control),
+      .environment = std::move(environment),
       .log_file = child.log_file,
       .started =
           [self, token](const Result<pid_t>& pid) {

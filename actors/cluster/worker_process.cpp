@@ -7,6 +7,7 @@
 
 #include "actors/cluster/cluster_system.hpp"
 #include "actors/cluster/own_messages.hpp"
+#include "actors/state_home.hpp"
 #include "actors/worker.hpp"
 #include "libdataflow/artifact/job_artifact.hpp"
 #include "libdataflow/sinks/print_sink.hpp"
@@ -104,6 +105,9 @@ Status WorkerProcess::begin(const msg::WorkForJob& job) {
   work.name = data_name;
   work.exchange = exchange_;
   work.print = print_;
+  auto state = open_state_backend(built->graph->stream->settings);
+  if (!state) return fail(state.error());
+  work.state = std::move(*state);
   spdlog::info("worker {} works for job {} ({})", getpid(), job.job.id, built->graph->stream->name);
   worker_ = spawn<Worker, caf::detached + caf::monitored>(std::move(work));
   return {};

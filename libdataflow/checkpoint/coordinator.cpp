@@ -137,7 +137,7 @@ std::vector<CheckpointEffect> CheckpointCoordinator::on_acknowledged(std::uint64
                                                                      std::uint32_t subtask, TaskState state,
                                                                      Duration alignment, Timestamp now) {
   if (!is_current(id, Phase::collecting)) return {};
-  record().bytes += state.file.size;
+  record().bytes += state.size();
   record().alignment = std::max(record().alignment, alignment);
   record().slowest = graph_->vertices[vertex].name + " (" + std::to_string(subtask + 1) + " of " +
                      std::to_string(graph_->vertices[vertex].parallelism) + ")";

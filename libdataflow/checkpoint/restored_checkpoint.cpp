@@ -1,11 +1,16 @@
 #include "libdataflow/checkpoint/restored_checkpoint.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <numeric>
 #include <set>
 
 #include "libdataflow/state/schema_evolution.hpp"
+#include "libdataflow/state/state_backend.hpp"
+#include "libdataflow/state/stored_table.hpp"
 #include "serialization/envelope.hpp"
 
 namespace dataflow {
@@ -40,6 +45,26 @@ class RestoredCheckpoint::Reader final : public StateReader {
     return op_ != nullptr && op_->subtasks.size() == parallelism_;
   }
 
+  std::optional<std::vector<StoredPart>> stored(std::string_view name) override {
+    if (op_ == nullptr) return std::nullopt;
+    std::vector<StoredPart> parts;
+    const auto old_parallelism = static_cast<std::uint32_t>(op_->subtasks.size());
+    for (std::uint32_t old = 0; old < old_parallelism; ++old) {
+      const KeyGroupRange theirs = key_groups_of_subtask(old, checkpoint_.metadata_.max_parallelism, old_parallelism);
+      if (theirs.end <= key_groups_.first || theirs.first >= key_groups_.end) continue;
+      for (const StateTable& table : op_->subtasks[old].tables) {
+        if (table.description.name != name) continue;
+        if (table.store.empty()) return std::nullopt;
+        std::uint64_t bytes = 0;
+        for (const StoredFileEntry& file : table.store) bytes += file.bytes;
+        parts.push_back({&table.description, theirs, on_rocksdb(table), bytes,
+                         [this, &table](const std::filesystem::path& into) { return fetch(table, into); }});
+      }
+    }
+    if (parts.empty()) return std::nullopt;
+    return parts;
+  }
+
   Status read(std::string_view name, const SchemaPtr& schema, const Visit& visit) override {
     if (op_ == nullptr) return {};
     std::size_t element = 0;  // of a list, over all old subtasks
@@ -63,6 +88,10 @@ class RestoredCheckpoint::Reader final : public StateReader {
     if (kind == StateKind::list && same_parallelism() && old != subtask_) return {};
     auto evolution = SchemaEvolution::between(table.description.schema, schema);
     if (!evolution) return fail(evolution.error());
+    if (!table.store.empty()) {
+      return read_store(
+          table, [&](std::uint32_t group, const BatchPtr& rows) { return visit(group, evolution->convert(rows)); });
+    }
     for (const StateBlock& block : table.blocks) {
       if (kind == StateKind::keyed && !key_groups_.contains(block.key_group)) continue;
       auto rows = read_block(block, checkpoint_.metadata_.files[from.file], table.description.schema);
@@ -73,6 +102,45 @@ class RestoredCheckpoint::Reader final : public StateReader {
       if (Status visited = visit(block.key_group, evolution->convert(mine)); !visited) return visited;
     }
     return {};
+  }
+
+  static bool on_rocksdb(const StateTable& table) {
+    return std::any_of(table.store.begin(), table.store.end(),
+                       [](const StoredFileEntry& file) { return file.name == "CURRENT"; });
+  }
+
+  Status fetch(const StateTable& table, const std::filesystem::path& into) const {
+    std::error_code error;
+    std::filesystem::create_directories(into, error);
+    if (error) return fail(ErrorCode::io, "cannot make the folder " + into.string() + ": " + error.message());
+    for (const StoredFileEntry& file : table.store) {
+      const std::string key = checkpoint_.folder_ + "/" + table.store_prefix + file.name;
+      const Status fetched = checkpoint_.storage_->fetch_file(
+          key, {file.name, file.bytes, file.checksum, file.immutable}, into / file.name);
+      if (!fetched) return fetched;
+    }
+    return {};
+  }
+
+  /// The rows of a store, for an operator that keeps its state elsewhere now, or has another schema.
+  Status read_store(const StateTable& table, const Visit& visit) const {
+    constexpr std::uint64_t memory_bytes = 32U << 20;
+    static std::atomic<std::uint64_t> number{0};
+    std::error_code error;
+    auto folder = std::filesystem::temp_directory_path(error);
+    if (error) return fail(ErrorCode::io, "there is no folder for temporary files: " + error.message());
+    folder /= "dataflow-restore-" + std::to_string(::getpid()) + "-" + std::to_string(++number);
+    const auto backend =
+        on_rocksdb(table) ? make_rocksdb_backend(folder, memory_bytes) : make_memory_backend(folder, memory_bytes);
+    if (!backend) return fail(backend.error());
+    const std::filesystem::path into = (*backend)->new_folder();
+    if (Status fetched = fetch(table, into); !fetched) return fetched;
+    const auto store = (*backend)->open(into);
+    if (!store) return fail(store.error());
+    const auto keys = static_cast<std::size_t>(
+        std::count_if(table.description.schema->fields().begin(), table.description.schema->fields().end(),
+                      [](const Field& field) { return field.name.starts_with("key"); }));
+    return scan_stored_table(***store, {table.description.schema, keys}, key_groups_, visit);
   }
 
   BatchPtr share_of_list(const BatchPtr& rows, std::size_t& element) const {
@@ -147,7 +215,7 @@ Status RestoredCheckpoint::check(const JobGraph& graph, UnclaimedState unclaimed
     const bool has_state =
         op.enumerator || std::any_of(op.subtasks.begin(), op.subtasks.end(), [](const auto& subtask) {
           return std::any_of(subtask.tables.begin(), subtask.tables.end(), [](const StateTable& table) {
-            return !table.description.name.starts_with('$') && !table.blocks.empty();
+            return !table.description.name.starts_with('$') && !table.empty();
           });
         });
     if (!has_state) continue;

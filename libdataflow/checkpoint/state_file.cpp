@@ -10,7 +10,8 @@ namespace {
 class BlockWriter final : public StateWriter {
  public:
   /// `storage` null: never a file.
-  BlockWriter(CheckpointStorage* storage, std::string key) : storage_{storage}, key_{std::move(key)} {}
+  BlockWriter(CheckpointStorage* storage, std::string key, UploadedFiles* uploaded)
+      : storage_{storage}, key_{std::move(key)}, uploaded_{uploaded} {}
 
   void begin_operator(std::string uid) { state_.operators.push_back({std::move(uid), {}}); }
 
@@ -26,8 +27,29 @@ class BlockWriter final : public StateWriter {
     state_.operators.back().tables.back().blocks.push_back(
         {key_group, rows->rows(), state_.file.size, words.size(), block_hash(bytes)});
     state_.file.size += words.size();
+    state_.new_bytes += words.size();
     pending_ += bytes;
     return pending_.size() > largest_inline_state && storage_ != nullptr ? flush() : Status{};
+  }
+
+  [[nodiscard]] bool takes_stores() const override { return uploaded_ != nullptr; }
+
+  Status add_store(const StateDescription& state, const std::filesystem::path& folder,
+                   std::span<const StoreFile> files) override {
+    StateTable table{state, {}};
+    table.store_prefix = std::string{std::string_view{key_}.substr(key_.rfind('/') + 1)} + "." +
+                         std::to_string(state_.operators.size()) + "-";
+    const std::string to = key_.substr(0, key_.rfind('/') + 1) + table.store_prefix;
+    for (const StoreFile& file : files) {
+      std::string known = file.shared ? uploaded_->find(file) : std::string{};
+      auto written = storage_->put_file(to + file.name, folder / file.name, known);
+      if (!written) return fail(written.error());
+      state_.new_bytes += *written;
+      if (file.shared) uploaded_->add(file, to + file.name);
+      table.store.push_back({file.name, file.bytes, file.checksum, file.shared});
+    }
+    state_.operators.back().tables.push_back(std::move(table));
+    return {};
   }
 
   Result<TaskState> finish(const std::string& name) {
@@ -59,6 +81,7 @@ class BlockWriter final : public StateWriter {
 
   CheckpointStorage* storage_;
   std::string key_;
+  UploadedFiles* uploaded_;
   std::unique_ptr<StoredFile> file_;
   std::string pending_;
   TaskState state_;
@@ -76,14 +99,25 @@ Result<TaskState> write_all(CapturedStates states, BlockWriter& writer, const st
 
 }  // namespace
 
+std::string UploadedFiles::find(const StoreFile& file) const {
+  const std::lock_guard lock{mutex_};
+  const auto at = keys_.find(file.shared_name());
+  return at == keys_.end() ? std::string{} : at->second;
+}
+
+void UploadedFiles::add(const StoreFile& file, std::string key) {
+  const std::lock_guard lock{mutex_};
+  keys_.insert_or_assign(file.shared_name(), std::move(key));
+}
+
 Result<TaskState> write_task_state(CapturedStates states, CheckpointStorage& storage, const std::string& folder,
-                                   const std::string& name) {
-  BlockWriter writer{&storage, folder + "/" + name};
+                                   const std::string& name, UploadedFiles* uploaded) {
+  BlockWriter writer{&storage, folder + "/" + name, uploaded};
   return write_all(std::move(states), writer, name);
 }
 
 Result<TaskState> collect_task_state(CapturedStates states) {
-  BlockWriter writer{nullptr, {}};
+  BlockWriter writer{nullptr, {}, nullptr};
   return write_all(std::move(states), writer, {});
 }
 

@@ -3,11 +3,13 @@
 // store serves as well as a filesystem, and two writers of one name find out about each other.
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "libdataflow/state/store_files.hpp"
 #include "serialization/buffer.hpp"
 #include "serialization/result.hpp"
 
@@ -44,6 +46,14 @@ class CheckpointStorage {
   virtual Result<std::vector<std::string>> list(const std::string& prefix) = 0;
   /// Nothing happens when there is none.
   virtual Status remove(const std::string& key) = 0;
+  /// Puts a file of this machine, which nobody changes any more, and says how many bytes had to be written: none where
+  /// the storage can take the file itself, or has it under the key `known` already (empty: it does not). Durable at
+  /// the latest with the next file that is put into the same folder. Errors: io.
+  virtual Result<std::uint64_t> put_file(const std::string& key, const std::filesystem::path& file,
+                                         const std::string& known);
+  /// Brings a file of a store's checkpoint to `into`, which does not exist; see restore_file. Errors: io, not_found;
+  /// malformed_data when it is not what was written.
+  virtual Status fetch_file(const std::string& key, const StoreFile& file, const std::filesystem::path& into);
   /// The key as a person finds it: "/mnt/checkpoints/pipeline/...".
   [[nodiscard]] virtual std::string describe(const std::string& key) const = 0;
 };

@@ -94,6 +94,17 @@ struct CheckpointSettings {
   std::uint32_t retain = 3;  ///< completed ones that are kept, at least 1
 };
 
+/// Where keyed state lives while a job runs.
+enum class StateBackendKind : std::uint8_t {
+  heap,     ///< in memory
+  rocksdb,  ///< in RocksDB, on the node's disk, with a cache in memory
+};
+struct StateSettings {
+  StateBackendKind backend = StateBackendKind::heap;
+  /// What `rocksdb` may use in each worker process. Nothing: half of the job's memory.
+  std::optional<std::uint64_t> memory_bytes;
+};
+
 struct JobSettings {
   std::optional<std::uint32_t> parallelism;  ///< nothing: the number of slots
   std::uint32_t max_parallelism = 128;       ///< key groups
@@ -102,6 +113,9 @@ struct JobSettings {
   Duration buffer_timeout = std::chrono::milliseconds{5};  ///< partial batches leave after this; 0: at once
   RestartSettings restart;
   std::optional<CheckpointSettings> checkpoint;  ///< nothing: the job begins again from nothing when it fails
+  StateSettings state;
+
+  [[nodiscard]] std::uint64_t state_memory_bytes() const { return state.memory_bytes.value_or(memory_bytes / 2); }
 };
 
 struct StreamGraph {

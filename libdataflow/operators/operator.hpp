@@ -18,6 +18,8 @@
 
 namespace dataflow {
 
+class StateBackend;
+
 /// Where an operator's results go (a user sees the typed Output<T> on top of it). Output 0 is the main one, the others
 /// are its side outputs in declared order.
 class OperatorOutput {
@@ -65,6 +67,8 @@ class OperatorContext {
   [[nodiscard]] virtual const std::string& job_id() const = 0;
   /// Processing time; virtual in tests and simulation.
   [[nodiscard]] virtual Timestamp now() const = 0;
+  /// Where large state goes. Null: it stays in memory.
+  [[nodiscard]] virtual std::shared_ptr<StateBackend> state_backend() const { return nullptr; }
   /// The event-time watermark that the operator has been given last.
   [[nodiscard]] virtual Timestamp watermark() const = 0;
   /// The counter of that name, made on first use: "late", "errors", "filtered".

@@ -20,6 +20,9 @@ std::int64_t integer_cell(const Column& column, std::uint32_t row);
 /// Appends one field of a composite key, as Codec<std::optional<M>> writes it.
 void append_key_field(const Column& column, std::uint32_t row, std::string& out);
 
+/// The uses of a slot that no key has, so that it is given back once only.
+inline constexpr std::uint32_t released_slot = UINT32_MAX;
+
 /// A key's bytes, which stay where they are.
 struct KeyText {
   const char* data = nullptr;

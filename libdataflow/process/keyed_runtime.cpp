@@ -11,8 +11,8 @@ namespace {
 
 /// Expired values are looked for in a few slots a batch, so that memory follows the TTL without a pause.
 constexpr std::uint32_t slots_swept_per_batch = 64;
-/// The uses of a slot that no key has, so that it is given back once only.
-constexpr std::uint32_t released = UINT32_MAX;
+/// State of keys whose timers fire is fetched for so many at once.
+constexpr std::size_t timers_ahead = 1024;
 
 }  // namespace
 
@@ -28,28 +28,44 @@ KeyedRuntime::KeyedRuntime(StateOwner& owner, std::vector<std::size_t> fields, s
 
 KeyedRuntime::~KeyedRuntime() = default;
 
-const std::uint32_t* KeyedRuntime::begin_batch(const Batch& batch, Timestamp now) {
+Status KeyedRuntime::use_backend(const StateBackendPtr& backend, std::uint32_t max_parallelism) {
+  const bool storable =
+      std::all_of(owner_.states_.begin(), owner_.states_.end(), [](const StateBase* s) { return s->storable(); });
+  if (shape_ == KeyShape::none || owner_.states_.empty() || !storable) return {};
+  impl_->cache = std::make_unique<KeyedCache>(owner_, impl_->keys, shape_, impl_->types, max_parallelism);
+  return impl_->cache->open(backend);
+}
+
+Result<const std::uint32_t*> KeyedRuntime::begin_batch(const Batch& batch, Timestamp now) {
   owner_.now_ = now.micros;
   impl_->keys.resolve(batch, impl_->fields, impl_->slots);
   owner_.uses_.resize(std::max<std::size_t>(impl_->keys.slots(), 1));
   for (const std::uint32_t slot : impl_->slots) {
-    if (owner_.uses_[slot] == released) owner_.uses_[slot] = 0;
+    if (owner_.uses_[slot] == released_slot) owner_.uses_[slot] = 0;
+  }
+  if (impl_->cache) {
+    if (Status loaded = impl_->cache->load(batch, impl_->fields, impl_->slots); !loaded) return fail(loaded.error());
   }
   return impl_->slots.data();
 }
 
-void KeyedRuntime::end_batch() {
+Status KeyedRuntime::end_batch() {
   for (StateBase* state : owner_.states_) state->expire_some(slots_swept_per_batch);
-  if (shape_ == KeyShape::none) return;
+  if (shape_ == KeyShape::none) return {};
+  if (impl_->cache) {
+    impl_->slots.clear();
+    return impl_->cache->make_room();
+  }
   for (const std::uint32_t slot : impl_->slots) end_timer(slot);
   impl_->slots.clear();
+  return {};
 }
 
 void KeyedRuntime::end_timer(std::uint32_t slot) {
   std::uint32_t& uses = owner_.uses_[slot];
-  if (uses != 0 || shape_ == KeyShape::none) return;
+  if (uses != 0 || shape_ == KeyShape::none || impl_->cache) return;  // a cache lets go in its own time
   impl_->keys.release(slot);
-  uses = released;
+  uses = released_slot;
 }
 
 std::int64_t KeyedRuntime::integer_key(std::uint32_t slot) const {
@@ -71,13 +87,21 @@ std::optional<Timestamp> KeyedRuntime::next_timer(TimerDomain domain) const {
   return impl_->timers(domain).first();
 }
 
-std::optional<DueTimer> KeyedRuntime::pop_due(TimerDomain domain, Timestamp until) {
+Result<std::optional<DueTimer>> KeyedRuntime::pop_due(TimerDomain domain, Timestamp until) {
   TimerQueue& timers = impl_->timers(domain);
   const std::optional<KeyTimer> timer = timers.pop(until);
-  if (!timer) return std::nullopt;
+  if (!timer) return std::optional<DueTimer>{};
+  if (impl_->cache && !impl_->cache->loaded(timer->slot)) {
+    if (Status room = impl_->cache->make_room(); !room) return fail(room.error());
+    impl_->due.assign(1, timer->slot);
+    timers.next_slots(until, timers_ahead, impl_->due);
+    std::sort(impl_->due.begin(), impl_->due.end());
+    impl_->due.erase(std::unique(impl_->due.begin(), impl_->due.end()), impl_->due.end());
+    if (Status loaded = impl_->cache->load(impl_->due); !loaded) return fail(loaded.error());
+  }
   --owner_.uses_[timer->slot];
   owner_.slot_ = timer->slot;
-  return DueTimer{timer->time, timer->slot, timers.name(*timer), domain};
+  return std::optional{DueTimer{timer->time, timer->slot, timers.name(*timer), domain}};
 }
 
 Status KeyedRuntime::check() const {
@@ -90,7 +114,7 @@ Status KeyedRuntime::check() const {
   return {};
 }
 
-Result<std::string> KeyedRuntime::query(std::string_view name, std::string_view key_json) const {
+Result<std::string> KeyedRuntime::query(std::string_view name, std::string_view key_json) {
   const auto at = std::find_if(owner_.states_.begin(), owner_.states_.end(),
                                [&](const StateBase* state) { return state->name() == name; });
   if (at == owner_.states_.end()) {
@@ -116,9 +140,18 @@ Result<std::string> KeyedRuntime::query(std::string_view name, std::string_view 
     if (shape_ != KeyShape::composite && (*key)->column(0).is_null(0)) {
       return fail(ErrorCode::invalid_argument, "the key cannot be null");
     }
-    const auto found = impl_->keys.find(**key, positions, 0);
-    if (!found) return std::string{"null"};
-    slot = *found;
+    if (impl_->cache) {
+      std::vector<std::uint32_t> slots;
+      impl_->keys.resolve(**key, positions, slots);
+      slot = slots.front();
+      owner_.uses_.resize(std::max<std::size_t>(impl_->keys.slots(), 1));
+      if (owner_.uses_[slot] == released_slot) owner_.uses_[slot] = 0;
+      if (Status loaded = impl_->cache->load(**key, positions, slots); !loaded) return fail(loaded.error());
+    } else if (const auto found = impl_->keys.find(**key, positions, 0)) {
+      slot = *found;
+    } else {
+      return std::string{"null"};
+    }
   }
   return (*at)->json(slot).value_or("null");
 }

@@ -5,6 +5,7 @@
 
 #include "dataflow/keyed_runtime.hpp"
 #include "libdataflow/process/key_table.hpp"
+#include "libdataflow/process/keyed_cache.hpp"
 #include "libdataflow/process/timer_queue.hpp"
 
 namespace dataflow {
@@ -22,7 +23,9 @@ struct KeyedRuntime::Impl {
   TimerQueue processing_timers{keys};
   std::vector<std::size_t> fields;
   std::vector<DataType> types;
-  std::vector<std::uint32_t> slots;  ///< of the batch at hand
+  std::vector<std::uint32_t> slots;   ///< of the batch at hand
+  std::unique_ptr<KeyedCache> cache;  ///< null: all state is in memory
+  std::vector<std::uint32_t> due;     ///< scratch: slots of timers that fire next
 };
 
 }  // namespace dataflow

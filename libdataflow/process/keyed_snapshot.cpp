@@ -51,9 +51,21 @@ class CapturedKeys final : public CapturedState {
   std::vector<std::unique_ptr<FrozenState>> states;
   FrozenTimers event_timers;
   FrozenTimers processing_timers;
+  SealedChangesPtr sealed;  ///< null: all state is frozen here
+
+  ~CapturedKeys() override {
+    if (sealed == nullptr) return;
+    sealed->give_up();
+    sealed->drop_files();
+  }
 
   Status write(StateWriter& writer) override {
     const StateKind kind = shape == KeyShape::none ? StateKind::list : StateKind::keyed;
+    if (sealed) {
+      if (Status stored = write_store(writer); !stored) return stored;
+      if (Status begun = writer.begin({timers_table, kind, 1, timers_schema}); !begun) return begun;
+      return write_timers(writer);
+    }
     if (Status begun = writer.begin({values_table, kind, 1, values_schema}); !begun) return begun;
     if (Status written = write_values(writer); !written) return written;
     states.clear();
@@ -90,6 +102,22 @@ class CapturedKeys final : public CapturedState {
     StateWriter& writer_;
     std::optional<KeyGroupWriter> groups_;
   };
+
+  /// As the store's files, or, for what is to outlive the job, as rows.
+  Status write_store(StateWriter& writer) const {
+    if (Status written = sealed->run(); !written) return written;
+    if (sealed->files().empty()) return fail(ErrorCode::cancelled, "the checkpoint was given up");
+    const StateDescription description{values_table, StateKind::keyed, 1, values_schema};
+    if (writer.takes_stores()) return writer.add_store(description, sealed->folder(), sealed->files());
+    if (Status begun = writer.begin(description); !begun) return begun;
+    const StateBackendPtr backend = sealed->store()->backend();
+    const std::filesystem::path folder = backend->new_folder();
+    if (Status copied = restore_files(sealed->folder(), sealed->files(), folder); !copied) return copied;
+    const auto store = backend->open(folder);
+    if (!store) return fail(store.error());
+    return scan_stored_table(***store, {values_schema, types.size()}, {0, max_parallelism},
+                             [&](std::uint32_t group, const BatchPtr& rows) { return writer.add(group, rows); });
+  }
 
   void append_key(std::uint32_t slot, BatchBuilder& rows) const {
     switch (shape) {
@@ -186,7 +214,12 @@ Result<CapturedStatePtr> KeyedRuntime::snapshot(std::uint32_t max_parallelism) {
       return fail(ErrorCode::unsupported, "the state \"" + state->name() +
                                               "\" cannot be in a checkpoint: declare its type with DATAFLOW_RECORD");
     }
-    captured->states.push_back(state->freeze());
+    if (!impl_->cache) captured->states.push_back(state->freeze());
+  }
+  if (impl_->cache) {
+    auto sealed = impl_->cache->seal();
+    if (!sealed) return fail(sealed.error());
+    captured->sealed = std::move(*sealed);
   }
   captured->shape = shape_;
   captured->types = impl_->types;
@@ -261,10 +294,11 @@ Status KeyedRuntime::restore_values(const Batch& rows, const std::string& what) 
   return {};
 }
 
-Status KeyedRuntime::restore_timers(const Batch& rows) {
+Status KeyedRuntime::restore_timers(const Batch& rows, std::uint32_t group) {
   const std::size_t keys = impl_->types.size();
   for (std::uint32_t row = 0; row < rows.rows(); ++row) {
-    slot_of_row(rows, row);
+    const std::uint32_t slot = slot_of_row(rows, row);
+    if (impl_->cache) impl_->cache->set_group(slot, group);
     const bool processing = rows.column(keys).as<std::uint8_t>()[row] != 0;
     set_timer(processing ? TimerDomain::processing_time : TimerDomain::event_time,
               Timestamp{rows.column(keys + 1).as<std::int64_t>()[row]}, rows.column(keys + 2).text(row));
@@ -278,12 +312,18 @@ Status KeyedRuntime::restore(StateReader& state) {
     if (written == nullptr) continue;
     if (Status declared = check_declared(*written); !declared) return declared;
   }
+  if (impl_->cache) {
+    const Status stored = impl_->cache->restore(state, {values_schema(), impl_->types.size()});
+    if (!stored) return stored;
+    return state.read(timers_table, timers_schema(),
+                      [this](std::uint32_t group, const BatchPtr& rows) { return restore_timers(*rows, group); });
+  }
   const Status values = state.read(values_table, values_schema(), [this](std::uint32_t, const BatchPtr& rows) {
     return restore_values(*rows, "the state");
   });
   if (!values) return values;
   return state.read(timers_table, timers_schema(),
-                    [this](std::uint32_t, const BatchPtr& rows) { return restore_timers(*rows); });
+                    [this](std::uint32_t group, const BatchPtr& rows) { return restore_timers(*rows, group); });
 }
 
 }  // namespace dataflow

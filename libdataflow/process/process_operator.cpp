@@ -2,6 +2,8 @@
 
 #include <cassert>
 
+#include "libdataflow/state/state_backend.hpp"
+
 namespace dataflow {
 
 ProcessOperator::ProcessOperator(std::shared_ptr<const ProcessPlan> plan)
@@ -13,6 +15,9 @@ Status ProcessOperator::open(OperatorContext& context) {
     StateOwner& function = construct(outputs_);
     runtime_ = std::make_unique<KeyedRuntime>(function, plan_->key_fields, plan_->key_types, plan_->optional_key);
     if (auto status = runtime_->check(); !status) return status;
+    if (const StateBackendPtr backend = context.state_backend()) {
+      if (auto status = runtime_->use_backend(backend, context.max_parallelism()); !status) return status;
+    }
     context_ = &make_context(*runtime_, outputs_);
     context_->operator_ = &context;
     runtime_->set_now(context.now());
@@ -29,7 +34,9 @@ Result<Step> ProcessOperator::process(std::size_t, const BatchPtr& batch, Operat
   if (auto status = bind(*batch); !status) return fail(status.error());
   batch_ = batch;
   row_ = 0;
-  slots_ = runtime_->begin_batch(*batch, operator_context_->now());
+  const auto slots = runtime_->begin_batch(*batch, operator_context_->now());
+  if (!slots) return fail(slots.error());
+  slots_ = *slots;
   return go_on(out);
 }
 
@@ -62,7 +69,7 @@ Result<Step> ProcessOperator::go_on(OperatorOutput& out) {
     outputs_.flush();
     if (row_ < batch_->rows()) return Step::yield;
     batch_.reset();
-    runtime_->end_batch();
+    if (auto ended = runtime_->end_batch(); !ended) return fail(ended.error());
   }
   for (const TimerDomain domain : {TimerDomain::event_time, TimerDomain::processing_time}) {
     std::optional<Timestamp>& due = domain == TimerDomain::event_time ? event_due_ : processing_due_;
@@ -79,7 +86,9 @@ Result<Step> ProcessOperator::go_on(OperatorOutput& out) {
 
 Result<bool> ProcessOperator::fire_due(TimerDomain domain, Timestamp until) {
   while (!outputs_.full()) {
-    const auto timer = runtime_->pop_due(domain, until);
+    const auto popped = runtime_->pop_due(domain, until);
+    if (!popped) return fail(popped.error());
+    const std::optional<DueTimer>& timer = *popped;
     if (!timer) return true;
     context_->timer_ = *timer;
     context_->key_known_ = false;

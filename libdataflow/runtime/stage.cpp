@@ -194,6 +194,10 @@ Status Stage::restore(StateReader& state) {
   return operator_ ? guarded([&] { return operator_->restore(state); }) : Status{};
 }
 
+std::shared_ptr<StateBackend> Stage::state_backend() const {
+  return scope_.host->state_backend();
+}
+
 void Stage::resend_watermark() {
   if (watermark_ == Timestamp::min()) return;
   for (Links& links : links_) {

@@ -2,6 +2,7 @@
 // What a task asks of the shell around it. The shell carries messages and time; it decides nothing.
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,6 +25,8 @@ struct TaskSnapshot {
   Duration alignment{0};  ///< from the first barrier to the last one
 };
 
+class StateBackend;
+
 class TaskHost {
  public:
   virtual ~TaskHost() = default;
@@ -36,6 +39,8 @@ class TaskHost {
   /// The time now, by the clock whose times Task::run is given. Nothing: no time passes while a task runs (on virtual
   /// time).
   [[nodiscard]] virtual std::optional<Timestamp> clock_now() const { return std::nullopt; }
+  /// Where its operators keep state that is too large for memory. Null: it is all in memory.
+  [[nodiscard]] virtual std::shared_ptr<StateBackend> state_backend() const { return nullptr; }
   /// The task has passed a barrier: write its state and acknowledge. Only of jobs with checkpoints.
   virtual void snapshot(TaskSnapshot) {}  // NOLINT(performance-unnecessary-value-param): who overrides it moves it
   /// The task has passed a barrier, but has no snapshot to give.

@@ -1,7 +1,7 @@
 #pragma once
 // A store on RocksDB: state as large as the disk, in as little memory as it is given.
 //
-// How it is tuned, and why (measured by bench_state, see docs/decisions/008-state-backends.md):
+// How it is tuned, and why (docs/decisions/008-state-backends.md; what it comes to: bench_state, bench_keyed_state):
 // - No write-ahead log: checkpoints are the log.
 // - Memtables, index and filter blocks and cached data of all stores of a process are charged to one budget.
 // - Universal (tiered) compaction: a byte is rewritten a few times over its life where levels rewrite it ten times and

@@ -77,6 +77,10 @@ Status KeyGroupWriter::finish() {
   return {};
 }
 
+Status StateWriter::add_store(const StateDescription& state, const std::filesystem::path&, std::span<const StoreFile>) {
+  return fail(ErrorCode::unsupported, "the state \"" + state.name + "\" is wanted as rows, not as a store");
+}
+
 void CopiedState::add_keyed(BatchPtr rows, std::vector<std::size_t> key_fields, std::uint32_t max_parallelism) {
   tables_.back().batches.push_back(std::move(rows));
   tables_.back().key_fields = std::move(key_fields);

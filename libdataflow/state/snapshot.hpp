@@ -9,19 +9,33 @@
 // while the operator goes on. (Carbone et al., "State management in Apache Flink", PVLDB 10(12), 2017.)
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "libdataflow/state/store_files.hpp"
 #include "serialization/batch.hpp"
 #include "serialization/checkpoint_metadata.hpp"
 #include "serialization/key_hash.hpp"
 #include "serialization/result.hpp"
 
 namespace dataflow {
+
+/// One old subtask's table that lies in the files of a store's checkpoint.
+struct StoredPart {
+  const StateDescription* description;
+  KeyGroupRange key_groups;  ///< that it may have keys of
+  bool on_rocksdb;           ///< that the files are RocksDB's
+  std::uint64_t bytes;
+  /// Brings the files into a folder that is made, on which a store can be opened. Errors: io; malformed_data naming the
+  /// file.
+  std::function<Status(const std::filesystem::path& into)> fetch;
+};
 
 /// What the asynchronous part gives its tables to, one after the other. Errors: io of the storage behind it; the writer
 /// is of no use afterwards.
@@ -33,6 +47,12 @@ class StateWriter {
   /// Rows of the table begun last, under its schema, in batches of any size. `key_group`: of all these rows, for keyed
   /// tables; in any order, and any number of batches for each group; large batches are read fastest. Else 0.
   virtual Status add(std::uint32_t key_group, const BatchPtr& rows) = 0;
+  /// Whether a keyed table may be given as a store's files instead, which only the checkpoints of a running job do:
+  /// what outlives it has rows, whatever backend it had.
+  [[nodiscard]] virtual bool takes_stores() const { return false; }
+  /// A whole table, as the files of a store's checkpoint (of stored_table.hpp's form) in `folder`.
+  virtual Status add_store(const StateDescription& state, const std::filesystem::path& folder,
+                           std::span<const StoreFile> files);
 };
 
 /// An operator's state as it was at a barrier. Holds what `write` needs alive; destroying it gives that back.
@@ -60,6 +80,9 @@ class StateReader {
   /// these). No rows when there is no such table. Errors: io, malformed_data naming the file; invalid_argument naming
   /// the field whose type does not fit; what `visit` returns.
   virtual Status read(std::string_view name, const SchemaPtr& schema, const Visit& visit) = 0;
+  /// The table as stores, when all of it that this subtask may own a part of was written so; with what other subtasks
+  /// own of them. `read` gives its rows all the same.
+  virtual std::optional<std::vector<StoredPart>> stored(std::string_view /*name*/) { return std::nullopt; }
   /// The key groups that this subtask owns now.
   [[nodiscard]] virtual KeyGroupRange key_groups() const = 0;
   /// Whether the operator has as many subtasks as the one that wrote: each then gets its own lists back.

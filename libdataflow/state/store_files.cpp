@@ -76,6 +76,12 @@ Result<std::uint64_t> read_through(const fs::path& from, const fs::path& to) {
   }
 }
 
+tl::unexpected<Error> differs(const std::string& file) {
+  return fail(
+      ErrorCode::malformed_data,
+      file + " is not what was written (its checksum differs): the checkpoint is damaged; restore an earlier one");
+}
+
 }  // namespace
 
 std::string StoreFile::shared_name() const {
@@ -96,29 +102,36 @@ Status link_or_copy(const fs::path& from, const fs::path& to) {
   return copied ? Status{} : fail(copied.error());
 }
 
+Status restore_file(const fs::path& from, const StoreFile& file, const fs::path& into) {
+  std::error_code error;
+  const auto bytes = fs::file_size(from, error);
+  if (error) return cannot("read", from, error.value());
+  if (bytes != file.bytes) {
+    return fail(ErrorCode::malformed_data, from.string() + " has " + std::to_string(bytes) + " bytes, but " +
+                                               std::to_string(file.bytes) +
+                                               " were written: the checkpoint is damaged; restore an earlier one");
+  }
+  if (file.shared && ::link(from.c_str(), into.c_str()) == 0) return {};
+  const auto checksum = read_through(from, into);
+  if (!checksum) return fail(checksum.error());
+  return *checksum == file.checksum ? Status{} : differs(from.string());
+}
+
+Status write_checked(std::string_view content, const std::string& from, const StoreFile& file, const fs::path& into) {
+  if (content.size() != file.bytes || XXH3_64bits(content.data(), content.size()) != file.checksum) {
+    return differs(from);
+  }
+  const Descriptor out{::open(into.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)};
+  if (!out.is_open()) return cannot("make", into, errno);
+  return write_all(out.get(), content.data(), content.size(), into);
+}
+
 Status restore_files(const fs::path& from, std::span<const StoreFile> files, const fs::path& into) {
   std::error_code error;
   fs::create_directories(into, error);
   if (error) return cannot("make the folder", into, error.value());
   for (const StoreFile& file : files) {
-    const fs::path source = from / file.name;
-    const auto bytes = fs::file_size(source, error);
-    if (error) return cannot("read", source, error.value());
-    if (bytes != file.bytes) {
-      return fail(ErrorCode::malformed_data, source.string() + " has " + std::to_string(bytes) + " bytes, but " +
-                                                 std::to_string(file.bytes) +
-                                                 " were written: the checkpoint is damaged; restore an earlier one");
-    }
-    const fs::path target = into / file.name;
-    if (file.shared && ::link(source.c_str(), target.c_str()) == 0) continue;
-    const auto checksum = read_through(source, target);
-    if (!checksum) return fail(checksum.error());
-    if (*checksum != file.checksum) {
-      return fail(ErrorCode::malformed_data,
-                  source.string() +
-                      " is not what was written (its checksum differs): the checkpoint is damaged; "
-                      "restore an earlier one");
-    }
+    if (Status restored = restore_file(from / file.name, file, into / file.name); !restored) return restored;
   }
   return {};
 }

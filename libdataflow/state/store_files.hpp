@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "serialization/result.hpp"
@@ -32,6 +33,12 @@ Result<std::uint64_t> checksum_of_file(const std::filesystem::path& file);
 /// Hard-links `from` at `to`, or copies it where that cannot be (another filesystem, or one without links). `to` must
 /// not exist. Errors: io, naming both.
 Status link_or_copy(const std::filesystem::path& from, const std::filesystem::path& to);
+
+/// Brings one file of a checkpoint from `from` to `into`; see restore_files.
+Status restore_file(const std::filesystem::path& from, const StoreFile& file, const std::filesystem::path& into);
+/// Writes a checkpoint's file whose content has been read from `from`. Errors: io; malformed_data.
+Status write_checked(std::string_view content, const std::string& from, const StoreFile& file,
+                     const std::filesystem::path& into);
 
 /// Makes a store's folder of a checkpoint's files in `from`; the store is then opened on it. Shared files are linked
 /// where they can be, after a look at their size: this is why a restore on the node that made the checkpoint takes

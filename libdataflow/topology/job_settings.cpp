@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::int64_t most_key_groups = 32768;
 constexpr std::uint64_t least_memory = 16ULL << 20;
+constexpr std::uint64_t least_state_memory = 16ULL << 20;
 
 Option checkpoint_option() {
   return {.name = "checkpoint",
@@ -53,20 +54,28 @@ Option checkpoint_option() {
 }
 
 Option state_option() {
-  return {.name = "state",
-          .kind = OptionKind::table,
-          .help = "Where keyed state lives.",
-          .example = "{ backend = \"heap\" }",
-          .nested = {{.name = "backend",
-                      .kind = OptionKind::choice,
-                      .help = "Memory, or disk with a cache in memory.",
-                      .example = "\"heap\"",
-                      .default_value = "heap",
-                      .choices = {"heap", "rocksdb"}},
-                     {.name = "ttl",
-                      .kind = OptionKind::duration,
-                      .help = "State that is not used for so long is forgotten.",
-                      .example = "\"7d\""}}};
+  return {
+      .name = "state",
+      .kind = OptionKind::table,
+      .help = "Where keyed state lives while the job runs.",
+      .example = "{ backend = \"rocksdb\", memory = \"256MiB\" }",
+      .nested = {{.name = "backend",
+                  .kind = OptionKind::choice,
+                  .help = "heap: in memory; rocksdb: state of process functions on the node's disk, with a cache in "
+                          "memory, so that it may be larger than memory and checkpoints write only what has "
+                          "changed (windows stay in memory).",
+                  .example = "\"heap\"",
+                  .default_value = "heap",
+                  .choices = {"heap", "rocksdb"}},
+                 {.name = "memory",
+                  .kind = OptionKind::size,
+                  .help = "rocksdb: what it may use in each worker process, caches included; default: half of the "
+                          "job's memory.",
+                  .example = "\"256MiB\""},
+                 {.name = "ttl",
+                  .kind = OptionKind::duration,
+                  .help = "State that is not used for so long is forgotten.",
+                  .example = "\"7d\""}}};
 }
 
 Option restart_option() {
@@ -140,7 +149,7 @@ class JobReader {
       // What is missing has been reported; there is nothing to read then.
       if (checkpoint.has("interval") && checkpoint.has("storage")) out.checkpoint = read_checkpoint(checkpoint);
     }
-    check_state();
+    if (settings_.has("state")) out.state = read_state(settings_.table("state"));
     return job;
   }
 
@@ -223,16 +232,22 @@ class JobReader {
     return out;
   }
 
-  void check_state() {
-    if (!settings_.has("state")) return;
-    const Settings& settings = settings_.table("state");
+  StateSettings read_state(const Settings& settings) {
+    StateSettings out;
     if (settings.has("ttl")) {
       positive({"state", "ttl"}, settings);
       warning({"state", "ttl"},
               "\"ttl\" has no effect in this version: state is kept as long as its operator needs it");
     }
-    if (settings.text("backend") == "rocksdb")
-      warning({"state", "backend"}, "the rocksdb backend does not exist in this version: state is kept in memory");
+    if (settings.text("backend") == "rocksdb") out.backend = StateBackendKind::rocksdb;
+    if (settings.has("memory")) {
+      out.memory_bytes = settings.size("memory");
+      if (*out.memory_bytes < least_state_memory) error({"state", "memory"}, "\"memory\" must be at least 16MiB");
+      if (out.backend == StateBackendKind::heap) {
+        warning({"state", "memory"}, "\"memory\" is of the rocksdb backend: the heap has no limit of its own");
+      }
+    }
+    return out;
   }
 
   const TomlValue& root_;

@@ -16,6 +16,8 @@
 
 namespace dataflow {
 
+class StateBackend;
+
 enum class TimerDomain : std::uint8_t { event_time = 0, processing_time = 1 };
 
 /// A timer that is due, taken out of the queue.
@@ -40,10 +42,14 @@ class KeyedRuntime {
   KeyedRuntime(const KeyedRuntime&) = delete;
   KeyedRuntime& operator=(const KeyedRuntime&) = delete;
 
-  /// The slot of each row's key; valid until end_batch.
-  const std::uint32_t* begin_batch(const Batch& batch, Timestamp now);
-  /// Gives back the slots of keys that have neither state nor timers.
-  void end_batch();
+  /// Keeps state in a store of the backend's, and only what is in use in memory. Before anything else; without it
+  /// everything is in memory. A function without key does not use it. Errors: io.
+  Status use_backend(const std::shared_ptr<StateBackend>& backend, std::uint32_t max_parallelism);
+
+  /// The slot of each row's key; valid until end_batch. Errors: of the store behind it.
+  Result<const std::uint32_t*> begin_batch(const Batch& batch, Timestamp now);
+  /// Gives back the slots of keys that have neither state nor timers. Errors: of the store behind it.
+  Status end_batch();
   void select(std::uint32_t slot) { owner_.slot_ = slot; }
   void set_now(Timestamp now) { owner_.now_ = now.micros; }
   [[nodiscard]] std::uint32_t slot() const { return owner_.slot_; }
@@ -57,8 +63,9 @@ class KeyedRuntime {
   void set_timer(TimerDomain domain, Timestamp time, std::string_view name);
   void delete_timer(TimerDomain domain, Timestamp time, std::string_view name);
   [[nodiscard]] std::optional<Timestamp> next_timer(TimerDomain domain) const;
-  /// Takes out the first timer at or before `until`, by (time, key, name), and selects its key.
-  std::optional<DueTimer> pop_due(TimerDomain domain, Timestamp until);
+  /// Takes out the first timer at or before `until`, by (time, key, name), and selects its key. Errors: of the store
+  /// behind it.
+  Result<std::optional<DueTimer>> pop_due(TimerDomain domain, Timestamp until);
   /// After a timer: gives its key's slot back when nothing is left of it.
   void end_timer(std::uint32_t slot);
 
@@ -71,7 +78,7 @@ class KeyedRuntime {
 
   /// A declared state of the key given as JSON; "null" when it has none.
   /// Errors: not_found naming the states there are; invalid_argument when the key does not fit.
-  Result<std::string> query(std::string_view state, std::string_view key_json) const;
+  Result<std::string> query(std::string_view state, std::string_view key_json);
   /// Errors: invalid_argument when two states have one name.
   [[nodiscard]] Status check() const;
 
@@ -83,7 +90,7 @@ class KeyedRuntime {
   [[nodiscard]] SchemaPtr timers_schema() const;
   Status check_declared(const StateDescription& written) const;
   Status restore_values(const Batch& rows, const std::string& name);
-  Status restore_timers(const Batch& rows);
+  Status restore_timers(const Batch& rows, std::uint32_t group);
   StateOwner& owner_;
   KeyShape shape_;
   std::unique_ptr<Impl> impl_;

@@ -43,10 +43,16 @@ class StateOwner {
  private:
   friend class StateBase;
   friend class KeyedRuntime;
+  friend class KeyedCache;
   std::uint32_t slot_ = 0;
   std::int64_t now_ = 0;                ///< processing time in microseconds, read once a batch
   std::vector<std::uint32_t> uses_{0};  ///< per slot: states with a value, and timers
   std::vector<StateBase*> states_;      ///< in the order of their declaration
+  // Where state lies in a store: which slots have changed since the last barrier.
+  bool tracks_ = false;
+  std::uint32_t epoch_ = 1;                ///< grows with each barrier
+  std::vector<std::uint32_t> changed_in_;  ///< per slot: the epoch of its last change
+  std::vector<std::uint32_t> changed_;     ///< slots, some of them more than once
 };
 
 /// A state's values as they were at a barrier, for a thread that writes them. Outlives the state.
@@ -57,6 +63,8 @@ class FrozenState {
   virtual bool encode(std::uint32_t slot, std::string& out) const = 0;
   /// With a TTL: when the key's value was last written.
   [[nodiscard]] virtual std::optional<std::int64_t> written_at(std::uint32_t /*slot*/) const { return std::nullopt; }
+  /// With a TTL: values that were written then or before have expired.
+  [[nodiscard]] virtual std::optional<std::int64_t> expired_at() const { return std::nullopt; }
 };
 
 /// One declared state over all keys.
@@ -68,6 +76,14 @@ class StateBase {
   virtual ~StateBase() = default;
 
   [[nodiscard]] const std::string& name() const { return name_; }
+  /// Appends the value of a key; false when it has none.
+  virtual bool encode(std::uint32_t slot, std::string& out) const = 0;
+  /// With a TTL: when the key's value was last written, in processing time.
+  [[nodiscard]] virtual std::optional<std::int64_t> written_at(std::uint32_t /*slot*/) const { return std::nullopt; }
+  /// Forgets the value of a key, which is kept elsewhere.
+  virtual void drop(std::uint32_t slot) = 0;
+  /// What a slot takes, without what its value owns.
+  [[nodiscard]] virtual std::size_t slot_bytes() const = 0;
   /// The values as they are now; what has expired by now is left out. Cheap however many there are.
   [[nodiscard]] virtual std::unique_ptr<FrozenState> freeze() = 0;
   /// Sets the value of a key to what encode wrote; false when the bytes are not such.
@@ -85,6 +101,12 @@ class StateBase {
   [[nodiscard]] std::int64_t now() const { return owner_->now_; }
   [[nodiscard]] std::int64_t ttl_micros() const { return ttl_.after.count(); }
   [[nodiscard]] std::uint32_t slots() const { return static_cast<std::uint32_t>(owner_->uses_.size()); }
+  /// To be called with each change of a key's value.
+  void changed(std::uint32_t slot) {
+    if (!owner_->tracks_ || owner_->changed_in_[slot] == owner_->epoch_) return;
+    owner_->changed_in_[slot] = owner_->epoch_;
+    owner_->changed_.push_back(slot);
+  }
   void used(std::uint32_t slot) { ++owner_->uses_[slot]; }
   void unused(std::uint32_t slot) { --owner_->uses_[slot]; }
 
@@ -103,8 +125,25 @@ class SlotState : public StateBase {
                 "type (std::string, not std::string_view), or std::vector, std::map, std::pair of these");
   using StateBase::StateBase;
 
+  bool encode(std::uint32_t slot, std::string& out) const override {
+    const V* value = find(slot);
+    if (value != nullptr) Codec<V>::encode(*value, out);
+    return value != nullptr;
+  }
+  [[nodiscard]] std::optional<std::int64_t> written_at(std::uint32_t slot) const override {
+    return slot < written_.size() ? std::optional{written_[slot]} : std::nullopt;
+  }
+  void drop(std::uint32_t slot) override {
+    if (slot >= values_.size() || !values_[slot]) return;
+    values_.write(slot).reset();
+    unused(slot);
+  }
+  [[nodiscard]] std::size_t slot_bytes() const override {
+    return sizeof(std::optional<V>) + (ttl_micros() != 0 ? sizeof(std::int64_t) : 0);
+  }
   [[nodiscard]] std::unique_ptr<FrozenState> freeze() override {
-    return std::make_unique<Frozen>(values_.freeze(), written_.freeze(), ttl_micros() == 0 ? 0 : now() - ttl_micros());
+    return std::make_unique<Frozen>(values_.freeze(), written_.freeze(),
+                                    ttl_micros() == 0 ? std::nullopt : std::optional{now() - ttl_micros()});
   }
   bool decode(std::uint32_t slot, std::string_view bytes) override {
     ByteReader in{bytes};
@@ -138,6 +177,7 @@ class SlotState : public StateBase {
       values_.grow(slots());
       if (ttl_micros() != 0) written_.grow(slots());
     }
+    changed(slot);
     std::optional<V>& value = values_.write(slot);
     if (!value) {
       value.emplace();
@@ -151,6 +191,7 @@ class SlotState : public StateBase {
   V& write() { return write(this->slot()); }
   void erase(std::uint32_t slot) {
     if (slot >= values_.size() || !values_[slot]) return;
+    changed(slot);
     values_.write(slot).reset();
     unused(slot);
   }
@@ -165,11 +206,11 @@ class SlotState : public StateBase {
    public:
     using Values = typename SlotArray<std::optional<V>>::Frozen;
     using Times = typename SlotArray<std::int64_t>::Frozen;
-    Frozen(Values values, Times written, std::int64_t expired_at)
+    Frozen(Values values, Times written, std::optional<std::int64_t> expired_at)
         : values_{std::move(values)}, written_{std::move(written)}, expired_at_{expired_at} {}
     bool encode(std::uint32_t slot, std::string& out) const override {
       if (slot >= values_.size() || !values_[slot]) return false;
-      if (slot < written_.size() && written_[slot] <= expired_at_) return false;
+      if (expired_at_ && slot < written_.size() && written_[slot] <= *expired_at_) return false;
       Codec<V>::encode(*values_[slot], out);
       return true;
     }
@@ -177,10 +218,12 @@ class SlotState : public StateBase {
       return slot < written_.size() ? std::optional{written_[slot]} : std::nullopt;
     }
 
+    [[nodiscard]] std::optional<std::int64_t> expired_at() const override { return expired_at_; }
+
    private:
     Values values_;
     Times written_;
-    std::int64_t expired_at_;  ///< values that were written then or before have expired
+    std::optional<std::int64_t> expired_at_;
   };
 
   SlotArray<std::optional<V>> values_;

@@ -61,6 +61,7 @@ class OpenWindows final : public StateBase {
 
   std::vector<OpenWindow<A>>& of_key() {
     if (slot() >= windows_.size()) windows_.grow(slots());
+    changed(slot());
     return windows_.write(slot());
   }
   /// To be called when the current key's list has become empty or is so no more.
@@ -69,6 +70,15 @@ class OpenWindows final : public StateBase {
     if (before && !after) unused(slot());
   }
 
+  bool encode(std::uint32_t slot, std::string& out) const override {
+    return slot < windows_.size() && append(windows_[slot], out);
+  }
+  void drop(std::uint32_t slot) override {
+    if (slot >= windows_.size() || windows_[slot].empty()) return;
+    windows_.write(slot) = {};
+    unused(slot);
+  }
+  [[nodiscard]] std::size_t slot_bytes() const override { return sizeof(std::vector<OpenWindow<A>>); }
   [[nodiscard]] std::unique_ptr<FrozenState> freeze() override { return std::make_unique<Frozen>(windows_.freeze()); }
   bool decode(std::uint32_t slot, std::string_view bytes) override {
     if constexpr (Codec<A>::known) {
@@ -96,23 +106,26 @@ class OpenWindows final : public StateBase {
  private:
   using Windows = SlotArray<std::vector<OpenWindow<A>>, Codec<A>::known>;
 
+  static bool append(const std::vector<OpenWindow<A>>& windows, std::string& out) {
+    if constexpr (Codec<A>::known) {
+      for (const auto& open : windows) {
+        put_fixed(out, open.start);
+        put_fixed(out, open.end);
+        put_fixed(out, open.newest);
+        put_fixed(out, open.records);
+        put_fixed(out, static_cast<std::uint8_t>((open.changed ? 1 : 0) + (open.due ? 2 : 0)));
+        Codec<A>::encode(open.aggregate, out);
+      }
+      return !windows.empty();
+    }
+    return false;
+  }
+
   class Frozen final : public FrozenState {
    public:
     explicit Frozen(typename Windows::Frozen windows) : windows_{std::move(windows)} {}
     bool encode(std::uint32_t slot, std::string& out) const override {
-      if constexpr (Codec<A>::known) {
-        if (slot >= windows_.size() || windows_[slot].empty()) return false;
-        for (const auto& open : windows_[slot]) {
-          put_fixed(out, open.start);
-          put_fixed(out, open.end);
-          put_fixed(out, open.newest);
-          put_fixed(out, open.records);
-          put_fixed(out, static_cast<std::uint8_t>((open.changed ? 1 : 0) + (open.due ? 2 : 0)));
-          Codec<A>::encode(open.aggregate, out);
-        }
-        return true;
-      }
-      return false;
+      return slot < windows_.size() && append(windows_[slot], out);
     }
 
    private:

@@ -9,6 +9,7 @@
 #include "tests/property/checkpoints/fragile_cluster.hpp"
 #include "tests/property/checkpoints/random_job.hpp"
 #include "tests/support/seeds.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace dataflow {
 
@@ -37,7 +38,8 @@ struct Totals {
 
 /// What the job of that seed makes visible, under the given amount of misfortune.
 std::multiset<std::string> output_of(std::uint64_t seed, FragileCluster::Options options, bool rescale,
-                                     Totals* totals = nullptr) {
+                                     Totals* totals = nullptr,
+                                     const std::function<StateBackendPtr(int)>& state = nullptr) {
   auto world = std::make_shared<OutsideWorld>();
   const RandomJob job{seed, world};
   std::mt19937_64 random{seed * 7919 + 1};
@@ -45,6 +47,7 @@ std::multiset<std::string> output_of(std::uint64_t seed, FragileCluster::Options
   const JobGraphPtr first = job.graph(layout);
   const auto graph = [&](int process) { return process == 0 || !rescale ? first : job.graph(layout); };
   FragileCluster cluster{graph, std::make_shared<MemoryStorage>(), random, options};
+  if (state) cluster.keep_state(state);
   const Status done = cluster.run();
   INFO((done ? std::string{} : done.error().message()));
   REQUIRE(done.has_value());
@@ -92,6 +95,25 @@ TEST_CASE("a job that goes on with another parallelism writes each row once") {
     CAPTURE(seed);
     const auto expected = output_of(seed, undisturbed, false);
     const auto actual = output_of(seed, {.subtask_kills = 1, .process_kills = 4, .kill_chance = 0.03}, true);
+    REQUIRE(difference(actual, expected) == "");
+  }
+}
+
+TEST_CASE("a job whose state lies in a store, and now and then in another, writes each row once") {
+  testing_support::TemporaryFolder folder;
+  int folders = 0;
+  const auto place = [&] { return folder / std::to_string(++folders); };
+  const auto in_memory_store = [&](int) { return *make_memory_backend(place(), 0); };
+  const auto in_any = [&](int process) -> StateBackendPtr {
+    if (process % 3 == 0) return *make_rocksdb_backend(place(), 8U << 20);
+    return process % 3 == 1 ? nullptr : *make_memory_backend(place(), 1000);
+  };
+  for (const std::uint64_t seed : seeds(400)) {
+    CAPTURE(seed);
+    const auto expected = output_of(seed, undisturbed, false);
+    const bool any = seed % 20 == 0;  // RocksDB takes its time to open
+    const auto actual = output_of(seed, {.subtask_kills = 2, .process_kills = 4, .kill_chance = 0.03}, seed % 2 == 0,
+                                  nullptr, any ? std::function<StateBackendPtr(int)>{in_any} : in_memory_store);
     REQUIRE(difference(actual, expected) == "");
   }
 }

@@ -17,6 +17,7 @@
 #include "libdataflow/checkpoint/state_file.hpp"
 #include "libdataflow/runtime/local_executor.hpp"
 #include "libdataflow/runtime/task.hpp"
+#include "libdataflow/state/state_backend.hpp"
 
 namespace dataflow::testing_support {
 
@@ -57,6 +58,9 @@ class FragileCluster {
     }
   }
 
+  /// Where the n-th process keeps state; null: in memory.
+  void keep_state(std::function<StateBackendPtr(int)> backend) { make_state_ = std::move(backend); }
+
   [[nodiscard]] int processes() const { return processes_; }
   [[nodiscard]] int attempts() const { return attempts_; }
   [[nodiscard]] std::uint64_t checkpoints() const { return checkpoints_; }
@@ -92,6 +96,7 @@ class FragileCluster {
       writes_.push_back(
           {snapshot.barrier.checkpoint_id, snapshot.alignment, std::move(snapshot.states), cluster_.current_folder_});
     }
+    [[nodiscard]] StateBackendPtr state_backend() const override { return cluster_.state_; }
     void decline(std::uint64_t id, const Error& error) override {
       cluster_.take(cluster_.coordinator_->on_declined(id, error, cluster_.now_));
     }
@@ -104,6 +109,7 @@ class FragileCluster {
     bool wants_split_ = false;
     bool drained_ = false;
     std::deque<Written> writes_;  ///< asynchronous parts
+    UploadedFiles uploaded_;
     Task task_;
   };
 
@@ -121,6 +127,7 @@ class FragileCluster {
   Result<bool> run_process() {
     unreliable_ = finished_ = failed_ = false;
     graph_ = make_graph_(processes_);
+    state_ = make_state_ ? make_state_(processes_) : nullptr;
     effects_.clear();
     auto leadership = resume_run(*storage_, job_name);
     if (!leadership) return fail(leadership.error());
@@ -292,7 +299,7 @@ class FragileCluster {
     Written next = std::move(host.writes_.front());
     host.writes_.pop_front();
     const std::string name = std::to_string(host.vertex_) + "-" + std::to_string(host.subtask_);
-    auto state = write_task_state(std::move(next.states), *storage_, next.folder, name);
+    auto state = write_task_state(std::move(next.states), *storage_, next.folder, name, &host.uploaded_);
     if (!state) {
       take(coordinator_->on_declined(next.id, state.error(), now_));
       return;
@@ -360,6 +367,8 @@ class FragileCluster {
   }
 
   std::function<JobGraphPtr(int)> make_graph_;
+  std::function<StateBackendPtr(int)> make_state_;
+  StateBackendPtr state_;
   std::shared_ptr<MemoryStorage> storage_;
   std::mt19937_64& random_;
   Options options_;

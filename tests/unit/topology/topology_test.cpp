@@ -239,6 +239,21 @@ TEST_CASE("settings of checkpoints are checked") {
         "error 1:15 \"parallelism\" must be from 1 to 128 (max_parallelism)\n");
 }
 
+TEST_CASE("settings of state are read") {
+  const std::string rest = "[sinks.hot2]\ntype = \"print\"\ninput = \"readings\"\n" + source;
+  CHECK(load(rest).topology->graph.settings.state.backend == StateBackendKind::heap);
+  const auto loaded = load("memory = \"100MiB\"\n[state]\nbackend = \"rocksdb\"\n" + rest);
+  REQUIRE(loaded.topology);
+  CHECK(loaded.diagnostics.empty());
+  CHECK(loaded.topology->graph.settings.state.backend == StateBackendKind::rocksdb);
+  CHECK(loaded.topology->graph.settings.state_memory_bytes() == 50U << 20);
+  const auto given = load("[state]\nbackend = \"rocksdb\"\nmemory = \"64MiB\"\n" + rest);
+  CHECK(given.topology->graph.settings.state_memory_bytes() == 64U << 20);
+  CHECK(messages(load("[state]\nbackend = \"rocksdb\"\nmemory = \"1MiB\"\n" + rest)) ==
+        "error 3:10 \"memory\" must be at least 16MiB\n");
+  CHECK(messages(load("[state]\nmemory = \"64MiB\"\n" + rest)).starts_with("warning 2:10"));
+}
+
 TEST_CASE("a file that is no TOML, empty or of other things does not get far") {
   CHECK(load("[[[").diagnostics.size() == 1);
   CHECK(load("").diagnostics.size() == 1);

@@ -1,0 +1,141 @@
+#pragma once
+// A process function's state in a store: what lies in the function's slots is a write-back cache of it.
+//
+// A batch's keys that are not in a slot are fetched together. Changes stay in their slots, and go to the store when the
+// slots are needed for other keys, or at a barrier: then the changed slots are sealed (frozen, see SlotArray), and
+// whoever comes first writes them, the thread that writes the checkpoint, or this one because it needs room. Between
+// the seal and that moment nothing else is written, so that the store's checkpoint is the state at the barrier.
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "dataflow/keyed_runtime.hpp"
+#include "libdataflow/process/key_table.hpp"
+#include "libdataflow/state/state_backend.hpp"
+#include "libdataflow/state/stored_table.hpp"
+
+namespace dataflow {
+
+/// A key as bytes in a store, behind its group.
+void append_stored_key(KeyShape shape, const std::vector<DataType>& types, std::int64_t integer, std::string_view text,
+                       std::string& out);
+
+/// The changes between two barriers, and the checkpoint behind them.
+class SealedChanges {
+ public:
+  SealedChanges() = default;
+  ~SealedChanges();
+  SealedChanges(const SealedChanges&) = delete;
+  SealedChanges& operator=(const SealedChanges&) = delete;
+
+  /// Writes the changes and makes the checkpoint, if nobody has. On any thread. After an error it may be tried again.
+  Status run();
+  /// Nobody wants the checkpoint any more; the changes are still to be written.
+  void give_up() { wanted_ = false; }
+  /// The checkpoint's files have been put where they are to be, or are of no use.
+  void drop_files();
+  /// After run: the checkpoint's files, in `folder`.
+  [[nodiscard]] const std::vector<StoreFile>& files() const { return files_; }
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+  [[nodiscard]] const OwnedStorePtr& store() const { return store_; }
+
+ private:
+  friend class KeyedCache;
+  Status write_changes();
+  Status erase_expired();
+
+  std::mutex mutex_;
+  std::atomic<bool> wanted_ = true;
+  bool written_ = false;
+  bool done_ = false;
+  OwnedStorePtr store_;
+  std::filesystem::path folder_;
+  std::vector<StoreFile> files_;
+  std::shared_ptr<SealedChanges> before_;  ///< those of a barrier whose checkpoint was given up
+  KeyShape shape_ = KeyShape::none;
+  std::vector<DataType> types_;
+  std::vector<std::uint32_t> slots_;  ///< that have changed
+  std::optional<FrozenKeys> keys_;
+  std::optional<SlotArray<std::uint16_t>::Frozen> groups_;
+  std::vector<std::unique_ptr<FrozenState>> states_;
+  std::shared_ptr<std::string> sweep_;  ///< where in the store the next look for expired values begins
+};
+using SealedChangesPtr = std::shared_ptr<SealedChanges>;
+
+class KeyedCache {
+ public:
+  /// All outlive it, but for the store.
+  KeyedCache(StateOwner& owner, KeyTable& keys, KeyShape shape, const std::vector<DataType>& types,
+             std::uint32_t max_parallelism);
+
+  /// An empty store in a new folder, or one on what `restore` has brought.
+  Status open(const StateBackendPtr& backend);
+  /// Whatever has been written, of the given groups. Into an empty cache.
+  Status restore(StateReader& state, const StoredTableForm& form);
+
+  /// Brings the state of a batch's keys into their slots. `fields`: of the key in the batch.
+  Status load(const Batch& batch, std::span<const std::size_t> fields, const std::vector<std::uint32_t>& slots);
+  [[nodiscard]] bool loaded(std::uint32_t slot) const { return slot < loaded_.size() && loaded_[slot] != 0; }
+  /// Brings the state of slots whose keys have timers back.
+  Status load(std::vector<std::uint32_t>& slots);
+  /// The key group of a slot whose key came with a timer of a checkpoint.
+  void set_group(std::uint32_t slot, std::uint32_t group);
+  /// When no key is in use: lets go what has not been used for long, if there is more than the cache may hold.
+  Status make_room();
+
+  /// The synchronous part of a checkpoint.
+  Result<SealedChangesPtr> seal();
+
+  static constexpr std::uint16_t no_group = UINT16_MAX;
+
+ private:
+  struct Wanted {
+    std::uint32_t slot;
+    std::size_t key_at;
+    std::size_t key_bytes;
+  };
+
+  void grow();
+  Status fetch(const std::vector<std::uint32_t>& slots);
+  Status decode(std::uint32_t slot, std::string_view value);
+  /// What was sealed has to be in the store before anything else is written.
+  Status settle();
+  Status let_go(std::size_t slots);
+  void forget_stale_changes();
+  void append_key(std::uint32_t slot, std::string& out) const;
+  bool append_value(std::uint32_t slot, std::string& out) const;
+  [[nodiscard]] std::size_t most_slots() const;
+
+  StateOwner& owner_;
+  KeyTable& keys_;
+  KeyShape shape_;
+  const std::vector<DataType>& types_;
+  std::uint32_t max_parallelism_;
+  OwnedStorePtr store_;
+  SealedChangesPtr sealed_;  ///< until it is known to be written
+  SlotArray<std::uint16_t> groups_;
+  std::vector<std::uint8_t> loaded_;
+  std::vector<std::uint8_t> used_;  ///< since the hand came by (Corbato's clock)
+  std::size_t resident_ = 0;        ///< slots that are loaded
+  std::size_t hand_ = 0;
+  std::shared_ptr<std::string> sweep_ = std::make_shared<std::string>();
+  bool all_resident_ = true;  ///< what has no slot is not in the store either
+  std::size_t variable_bytes_ = 0;
+  // Scratch.
+  std::vector<std::uint32_t> missing_;
+  std::vector<std::uint64_t> hashes_;
+  std::string key_bytes_;
+  std::vector<Wanted> wanted_;
+  std::vector<std::string_view> lookup_;
+  StoreValues values_;
+  StoreBatch changes_;
+  std::string key_;
+  std::string value_;
+};
+
+}  // namespace dataflow

@@ -1,0 +1,79 @@
+#pragma once
+// Where the operators of a process keep state that is too large for memory: one budget, one folder, a store for each
+// operator that asks. A job whose state lives on the heap has none.
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "libdataflow/state/state_store.hpp"
+
+namespace dataflow {
+
+class StateBackend;
+using StateBackendPtr = std::shared_ptr<StateBackend>;
+
+/// A store and its folder, which goes with it. Holds the backend.
+class OwnedStore {
+ public:
+  OwnedStore(StateBackendPtr backend, std::filesystem::path folder, StateStorePtr store);
+  ~OwnedStore();
+  OwnedStore(const OwnedStore&) = delete;
+  OwnedStore& operator=(const OwnedStore&) = delete;
+
+  StateStore& operator*() const { return *store_; }
+  StateStore* operator->() const { return store_.get(); }
+  /// A name in the same place for a checkpoint's folder that is not there yet.
+  [[nodiscard]] std::filesystem::path checkpoint_folder();
+  [[nodiscard]] const StateBackendPtr& backend() const { return backend_; }
+
+ private:
+  StateBackendPtr backend_;
+  std::filesystem::path folder_;
+  StateStorePtr store_;
+  std::atomic<std::uint64_t> checkpoints_ = 0;
+};
+using OwnedStorePtr = std::shared_ptr<OwnedStore>;
+
+/// Safe to use from any thread.
+class StateBackend : public std::enable_shared_from_this<StateBackend> {
+ public:
+  /// `folder` is this process's own; it goes with the backend. `cache_bytes`: of all write-back caches together.
+  StateBackend(std::filesystem::path folder, std::uint64_t cache_bytes);
+  virtual ~StateBackend();
+  StateBackend(const StateBackend&) = delete;
+  StateBackend& operator=(const StateBackend&) = delete;
+
+  /// A folder of a name that no other has, which does not exist.
+  [[nodiscard]] std::filesystem::path new_folder();
+  /// A store on what lies in `folder`, a new_folder, or an empty one. Errors: io, malformed_data.
+  Result<OwnedStorePtr> open(std::filesystem::path folder);
+  /// Whether its stores are RocksDB's, and so the files of their checkpoints.
+  [[nodiscard]] virtual bool on_rocksdb() const = 0;
+  /// What the write-back cache of one open store may take.
+  [[nodiscard]] std::uint64_t cache_bytes() const;
+
+ protected:
+  virtual Result<StateStorePtr> open_store(const std::filesystem::path& folder) = 0;
+
+ private:
+  friend class OwnedStore;
+  std::filesystem::path folder_;
+  std::uint64_t cache_bytes_;
+  std::atomic<std::uint64_t> folders_ = 0;
+  std::atomic<std::uint64_t> open_ = 0;
+};
+
+/// On RocksDB, in `memory_bytes` altogether: half for its own buffers and caches, a quarter for write-back caches, the
+/// rest for what a snapshot holds beside them. Errors: io when the folder cannot be made.
+Result<StateBackendPtr> make_rocksdb_backend(const std::filesystem::path& folder, std::uint64_t memory_bytes);
+/// On sorted maps in memory; for tests and simulation.
+Result<StateBackendPtr> make_memory_backend(const std::filesystem::path& folder, std::uint64_t cache_bytes);
+
+/// A folder below `parent` for this process, which goes when the process does: those that processes which are gone have
+/// left are removed. Errors: io.
+Result<std::filesystem::path> claim_state_folder(const std::filesystem::path& parent);
+
+}  // namespace dataflow

@@ -1,0 +1,160 @@
+#include "libdataflow/state/stored_table.hpp"
+
+#include <cstring>
+
+#include "libdataflow/state/store_key.hpp"
+
+namespace dataflow {
+
+namespace {
+
+template <class V>
+void append_raw(V value, std::string& out) {
+  char bytes[sizeof value];
+  std::memcpy(bytes, &value, sizeof value);
+  out.append(bytes, sizeof value);
+}
+
+std::string group_prefix(std::uint32_t group) {
+  std::string prefix;
+  put_key_group(prefix, group);
+  return prefix;
+}
+
+Status damaged(std::uint32_t group) {
+  return fail(ErrorCode::malformed_data, "the store has an entry in key group " + std::to_string(group) +
+                                             " that is no row of its table: it is damaged, or of a newer program");
+}
+
+}  // namespace
+
+void append_stored_field(const Column& column, std::uint32_t row, std::string& out) {
+  const bool null = column.is_null(row);
+  out += static_cast<char>(!null);
+  if (null) return;
+  if (column.type.is_variable_width()) {
+    const std::string_view text = column.text(row);
+    append_raw(static_cast<std::uint32_t>(text.size()), out);
+    out += text;
+  } else {
+    out.append(reinterpret_cast<const char*>(column.values.data()) + row * column.type.width(), column.type.width());
+  }
+}
+
+void append_stored_text(std::optional<std::string_view> text, std::string& out) {
+  out += static_cast<char>(text.has_value());
+  if (!text) return;
+  append_raw(static_cast<std::uint32_t>(text->size()), out);
+  out += *text;
+}
+
+void append_stored_int64(std::optional<std::int64_t> value, std::string& out) {
+  out += static_cast<char>(value.has_value());
+  if (value) append_raw(*value, out);
+}
+
+std::string_view StoredFields::take(std::size_t count) {
+  if (count > left_.size()) {
+    ok_ = false;
+    left_ = {};
+    return {};
+  }
+  const std::string_view taken = left_.substr(0, count);
+  left_.remove_prefix(count);
+  return taken;
+}
+
+std::optional<std::string_view> StoredFields::text() {
+  const std::string_view present = take(1);
+  if (present.empty() || present[0] == 0) return std::nullopt;
+  std::uint32_t length = 0;
+  const std::string_view bytes = take(sizeof length);
+  if (!ok_) return std::nullopt;
+  std::memcpy(&length, bytes.data(), sizeof length);
+  const std::string_view content = take(length);
+  return ok_ ? std::optional{content} : std::nullopt;
+}
+
+std::optional<std::int64_t> StoredFields::int64() {
+  const std::string_view present = take(1);
+  if (present.empty() || present[0] == 0) return std::nullopt;
+  std::int64_t value = 0;
+  const std::string_view bytes = take(sizeof value);
+  if (!ok_) return std::nullopt;
+  std::memcpy(&value, bytes.data(), sizeof value);
+  return value;
+}
+
+void StoredFields::read(const DataType& type, ColumnBuilder& column) {
+  if (type.is_variable_width()) {
+    const auto content = text();
+    return content ? column.append_text(*content) : column.append_null();
+  }
+  const std::string_view present = take(1);
+  if (present.empty() || present[0] == 0) return column.append_null();
+  const std::string_view bytes = take(type.width());
+  if (!ok_) return column.append_null();
+  const auto fixed = [&]<class V>(V value) {
+    std::memcpy(&value, bytes.data(), sizeof value);
+    return value;
+  };
+  switch (type.kind()) {
+    case TypeKind::boolean: return column.append_bool(bytes[0] != 0);
+    case TypeKind::int32: return column.append_int32(fixed(std::int32_t{}));
+    case TypeKind::float64: return column.append_float64(fixed(double{}));
+    default: return column.append_int64(fixed(std::int64_t{}));
+  }
+}
+
+Status scan_stored_table(StateStore& store, const StoredTableForm& form, KeyGroupRange range,
+                         const StateReader::Visit& visit) {
+  BatchBuilder rows{form.schema};
+  std::uint32_t group = 0;
+  const auto give = [&]() -> Status { return rows.empty() ? Status{} : visit(group, rows.finish()); };
+  const auto scan = store.scan(group_prefix(range.first), group_prefix(range.end));
+  for (; scan->valid(); scan->next()) {
+    if (scan->key().size() < key_group_bytes) return damaged(0);
+    const std::uint32_t now = get_key_group(scan->key());
+    if (now != group || rows.full()) {
+      if (Status given = give(); !given) return given;
+      group = now;
+    }
+    StoredFields key{scan->key().substr(key_group_bytes)};
+    StoredFields value{scan->value()};
+    for (std::size_t i = 0; i < form.schema->size(); ++i) {
+      (i < form.keys ? key : value).read((*form.schema)[i].type, rows.column(i));
+    }
+    if (!key.ok() || !key.at_end() || !value.ok() || !value.at_end()) return damaged(now);
+    rows.end_row();
+  }
+  if (Status walked = scan->status(); !walked) return walked;
+  return give();
+}
+
+Status put_stored_rows(StateStore& store, const StoredTableForm& form, const Batch& rows,
+                       std::uint32_t max_parallelism) {
+  std::vector<const Column*> keys;
+  for (std::size_t i = 0; i < form.keys; ++i) keys.push_back(&rows.column(i));
+  std::vector<std::uint64_t> hashes;
+  hash_rows(keys, rows.rows(), hashes);
+  StoreBatch changes;
+  std::string key;
+  std::string value;
+  for (std::uint32_t row = 0; row < rows.rows(); ++row) {
+    key.clear();
+    value.clear();
+    put_key_group(key, key_group_of(hashes[row], max_parallelism));
+    for (std::size_t i = 0; i < form.schema->size(); ++i) {
+      append_stored_field(rows.column(i), row, i < form.keys ? key : value);
+    }
+    changes.put(key, value);
+  }
+  return store.write(changes);
+}
+
+Status keep_key_groups(StateStore& store, KeyGroupRange range) {
+  if (Status erased = store.erase_range(group_prefix(0), group_prefix(range.first)); !erased) return erased;
+  return store.erase_range(group_prefix(range.end), std::string(key_group_bytes, '\xff'));
+}
+
+}  // namespace dataflow
