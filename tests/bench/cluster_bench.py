@@ -6,11 +6,13 @@ that is not started yet and returns a Row.
 """
 
 import argparse
+import datetime
 import json
 import pathlib
 import statistics
 
 from cluster_test import ClusterTest
+from dfnode import DFNODE
 
 
 class Cluster(ClusterTest):
@@ -45,9 +47,16 @@ def median(values):
 
 def bench_program(name):
     """One of the C++ programs of tests/bench, which stand beside dfnode."""
-    from dfnode import DFNODE
-
     return str(pathlib.Path(DFNODE).parent / name)
+
+
+def subtasks_of(shown):
+    return [subtask for vertex in shown["vertices"] for subtask in vertex["subtasks"]]
+
+
+def seconds(time):
+    """Of a time as `show` has it."""
+    return datetime.datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
 
 
 def main(measure):

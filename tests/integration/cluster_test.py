@@ -55,11 +55,14 @@ class ClusterTest(DfnodeTest):
 
     # ---- Processes
 
+    def command(self, *arguments):
+        return [DFNODE, *arguments]
+
     def spawn(self, *arguments):
         self.started += 1
         log = open(self.folder / f"process-{self.started}.log", "w", encoding="utf-8")
         self.addCleanup(log.close)
-        process = subprocess.Popen([DFNODE, *arguments], cwd=self.folder, env=self.environment(),
+        process = subprocess.Popen(self.command(*arguments), cwd=self.folder, env=self.environment(),
                                    stdout=subprocess.PIPE, stderr=log, text=True)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
@@ -77,9 +80,10 @@ class ClusterTest(DfnodeTest):
         self.address = re.search(r"JobManager at (\S+)", self.ready_line(self.manager))[1]
         return self.manager
 
-    def task_manager(self, slots=2, name="", wait=True):
+    def task_manager(self, slots=2, name="", wait=True, options=()):
         name = name or f"tm{len(self.nodes)}"
-        process = self.spawn("taskmanager", "--join", self.address, "--slots", str(slots), "--work-dir", name)
+        process = self.spawn("taskmanager", "--join", self.address, "--slots", str(slots), "--work-dir", name,
+                             *options)
         if wait:
             self.nodes[re.search(r"TaskManager (\S+) with", self.ready_line(process))[1]] = process
         return process
