@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include <spdlog/spdlog.h>
 #include <caf/all.hpp>
 
 #include "actors/blocking_worker.hpp"
@@ -25,8 +26,8 @@ JobSupervisor::JobSupervisor(caf::actor_config& config, caf::actor home, std::st
       home_{std::move(home)},
       job_id_{std::move(job_id)},
       graph_{std::move(graph)},
-      settings_{settings},
-      execution_{graph_, settings.deadlines},
+      settings_{std::move(settings)},
+      execution_{graph_, settings_.deadlines},
       subtask_ids_{execution_.subtasks()},
       reports_(subtask_ids_.size()),
       recent_(subtask_ids_.size()),
@@ -175,9 +176,21 @@ void JobSupervisor::apply(const Effects& effects) {
   for (const Effect& effect : effects) {
     std::visit([this](const auto& e) { carry_out(e); }, effect);
   }
+  log_news(execution_.state());
   if (execution_.state() == told_state_ || is_terminal(execution_.state())) return;
   told_state_ = execution_.state();
   send(home_, msg::JobStateChanged{told_state_});
+}
+
+void JobSupervisor::log_news(JobState state) {
+  if (!settings_.worker_timeout) return;
+  for (const FailureRecord& failure : execution_.failures()) {
+    if (failure.at <= logged_failure_) continue;
+    const std::string reason = settings_.secrets.redact(failure.message);
+    spdlog::warn("job {} attempt {} failed: {}", job_id_, failure.of.attempt, reason.substr(0, reason.find('\n')));
+  }
+  if (!execution_.failures().empty()) logged_failure_ = execution_.failures().back().at;
+  if (std::exchange(logged_state_, state) != state) spdlog::info("job {} is {}", job_id_, to_string(state));
 }
 
 void JobSupervisor::start() {

@@ -17,6 +17,7 @@
 #include <caf/response_promise.hpp>
 
 #include "actors/messages.hpp"
+#include "libdataflow/topology/substitution.hpp"
 
 namespace dataflow {
 
@@ -28,6 +29,7 @@ struct SupervisionSettings {
   std::optional<Duration> worker_timeout;
   ExecutionDeadlines deadlines;
   StartFrom start_from = StartFrom::nothing;
+  Secrets secrets;  ///< to hide from the log
   /// Workers that were promised have to offer their slots within this.
   Duration offer_deadline = std::chrono::seconds{60};
 };
@@ -55,6 +57,9 @@ class JobSupervisor final : public caf::event_based_actor {
   };
 
   void apply(const Effects& effects);
+  /// A line for each failure since the last look, and for each state of the job; in a cluster, where someone may look
+  /// for them.
+  void log_news(JobState state);
   void carry_out(const AcquireSlots& effect);
   void carry_out(const DeployTasks& effect);
   void carry_out(const OpenTasks& effect);
@@ -152,6 +157,8 @@ class JobSupervisor final : public caf::event_based_actor {
   std::vector<RegionAttempt> waiting_for_slots_;
   std::string waits_for_;
   JobState told_state_ = JobState::created;  ///< to the home
+  JobState logged_state_ = JobState::created;
+  Timestamp logged_failure_ = Timestamp::min();  ///< the newest failure that was logged
   bool end_told_ = false;
 
   std::map<std::uint32_t, std::unique_ptr<SplitEnumerator>> enumerators_;  ///< by vertex

@@ -71,6 +71,8 @@ msg::JobViewPtr JobSupervisor::view() const {
   auto view = std::make_shared<msg::JobView>();
   view->state = execution_.state();
   view->restarts = execution_.restarts();
+  view->started = execution_.started_at();
+  view->ended = execution_.ended_at();
   view->waits_for = waits_for_;
   view->error = execution_.error();
   view->failures = execution_.failures();

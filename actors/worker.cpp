@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include <spdlog/spdlog.h>
 #include <caf/all.hpp>
 
 #include "actors/exchange/exchange.hpp"
@@ -40,7 +41,11 @@ caf::behavior Worker::make_behavior() {
             pass_on(msg::PeerUnreachable{{i, regions_[i].attempt}, m.reason});
         }
       },
-      [this](const msg::StartSubtasks& m) { tell_subtasks(m.of, msg::Start{}); },
+      [this](const msg::StartSubtasks& m) {
+        tell_subtasks(m.of, msg::Start{});
+        if (!is_current(m.of)) return;
+        for (const auto& [id, actor] : regions_[m.of.region].subtasks) log_event(m.of.attempt, id, "running");
+      },
       [this](const msg::StopSubtasks& m) { tell_subtasks(m.of, msg::Stop{EndOfData{m.drain}}); },
       [this](const msg::CommitSubtasks& m) { tell_subtasks(m.of, msg::Commit{m.epoch}); },
       [this](const msg::TriggerCheckpoint& m) {
@@ -58,24 +63,35 @@ caf::behavior Worker::make_behavior() {
       // From the slots and subtasks.
       [this](const msg::SlotMade& m) {
         if (!is_current(m.of)) return;
-        for (const msg::DeployedSubtask& made : m.subtasks) regions_[m.of.region].subtasks[made.id] = made.actor;
+        for (const msg::DeployedSubtask& made : m.subtasks) {
+          regions_[m.of.region].subtasks[made.id] = made.actor;
+          log_event(m.of.attempt, made.id, "deployed");
+        }
         pass_on(msg::SlotDeployed{m.of, m.slot});
       },
       [this](const msg::SubtaskReport& m) {
         if (region_of(m.id).attempt == m.attempt) news_.insert_or_assign(m.id, m);
       },
-      [this](const msg::Opened& m) { pass_on(m); },
+      [this](const msg::Opened& m) {
+        log_event(m.attempt, m.id, "opened");
+        pass_on(m);
+      },
       [this](const msg::RequestSplit& m) { pass_on(m); },
       [this](const msg::Prepared& m) { pass_on(m); },
       [this](const msg::Acknowledge& m) { pass_on(m); },
       [this](const msg::Decline& m) { pass_on(m); },
-      [this](const msg::Finished& m) { pass_on(m); },
+      [this](const msg::Finished& m) {
+        log_event(m.attempt, m.id, "finished");
+        pass_on(m);
+      },
       [this](const msg::SubtaskFailed& m) {
         // The numbers that it had when it failed go before the failure.
         report();
+        log_event(m.attempt, m.id, "failed: " + m.failure.message);
         pass_on(m);
       },
       [this](const msg::SubtaskGone& m) {
+        log_event(m.attempt, m.id, "gone");
         if (region_of(m.id).attempt == m.attempt) region_of(m.id).subtasks.erase(m.id);
         pass_on(m);
       },
@@ -230,6 +246,13 @@ void Worker::cancel(RegionAttempt of) {
   for (const auto& [address, slot] : slots_) {
     if (slot.of == of) anon_send(slot.actor, msg::CancelSlot{});
   }
+}
+
+void Worker::log_event(std::uint32_t attempt, SubtaskId id, const std::string& what) const {
+  if (job_.name.empty()) return;
+  const JobVertex& vertex = job_.graph->vertices[id.vertex];
+  spdlog::info("job {} attempt {} subtask \"{}\" {}/{}: {}", job_.job_id, attempt, vertex.name, id.subtask + 1,
+               vertex.parallelism, job_.secrets.redact(what));
 }
 
 void Worker::report() {
