@@ -74,6 +74,7 @@ caf::message_handler JobSupervisor::worker_messages() {
         delayed_send(this, 2 * obituary_wait, msg::PeerDownDue{m.of, m.reason});
       },
       [this](const msg::PrintOutput& m) { return delegate(home_, m); },
+      [this](const msg::OperatorAnswered& m) { take_answer(m); },
   };
 }
 
@@ -138,13 +139,14 @@ caf::message_handler JobSupervisor::own_messages() {
       [this](const msg::PeerDownDue& m) {
         apply(execution_.on_region_failed(m.of, Error{ErrorCode::unavailable, m.reason}, wall_clock_now()));
       },
-      [](const msg::Answer&) {},  // too late to be of interest: its request has timed out
   };
 }
 
 void JobSupervisor::on_exit() {
   home_ = nullptr;
   workers_.clear();
+  slots_.clear();
+  calls_.clear();
   if (worker_) anon_send_exit(worker_, caf::exit_reason::user_shutdown);
   worker_ = nullptr;
   guards_.clear();
@@ -226,6 +228,10 @@ const std::string& JobSupervisor::sink_job_id() const {
 
 void JobSupervisor::carry_out(const CancelTasks& effect) {
   if (checkpoints_) apply_checkpoint(checkpoints_->coordinator().on_attempt_over(wall_clock_now()));
+  for (const auto& [place, slot] : slots_) {
+    if (slot.of == effect.of) send(slot.group, msg::CancelSubtask{});
+  }
+  // Also for those who have not said yet that they exist, or under which name.
   tell_region(effect.of, msg::CancelAttempt{effect.of});
 }
 
@@ -267,6 +273,7 @@ void JobSupervisor::carry_out(const EndJob& effect) {
 
 void JobSupervisor::tell_end(JobState state) {
   if (std::exchange(end_told_, true)) return;
+  give_up_calls(Error{ErrorCode::not_found, "the job has ended"});
   send(home_, msg::JobEnded{state, execution_.error()});
   for (caf::response_promise& promise : waiting_for_end_) promise.deliver(msg::Ended{});
   waiting_for_end_.clear();

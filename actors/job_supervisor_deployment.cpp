@@ -112,6 +112,8 @@ void JobSupervisor::take_offer(const msg::OfferSlots& offer) {
 }
 
 void JobSupervisor::take_deployed(const msg::SlotDeployed& deployed) {
+  if (deployed.of == execution_.current(deployed.of.region))
+    slots_.insert_or_assign({deployed.of.region, deployed.slot}, deployed);
   for (const SubtaskId id : execution_.subtasks(deployed.of.region)) {
     if (id.subtask == deployed.slot) apply(execution_.on_deployed(deployed.of.attempt, id, wall_clock_now()));
   }

@@ -28,6 +28,7 @@ void JobSupervisor::heard_from_sender() {
 
 void JobSupervisor::collect_reports() {
   fire_deadlines();
+  give_up_calls({});
   if (checkpoints_) schedule_checkpoint_time();
   if (is_terminal(execution_.state())) return;
   delayed_send(this, report_interval, msg::CollectReports{});

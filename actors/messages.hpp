@@ -88,6 +88,7 @@ struct DeployedSubtask {
 struct SlotMade {
   RegionAttempt of;
   std::uint32_t slot = 0;
+  caf::group group;
   std::vector<DeployedSubtask> subtasks;
 };
 

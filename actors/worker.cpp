@@ -13,13 +13,6 @@
 
 namespace dataflow {
 
-namespace {
-
-/// An operator answers between two batches.
-constexpr auto answer_deadline = std::chrono::seconds{5};
-
-}  // namespace
-
 Worker::Worker(caf::actor_config& config, WorkerJob job)
     : caf::event_based_actor{config},
       job_{std::move(job)},
@@ -48,18 +41,14 @@ caf::behavior Worker::make_behavior() {
       },
       [this](const msg::StopSubtasks& m) { tell_subtasks(m.of, msg::Stop{EndOfData{m.drain}}); },
       [this](const msg::CommitSubtasks& m) { tell_subtasks(m.of, msg::Commit{m.epoch}); },
-      [this](const msg::TriggerCheckpoint& m) {
-        tell_all(m, [this](SubtaskId id) {
-          return job_.graph->node(job_.graph->vertices[id.vertex].chain.front()).is_source();
-        });
-      },
-      [this](const msg::CheckpointCompleted& m) { tell_all(m, [](SubtaskId) { return true; }); },
-      [this](const msg::CheckpointAborted& m) { tell_all(m, [](SubtaskId) { return true; }); },
+      // Who has no source waits for the barriers instead.
+      [this](const msg::TriggerCheckpoint& m) { tell_slots(m); },
+      [this](const msg::CheckpointCompleted& m) { tell_slots(m); },
+      [this](const msg::CheckpointAborted& m) { tell_slots(m); },
       [this](const msg::CancelAttempt& m) { cancel(m.of); },
       [this](const msg::AssignSplit& m) { anon_send(find(m.attempt, m.id), m); },
       [this](const msg::NoMoreSplits& m) { anon_send(find(m.attempt, m.id), m); },
       [this](msg::RequestReports) { report(); },
-      [this](const msg::CallOperator& m) { return call_operator(m); },
       // From the slots and subtasks.
       [this](const msg::SlotMade& m) {
         if (!is_current(m.of)) return;
@@ -67,7 +56,8 @@ caf::behavior Worker::make_behavior() {
           regions_[m.of.region].subtasks[made.id] = made.actor;
           log_event(m.of.attempt, made.id, "deployed");
         }
-        pass_on(msg::SlotDeployed{m.of, m.slot});
+        regions_[m.of.region].slots.push_back(m.group);
+        pass_on(msg::SlotDeployed{m.of, m.slot, m.group});
       },
       [this](const msg::SubtaskReport& m) {
         if (region_of(m.id).attempt == m.attempt) news_.insert_or_assign(m.id, m);
@@ -264,30 +254,16 @@ void Worker::report() {
   }
 }
 
-caf::result<msg::Answer> Worker::call_operator(const msg::CallOperator& call) {
-  const caf::actor subtask = find(call.attempt, call.id);
-  if (!subtask) return msg::Answer{fail(ErrorCode::not_found, "the operator is not running at the moment")};
-  auto promise = make_response_promise<msg::Answer>();
-  request(subtask, answer_deadline, call)
-      .then([promise](const msg::Answer& answer) mutable { promise.deliver(answer); },
-            [promise](const caf::error&) mutable {
-              promise.deliver(msg::Answer{fail(ErrorCode::io, "no answer in time")});
-            });
-  return promise;
-}
-
 template <class Message>
 void Worker::tell_subtasks(RegionAttempt of, const Message& message) {
   if (!is_current(of)) return;
   for (const auto& [id, actor] : regions_[of.region].subtasks) anon_send(actor, message);
 }
 
-template <class Message, class Meant>
-void Worker::tell_all(const Message& message, Meant meant) {
+template <class Message>
+void Worker::tell_slots(const Message& message) {
   for (const Region& region : regions_) {
-    for (const auto& [id, actor] : region.subtasks) {
-      if (meant(id)) anon_send(actor, message);
-    }
+    for (const caf::group& slot : region.slots) send(slot, message);
   }
 }
 

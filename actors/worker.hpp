@@ -61,12 +61,11 @@ class Worker final : public caf::event_based_actor {
   void log_event(std::uint32_t attempt, SubtaskId id, const std::string& what) const;
   void report();
   void on_down(const caf::down_msg& down);
-  caf::result<msg::Answer> call_operator(const msg::CallOperator& call);
   template <class Message>
   void tell_subtasks(RegionAttempt of, const Message& message);
-  /// To the subtasks of all regions for which `meant` says so.
-  template <class Message, class Meant>
-  void tell_all(const Message& message, Meant meant);
+  /// To the subtasks of all regions, by the groups of their slots.
+  template <class Message>
+  void tell_slots(const Message& message);
   template <class Message>
   void pass_on(const Message& message);
   /// Null when the subtask is not here, or not any more.
@@ -83,6 +82,7 @@ class Worker final : public caf::event_based_actor {
     std::uint32_t attempt = 0;
     bool deployed = false;
     std::map<SubtaskId, caf::actor> subtasks{};
+    std::vector<caf::group> slots{};
     msg::OpenSubtasks placement{};  ///< once it is known
     std::size_t to_connect = 0;     ///< peers whose connection does not stand yet
   };
