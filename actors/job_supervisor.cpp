@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include <spdlog/spdlog.h>
 #include <caf/all.hpp>
 
 #include "actors/blocking_worker.hpp"
@@ -25,8 +26,8 @@ JobSupervisor::JobSupervisor(caf::actor_config& config, caf::actor home, std::st
       home_{std::move(home)},
       job_id_{std::move(job_id)},
       graph_{std::move(graph)},
-      settings_{settings},
-      execution_{graph_, settings.deadlines},
+      settings_{std::move(settings)},
+      execution_{graph_, settings_.deadlines},
       subtask_ids_{execution_.subtasks()},
       reports_(subtask_ids_.size()),
       recent_(subtask_ids_.size()),
@@ -73,6 +74,7 @@ caf::message_handler JobSupervisor::worker_messages() {
         delayed_send(this, 2 * obituary_wait, msg::PeerDownDue{m.of, m.reason});
       },
       [this](const msg::PrintOutput& m) { return delegate(home_, m); },
+      [this](const msg::OperatorAnswered& m) { take_answer(m); },
   };
 }
 
@@ -137,13 +139,14 @@ caf::message_handler JobSupervisor::own_messages() {
       [this](const msg::PeerDownDue& m) {
         apply(execution_.on_region_failed(m.of, Error{ErrorCode::unavailable, m.reason}, wall_clock_now()));
       },
-      [](const msg::Answer&) {},  // too late to be of interest: its request has timed out
   };
 }
 
 void JobSupervisor::on_exit() {
   home_ = nullptr;
   workers_.clear();
+  slots_.clear();
+  calls_.clear();
   if (worker_) anon_send_exit(worker_, caf::exit_reason::user_shutdown);
   worker_ = nullptr;
   guards_.clear();
@@ -175,9 +178,21 @@ void JobSupervisor::apply(const Effects& effects) {
   for (const Effect& effect : effects) {
     std::visit([this](const auto& e) { carry_out(e); }, effect);
   }
+  log_news(execution_.state());
   if (execution_.state() == told_state_ || is_terminal(execution_.state())) return;
   told_state_ = execution_.state();
   send(home_, msg::JobStateChanged{told_state_});
+}
+
+void JobSupervisor::log_news(JobState state) {
+  if (!settings_.worker_timeout) return;
+  for (const FailureRecord& failure : execution_.failures()) {
+    if (failure.at <= logged_failure_) continue;
+    const std::string reason = settings_.secrets.redact(failure.message);
+    spdlog::warn("job {} attempt {} failed: {}", job_id_, failure.of.attempt, reason.substr(0, reason.find('\n')));
+  }
+  if (!execution_.failures().empty()) logged_failure_ = execution_.failures().back().at;
+  if (std::exchange(logged_state_, state) != state) spdlog::info("job {} is {}", job_id_, to_string(state));
 }
 
 void JobSupervisor::start() {
@@ -213,6 +228,10 @@ const std::string& JobSupervisor::sink_job_id() const {
 
 void JobSupervisor::carry_out(const CancelTasks& effect) {
   if (checkpoints_) apply_checkpoint(checkpoints_->coordinator().on_attempt_over(wall_clock_now()));
+  for (const auto& [place, slot] : slots_) {
+    if (slot.of == effect.of) send(slot.group, msg::CancelSubtask{});
+  }
+  // Also for those who have not said yet that they exist, or under which name.
   tell_region(effect.of, msg::CancelAttempt{effect.of});
 }
 
@@ -254,6 +273,7 @@ void JobSupervisor::carry_out(const EndJob& effect) {
 
 void JobSupervisor::tell_end(JobState state) {
   if (std::exchange(end_told_, true)) return;
+  give_up_calls(Error{ErrorCode::not_found, "the job has ended"});
   send(home_, msg::JobEnded{state, execution_.error()});
   for (caf::response_promise& promise : waiting_for_end_) promise.deliver(msg::Ended{});
   waiting_for_end_.clear();

@@ -17,6 +17,7 @@
 #include <caf/response_promise.hpp>
 
 #include "actors/messages.hpp"
+#include "libdataflow/topology/substitution.hpp"
 
 namespace dataflow {
 
@@ -28,6 +29,7 @@ struct SupervisionSettings {
   std::optional<Duration> worker_timeout;
   ExecutionDeadlines deadlines;
   StartFrom start_from = StartFrom::nothing;
+  Secrets secrets;  ///< to hide from the log
   /// Workers that were promised have to offer their slots within this.
   Duration offer_deadline = std::chrono::seconds{60};
 };
@@ -54,7 +56,20 @@ class JobSupervisor final : public caf::event_based_actor {
     bool lost = false;
   };
 
+  /// A call of an operator that has not answered everywhere yet.
+  struct OpenCall {
+    caf::response_promise promise;
+    std::string node;
+    bool bare = false;                     ///< one answer is the answer, and not a list of one
+    std::map<SubtaskId, std::string> got;  ///< empty: not yet
+    std::size_t missing = 0;
+    SteadyTime due;
+  };
+
   void apply(const Effects& effects);
+  /// A line for each failure since the last look, and for each state of the job; in a cluster, where someone may look
+  /// for them.
+  void log_news(JobState state);
   void carry_out(const AcquireSlots& effect);
   void carry_out(const DeployTasks& effect);
   void carry_out(const OpenTasks& effect);
@@ -106,6 +121,11 @@ class JobSupervisor final : public caf::event_based_actor {
   void answer_split_request(const msg::RequestSplit& request);
   void retry_split_requests();
   caf::result<msg::Answer> ask_operator(const msg::AskOperator& question);
+  void take_answer(const msg::OperatorAnswered& answered);
+  /// Ends the calls that have waited for too long; `all`: the job is over.
+  void give_up_calls(std::optional<Error> all);
+  /// The group of the subtask's slot, while the subtask may exist.
+  [[nodiscard]] caf::group slot_group_of(SubtaskId id) const;
   /// To the workers that have slots of the region.
   template <class Message>
   void tell_region(RegionAttempt of, const Message& message) {
@@ -148,10 +168,16 @@ class JobSupervisor final : public caf::event_based_actor {
 
   std::vector<WorkerState> workers_;                        ///< all that there ever were
   std::vector<std::optional<std::size_t>> worker_of_slot_;  ///< index into workers_; nothing while nobody has the slot
-  std::uint32_t round_ = 0;                                 ///< of asking for slots
+  /// By region and slot: by which group the subtasks there are reached.
+  std::map<std::pair<std::uint32_t, std::uint32_t>, msg::SlotDeployed> slots_;
+  std::map<std::uint64_t, OpenCall> calls_;
+  std::uint64_t last_call_ = 0;
+  std::uint32_t round_ = 0;  ///< of asking for slots
   std::vector<RegionAttempt> waiting_for_slots_;
   std::string waits_for_;
   JobState told_state_ = JobState::created;  ///< to the home
+  JobState logged_state_ = JobState::created;
+  Timestamp logged_failure_ = Timestamp::min();  ///< the newest failure that was logged
   bool end_told_ = false;
 
   std::map<std::uint32_t, std::unique_ptr<SplitEnumerator>> enumerators_;  ///< by vertex

@@ -112,6 +112,8 @@ void JobSupervisor::take_offer(const msg::OfferSlots& offer) {
 }
 
 void JobSupervisor::take_deployed(const msg::SlotDeployed& deployed) {
+  if (deployed.of == execution_.current(deployed.of.region))
+    slots_.insert_or_assign({deployed.of.region, deployed.slot}, deployed);
   for (const SubtaskId id : execution_.subtasks(deployed.of.region)) {
     if (id.subtask == deployed.slot) apply(execution_.on_deployed(deployed.of.attempt, id, wall_clock_now()));
   }
@@ -124,7 +126,7 @@ void JobSupervisor::lose_worker(std::size_t worker, const Error& error) {
   for (auto& at : worker_of_slot_) {
     if (at == worker) at.reset();
   }
-  spdlog::warn("job {}: the worker on {} is lost: {}", job_id_, lost.offer.node, error.message());
+  spdlog::warn("job {}: the worker on {} is lost", job_id_, lost.offer.node);  // why: the failure that follows
   // It may only have been silent: it ends before another one is made there.
   if (settings_.worker_timeout) send(home_, msg::KillWorker{lost.offer.node, error.message()});
   apply(execution_.on_node_lost(instance(worker), error.within("the worker on " + lost.offer.node + " was lost"),
@@ -147,6 +149,10 @@ void JobSupervisor::carry_out(const DeployTasks& effect) {
   for (std::uint32_t slot = 0; slot < width(effect.of.region); ++slot) {
     // One without worker has been lost just now, and that is on its way to be told.
     if (worker_of_slot_[slot]) slots[*worker_of_slot_[slot]].push_back(slot);
+  }
+  if (settings_.worker_timeout) {
+    spdlog::info("job {} attempt {}: {} slots on {} workers", job_id_, effect.of.attempt, width(effect.of.region),
+                 slots.size());
   }
   const std::uint32_t base = checkpoints_ ? checkpoints_->attempt_base() : 0;
   for (auto& [worker, numbers] : slots)

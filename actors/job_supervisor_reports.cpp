@@ -28,6 +28,7 @@ void JobSupervisor::heard_from_sender() {
 
 void JobSupervisor::collect_reports() {
   fire_deadlines();
+  give_up_calls({});
   if (checkpoints_) schedule_checkpoint_time();
   if (is_terminal(execution_.state())) return;
   delayed_send(this, report_interval, msg::CollectReports{});
@@ -71,6 +72,8 @@ msg::JobViewPtr JobSupervisor::view() const {
   auto view = std::make_shared<msg::JobView>();
   view->state = execution_.state();
   view->restarts = execution_.restarts();
+  view->started = execution_.started_at();
+  view->ended = execution_.ended_at();
   view->waits_for = waits_for_;
   view->error = execution_.error();
   view->failures = execution_.failures();

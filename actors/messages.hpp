@@ -88,6 +88,7 @@ struct DeployedSubtask {
 struct SlotMade {
   RegionAttempt of;
   std::uint32_t slot = 0;
+  caf::group group;
   std::vector<DeployedSubtask> subtasks;
 };
 
@@ -148,6 +149,8 @@ struct SubtaskView {
 struct JobView {
   JobState state = JobState::created;
   std::uint32_t restarts = 0;
+  std::optional<Timestamp> started;
+  std::optional<Timestamp> ended;
   std::string waits_for;  ///< why there are no slots yet; empty when it has them
   std::optional<Error> error;
   std::vector<FailureRecord> failures;

@@ -46,7 +46,7 @@ void Slot::on_exit() {
 
 void Slot::deploy() {
   if (graph_->stream->settings.checkpoint) blocking_worker_ = spawn<BlockingWorker, caf::detached>();
-  msg::SlotMade made{of_, slot_, {}};
+  msg::SlotMade made{of_, slot_, group_, {}};
   for (const SubtaskId id : subtasks_) {
     auto actor = spawn<Subtask, caf::monitored + caf::linked>(
         worker_, caf::actor_cast<caf::actor>(this), graph_,

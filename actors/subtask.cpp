@@ -89,9 +89,7 @@ caf::behavior Subtask::make_behavior() {
       [this](const msg::Commit& m) { commit(m.epoch); },
       [this](msg::CancelSubtask) { quit(caf::exit_reason::user_shutdown); },
       [this](msg::GetReport) { return report(); },
-      [this](const msg::CallOperator& m) {
-        return msg::Answer{m.is_query ? task_->ask(m.node, m.name, m.json) : task_->send(m.node, m.name, m.json)};
-      },
+      [this](const msg::CallOperator& m) { answer(m); },
   };
 }
 
@@ -145,6 +143,15 @@ void Subtask::run() {
     case Kind::prepared:
       if (!std::exchange(prepared_sent_, true)) anon_send(supervisor_, msg::Prepared{report()});
   }
+}
+
+/// It came by the group of the slot, where others have heard it, too.
+void Subtask::answer(const msg::CallOperator& call) {
+  if (call.id != id_ || call.attempt != attempt_) return;
+  auto said =
+      call.is_query ? task_->ask(call.node, call.name, call.json) : task_->send(call.node, call.name, call.json);
+  caf::event_based_actor::send(caf::actor_cast<caf::actor>(current_sender()),
+                               msg::OperatorAnswered{call.call, id_, msg::Answer{std::move(said)}});
 }
 
 void Subtask::schedule_wake(Timestamp at) {

@@ -39,6 +39,7 @@ class Subtask final : public caf::event_based_actor, public TaskHost {
   void open_task(const Result<RestoredCheckpointPtr>& restored);
   void complete_checkpoint(std::uint64_t id);
   void run();
+  void answer(const msg::CallOperator& call);
   void schedule_wake(Timestamp at);
   void commit(std::uint64_t epoch);
   void fail_with(const TaskFailure& failure);

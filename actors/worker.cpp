@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include <spdlog/spdlog.h>
 #include <caf/all.hpp>
 
 #include "actors/exchange/exchange.hpp"
@@ -11,13 +12,6 @@
 #include "libdataflow/master/failover_region.hpp"
 
 namespace dataflow {
-
-namespace {
-
-/// An operator answers between two batches.
-constexpr auto answer_deadline = std::chrono::seconds{5};
-
-}  // namespace
 
 Worker::Worker(caf::actor_config& config, WorkerJob job)
     : caf::event_based_actor{config},
@@ -40,42 +34,54 @@ caf::behavior Worker::make_behavior() {
             pass_on(msg::PeerUnreachable{{i, regions_[i].attempt}, m.reason});
         }
       },
-      [this](const msg::StartSubtasks& m) { tell_subtasks(m.of, msg::Start{}); },
+      [this](const msg::StartSubtasks& m) {
+        tell_subtasks(m.of, msg::Start{});
+        if (!is_current(m.of)) return;
+        for (const auto& [id, actor] : regions_[m.of.region].subtasks) log_event(m.of.attempt, id, "running");
+      },
       [this](const msg::StopSubtasks& m) { tell_subtasks(m.of, msg::Stop{EndOfData{m.drain}}); },
       [this](const msg::CommitSubtasks& m) { tell_subtasks(m.of, msg::Commit{m.epoch}); },
-      [this](const msg::TriggerCheckpoint& m) {
-        tell_all(m, [this](SubtaskId id) {
-          return job_.graph->node(job_.graph->vertices[id.vertex].chain.front()).is_source();
-        });
-      },
-      [this](const msg::CheckpointCompleted& m) { tell_all(m, [](SubtaskId) { return true; }); },
-      [this](const msg::CheckpointAborted& m) { tell_all(m, [](SubtaskId) { return true; }); },
+      // Who has no source waits for the barriers instead.
+      [this](const msg::TriggerCheckpoint& m) { tell_slots(m); },
+      [this](const msg::CheckpointCompleted& m) { tell_slots(m); },
+      [this](const msg::CheckpointAborted& m) { tell_slots(m); },
       [this](const msg::CancelAttempt& m) { cancel(m.of); },
       [this](const msg::AssignSplit& m) { anon_send(find(m.attempt, m.id), m); },
       [this](const msg::NoMoreSplits& m) { anon_send(find(m.attempt, m.id), m); },
       [this](msg::RequestReports) { report(); },
-      [this](const msg::CallOperator& m) { return call_operator(m); },
       // From the slots and subtasks.
       [this](const msg::SlotMade& m) {
         if (!is_current(m.of)) return;
-        for (const msg::DeployedSubtask& made : m.subtasks) regions_[m.of.region].subtasks[made.id] = made.actor;
-        pass_on(msg::SlotDeployed{m.of, m.slot});
+        for (const msg::DeployedSubtask& made : m.subtasks) {
+          regions_[m.of.region].subtasks[made.id] = made.actor;
+          log_event(m.of.attempt, made.id, "deployed");
+        }
+        regions_[m.of.region].slots.push_back(m.group);
+        pass_on(msg::SlotDeployed{m.of, m.slot, m.group});
       },
       [this](const msg::SubtaskReport& m) {
         if (region_of(m.id).attempt == m.attempt) news_.insert_or_assign(m.id, m);
       },
-      [this](const msg::Opened& m) { pass_on(m); },
+      [this](const msg::Opened& m) {
+        log_event(m.attempt, m.id, "opened");
+        pass_on(m);
+      },
       [this](const msg::RequestSplit& m) { pass_on(m); },
       [this](const msg::Prepared& m) { pass_on(m); },
       [this](const msg::Acknowledge& m) { pass_on(m); },
       [this](const msg::Decline& m) { pass_on(m); },
-      [this](const msg::Finished& m) { pass_on(m); },
+      [this](const msg::Finished& m) {
+        log_event(m.attempt, m.id, "finished");
+        pass_on(m);
+      },
       [this](const msg::SubtaskFailed& m) {
         // The numbers that it had when it failed go before the failure.
         report();
+        log_event(m.attempt, m.id, "failed: " + m.failure.message);
         pass_on(m);
       },
       [this](const msg::SubtaskGone& m) {
+        log_event(m.attempt, m.id, "gone");
         if (region_of(m.id).attempt == m.attempt) region_of(m.id).subtasks.erase(m.id);
         pass_on(m);
       },
@@ -232,6 +238,13 @@ void Worker::cancel(RegionAttempt of) {
   }
 }
 
+void Worker::log_event(std::uint32_t attempt, SubtaskId id, const std::string& what) const {
+  if (job_.name.empty()) return;
+  const JobVertex& vertex = job_.graph->vertices[id.vertex];
+  spdlog::info("job {} attempt {} subtask \"{}\" {}/{}: {}", job_.job_id, attempt, vertex.name, id.subtask + 1,
+               vertex.parallelism, job_.secrets.redact(what));
+}
+
 void Worker::report() {
   msg::Reports reports;
   for (auto& [id, news] : std::exchange(news_, {})) reports.subtasks.push_back(std::move(news));
@@ -241,30 +254,16 @@ void Worker::report() {
   }
 }
 
-caf::result<msg::Answer> Worker::call_operator(const msg::CallOperator& call) {
-  const caf::actor subtask = find(call.attempt, call.id);
-  if (!subtask) return msg::Answer{fail(ErrorCode::not_found, "the operator is not running at the moment")};
-  auto promise = make_response_promise<msg::Answer>();
-  request(subtask, answer_deadline, call)
-      .then([promise](const msg::Answer& answer) mutable { promise.deliver(answer); },
-            [promise](const caf::error&) mutable {
-              promise.deliver(msg::Answer{fail(ErrorCode::io, "no answer in time")});
-            });
-  return promise;
-}
-
 template <class Message>
 void Worker::tell_subtasks(RegionAttempt of, const Message& message) {
   if (!is_current(of)) return;
   for (const auto& [id, actor] : regions_[of.region].subtasks) anon_send(actor, message);
 }
 
-template <class Message, class Meant>
-void Worker::tell_all(const Message& message, Meant meant) {
+template <class Message>
+void Worker::tell_slots(const Message& message) {
   for (const Region& region : regions_) {
-    for (const auto& [id, actor] : region.subtasks) {
-      if (meant(id)) anon_send(actor, message);
-    }
+    for (const caf::group& slot : region.slots) send(slot, message);
   }
 }
 

@@ -14,6 +14,7 @@
 #include <caf/event_based_actor.hpp>
 
 #include "actors/messages.hpp"
+#include "libdataflow/topology/substitution.hpp"
 
 namespace dataflow {
 
@@ -32,6 +33,7 @@ struct WorkerJob {
   std::string name;                     ///< this process's, which no other ever has
   std::string host;                     ///< where other workers reach this process
   std::shared_ptr<Exchange> exchange;   ///< the way to other workers; null: there are none
+  Secrets secrets;                      ///< to hide from the log
   std::shared_ptr<PrintRelay> print;    ///< null: print sinks write to this process's standard output
   std::shared_ptr<StateBackend> state;  ///< null: state is in memory
 };
@@ -55,14 +57,15 @@ class Worker final : public caf::event_based_actor {
   Result<msg::Peer> sender_of(const msg::OpenSubtasks& placement, SubtaskId id, std::size_t input,
                               const ChannelId& channel);
   void cancel(RegionAttempt of);
+  /// One line for what has happened to a subtask; in a cluster, where someone may look for it.
+  void log_event(std::uint32_t attempt, SubtaskId id, const std::string& what) const;
   void report();
   void on_down(const caf::down_msg& down);
-  caf::result<msg::Answer> call_operator(const msg::CallOperator& call);
   template <class Message>
   void tell_subtasks(RegionAttempt of, const Message& message);
-  /// To the subtasks of all regions for which `meant` says so.
-  template <class Message, class Meant>
-  void tell_all(const Message& message, Meant meant);
+  /// To the subtasks of all regions, by the groups of their slots.
+  template <class Message>
+  void tell_slots(const Message& message);
   template <class Message>
   void pass_on(const Message& message);
   /// Null when the subtask is not here, or not any more.
@@ -79,6 +82,7 @@ class Worker final : public caf::event_based_actor {
     std::uint32_t attempt = 0;
     bool deployed = false;
     std::map<SubtaskId, caf::actor> subtasks{};
+    std::vector<caf::group> slots{};
     msg::OpenSubtasks placement{};  ///< once it is known
     std::size_t to_connect = 0;     ///< peers whose connection does not stand yet
   };

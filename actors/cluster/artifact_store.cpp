@@ -1,5 +1,6 @@
 #include "actors/cluster/artifact_store.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -19,6 +20,12 @@ constexpr std::uint64_t max_artifact_bytes = 1ULL << 30;
 
 }  // namespace
 
+std::vector<std::string> artifacts_of(const msg::JobSpec& job) {
+  std::vector<std::string> all{job.artifact};
+  for (const auto& [path, hash] : job.libraries) all.push_back(hash);
+  return all;
+}
+
 Result<fs::path> ArtifactStore::path_of(const std::string& hash) const {
   const bool good = hash.size() == hash_digits && hash.find_first_not_of("0123456789abcdef") == std::string::npos;
   if (!good) return fail(ErrorCode::invalid_argument, "\"" + hash + "\" is no artifact's hash");
@@ -29,6 +36,18 @@ bool ArtifactStore::has(const std::string& hash) const {
   const auto path = path_of(hash);
   std::error_code error;
   return path && fs::exists(*path, error);
+}
+
+bool ArtifactStore::has_all(const std::vector<std::string>& hashes) const {
+  return std::all_of(hashes.begin(), hashes.end(), [this](const std::string& hash) { return has(hash); });
+}
+
+std::map<std::string, std::string> ArtifactStore::libraries_of(const msg::JobSpec& job) const {
+  std::map<std::string, std::string> places;
+  for (const auto& [path, hash] : job.libraries) {
+    if (const auto file = path_of(hash)) places.emplace(path, file->string());
+  }
+  return places;
 }
 
 Result<std::uint64_t> ArtifactStore::size(const std::string& hash) const {

@@ -4,12 +4,18 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "actors/wire/cluster_messages.hpp"
 #include "serialization/result.hpp"
 
 namespace dataflow {
+
+/// All that a job is built from: its file, and the libraries that the file names.
+std::vector<std::string> artifacts_of(const msg::JobSpec& job);
 
 /// Artifacts travel in pieces of this.
 inline constexpr std::uint64_t artifact_piece_bytes = 512 * 1024;
@@ -21,6 +27,9 @@ class ArtifactStore {
   /// Where it is, or would be. Errors: invalid_argument when `hash` is no SHA-256 in hex.
   [[nodiscard]] Result<std::filesystem::path> path_of(const std::string& hash) const;
   [[nodiscard]] bool has(const std::string& hash) const;
+  [[nodiscard]] bool has_all(const std::vector<std::string>& hashes) const;
+  /// The job's libraries, as build_artifact wants them.
+  [[nodiscard]] std::map<std::string, std::string> libraries_of(const msg::JobSpec& job) const;
   /// Errors: not_found, io.
   [[nodiscard]] Result<std::string> read(const std::string& hash, std::uint64_t offset) const;
   [[nodiscard]] Result<std::uint64_t> size(const std::string& hash) const;

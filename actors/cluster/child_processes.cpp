@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@ namespace dataflow {
 namespace {
 
 constexpr const char* this_program = "/proc/self/exe";
+constexpr char expendable_score[] = "500";  // NOLINT(*-avoid-c-arrays): written as it is
 
 sigset_t awaited_signals() {
   sigset_t set{};
@@ -27,7 +29,8 @@ sigset_t awaited_signals() {
 }
 
 /// Runs in the child between fork and exec, where only async-signal-safe calls are allowed. Never returns.
-[[noreturn]] void become(char* const* argv, char* const* envp, int log_fd, pid_t parent) {
+[[noreturn]] void become(char* const* argv, char* const* envp, int log_fd, pid_t parent, std::uint64_t memory_limit,
+                         bool expendable) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);  // it has gone already
   sigset_t none{};
@@ -38,6 +41,15 @@ sigset_t awaited_signals() {
   dup2(log_fd, STDOUT_FILENO);
   dup2(log_fd, STDERR_FILENO);
   close_range(STDERR_FILENO + 1, ~0U, 0);
+  if (memory_limit != 0) {
+    const rlimit limit{memory_limit, memory_limit};
+    setrlimit(RLIMIT_DATA, &limit);
+  }
+  if (expendable) {
+    const int score = open("/proc/self/oom_score_adj", O_WRONLY);
+    [[maybe_unused]] const ssize_t written = write(score, expendable_score, sizeof(expendable_score) - 1);
+    close(score);
+  }
   // A process group of its own: Ctrl-C at a terminal is for the parent.
   setpgid(0, 0);
   execve(this_program, argv, envp);
@@ -182,7 +194,7 @@ void ChildProcesses::launch(Start start) {
     return start.started(fail(ErrorCode::io, "cannot open " + start.log_file.string() + ": " + std::strerror(errno)));
   }
   const pid_t child = fork();
-  if (child == 0) become(argv.data(), envp.data(), log_fd, parent_);
+  if (child == 0) become(argv.data(), envp.data(), log_fd, parent_, start.memory_limit, start.expendable);
   const int error = errno;
   close(log_fd);
   if (child < 0) {

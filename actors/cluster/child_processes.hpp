@@ -38,6 +38,8 @@ class ChildProcesses {
     std::vector<std::string> arguments;                            ///< of this very program, without its name
     std::vector<std::pair<std::string, std::string>> environment;  ///< beside this process's own
     std::filesystem::path log_file;  ///< standard output and error, appended; standard input is empty
+    std::uint64_t memory_limit = 0;  ///< bytes that it may have for data, RLIMIT_DATA; 0: no limit
+    bool expendable = false;         ///< when the machine's memory runs out it goes before this process
     std::function<void(Result<pid_t>)> started;
     std::function<void(int wait_status)> ended;  ///< not called when it could not be started
   };

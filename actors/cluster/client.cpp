@@ -16,6 +16,14 @@ namespace {
 constexpr auto submit_deadline = std::chrono::seconds{60};
 constexpr std::size_t client_threads = 1;
 
+Result<std::string> read_file(const std::filesystem::path& file) {
+  std::ifstream in{file, std::ios::binary};
+  std::ostringstream content;
+  content << in.rdbuf();
+  if (!in) return fail(ErrorCode::io, "cannot read " + file.string());
+  return std::move(content).str();
+}
+
 }  // namespace
 
 struct ClusterClient::Impl {
@@ -93,15 +101,12 @@ Result<std::unique_ptr<ClusterClient>> ClusterClient::connect(const Endpoint& jo
 }
 
 Result<std::string> ClusterClient::submit(const Submission& submission) {
-  std::ifstream in{submission.file, std::ios::binary};
-  std::ostringstream content;
-  content << in.rdbuf();
-  if (!in) return fail(ErrorCode::io, "cannot read " + submission.file.string());
-  const std::string bytes = std::move(content).str();
+  const auto bytes = read_file(submission.file);
+  if (!bytes) return fail(bytes.error());
   msg::SubmitJob request{impl_->hello(), {}};
   msg::JobSpec& spec = request.job;
   spec.file_name = submission.file.filename();
-  spec.artifact = content_hash(bytes);
+  spec.artifact = content_hash(*bytes);
   std::error_code error;
   spec.base_folder = std::filesystem::absolute(submission.file, error).parent_path();
   spec.overrides = submission.overrides;
@@ -109,7 +114,14 @@ Result<std::string> ClusterClient::submit(const Submission& submission) {
   spec.arguments = submission.arguments;
   spec.parallelism = submission.parallelism;
   spec.followed = submission.follow;
-  if (const Status uploaded = impl_->upload(spec.artifact, bytes); !uploaded) return fail(uploaded.error());
+  if (const Status uploaded = impl_->upload(spec.artifact, *bytes); !uploaded) return fail(uploaded.error());
+  for (const std::string& path : submission.libraries) {
+    const auto library = read_file(path);
+    if (!library) return fail(library.error());
+    const std::string hash = content_hash(*library);
+    if (const Status uploaded = impl_->upload(hash, *library); !uploaded) return fail(uploaded.error());
+    spec.libraries.emplace(path, hash);
+  }
   return impl_->ask_json(request, submit_deadline);
 }
 

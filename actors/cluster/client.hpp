@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,8 @@ namespace dataflow {
 
 /// A job to be submitted.
 struct Submission {
-  std::filesystem::path file;  ///< a topology (.toml) or a C++ job (.so)
+  std::filesystem::path file;       ///< a topology (.toml) or a C++ job (.so)
+  std::set<std::string> libraries;  ///< paths of the libraries of functions that a topology names
   std::vector<std::string> overrides;
   std::map<std::string, std::string> environment;  ///< what the topology's ${NAME} stand for
   std::vector<std::string> arguments;

@@ -1,5 +1,10 @@
 #include "actors/cluster/job_json.hpp"
 
+#include <algorithm>
+#include <sstream>
+#include <utility>
+#include <vector>
+
 #include <nlohmann/json.hpp>
 
 namespace dataflow {
@@ -8,10 +13,47 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// In and out of the chain as a whole: what its first node took, what its last nodes gave.
+constexpr const char* backtrace_start = "\n  #0 ";
+
+bool is_told(Timestamp watermark) {
+  return watermark != Timestamp::min() && watermark != Timestamp::max();
+}
+
+/// When it entered each state, where it has, in the order in which that happened.
+ordered_json entered_json(const Execution& execution) {
+  std::vector<std::pair<Timestamp, std::size_t>> entered;
+  for (std::size_t state = 0; state < execution.since.size(); ++state) {
+    if (execution.since[state]) entered.emplace_back(*execution.since[state], state);
+  }
+  std::sort(entered.begin(), entered.end());
+  ordered_json json = ordered_json::object();
+  for (const auto& [at, state] : entered) {
+    json[std::string{to_string(static_cast<ExecutionState>(state))}] = to_iso8601(at);
+  }
+  return json;
+}
+
+/// In and out of the chain as a whole: what its first node took (a source: read), and what its last node gave (a sink:
+/// took).
+void add_totals(const JobGraph& graph, const JobVertex& vertex, const msg::SubtaskReport& report, ordered_json& json) {
+  json["records_in"] = 0;  // until its first report
+  json["records_out"] = 0;
+  for (const NodeMetrics& m : report.nodes) {
+    const StreamNode& node = graph.node(m.node);
+    if (m.node == vertex.chain.front()) json["records_in"] = node.is_source() ? m.records_out : m.records_in;
+    if (m.node == vertex.chain.back()) {
+      json["records_out"] = node.is_sink() ? m.records_in : m.records_out;
+      if (is_told(m.watermark)) json["watermark"] = to_iso8601(m.watermark);
+    }
+  }
+}
+
 ordered_json subtask_json(const JobGraph& graph, const msg::SubtaskView& subtask) {
   const JobVertex& vertex = graph.vertices[subtask.id.vertex];
+  const auto& since = subtask.execution.since[static_cast<std::size_t>(subtask.execution.state)];
   ordered_json json{{"subtask", subtask.id.subtask}, {"state", to_string(subtask.execution.state)}};
+  if (since) json["since"] = to_iso8601(*since);
+  json["entered"] = entered_json(subtask.execution);
   if (!subtask.execution.node.name.empty()) json["node"] = subtask.execution.node.name;
   json["slot"] = subtask.id.subtask;
   json["attempt"] = subtask.execution.of.attempt;
@@ -21,15 +63,13 @@ ordered_json subtask_json(const JobGraph& graph, const msg::SubtaskView& subtask
   json["busy"] = share(recent.busy);
   json["back_pressured"] = share(recent.back_pressured);
   json["idle"] = share(recent.idle);
+  add_totals(graph, vertex, subtask.report, json);
   ordered_json nodes = ordered_json::array();
   for (const NodeMetrics& m : subtask.report.nodes) {
     const StreamNode& node = graph.node(m.node);
     ordered_json one{{"name", node.name}, {"records_in", m.records_in}, {"records_out", m.records_out}};
-    if (m.watermark != Timestamp::min() && m.watermark != Timestamp::max()) one["watermark"] = to_iso8601(m.watermark);
+    if (is_told(m.watermark)) one["watermark"] = to_iso8601(m.watermark);
     for (const auto& [name, value] : m.counters) one[name] = value;
-    if (m.node == vertex.chain.front()) {
-      json["records_in"] = node.is_source() ? m.records_out : m.records_in;
-    }
     nodes.push_back(std::move(one));
   }
   json["nodes"] = std::move(nodes);
@@ -60,15 +100,41 @@ ordered_json totals_json(const JobGraph& graph, const msg::JobView& view) {
   return nodes;
 }
 
+/// A crash's message may go on with its backtrace, a line for each frame.
+void add_reason(const std::string& message, const char* key, ordered_json& json) {
+  const std::size_t end = message.find(backtrace_start);
+  json[key] = message.substr(0, end);
+  if (end == std::string::npos) return;
+  std::istringstream lines{message.substr(end + 1)};
+  ordered_json frames = ordered_json::array();
+  for (std::string line; std::getline(lines, line);) {
+    frames.push_back(line.substr(std::min(line.find_first_not_of(' '), line.size())));
+  }
+  json["backtrace"] = std::move(frames);
+}
+
+ordered_json failure_json(const JobGraph& graph, const FailureRecord& failure, const Secrets& secrets) {
+  ordered_json json{{"at", to_iso8601(failure.at)}, {"attempt", failure.of.attempt}};
+  if (failure.subtask) {
+    json["vertex"] = graph.vertices[failure.subtask->vertex].name;
+    json["subtask"] = failure.subtask->subtask;
+  }
+  json["node"] = failure.node.name;
+  add_reason(secrets.redact(failure.message), "reason", json);
+  return json;
+}
+
 }  // namespace
 
 std::string job_as_json(const std::string& job_id, const JobGraph& graph, const msg::JobView& view,
                         const Secrets& secrets) {
   ordered_json json{
       {"id", job_id}, {"name", graph.stream->name}, {"state", to_string(view.state)}, {"restarts", view.restarts}};
+  if (view.started) json["started"] = to_iso8601(*view.started);
+  if (view.ended) json["ended"] = to_iso8601(*view.ended);
   if (!view.waits_for.empty()) json["waits_for"] = view.waits_for;
   if (view.error) {
-    json["error"] = secrets.redact(view.error->message());
+    add_reason(secrets.redact(view.error->message()), "error", json);
     json["error_code"] = to_string(view.error->code());
   }
   ordered_json vertices = ordered_json::array();
@@ -83,10 +149,7 @@ std::string job_as_json(const std::string& job_id, const JobGraph& graph, const 
   json["nodes"] = totals_json(graph, view);
   ordered_json failures = ordered_json::array();
   for (const FailureRecord& failure : view.failures) {
-    failures.push_back({{"at", to_iso8601(failure.at)},
-                        {"attempt", failure.of.attempt},
-                        {"node", failure.node.name},
-                        {"reason", secrets.redact(failure.message)}});
+    failures.push_back(failure_json(graph, failure, secrets));
   }
   json["failures"] = std::move(failures);
   return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);

@@ -105,8 +105,9 @@ void JobManager::recover_jobs() {
 caf::result<msg::Answer> JobManager::submit(const msg::SubmitJob& request) {
   if (const Status status = check(request.hello); !status) return msg::Answer{fail(status.error())};
   const msg::JobSpec& spec = request.job;
-  if (!store_.keep_artifact(spec.artifact)) {
-    return msg::Answer{fail(ErrorCode::not_found, "the JobManager does not have the job's artifact")};
+  for (const std::string& artifact : artifacts_of(spec)) {
+    if (!store_.keep_artifact(artifact))
+      return msg::Answer{fail(ErrorCode::not_found, "the JobManager does not have all of the job's artifacts")};
   }
   StoredJob record;
   record.id = random_job_id();
@@ -114,6 +115,7 @@ caf::result<msg::Answer> JobManager::submit(const msg::SubmitJob& request) {
   record.artifact = spec.artifact;
   record.file_name = spec.file_name;
   record.base_folder = spec.base_folder;
+  record.libraries = spec.libraries;
   record.overrides = spec.overrides;
   record.environment = spec.environment;
   record.arguments = spec.arguments;
@@ -131,8 +133,8 @@ caf::result<msg::Answer> JobManager::submit(const msg::SubmitJob& request) {
 }
 
 msg::JobSpec JobManager::job_spec(const StoredJob& record) {
-  return {record.id,          record.file_name, record.artifact,    record.base_folder, record.overrides,
-          record.environment, record.arguments, record.parallelism, record.followed};
+  return {record.id,        record.file_name,   record.artifact,  record.base_folder, record.libraries,
+          record.overrides, record.environment, record.arguments, record.parallelism, record.followed};
 }
 
 void JobManager::start_master(const std::string& job_id) {
@@ -171,6 +173,7 @@ caf::result<msg::MasterJob> JobManager::welcome(const msg::ChildHello& hello) {
                           artifact ? artifact->string() : "",
                           listening_.host,
                           static_cast<std::uint64_t>(options_.silence_timeout.count()),
+                          static_cast<std::uint64_t>(options_.cancel_timeout.count()),
                           job.recovered || job.starts > 1};
   }
   return caf::make_error(caf::sec::invalid_argument, "no process with this token was started");

@@ -4,6 +4,7 @@
 #include <caf/all.hpp>
 #include <nlohmann/json.hpp>
 
+#include "actors/cluster/artifact_store.hpp"
 #include "actors/cluster/cluster_system.hpp"
 #include "actors/cluster/job_json.hpp"
 #include "actors/cluster/own_messages.hpp"
@@ -86,9 +87,12 @@ void JobMaster::begin(const msg::MasterJob& job) {
   followed_ = spec_.followed;
   followed_at_ = std::chrono::steady_clock::now();
   if (followed_) delayed_send(this, look_interval, msg::LookAround{});
+  // Where the file is, its libraries are.
+  const ArtifactStore artifacts{std::filesystem::path{job.artifact_path}.parent_path()};
   auto built = build_artifact({.file_name = spec_.file_name,
                                .file = job.artifact_path,
                                .base_folder = spec_.base_folder,
+                               .libraries = artifacts.libraries_of(spec_),
                                .overrides = spec_.overrides,
                                .environment = spec_.environment,
                                .arguments = spec_.arguments,
@@ -100,7 +104,9 @@ void JobMaster::begin(const msg::MasterJob& job) {
   const bool goes_on = job.again && built_.graph->stream->settings.checkpoint.has_value();
   settings.start_from = goes_on ? StartFrom::own_run : StartFrom::nothing;
   settings.graph_hash = graph_hash(*built_.graph);
+  settings.secrets = built_.secrets;
   settings.worker_timeout = std::chrono::microseconds{job.worker_timeout_us};
+  settings.deadlines.cancel = std::chrono::microseconds{job.cancel_timeout_us};
   supervisor_ =
       spawn<JobSupervisor, caf::detached>(caf::actor_cast<caf::actor>(this), spec_.id, built_.graph, settings);
   monitor(supervisor_);

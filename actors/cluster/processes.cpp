@@ -12,6 +12,7 @@
 
 #include "actors/cluster/child_processes.hpp"
 #include "actors/cluster/cluster_system.hpp"
+#include "actors/cluster/crash_report.hpp"
 #include "actors/cluster/job_manager.hpp"
 #include "actors/cluster/job_master.hpp"
 #include "actors/cluster/own_messages.hpp"
@@ -43,6 +44,14 @@ Status make_folders(const fs::path& root) {
   }
   return {};
 }
+
+/// Every thread of an actor system may run user code, and overflow its stack there.
+class CrashStacks final : public caf::thread_hook {
+ public:
+  void init(caf::actor_system&) override {}
+  void thread_started() override { prepare_thread_for_crashes(); }
+  void thread_terminates() override {}
+};
 
 /// For a thread that has to wait until an actor says that it is over; says so only once.
 class End {
@@ -155,7 +164,9 @@ Status run_job_master(const ChildOptions& options) {
 
 Status run_worker(const ChildOptions& options) {
   log_to_standard_error("worker");
+  report_crashes(options.memory_limit);
   ClusterConfig config{std::max(2U, std::thread::hardware_concurrency())};
+  config.add_thread_hook<CrashStacks>();
   caf::actor_system system{config};
   auto control = ControlPlane::open(system, options.control);
   if (!control) return fail(control.error());

@@ -20,6 +20,8 @@ struct JobManagerOptions {
   std::filesystem::path storage;  ///< artifacts, jobs, logs of the job masters; survives a restart
   /// Nodes and workers that are silent for so long are lost.
   Duration silence_timeout = std::chrono::seconds{8};
+  /// A worker whose subtasks do not end within this when they are told to is killed.
+  Duration cancel_timeout = std::chrono::seconds{30};
   /// Jobs wait for slots at most so long.
   Duration slot_timeout = std::chrono::minutes{5};
 };
@@ -30,6 +32,9 @@ struct TaskManagerOptions {
   Endpoint listen{"127.0.0.1", 0};  ///< where its workers are reached; its name in the cluster
   std::uint32_t slots = 1;
   std::filesystem::path work_dir;  ///< artifacts and logs of the workers
+  /// Bytes that one worker process may have for data; 0: no limit. The operating system's limit, so that a job whose
+  /// code takes more ends, and nothing else does.
+  std::uint64_t worker_memory = 0;
 };
 
 /// What a child process needs to find its parent.
@@ -37,6 +42,7 @@ struct ChildOptions {
   ControlSettings control;
   Endpoint parent;
   std::uint64_t token = 0;
+  std::uint64_t memory_limit = 0;  ///< bytes that it has been given, for what it says when they are used up
 };
 
 using OnReady = std::function<void(const Endpoint& listening)>;

@@ -9,6 +9,7 @@
 
 #include "actors/clock.hpp"
 #include "actors/cluster/cluster_system.hpp"
+#include "actors/cluster/crash_report.hpp"
 #include "actors/cluster/job_logs.hpp"
 #include "actors/cluster/own_messages.hpp"
 #include "actors/state_home.hpp"
@@ -23,6 +24,32 @@ constexpr auto fetch_deadline = std::chrono::seconds{5};
 /// A spare that ends before it was of use is replaced more and more slowly.
 constexpr auto spare_delay = std::chrono::milliseconds{200};
 constexpr std::uint32_t max_spare_delays = 50;
+
+std::vector<std::string> worker_arguments(const Endpoint& parent, const TaskManagerOptions& options) {
+  std::vector<std::string> arguments = child_arguments("worker", parent, options.control);
+  arguments.insert(arguments.end(), {"--memory-limit", std::to_string(options.worker_memory)});
+  return arguments;
+}
+
+bool needs(const msg::JobSpec& job, const std::string& artifact) {
+  const auto all = artifacts_of(job);
+  return std::find(all.begin(), all.end(), artifact) != all.end();
+}
+
+std::map<std::string, std::string> file_names_of(const msg::JobSpec& job) {
+  std::map<std::string, std::string> names{{job.artifact, job.file_name}};
+  for (const auto& [path, hash] : job.libraries) names[hash] = std::filesystem::path{path}.filename();
+  return names;
+}
+
+/// A job's libraries are loaded from files that are called by their hashes.
+void name_artifacts(CrashReport& report, const std::map<std::string, std::string>& names) {
+  for (std::string& frame : report.frames) {
+    for (const auto& [hash, name] : names) {
+      if (const std::size_t at = frame.find(hash); at != std::string::npos) frame.replace(at, hash.size(), name);
+    }
+  }
+}
 
 }  // namespace
 
@@ -169,7 +196,7 @@ void TaskManager::lose_job_manager(const std::string& reason) {
 
 void TaskManager::assign(const msg::AssignSlots& assigned) {
   waiting_[assigned.job.id] = assigned;
-  fetch(assigned.job.artifact);
+  for (const std::string& artifact : artifacts_of(assigned.job)) fetch(artifact);
   dispatch();
 }
 
@@ -210,7 +237,7 @@ void TaskManager::give_up_artifact(const std::string& artifact, const std::strin
   fetching_.erase(artifact);
   spdlog::error("cannot fetch artifact {}: {}", artifact, reason);
   for (const auto& [job_id, assigned] : std::map{waiting_}) {
-    if (assigned.job.artifact != artifact) continue;
+    if (!needs(assigned.job, artifact)) continue;
     waiting_.erase(job_id);
     report_death(job_id, assigned.round, "its artifact could not be fetched: " + reason, false);
   }
@@ -218,14 +245,14 @@ void TaskManager::give_up_artifact(const std::string& artifact, const std::strin
 
 bool TaskManager::is_wanted(const std::string& artifact) const {
   return std::any_of(waiting_.begin(), waiting_.end(),
-                     [&](const auto& waiting) { return waiting.second.job.artifact == artifact; });
+                     [&](const auto& waiting) { return needs(waiting.second.job, artifact); });
 }
 
-/// Gives every job whose artifact is here to its worker, or to the spare one.
+/// Gives every job whose artifacts are here to its worker, or to the spare one.
 void TaskManager::dispatch() {
   for (auto at = waiting_.begin(); at != waiting_.end();) {
     const msg::AssignSlots& assigned = at->second;
-    if (!artifacts_.has(assigned.job.artifact)) {
+    if (!artifacts_.has_all(artifacts_of(assigned.job))) {
       ++at;
       continue;
     }
@@ -238,6 +265,7 @@ void TaskManager::dispatch() {
     const bool was_spare = worker->job_id.empty();
     worker->job_id = assigned.job.id;
     worker->round = assigned.round;
+    worker->file_names = file_names_of(assigned.job);
     msg::WorkForJob work;
     work.master_epoch = assigned.master_epoch;
     work.data_token = assigned.data_token;
@@ -252,10 +280,10 @@ void TaskManager::dispatch() {
     send(worker->actor, work);
     at = waiting_.erase(at);
     if (was_spare) {
+      const auto named = job_log_file(options_.work_dir / "logs", worker->job_id, std::to_string(worker->pid));
       std::error_code error;  // a log under another name is a pity, and no reason to stop
-      std::filesystem::rename(worker->log_file,
-                              job_log_file(options_.work_dir / "logs", worker->job_id, std::to_string(worker->pid)),
-                              error);
+      std::filesystem::rename(worker->log_file, named, error);
+      if (!error) worker->log_file = named;
       prune_job_logs(options_.work_dir / "logs");
       start_spare();
     }
@@ -273,7 +301,7 @@ void TaskManager::end_worker(const std::string& job_id, const std::string& reaso
 
 void TaskManager::report_death(const std::string& job_id, std::uint32_t round, const std::string& reason,
                                bool crashed) {
-  spdlog::warn("the worker of job {} is lost: {}", job_id, reason);
+  spdlog::warn("the worker of job {} is lost: {}", job_id, reason.substr(0, reason.find('\n')));
   if (accepted_) send(job_manager_, msg::WorkerDied{leader_epoch_, job_id, round, reason, crashed});
 }
 
@@ -307,9 +335,11 @@ void TaskManager::start_spare() {
   auto environment = child_environment(token, options_.control);
   environment.emplace_back(state_folder_variable, std::filesystem::absolute(options_.work_dir / "state").string());
   children_.start({
-      .arguments = child_arguments("worker", listening_, options_.control),
+      .arguments = worker_arguments(listening_, options_),
       .environment = std::move(environment),
       .log_file = child.log_file,
+      .memory_limit = options_.worker_memory,
+      .expendable = true,
       .started =
           [self, token](const Result<pid_t>& pid) {
             caf::anon_send(self, msg::ChildStarted{{}, token, pid ? *pid : 0, pid ? "" : pid.error().message()});
@@ -337,7 +367,10 @@ void TaskManager::child_ended(std::uint64_t token, const std::string& how, bool 
   const Child child = std::move(at->second);
   workers_.erase(at);
   if (!child.job_id.empty()) {
-    if (!child.told_to_end) report_death(child.job_id, child.round, how, crashed);
+    if (child.told_to_end) return;
+    auto report = read_crash_report(child.log_file, child.pid);
+    if (report) name_artifacts(*report, child.file_names);
+    report_death(child.job_id, child.round, report ? "killed by " + to_text(*report) : how, crashed);
     return;
   }
   spdlog::warn("a spare worker ended: {}", how);

@@ -40,7 +40,8 @@ class TaskManager final : public caf::event_based_actor {
     std::string job_id;  ///< empty: the spare
     std::uint32_t round = 0;
     bool told_to_end = false;
-    std::filesystem::path log_file{};  ///< while it is the spare
+    std::filesystem::path log_file{};
+    std::map<std::string, std::string> file_names{};  ///< of the job's artifacts, by hash
   };
 
   caf::message_handler job_manager_messages();

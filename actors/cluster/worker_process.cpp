@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 #include <caf/all.hpp>
 
+#include "actors/cluster/artifact_store.hpp"
 #include "actors/cluster/cluster_system.hpp"
 #include "actors/cluster/own_messages.hpp"
 #include "actors/state_home.hpp"
@@ -69,9 +70,12 @@ Status WorkerProcess::begin(const msg::WorkForJob& job) {
   print_ =
       std::make_shared<PrintRelay>([this](std::string text) { anon_send(worker_, msg::PrintOutput{std::move(text)}); });
   set_print_stream(print_->stream());
+  // Where the file is, its libraries are.
+  const ArtifactStore artifacts{std::filesystem::path{job.artifact_path}.parent_path()};
   auto built = build_artifact({.file_name = job.job.file_name,
                                .file = job.artifact_path,
                                .base_folder = job.job.base_folder,
+                               .libraries = artifacts.libraries_of(job.job),
                                .overrides = job.job.overrides,
                                .environment = job.job.environment,
                                .arguments = job.job.arguments,
@@ -97,6 +101,7 @@ Status WorkerProcess::begin(const msg::WorkForJob& job) {
   WorkerJob work;
   work.supervisor = std::move(*supervisor);
   work.graph = built->graph;
+  work.secrets = built->secrets;
   work.job_id = job.job.id;
   work.graph_hash = graph_hash(*built->graph);
   work.leader_epoch = job.master_epoch;

@@ -26,10 +26,11 @@ struct Hello {
 
 /// A job as it was submitted: all that is needed to build its graph anywhere, except the artifact itself.
 struct JobSpec {
-  std::string id;           ///< given by the JobManager
-  std::string file_name;    ///< "job.toml" or "fraud.so": says what the artifact is
-  std::string artifact;     ///< SHA-256 of the file's content, in hex
-  std::string base_folder;  ///< where the client's relative paths start
+  std::string id;                                ///< given by the JobManager
+  std::string file_name;                         ///< "job.toml" or "fraud.so": says what the artifact is
+  std::string artifact;                          ///< SHA-256 of the file's content, in hex
+  std::string base_folder;                       ///< where the client's relative paths start
+  std::map<std::string, std::string> libraries;  ///< artifacts of the functions' libraries, by path as the file has it
   std::vector<std::string> overrides;
   std::map<std::string, std::string> environment;  ///< the client's, as far as the file uses it
   std::vector<std::string> arguments;
@@ -151,6 +152,7 @@ struct MasterJob {
   std::string artifact_path;
   std::string host;  ///< where workers shall reach it
   std::uint64_t worker_timeout_us = 0;
+  std::uint64_t cancel_timeout_us = 0;
   bool again = false;  ///< the job had a master before: it goes on from its checkpoints
 };
 
@@ -234,8 +236,8 @@ typename Inspector::result_type inspect(Inspector& f, Hello& x) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, JobSpec& x) {
-  return f(caf::meta::type_name("JobSpec"), x.id, x.file_name, x.artifact, x.base_folder, x.overrides, x.environment,
-           x.arguments, x.parallelism, x.followed);
+  return f(caf::meta::type_name("JobSpec"), x.id, x.file_name, x.artifact, x.base_folder, x.libraries, x.overrides,
+           x.environment, x.arguments, x.parallelism, x.followed);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, RegisterNode& x) {
@@ -298,7 +300,7 @@ typename Inspector::result_type inspect(Inspector& f, StillHere&) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, MasterJob& x) {
   return f(caf::meta::type_name("MasterJob"), x.master_epoch, x.job, x.artifact_path, x.host, x.worker_timeout_us,
-           x.again);
+           x.cancel_timeout_us, x.again);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, MasterReady& x) {

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <caf/group.hpp>
+
 #include "actors/wire/engine_types.hpp"
 
 namespace dataflow::msg {
@@ -27,10 +29,11 @@ struct OfferSlots {
   std::uint64_t graph_hash = 0;
 };
 
-/// The subtasks that a region has in a slot exist.
+/// The subtasks that a region has in a slot exist. All of them are in `group`, which can be sent to from everywhere.
 struct SlotDeployed {
   RegionAttempt of;
   std::uint32_t slot = 0;
+  caf::group group;
 };
 
 /// A subtask's channels are wired and its operators open.
@@ -202,8 +205,21 @@ struct NoMoreSplits {
 /// Comes regularly; answered by Reports at once. A worker that misses it has lost its JobSupervisor.
 struct RequestReports {};
 
-/// `dfnode send` and `ask`; answered by Answer.
+/// So much of a worker's PrintOutput has left the JobSupervisor.
+struct OutputTaken {
+  std::uint64_t bytes = 0;
+};
+
+// ---- To the group of a slot, by its Slot or by whoever has the group
+// --------------------------------------------------
+
+/// Abort the task and end.
+struct CancelSubtask {};
+
+/// `dfnode send` and `ask`, to the group of the subtask's slot; the subtask answers its sender with OperatorAnswered,
+/// and the others do not care.
 struct CallOperator {
+  std::uint64_t call = 0;  ///< the sender's number for it
   std::uint32_t attempt = 0;
   SubtaskId id;
   std::uint32_t node = 0;
@@ -212,15 +228,11 @@ struct CallOperator {
   bool is_query = false;
 };
 
-/// So much of a worker's PrintOutput has left the JobSupervisor.
-struct OutputTaken {
-  std::uint64_t bytes = 0;
+struct OperatorAnswered {
+  std::uint64_t call = 0;
+  SubtaskId id;
+  Answer answer;
 };
-
-// ---- To the group of a slot -----------------------------------------------------------------------------------------
-
-/// Abort the task and end. Sent to a slot's CAF group, by its Slot or by whoever reaches the group from outside.
-struct CancelSubtask {};
 
 // ---- JobSupervisor and its home, which has the slots; in a cluster, on to the JobManager
 // -----------------------------
@@ -273,7 +285,7 @@ typename Inspector::result_type inspect(Inspector& f, OfferSlots& x) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, SlotDeployed& x) {
-  return f(caf::meta::type_name("SlotDeployed"), x.of, x.slot);
+  return f(caf::meta::type_name("SlotDeployed"), x.of, x.slot, x.group);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Opened& x) {
@@ -385,7 +397,11 @@ typename Inspector::result_type inspect(Inspector& f, RequestReports&) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, CallOperator& x) {
-  return f(caf::meta::type_name("CallOperator"), x.attempt, x.id, x.node, x.name, x.json, x.is_query);
+  return f(caf::meta::type_name("CallOperator"), x.call, x.attempt, x.id, x.node, x.name, x.json, x.is_query);
+}
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, OperatorAnswered& x) {
+  return f(caf::meta::type_name("OperatorAnswered"), x.call, x.id, x.answer);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, OutputTaken& x) {

@@ -65,6 +65,7 @@ void register_messages(caf::actor_system_config& config) {
   config.add_message_type<msg::NoMoreSplits>("dataflow.NoMoreSplits");
   config.add_message_type<msg::RequestReports>("dataflow.RequestReports");
   config.add_message_type<msg::CallOperator>("dataflow.CallOperator");
+  config.add_message_type<msg::OperatorAnswered>("dataflow.OperatorAnswered");
   config.add_message_type<msg::OutputTaken>("dataflow.OutputTaken");
   config.add_message_type<msg::CancelSubtask>("dataflow.CancelSubtask");
   config.add_message_type<msg::RequestSlots>("dataflow.RequestSlots");

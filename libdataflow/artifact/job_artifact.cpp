@@ -23,6 +23,7 @@ Result<std::string> read_file(const std::filesystem::path& file) {
 Result<std::pair<StreamGraph, Secrets>> load_text(const JobArtifact& artifact) {
   const auto text = read_file(artifact.file);
   if (!text) return fail(text.error());
+  set_library_places(artifact.libraries);
   LoadOptions options;
   options.overrides = artifact.overrides;
   options.environment = [&](const std::string& name) -> std::optional<std::string> {

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <filesystem>
+#include <mutex>
 
 #include "dataflow/job.hpp"
 #include "libdataflow/artifact/crash_notice.hpp"
@@ -12,6 +13,25 @@
 namespace dataflow {
 
 namespace {
+
+/// The process's: see set_library_places.
+struct FunctionLibraries {
+  std::mutex mutex;
+  std::map<std::string, std::string> places;
+  std::set<std::string> loaded;
+};
+
+FunctionLibraries& function_libraries() {
+  static FunctionLibraries libraries;
+  return libraries;
+}
+
+std::string place_of(const std::string& path) {
+  FunctionLibraries& libraries = function_libraries();
+  const std::lock_guard lock{libraries.mutex};
+  const auto found = libraries.places.find(path);
+  return found == libraries.places.end() ? path : found->second;
+}
 
 Result<void*> open_library(const std::string& path) {
   std::error_code error;
@@ -49,6 +69,16 @@ std::string_view abi_stamp() {
   return DATAFLOW_ABI_STAMP;
 }
 
+void set_library_places(std::map<std::string, std::string> places) {
+  const std::lock_guard lock{function_libraries().mutex};
+  function_libraries().places = std::move(places);
+}
+
+std::set<std::string> loaded_function_libraries() {
+  const std::lock_guard lock{function_libraries().mutex};
+  return function_libraries().loaded;
+}
+
 Result<StreamGraph> load_job_library(const std::string& path, std::vector<std::string> arguments) {
   auto library = open_library(path);
   if (!library) return fail(library.error());
@@ -63,7 +93,7 @@ Result<StreamGraph> load_job_library(const std::string& path, std::vector<std::s
 }
 
 Result<FunctionLibrary> FunctionLibrary::load(const std::string& path) {
-  auto library = open_library(path);
+  auto library = open_library(place_of(path));
   if (!library) return fail(library.error());
   using List = void (*)(FunctionList*);
   const auto list = reinterpret_cast<List>(dlsym(*library, "dataflow_functions_v1"));
@@ -74,6 +104,8 @@ Result<FunctionLibrary> FunctionLibrary::load(const std::string& path) {
                 path + " has no functions: they are declared with DATAFLOW_FUNCTION(\"name\", Class)");
   }
   if (auto status = check_stamp(path, functions.abi_stamp); !status) return fail(status.error());
+  const std::lock_guard lock{function_libraries().mutex};
+  function_libraries().loaded.insert(path);
   return FunctionLibrary{path, functions.first};
 }
 

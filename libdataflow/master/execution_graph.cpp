@@ -239,7 +239,10 @@ Effects ExecutionGraph::fail_regions(const std::vector<std::uint32_t>& hit, std:
   const std::optional<Duration> delay = reason.empty() ? strategy_.on_failure(now) : std::nullopt;
   if (!delay) {
     if (reason.empty()) reason = strategy_.exhausted_reason();
-    return fail_job(restarts_ == 0 ? error : Error{error.code(), error.message() + " (" + reason + ")"}, now);
+    // Behind the reason, and not behind the backtrace that may follow it.
+    std::string message = error.message();
+    message.insert(std::min(message.find("\n  #0 "), message.size()), " (" + reason + ")");
+    return fail_job(restarts_ == 0 ? error : Error{error.code(), std::move(message)}, now);
   }
   for (const std::uint32_t region : restarting) {
     regions_[region].restart_delay = *delay;

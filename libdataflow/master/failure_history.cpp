@@ -1,16 +1,22 @@
 #include "libdataflow/master/failure_history.hpp"
 
+#include <algorithm>
 #include <string_view>
 
 namespace dataflow {
 
 namespace {
 
-/// The same failure names another subtask, record or part file in each attempt.
+/// The same failure names another subtask, record, part file or address in each attempt; a crash's message goes on with
+/// the stack, which may differ from thread to thread.
 bool same_but_for_numbers(std::string_view a, std::string_view b) {
+  a = a.substr(0, a.find('\n'));
+  b = b.substr(0, b.find('\n'));
   const auto skip_digits = [](std::string_view text, std::size_t at) {
-    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
-    return at;
+    const bool hex = text.substr(at, 2) == "0x";
+    const std::string_view digits = hex ? "0123456789abcdef" : "0123456789";
+    at = text.find_first_not_of(digits, hex ? at + 2 : at);
+    return std::min(at, text.size());
   };
   for (std::size_t i = 0, j = 0;; ++i, ++j) {
     i = skip_digits(a, i);

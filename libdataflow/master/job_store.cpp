@@ -32,6 +32,13 @@ std::uint64_t epoch_of(const std::string& name) {
   return error == std::errc{} && at == end ? epoch : 0;
 }
 
+/// All that the record refers to.
+std::set<std::string> artifacts_of(const StoredJob& record) {
+  std::set<std::string> all{record.artifact};
+  for (const auto& [path, hash] : record.libraries) all.insert(hash);
+  return all;
+}
+
 }  // namespace
 
 std::string content_hash(std::string_view bytes) {
@@ -161,7 +168,7 @@ Status JobStore::put(const StoredJob& record) {
       !put)
     return put;
   jobs_.insert_or_assign(record.id, record);
-  fresh_artifacts_.erase(record.artifact);
+  for (const std::string& hash : artifacts_of(record)) fresh_artifacts_.erase(hash);
   return is_terminal(record.state) ? forget_oldest() : Status{};
 }
 
@@ -191,7 +198,7 @@ Result<std::string> JobStore::put_artifact(std::string_view bytes) {
   if (Status leader = check_leader(); !leader) return fail(leader.error());
   std::string hash = content_hash(bytes);
   const bool referred_to =
-      std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& j) { return j.second.artifact == hash; });
+      std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& j) { return artifacts_of(j.second).count(hash) > 0; });
   if (!referred_to) fresh_artifacts_.insert(hash);
   if (artifact(hash)) {
     // It may be there from a call that failed at its last step.
@@ -220,7 +227,7 @@ Result<std::string> JobStore::artifact(const std::string& hash) const {
 Status JobStore::collect_artifacts() {
   if (!unreadable_.empty()) return {};
   std::set<std::string> wanted = fresh_artifacts_;
-  for (const auto& [id, record] : jobs_) wanted.insert(record.artifact);
+  for (const auto& [id, record] : jobs_) wanted.merge(artifacts_of(record));
   const auto names = files_->list(folder(artifacts_folder));
   if (!names) return fail(names.error());
   for (const std::string& name : *names) {

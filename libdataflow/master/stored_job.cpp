@@ -52,6 +52,7 @@ StoredJob record_from(const Json& json) {
   json.at("artifact").get_to(record.artifact);
   json.at("file_name").get_to(record.file_name);
   json.at("base_folder").get_to(record.base_folder);
+  if (const auto at = json.find("libraries"); at != json.end()) at->get_to(record.libraries);
   json.at("overrides").get_to(record.overrides);
   json.at("environment").get_to(record.environment);
   json.at("arguments").get_to(record.arguments);
@@ -90,6 +91,7 @@ std::string encode_stored_job(const StoredJob& record) {
                {"artifact", record.artifact},
                {"file_name", record.file_name},
                {"base_folder", record.base_folder},
+               {"libraries", record.libraries},
                {"overrides", record.overrides},
                {"environment", record.environment},
                {"arguments", record.arguments},

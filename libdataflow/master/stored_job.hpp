@@ -26,6 +26,7 @@ struct StoredJob {
   std::string artifact;                            ///< its SHA-256 in hex
   std::string file_name;                           ///< "job.toml" or "fraud.so": says what the artifact is
   std::string base_folder;                         ///< where its relative paths start
+  std::map<std::string, std::string> libraries;    ///< artifacts of its functions' libraries, by path
   std::vector<std::string> overrides;              ///< "operators.hot.where=\"temperature > 30\""
   std::map<std::string, std::string> environment;  ///< what ${NAME} stands for
   std::vector<std::string> arguments;

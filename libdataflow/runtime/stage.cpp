@@ -7,9 +7,10 @@ namespace dataflow {
 
 namespace {
 
-/// Exceptions stop here, at the boundary to user code.
+/// Exceptions stop here, at the boundary to user code, and crashes find out where they are.
 template <class Call>
-auto guarded(Call&& call) -> decltype(call()) {
+auto guarded(const CrashSite& site, Call&& call) -> decltype(call()) {
+  const InUserCode here{site};
   try {
     return call();
   } catch (const std::exception& e) {
@@ -57,13 +58,18 @@ void NodeMetrics::add(const NodeMetrics& other) {
 Stage::Stage(const StreamNode& node, const TaskScope& scope)
     : node_{node}, scope_{scope}, links_(std::max<std::size_t>(node.outputs.size(), 1)) {}
 
+CrashSite Stage::crash_site_here() const {
+  return {node_.name.c_str(), scope_.subtask, parallelism(), scope_.attempt,
+          node_.is_source() ? records_out_ : records_in_};
+}
+
 std::uint32_t Stage::parallelism() const {
   return scope_.graph->vertices[scope_.vertex].parallelism;
 }
 
 Status Stage::open() {
   if (node_.is_source()) return {};
-  return guarded([&]() -> Status {
+  return guarded(crash_site_here(), [&]() -> Status {
     operator_ = node_.factory->create();
     return operator_->open(*this);
   });
@@ -127,7 +133,7 @@ Result<Step> Stage::begin(StageInput& input) {
 }
 
 Status Stage::step() {
-  auto result = guarded([&]() -> Result<Step> {
+  auto result = guarded(crash_site_here(), [&]() -> Result<Step> {
     if (yielded_) return operator_->resume(*this);
     StageInput input = std::move(inbox_.front());
     inbox_.pop_front();
@@ -154,25 +160,25 @@ std::optional<Timestamp> Stage::next_processing_timer() const {
 Status Stage::fire_processing_timers() {
   const auto due = next_processing_timer();
   if (!due || *due > scope_.now || full()) return {};
-  auto result = guarded([&] { return operator_->on_processing_time(scope_.now, *this); });
+  auto result = guarded(crash_site_here(), [&] { return operator_->on_processing_time(scope_.now, *this); });
   if (!result) return fail(result.error());
   yielded_ = *result == Step::yield;
   return {};
 }
 
 Status Stage::pre_commit(std::uint64_t epoch) {
-  return operator_ ? guarded([&] { return operator_->pre_commit(epoch); }) : Status{};
+  return operator_ ? guarded(crash_site_here(), [&] { return operator_->pre_commit(epoch); }) : Status{};
 }
 Status Stage::commit(std::uint64_t epoch) {
-  return operator_ ? guarded([&] { return operator_->commit(epoch); }) : Status{};
+  return operator_ ? guarded(crash_site_here(), [&] { return operator_->commit(epoch); }) : Status{};
 }
 Status Stage::close() {
-  return operator_ ? guarded([&] { return operator_->close(); }) : Status{};
+  return operator_ ? guarded(crash_site_here(), [&] { return operator_->close(); }) : Status{};
 }
 
 Result<CapturedStatePtr> Stage::snapshot(CapturedStatePtr of_source) {
   if (operator_) {
-    auto captured = guarded([&] { return operator_->snapshot(); });
+    auto captured = guarded(crash_site_here(), [&] { return operator_->snapshot(); });
     if (!captured) return captured;
     of_source = std::move(*captured);
   }
@@ -191,7 +197,7 @@ Status Stage::restore(StateReader& state) {
   });
   if (!read) return read;
   if (least) watermark_ = *least;
-  return operator_ ? guarded([&] { return operator_->restore(state); }) : Status{};
+  return operator_ ? guarded(crash_site_here(), [&] { return operator_->restore(state); }) : Status{};
 }
 
 std::shared_ptr<StateBackend> Stage::state_backend() const {

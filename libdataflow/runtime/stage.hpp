@@ -11,6 +11,7 @@
 
 #include "libdataflow/graph/job_graph.hpp"
 #include "libdataflow/operators/operator.hpp"
+#include "libdataflow/runtime/crash_site.hpp"
 #include "libdataflow/runtime/output_edge.hpp"
 #include "libdataflow/sources/source_driver.hpp"
 #include "serialization/envelope.hpp"
@@ -92,6 +93,8 @@ class Stage final : public OperatorOutput, public OperatorContext {
   [[nodiscard]] const std::string& uid() const { return node_.state_id(); }
   [[nodiscard]] Operator* op() { return operator_.get(); }
   [[nodiscard]] NodeMetrics metrics() const;
+  /// For the report of a crash in this node's code.
+  [[nodiscard]] CrashSite crash_site_here() const;
 
   // Output, for this stage's operator.
   void emit(BatchPtr batch, std::size_t output) override;

@@ -212,6 +212,7 @@ Status Task::poll_source() {
   }
   source_wake_.reset();
   Result<SourceDriver::Progress> polled = [&]() -> Result<SourceDriver::Progress> {
+    const InUserCode here{head.crash_site_here()};
     try {
       return source_->poll(scope_.now, head);
     } catch (const std::exception& e) {
@@ -415,6 +416,7 @@ Stage* Task::find_stage(NodeId node) {
 Result<std::string> Task::send(NodeId node, std::string_view message, std::string_view json) {
   Stage* stage = find_stage(node);
   if (stage == nullptr || stage->op() == nullptr) return fail(ErrorCode::not_found, "no such operator in this task");
+  const InUserCode here{stage->crash_site_here()};
   try {
     return stage->op()->receive(message, json);
   } catch (const std::exception& e) {

@@ -10,6 +10,7 @@ import datetime
 import json
 import pathlib
 import statistics
+import subprocess
 
 from cluster_test import ClusterTest
 from dfnode import DFNODE
@@ -48,6 +49,13 @@ def median(values):
 def bench_program(name):
     """One of the C++ programs of tests/bench, which stand beside dfnode."""
     return str(pathlib.Path(DFNODE).parent / name)
+
+
+def call_times(cluster, count, *words):
+    """{"p50_ms", "p99_ms", "max_ms"} of `count` calls to a job by a client that stays connected."""
+    done = subprocess.run([bench_program("cluster_calls"), cluster.address, str(count), *words],
+                          stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
 
 
 def subtasks_of(shown):

@@ -1,6 +1,10 @@
 #include "tools/dfnode/job_text.hpp"
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdint>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -35,6 +39,51 @@ std::string counted(std::uint64_t n, const std::string& noun) {
   return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
 }
 
+std::string share_of(const json& object, const char* key) {
+  const auto found = object.find(key);
+  const double share = found != object.end() && found->is_number() ? found->get<double>() : 0;
+  return std::to_string(std::lround(share * 100)) + "%";
+}
+
+using Line = std::vector<std::string>;
+
+/// Columns as wide as their widest cell, the last one as it is.
+std::string table(const std::vector<Line>& lines) {
+  std::vector<std::size_t> widths(lines.front().size());
+  for (const Line& line : lines) {
+    for (std::size_t i = 0; i + 1 < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size() + 2);
+  }
+  std::string out;
+  for (const Line& line : lines) {
+    std::string text = "  ";
+    for (std::size_t i = 0; i < line.size(); ++i) text += padded(line[i], widths[i]);
+    out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
+  }
+  return out;
+}
+
+std::string vertex_as_text(const json& vertex) {
+  std::vector<Line> lines{{"subtask", "state", "since", "node", "slot", "attempt", "records in", "records out",
+                           "watermark", "busy", "idle", "back-pressured"}};
+  for (const json& subtask : list_of(vertex, "subtasks")) {
+    lines.push_back({std::to_string(number_of(subtask, "subtask")), text_of(subtask, "state"),
+                     text_of(subtask, "since"), text_of(subtask, "node"), std::to_string(number_of(subtask, "slot")),
+                     std::to_string(number_of(subtask, "attempt")), std::to_string(number_of(subtask, "records_in")),
+                     std::to_string(number_of(subtask, "records_out")), text_of(subtask, "watermark"),
+                     share_of(subtask, "busy"), share_of(subtask, "idle"), share_of(subtask, "back_pressured")});
+  }
+  return text_of(vertex, "name") + ", parallelism " + std::to_string(number_of(vertex, "parallelism")) + "\n" +
+         table(lines);
+}
+
+std::string failure_as_text(const json& failure) {
+  std::string out = "  " + text_of(failure, "at") + "  attempt " + std::to_string(number_of(failure, "attempt"));
+  if (const auto node = text_of(failure, "node"); !node.empty()) out += ", " + node;
+  out += ": " + text_of(failure, "reason") + "\n";
+  for (const json& frame : list_of(failure, "backtrace")) out += "      " + frame.get<std::string>() + "\n";
+  return out;
+}
+
 }  // namespace
 
 std::string summary_of_job(const json& job) {
@@ -56,22 +105,10 @@ std::string summary_of_job(const json& job) {
 std::string job_as_text(const json& job) {
   std::string out = summary_of_job(job);
   if (const auto error = text_of(job, "error"); !error.empty()) out += "error: " + error + "\n";
-  for (const json& vertex : list_of(job, "vertices")) {
-    out += text_of(vertex, "name") + "\n";
-    for (const json& subtask : list_of(vertex, "subtasks")) {
-      out += "  " + padded(std::to_string(number_of(subtask, "subtask")), 4) + padded(text_of(subtask, "state"), 13) +
-             padded(text_of(subtask, "node"), 22) + "attempt " + std::to_string(number_of(subtask, "attempt"));
-      for (const json& node : list_of(subtask, "nodes")) {
-        out += ", " + text_of(node, "name") + " " + std::to_string(number_of(node, "records_in")) + " in " +
-               std::to_string(number_of(node, "records_out")) + " out";
-      }
-      out += "\n";
-    }
-  }
-  for (const json& failure : list_of(job, "failures")) {
-    out += text_of(failure, "at") + " attempt " + std::to_string(number_of(failure, "attempt")) +
-           " failed: " + text_of(failure, "reason") + "\n";
-  }
+  for (const json& vertex : list_of(job, "vertices")) out += vertex_as_text(vertex);
+  const json& failures = list_of(job, "failures");
+  if (!failures.empty()) out += "failures, the newest last\n";
+  for (const json& failure : failures) out += failure_as_text(failure);
   return out;
 }
 

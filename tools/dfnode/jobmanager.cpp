@@ -21,6 +21,7 @@ struct JobManagerCommand {
   SecurityOptions security;
   double silence_seconds = 8;
   double slot_seconds = 300;
+  double cancel_seconds = 30;
 };
 
 int run_job_manager_command(const JobManagerCommand& command) {
@@ -34,6 +35,7 @@ int run_job_manager_command(const JobManagerCommand& command) {
   options.storage = command.storage;
   options.silence_timeout = Duration{static_cast<std::int64_t>(command.silence_seconds * 1e6)};
   options.slot_timeout = Duration{static_cast<std::int64_t>(command.slot_seconds * 1e6)};
+  options.cancel_timeout = Duration{static_cast<std::int64_t>(command.cancel_seconds * 1e6)};
   const Status status =
       run_job_manager(options, [](const Endpoint& at) { std::cout << "JobManager at " << at.text() << std::endl; });
   if (status) return exit_done;
@@ -44,6 +46,7 @@ int run_job_manager_command(const JobManagerCommand& command) {
 struct ChildCommand {
   std::string parent;
   SecurityOptions security;
+  std::uint64_t memory_limit = 0;
 };
 
 /// The token is not on the command line, which every user of the machine can read.
@@ -55,7 +58,7 @@ int run_child(const ChildCommand& command, Status (*run)(const ChildOptions&)) {
     std::cerr << "dfnode: this command is for processes that dfnode starts itself\n";
     return exit_wrong;
   }
-  const Status status = run({*control, *parent, std::strtoull(token, nullptr, 10)});
+  const Status status = run({*control, *parent, std::strtoull(token, nullptr, 10), command.memory_limit});
   return status ? exit_done : show_failure(status.error(), false);
 }
 
@@ -66,6 +69,7 @@ void add_child(CLI::App& app, Action& action, const std::string& name, Status (*
   command.add_option("--parent", options->parent)->required();
   add_security_options(command, options->security);
   add_insecure(command, options->security);
+  command.add_option("--memory-limit", options->memory_limit);
   command.callback([options, run, &action] { action = [options, run] { return run_child(*options, run); }; });
 }
 
@@ -88,6 +92,11 @@ void add_jobmanager(CLI::App& app, Action& action) {
       ->type_name("SECONDS")
       ->check(CLI::Range(1.0, 3600.0));
   command.add_option("--slot-timeout", options->slot_seconds, "Jobs wait for slots at most so long, default 300")
+      ->type_name("SECONDS")
+      ->check(CLI::PositiveNumber);
+  command
+      .add_option("--cancel-timeout", options->cancel_seconds,
+                  "A worker whose subtasks do not end within this when told to is killed, default 30")
       ->type_name("SECONDS")
       ->check(CLI::PositiveNumber);
   command.footer("Example:\n  dfnode jobmanager --listen 127.0.0.1:6123 --storage /var/lib/dataflow/jm");

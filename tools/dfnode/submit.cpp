@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "libdataflow/artifact/job_library.hpp"
 #include "tools/dfnode/cluster_options.hpp"
 #include "tools/dfnode/command.hpp"
 #include "tools/dfnode/interrupt.hpp"
@@ -72,6 +73,7 @@ Result<int> submit(ClusterClient& client, const SubmitCommand& command,
                    std::map<std::string, std::string> environment) {
   Submission submission;
   submission.file = command.job.file;
+  submission.libraries = loaded_function_libraries();
   submission.overrides = command.job.overrides;
   submission.environment = std::move(environment);
   submission.arguments = command.job.arguments;

@@ -1,11 +1,14 @@
 // dfnode taskmanager: a node of a cluster.
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 
 #include <iostream>
 #include <memory>
 
 #include "actors/cluster/processes.hpp"
+#include "libdataflow/topology/checked_settings.hpp"
 #include "tools/dfnode/cluster_options.hpp"
 #include "tools/dfnode/command.hpp"
 #include "tools/dfnode/job_file.hpp"
@@ -21,7 +24,14 @@ struct TaskManagerCommand {
   SecurityOptions security;
   std::string work_dir;
   std::uint32_t slots = default_parallelism();
+  std::string worker_memory;
 };
+
+constexpr std::uint64_t least_worker_memory = 128ULL << 20;
+
+std::uint64_t machine_memory() {
+  return static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
 
 int run(const TaskManagerCommand& command) {
   const auto join = parse_endpoint(command.join);
@@ -36,6 +46,15 @@ int run(const TaskManagerCommand& command) {
   options.listen = *listen;
   options.slots = command.slots;
   options.work_dir = command.work_dir;
+  options.worker_memory = machine_memory();
+  if (!command.worker_memory.empty()) {
+    const auto memory = parse_size(command.worker_memory);
+    if (!memory) return show_failure(memory.error().within("--worker-memory"), false);
+    if (*memory < least_worker_memory) {
+      return show_failure(Error{ErrorCode::invalid_argument, "--worker-memory: at least 128MiB"}, false);
+    }
+    options.worker_memory = *memory;
+  }
   const Status status = run_task_manager(options, [&](const Endpoint& at) {
     std::cout << "TaskManager " << at.text() << " with " << options.slots << " slots has joined " << options.join.text()
               << std::endl;
@@ -56,6 +75,10 @@ void add_taskmanager(CLI::App& app, Action& action) {
       ->type_name("HOST:PORT");
   add_parallelism(command, "--slots", options->slots, "How many subtasks of a node run here; default: cores");
   command.add_option("--work-dir", options->work_dir, "A folder for artifacts and logs")->required()->type_name("DIR");
+  command
+      .add_option("--worker-memory", options->worker_memory,
+                  "What one worker process may have; its job fails when it needs more. Default: the machine's memory")
+      ->type_name("SIZE");
   add_security_options(command, options->security);
   add_insecure(command, options->security);
   command.footer("Example:\n  dfnode taskmanager --join 10.0.0.1:6123 --slots 4 --work-dir /var/lib/dataflow/tm1");

@@ -181,6 +181,25 @@ TEST_CASE("user code that fails in the same way four times in a row fails the jo
   CHECK(graph.error()->message() == "boom (failed 4 times in a row in the same way)");
 }
 
+TEST_CASE("crashes are the same failure whatever the address and the stack, which stays behind the reason") {
+  auto graph = two_subtasks();
+  graph.start({});
+  for (std::uint32_t attempt = 0; attempt < 4; ++attempt) {
+    CAPTURE(attempt);
+    REQUIRE(graph.state() == JobState::running);
+    bring_up(graph);
+    const std::string place = attempt % 2 == 0 ? "0x7fa0" : "0x1c";
+    const Error error{ErrorCode::user_code, "SIGSEGV at " + place + "\n  #0 work() (lib" + place + ".so)"};
+    graph.on_failed(attempt, {0, 0}, error, {});
+    graph.on_gone(attempt, {0, 0}, {});
+    graph.on_gone(attempt, {0, 1}, {});
+    graph.on_restart_due(graph.current(0), {});
+  }
+  REQUIRE(graph.state() == JobState::failed);
+  CHECK(graph.error()->message() ==
+        "SIGSEGV at 0x1c (failed 4 times in a row in the same way)\n  #0 work() (lib0x1c.so)");
+}
+
 TEST_CASE("a failure is the same one when only a subtask, a record or a part file's number differs") {
   auto graph = two_subtasks();
   graph.start({});

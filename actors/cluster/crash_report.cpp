@@ -1,0 +1,265 @@
+#include "actors/cluster/crash_report.hpp"
+
+#include <cxxabi.h>
+#include <execinfo.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <new>
+#include <sstream>
+#include <string_view>
+
+#include "libdataflow/runtime/crash_site.hpp"
+
+namespace dataflow {
+
+namespace {
+
+constexpr std::string_view header_start = "=== crash of process ";
+constexpr std::string_view footer = "=== end of crash";
+constexpr std::array<int, 5> crash_signals{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+constexpr std::size_t max_frames = 64;
+constexpr std::size_t handler_stack_bytes = 64 * 1024;
+/// The report takes milliseconds; one that waits for a lock that the crash holds ends here.
+constexpr unsigned handler_seconds = 3;
+constexpr std::uintmax_t max_tail_bytes = 256 * 1024;
+
+// ---- In the process that crashes ------------------------------------------------------------------------------------
+
+/// Made at the start: when it is needed there is no memory to make it.
+std::array<char, 128> memory_reason{};
+std::atomic<bool> reporting{false};
+/// Why the process is about to abort, where that is known. Written by the thread that does, before it does.
+std::array<char, 512> abort_reason{};
+
+void put(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+    if (written <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+void put_number(std::uint64_t number, unsigned base = 10) {
+  std::array<char, 20> digits{};
+  std::size_t at = digits.size();
+  do {
+    digits[--at] = "0123456789abcdef"[number % base];
+    number /= base;
+  } while (number != 0);
+  put({digits.data() + at, digits.size() - at});
+}
+
+void put_site(const CrashSite& site) {
+  if (site.node == nullptr) return;
+  put(" in \"");
+  put(site.node);
+  put("\" (subtask ");
+  put_number(site.subtask + std::uint64_t{1});
+  put(" of ");
+  put_number(site.parallelism);
+  put(", attempt ");
+  put_number(site.attempt);
+  put(")");
+  if (site.records == 0) return;
+  put(" after ");
+  put_number(site.records);
+  put(" records");
+}
+
+void write_report(int number, siginfo_t* info, void* /*context*/) {
+  // One report: another thread that crashes meanwhile waits for the end that this one brings.
+  if (reporting.exchange(true)) {
+    for (;;) ::pause();
+  }
+  ::signal(SIGALRM, SIG_DFL);
+  ::alarm(handler_seconds);
+  put("\n");
+  put(header_start);
+  put_number(static_cast<std::uint64_t>(::getpid()));
+  put(": SIG");
+  const char* const name = ::sigabbrev_np(number);
+  put(name != nullptr ? name : "?");
+  if (number == SIGSEGV || number == SIGBUS) {
+    put(" at 0x");
+    put_number(reinterpret_cast<std::uintptr_t>(info->si_addr), 16);
+  }
+  put_site(crash_site);
+  if (abort_reason[0] != '\0') {
+    put(": ");
+    put(abort_reason.data());
+  }
+  put("\n");
+  std::array<void*, max_frames> frames{};
+  const int count = ::backtrace(frames.data(), static_cast<int>(frames.size()));
+  // An address to return to may be that of the next function already, when the call never returns. Not so where the
+  // signal came from: that is behind this function and the way into it.
+  constexpr int place_of_crash = 2;
+  for (int i = 0; i < count; ++i) {
+    if (i != place_of_crash) frames[i] = static_cast<char*>(frames[i]) - 1;
+  }
+  ::backtrace_symbols_fd(frames.data(), count, STDERR_FILENO);
+  put(footer);
+  put("\n");
+  // The signal itself ends the process, as if nobody had looked.
+  ::signal(number, SIG_DFL);
+  ::raise(number);
+}
+
+/// On one line: the log has one for each event.
+void note_abort_reason(std::string_view text) {
+  const std::size_t size = std::min(text.size(), abort_reason.size() - 1);
+  std::memcpy(abort_reason.data(), text.data(), size);
+  std::replace(abort_reason.begin(), abort_reason.begin() + static_cast<std::ptrdiff_t>(size), '\n', ' ');
+  abort_reason[size] = '\0';
+}
+
+[[noreturn]] void on_terminate() {
+  std::string reason = "std::terminate was called";
+  if (const std::exception_ptr thrown = std::current_exception()) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& e) {
+      reason = std::string{"an exception that nobody catches: "} + e.what();
+    } catch (...) {
+      reason = "something that is no std::exception, and that nobody catches, was thrown";
+    }
+  }
+  note_abort_reason(reason);
+  std::abort();
+}
+
+/// To go on would mean that whichever part of the process asks next fails, in whatever it was about to do.
+void on_memory_exhausted() {
+  note_abort_reason(memory_reason.data());
+  std::abort();
+}
+
+/// A thread's stack for the handler, for as long as the thread lives.
+class HandlerStack {
+ public:
+  HandlerStack() : memory_{new char[handler_stack_bytes]} {
+    stack_t stack{};
+    stack.ss_sp = memory_.get();
+    stack.ss_size = handler_stack_bytes;
+    ::sigaltstack(&stack, nullptr);
+  }
+  ~HandlerStack() {
+    stack_t none{};
+    none.ss_flags = SS_DISABLE;
+    ::sigaltstack(&none, nullptr);
+  }
+  HandlerStack(const HandlerStack&) = delete;
+  HandlerStack& operator=(const HandlerStack&) = delete;
+
+ private:
+  std::unique_ptr<char[]> memory_;
+};
+
+// ---- In its TaskManager ---------------------------------------------------------------------------------------------
+
+std::string read_tail(const std::filesystem::path& file) {
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(file, error);
+  std::ifstream in{file, std::ios::binary};
+  if (error || !in) return {};
+  in.seekg(static_cast<std::streamoff>(size > max_tail_bytes ? size - max_tail_bytes : 0));
+  std::ostringstream text;
+  text << in.rdbuf();
+  return std::move(text).str();
+}
+
+std::string demangled(const std::string& symbol) {
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> name{abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status),
+                                                    &std::free};
+  return status == 0 && name ? name.get() : symbol;
+}
+
+/// Of "/path/libmine.so(_ZN6Enrich7processEv+0x12)[0x7f0012345678]" what does not differ from run to run.
+std::string readable_frame(const std::string& line) {
+  const std::size_t open = line.find('(');
+  const std::size_t close = line.find(')', open);
+  if (close == std::string::npos) return line;
+  std::string library = line.substr(0, open);
+  library = library.substr(library.rfind('/') + 1);
+  const std::string inside = line.substr(open + 1, close - open - 1);
+  const std::size_t plus = inside.rfind('+');
+  const std::string symbol = inside.substr(0, plus);
+  const std::string offset = plus == std::string::npos ? "" : " " + inside.substr(plus);
+  return (symbol.empty() ? "?" : demangled(symbol)) + offset + " (" + library + ")";
+}
+
+/// The first frames are the handler's own, the way into it, and what abort() does: they say nothing about the crash.
+void drop_frames_of_handler(std::vector<std::string>& lines) {
+  constexpr std::size_t at_most = 6;
+  const auto drop_through = [&](std::string_view part) {
+    const auto end = lines.begin() + static_cast<std::ptrdiff_t>(std::min(at_most, lines.size()));
+    const auto at =
+        std::find_if(lines.begin(), end, [&](const std::string& line) { return line.find(part) != std::string::npos; });
+    if (at != end) lines.erase(lines.begin(), at + 1);
+  };
+  drop_through("libc.so.6(+");  // where the kernel lets the handler begin
+  drop_through("(abort+");
+}
+
+}  // namespace
+
+void report_crashes(std::uint64_t memory_limit) {
+  std::string reason = "memory ran out";
+  if (memory_limit != 0) {
+    reason += ": a worker of this node may have " + std::to_string(memory_limit >> 20) + " MiB (--worker-memory)";
+  }
+  reason.copy(memory_reason.data(), memory_reason.size() - 1);
+  // The first call loads libgcc and allocates, which the handler must not.
+  std::array<void*, 1> frames{};
+  ::backtrace(frames.data(), static_cast<int>(frames.size()));
+  std::set_terminate(on_terminate);
+  std::set_new_handler(on_memory_exhausted);
+  struct sigaction action {};
+  action.sa_sigaction = write_report;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  for (const int number : crash_signals) ::sigaction(number, &action, nullptr);
+  prepare_thread_for_crashes();
+}
+
+void prepare_thread_for_crashes() {
+  static thread_local const HandlerStack stack;
+}
+
+std::optional<CrashReport> read_crash_report(const std::filesystem::path& log_file, pid_t pid) {
+  const std::string text = read_tail(log_file);
+  const std::string start = "\n" + std::string{header_start} + std::to_string(pid) + ": ";
+  const std::size_t at = text.rfind(start);
+  if (at == std::string::npos) return std::nullopt;
+  std::istringstream lines{text.substr(at + start.size())};
+  CrashReport report;
+  std::getline(lines, report.what);
+  std::vector<std::string> frames;
+  for (std::string line; std::getline(lines, line) && line != footer;) {
+    // What another thread has logged meanwhile stands between them.
+    if (!line.empty() && line.back() == ']' && line.find('(') != std::string::npos) frames.push_back(std::move(line));
+  }
+  drop_frames_of_handler(frames);
+  std::transform(frames.begin(), frames.end(), std::back_inserter(report.frames), readable_frame);
+  return report;
+}
+
+std::string to_text(const CrashReport& report) {
+  std::string text = report.what;
+  for (std::size_t i = 0; i < report.frames.size(); ++i) {
+    text += "\n  #" + std::to_string(i) + " " + report.frames[i];
+  }
+  return text;
+}
+
+}  // namespace dataflow
