@@ -17,6 +17,7 @@
 #include <caf/response_promise.hpp>
 
 #include "actors/messages.hpp"
+#include "libdataflow/checkpoint/message_log.hpp"
 
 namespace dataflow {
 
@@ -27,7 +28,7 @@ struct SupervisionSettings {
   /// A worker that is silent for so long is lost; nothing: they are in this process.
   std::optional<Duration> worker_timeout;
   ExecutionDeadlines deadlines;
-  StartFrom start_from = StartFrom::nothing;
+  StartPoint start_from;
   /// Workers that were promised have to offer their slots within this.
   Duration offer_deadline = std::chrono::seconds{60};
 };
@@ -77,9 +78,14 @@ class JobSupervisor final : public caf::event_based_actor {
   void carry_out(const AbortCheckpoint& effect);
   void carry_out(const RemoveCheckpoint& effect);
   void carry_out(const FailForCheckpoints& effect);
+  void carry_out(const ExportSavepoint& effect);
   void take_acknowledgement(const msg::Acknowledge& m);
   void take_advanced(const msg::LatestAdvanced& m);
   void schedule_checkpoint_time();
+  caf::result<msg::Answer> take_savepoint(const msg::TakeSavepoint& wanted);
+  void take_prepared(const msg::SavepointPrepared& prepared);
+  void end_checkpoints_of_attempt();
+  void settle_storage(JobState state);
   /// As sinks know the job: the id of the one that began the run.
   [[nodiscard]] const std::string& sink_job_id() const;
 
@@ -105,7 +111,28 @@ class JobSupervisor final : public caf::event_based_actor {
   void fire_deadlines();
   void answer_split_request(const msg::RequestSplit& request);
   void retry_split_requests();
+
+  // Questions and messages to operators.
+  struct Gathering;
+  struct UnsentMessage {
+    msg::AskOperator message;
+    caf::response_promise answer;
+  };
   caf::result<msg::Answer> ask_operator(const msg::AskOperator& question);
+  caf::result<msg::Answer> send_message(const StreamNode& node, const msg::AskOperator& message);
+  void take_stored(const msg::MessageStored& stored);
+  void call_operator(const StreamNode& node, const msg::AskOperator& question, std::uint64_t number,
+                     const caf::response_promise& promise);
+  void take_answer(Gathering& gathering, std::size_t of, const msg::Answer& answer);
+  void give_owed_messages(std::uint32_t region);
+  void forget_message(std::uint64_t number);
+  void remove_messages(const std::vector<std::uint64_t>& numbers);
+  Status load_messages();
+  [[nodiscard]] Result<std::vector<SubtaskId>> addressees(const StreamNode& node, const std::string& key_json) const;
+  [[nodiscard]] std::uint32_t owner_of_key(const std::string& uid, const std::string& key_json,
+                                           std::uint32_t parallelism) const;
+  /// Whether every subtask of the region runs, or is through.
+  [[nodiscard]] bool runs(std::uint32_t region) const;
   /// To the workers that have slots of the region.
   template <class Message>
   void tell_region(RegionAttempt of, const Message& message) {
@@ -137,9 +164,18 @@ class JobSupervisor final : public caf::event_based_actor {
   SupervisionSettings settings_;
   std::unique_ptr<JobCheckpoints> checkpoints_;           ///< null: the job has none
   caf::actor worker_;                                     ///< for what blocks; null without checkpoints
-  std::map<std::uint32_t, std::string> restore_folders_;  ///< by region: what its attempt starts from
-  std::vector<AcquireSlots> postponed_;                   ///< until it is known which checkpoint is the latest
-  std::optional<Timestamp> checkpoint_wake_;              ///< the earliest CheckpointTime under way
+  caf::actor exporter_;                                   ///< the same for savepoints; null until one is wanted
+  std::map<std::uint32_t, RestorePoint> restore_points_;  ///< by region: what its attempt starts from
+  struct WantedSavepoint {
+    msg::TakeSavepoint wanted;
+    caf::response_promise answer;
+  };
+  std::map<std::uint64_t, WantedSavepoint> wanted_savepoints_;  ///< whose target is being looked at
+  std::uint64_t next_savepoint_ = 0;
+  MessageLog messages_;
+  std::map<std::uint64_t, UnsentMessage> unsent_;  ///< that are being written down
+  std::vector<AcquireSlots> postponed_;            ///< until it is known which checkpoint is the latest
+  std::optional<Timestamp> checkpoint_wake_;       ///< the earliest CheckpointTime under way
   ExecutionGraph execution_;
   std::vector<SubtaskId> subtask_ids_;
   std::vector<msg::SubtaskReport> reports_;

@@ -1,6 +1,9 @@
-// `dfnode send` and `ask`: the JobSupervisor speaks to the subtasks of an operator and gathers their answers.
+// `dfnode send` and `ask`: the JobSupervisor speaks to the subtasks of an operator and gathers their answers. A message
+// is written down before anybody is given it, and given again to who starts from a state without it (MessageLog).
 
 #include "actors/job_supervisor.hpp"
+
+#include <algorithm>
 
 #include <caf/all.hpp>
 
@@ -13,73 +16,213 @@ namespace {
 /// More than the worker gives its operator: its answer says more than ours.
 constexpr auto answer_deadline = std::chrono::seconds{7};
 
+const StreamNode* find_by_uid(const StreamGraph& graph, const std::string& uid) {
+  const auto at =
+      std::find_if(graph.nodes.begin(), graph.nodes.end(), [&](const StreamNode& n) { return n.state_id() == uid; });
+  return at == graph.nodes.end() ? nullptr : &*at;
+}
+
 }  // namespace
+
+/// The answers of the subtasks to one question or message.
+struct JobSupervisor::Gathering {
+  std::string node;  ///< name
+  std::vector<std::string> answers;
+  std::size_t missing = 0;
+  std::size_t refused = 0;  ///< errors that are the operator's own
+  bool bare = false;        ///< the one answer, and not an array of one
+  bool delivered = false;
+  std::uint64_t number = 0;  ///< of a message
+  caf::response_promise promise;
+
+  void deliver(msg::Answer answer) {
+    if (!std::exchange(delivered, true)) promise.deliver(std::move(answer));
+  }
+  void deliver_all() {
+    if (bare) return deliver(msg::Answer{Result<std::string>{answers.front()}});
+    std::string all = "[";
+    for (const std::string& one : answers) all += (all.size() > 1 ? "," : "") + one;
+    deliver(msg::Answer{Result<std::string>{all + "]"}});
+  }
+};
+
+std::uint32_t JobSupervisor::owner_of_key(const std::string& uid, const std::string& key_json,
+                                          std::uint32_t parallelism) const {
+  const StreamNode* const node = find_by_uid(*graph_->stream, uid);
+  const auto owner =
+      node == nullptr ? Result<std::uint32_t>{0} : subtask_of_key(*graph_, node->id, key_json, parallelism);
+  return owner ? *owner : 0;  // it has been looked at before the message was taken
+}
+
+/// Every subtask of the node, or the one that owns the key, as far as they exist.
+Result<std::vector<SubtaskId>> JobSupervisor::addressees(const StreamNode& node, const std::string& key_json) const {
+  std::optional<std::uint32_t> only;
+  if (!key_json.empty()) {
+    const auto owner = subtask_of_key(*graph_, node.id, key_json);
+    if (!owner) return fail(owner.error());
+    only = *owner;
+  }
+  std::vector<SubtaskId> meant;
+  for (const SubtaskId id : subtask_ids_) {
+    const bool is_meant = id.vertex == graph_->vertex_of_node[node.id] && (!only || id.subtask == *only);
+    if (is_meant && execution_.execution(id).exists && worker_of_slot_[id.subtask]) meant.push_back(id);
+  }
+  if (meant.empty()) return fail(ErrorCode::not_found, "\"" + node.name + "\" is not running at the moment");
+  return meant;
+}
 
 /// Asks every subtask of the node, or the one that owns the key. The answer to a message is a JSON array of what they
 /// say, to a question about a key what its owner says; the first error is the answer.
 caf::result<msg::Answer> JobSupervisor::ask_operator(const msg::AskOperator& question) {
-  const StreamNode* node = graph_->stream->find(question.node);
+  const StreamNode* const node = graph_->stream->find(question.node);
   if (node == nullptr) {
     return msg::Answer{fail(ErrorCode::not_found, "the job has no operator \"" + question.node + "\"")};
   }
-  struct Gathering {
-    std::vector<std::string> answers;
-    std::size_t missing = 0;
-    bool done = false;
-  };
-  std::optional<std::uint32_t> only;
-  if (!question.key_json.empty()) {
-    const auto owner = subtask_of_key(*graph_, node->id, question.key_json);
-    if (!owner) return msg::Answer{fail(owner.error())};
-    only = *owner;
-  }
-  std::vector<std::pair<caf::actor, msg::CallOperator>> calls;
-  for (std::size_t i = 0; i < subtask_ids_.size(); ++i) {
-    const SubtaskId id = subtask_ids_[i];
-    const bool meant = id.vertex == graph_->vertex_of_node[node->id] && (!only || id.subtask == *only);
-    const WorkerState* const worker = meant && execution_.execution(id).exists ? worker_of(id) : nullptr;
-    if (worker == nullptr) continue;
-    calls.emplace_back(worker->actor,
-                       msg::CallOperator{execution_.execution(id).of.attempt, id, node->id, question.name,
-                                         question.is_query ? question.key_json : question.json, question.is_query});
-  }
-  if (calls.empty())
-    return msg::Answer{fail(ErrorCode::not_found, "\"" + node->name + "\" is not running at the moment")};
-  auto gathering = std::make_shared<Gathering>();
-  gathering->missing = calls.size();
-  gathering->answers.resize(calls.size());
+  const auto meant = addressees(*node, question.key_json);
+  if (!meant) return msg::Answer{fail(meant.error())};
+  if (!question.is_query) return send_message(*node, question);
   auto promise = make_response_promise<msg::Answer>();
-  const std::string name = node->name;
-  for (std::size_t i = 0; i < calls.size(); ++i) {
-    request(calls[i].first, answer_deadline, calls[i].second)
-        .then(
-            [gathering, promise, i, name, bare = only && question.is_query](const msg::Answer& answer) mutable {
-              if (gathering->done) return;
-              if (!answer.ok) {
-                gathering->done = true;
-                const bool late = answer.failure.code == ErrorCode::io;
-                promise.deliver(late ? msg::Answer{fail(ErrorCode::io, "\"" + name + "\": " + answer.failure.message)}
-                                     : answer);
-                return;
-              }
-              gathering->answers[i] = answer.json;
-              if (--gathering->missing != 0) return;
-              gathering->done = true;
-              if (bare) {
-                promise.deliver(answer);
-                return;
-              }
-              std::string all = "[";
-              for (const std::string& one : gathering->answers) all += (all.size() > 1 ? "," : "") + one;
-              promise.deliver(msg::Answer{Result<std::string>{all + "]"}});
-            },
-            [gathering, promise, name](const caf::error&) mutable {
-              if (gathering->done) return;
-              gathering->done = true;
-              promise.deliver(msg::Answer{fail(ErrorCode::io, "\"" + name + "\" did not answer in time")});
-            });
-  }
+  call_operator(*node, question, 0, promise);
   return promise;
+}
+
+caf::result<msg::Answer> JobSupervisor::send_message(const StreamNode& node, const msg::AskOperator& message) {
+  // Between two attempts it would come before those that are owed.
+  if (!runs(execution_.region_of(graph_->vertex_of_node[node.id]))) {
+    return msg::Answer{fail(ErrorCode::not_found, "\"" + node.name + "\" is not running at the moment")};
+  }
+  OperatorMessage kept{0, node.state_id(), message.name, message.json, message.key_json};
+  if (!messages_.add(kept)) {
+    return msg::Answer{fail(ErrorCode::unavailable, std::to_string(MessageLog::most_messages) +
+                                                        " messages wait for a checkpoint that contains them; send "
+                                                        "this one once a checkpoint is complete")};
+  }
+  auto promise = make_response_promise<msg::Answer>();
+  if (!checkpoints_) {
+    call_operator(node, message, kept.number, promise);
+    return promise;
+  }
+  unsent_.emplace(kept.number, UnsentMessage{message, promise});
+  auto store = [self = caf::actor_cast<caf::actor>(this), storage = checkpoints_->storage(),
+                key = message_key(checkpoints_->lineage(), kept.number), kept] {
+    const auto put = storage->put(key, encode_message(kept));
+    caf::anon_send(self, msg::MessageStored{kept.number, put ? Status{} : fail(put.error())});
+  };
+  anon_send(worker_, msg::BlockingWork{std::move(store)});
+  return promise;
+}
+
+void JobSupervisor::take_stored(const msg::MessageStored& stored) {
+  auto unsent = unsent_.extract(stored.number);
+  if (unsent.empty()) return;
+  auto& [message, promise] = unsent.mapped();
+  if (!stored.status) {
+    forget_message(stored.number);
+    promise.deliver(msg::Answer{fail(stored.status.error().within("the message could not be kept"))});
+    return;
+  }
+  call_operator(*graph_->stream->find(message.node), message, stored.number, promise);
+}
+
+void JobSupervisor::forget_message(std::uint64_t number) {
+  messages_.forget(number);
+  remove_messages({number});
+}
+
+void JobSupervisor::remove_messages(const std::vector<std::uint64_t>& numbers) {
+  if (!checkpoints_ || numbers.empty()) return;
+  auto remove = [storage = checkpoints_->storage(), lineage = checkpoints_->lineage(), numbers] {
+    // One that stays is found to be contained in the checkpoint by whoever reads it.
+    for (const std::uint64_t number : numbers) static_cast<void>(storage->remove(message_key(lineage, number)));
+  };
+  anon_send(worker_, msg::BlockingWork{std::move(remove)});
+}
+
+void JobSupervisor::call_operator(const StreamNode& node, const msg::AskOperator& question, std::uint64_t number,
+                                  const caf::response_promise& promise) {
+  auto gathering = std::make_shared<Gathering>();
+  gathering->node = node.name;
+  gathering->number = number;
+  gathering->promise = promise;
+  const auto meant = addressees(node, question.key_json);
+  // The region has failed since it was asked; a message is given to its next attempt.
+  if (!meant) return gathering->deliver(msg::Answer{fail(meant.error())});
+  gathering->missing = meant->size();
+  gathering->answers.resize(meant->size());
+  gathering->bare = question.is_query && !question.key_json.empty();
+  for (std::size_t i = 0; i < meant->size(); ++i) {
+    const SubtaskId id = (*meant)[i];
+    const msg::CallOperator call{execution_.execution(id).of.attempt,
+                                 id,
+                                 node.id,
+                                 question.name,
+                                 question.is_query ? question.key_json : question.json,
+                                 question.is_query,
+                                 number};
+    request(workers_[*worker_of_slot_[id.subtask]].actor, answer_deadline, call)
+        .then([this, gathering, i](const msg::Answer& answer) { take_answer(*gathering, i, answer); },
+              [gathering](const caf::error&) {
+                gathering->deliver(
+                    msg::Answer{fail(ErrorCode::io, "\"" + gathering->node + "\" did not answer in time")});
+              });
+  }
+}
+
+void JobSupervisor::take_answer(Gathering& gathering, std::size_t of, const msg::Answer& answer) {
+  --gathering.missing;
+  if (answer.ok) {
+    gathering.answers[of] = answer.json;
+  } else {
+    const bool late = answer.failure.code == ErrorCode::io;
+    if (!late) ++gathering.refused;
+    gathering.deliver(late ? msg::Answer{fail(ErrorCode::io, "\"" + gathering.node + "\": " + answer.failure.message)}
+                           : answer);
+  }
+  if (gathering.missing != 0) return;
+  if (gathering.number != 0 && gathering.refused == gathering.answers.size()) forget_message(gathering.number);
+  gathering.deliver_all();
+}
+
+/// Before the first record of an attempt: what it does not have of the messages.
+void JobSupervisor::give_owed_messages(std::uint32_t region) {
+  const auto from = restore_points_.find(region);
+  const CheckpointMetadata* const metadata =
+      from != restore_points_.end() && from->second.checkpoint ? &from->second.checkpoint->metadata() : nullptr;
+  for (const StreamNode& node : graph_->stream->nodes) {
+    const JobVertex& vertex = graph_->vertices[graph_->vertex_of_node[node.id]];
+    if (execution_.region_of(vertex.id) != region) continue;
+    for (std::uint32_t subtask = 0; subtask < vertex.parallelism; ++subtask) {
+      const auto& worker = worker_of_slot_[subtask];
+      if (!worker) continue;
+      for (const OperatorMessage& message : messages_.owed(node.state_id(), subtask, vertex.parallelism, metadata)) {
+        send(workers_[*worker].actor, msg::CallOperator{execution_.current(region).attempt,
+                                                        {vertex.id, subtask},
+                                                        node.id,
+                                                        message.name,
+                                                        message.json,
+                                                        false,
+                                                        message.number});
+      }
+    }
+  }
+}
+
+/// Those of processes before this one.
+Status JobSupervisor::load_messages() {
+  auto left = list_messages(*checkpoints_->storage(), checkpoints_->lineage());
+  if (!left) return fail(left.error());
+  const auto from = checkpoints_->restore_point();
+  if (!from) return fail(from.error());
+  remove_messages(messages_.load(std::move(*left), from->checkpoint ? &from->checkpoint->metadata() : nullptr));
+  return {};
+}
+
+bool JobSupervisor::runs(std::uint32_t region) const {
+  const auto ids = execution_.subtasks(region);
+  return std::all_of(ids.begin(), ids.end(), [&](SubtaskId id) {
+    const ExecutionState state = execution_.state(id);
+    return state == ExecutionState::running || state == ExecutionState::prepared;
+  });
 }
 
 }  // namespace dataflow
