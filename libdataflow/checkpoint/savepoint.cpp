@@ -172,7 +172,7 @@ Result<std::string> export_savepoint(CheckpointStorage& from, const std::string&
     for (const auto& subtask : op.subtasks) {
       for (const StateTable& table : subtask.tables) {
         if (table.store.empty()) continue;
-        return fail(ErrorCode::unsupported, from.describe(folder) + " has state as a backend\'s files, not as rows");
+        return fail(ErrorCode::unsupported, from.describe(folder) + " has state as a backend's files, not as rows");
       }
     }
   }
