@@ -99,9 +99,12 @@ Status write_line(int fd, std::string line) {
   return {};
 }
 
+/// In the order of ControlRequest::Kind.
+constexpr std::array<std::string_view, 5> kind_names{"send", "ask", "stop", "savepoint", "checkpoints"};
+
 std::string encode_request(const ControlRequest& request) {
   nlohmann::json json{{"version", 1},
-                      {"kind", request.kind == ControlRequest::Kind::send ? "send" : "ask"},
+                      {"kind", kind_names[static_cast<std::size_t>(request.kind)]},
                       {"operator", request.node},
                       {"name", request.name},
                       {"json", request.json},
@@ -116,8 +119,9 @@ Result<ControlRequest> decode_request(std::string_view line) {
   }
   try {
     const std::string kind = json.at("kind");
-    if (kind != "send" && kind != "ask") return fail(ErrorCode::malformed_data, "unknown kind of request: " + kind);
-    return ControlRequest{.kind = kind == "send" ? ControlRequest::Kind::send : ControlRequest::Kind::ask,
+    const auto known = std::find(kind_names.begin(), kind_names.end(), kind);
+    if (known == kind_names.end()) return fail(ErrorCode::malformed_data, "unknown kind of request: " + kind);
+    return ControlRequest{.kind = static_cast<ControlRequest::Kind>(known - kind_names.begin()),
                           .node = json.at("operator"),
                           .name = json.at("name"),
                           .json = json.at("json"),
@@ -154,8 +158,9 @@ Result<int> connect_to(const std::filesystem::path& path) {
 }
 
 ErrorCode code_of(std::string_view name) {
-  for (const ErrorCode code : {ErrorCode::invalid_argument, ErrorCode::not_found, ErrorCode::malformed_data,
-                               ErrorCode::arithmetic, ErrorCode::user_code, ErrorCode::unsupported}) {
+  for (const ErrorCode code :
+       {ErrorCode::invalid_argument, ErrorCode::not_found, ErrorCode::malformed_data, ErrorCode::arithmetic,
+        ErrorCode::user_code, ErrorCode::unsupported, ErrorCode::unavailable}) {
     if (to_string(code) == name) return code;
   }
   return ErrorCode::io;

@@ -1,6 +1,7 @@
 #pragma once
-// How `dfnode send` and `dfnode ask` reach a job that runs in another process on this machine: a Unix socket in a
-// folder only its user may enter. One request and one answer per connection, each a line of JSON.
+// How `dfnode send`, `ask`, `stop`, `savepoint` and `checkpoints` reach a job that runs in another process on this
+// machine: a Unix socket in a folder only its user may enter. One request and one answer per connection, each a line of
+// JSON.
 
 #include <atomic>
 #include <filesystem>
@@ -17,11 +18,11 @@ namespace dataflow {
 
 /// What a client asks of a running job.
 struct ControlRequest {
-  enum class Kind : std::uint8_t { send, ask };
+  enum class Kind : std::uint8_t { send, ask, stop, savepoint, checkpoints };
   Kind kind = Kind::send;
   std::string node;      ///< the operator's name
   std::string name;      ///< of the message, or of the state
-  std::string json;      ///< the message; empty for ask
+  std::string json;      ///< the message; of stop {"drain": bool}; of savepoint also {"dir": PATH or "", "stop": bool}
   std::string key_json;  ///< empty: every subtask
 };
 

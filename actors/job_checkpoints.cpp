@@ -1,48 +1,82 @@
 #include "actors/job_checkpoints.hpp"
 
+#include "libdataflow/checkpoint/savepoint.hpp"
+
 namespace dataflow {
 
 Result<std::unique_ptr<JobCheckpoints>> JobCheckpoints::open(JobGraphPtr graph, const std::string& job_id,
-                                                             StartFrom start) {
+                                                             const StartPoint& start) {
   auto made = std::unique_ptr<JobCheckpoints>(new JobCheckpoints);
   auto storage = open_checkpoint_storage(graph->stream->settings.checkpoint->storage);
   if (!storage) return fail(storage.error());
   made->graph_ = graph;
   made->storage_ = std::move(*storage);
-  std::optional<Leadership> leadership;
-  if (start != StartFrom::nothing) {
-    const std::string begun_by = start == StartFrom::own_run ? job_id : "";
-    auto resumed = resume_run(*made->storage_, graph->stream->name, begun_by);
-    if (!resumed) return fail(resumed.error());
-    leadership = std::move(*resumed);
+  made->unclaimed_ = start.unclaimed;
+  Result<std::optional<Leadership>> leadership{std::nullopt};
+  if (start.from != StartFrom::nothing) {
+    const std::string begun_by = start.from == StartFrom::own_run ? job_id : "";
+    leadership = resume_run(*made->storage_, graph->stream->name, begun_by);
   }
-  if (!leadership) {
-    auto begun = begin_run(*made->storage_, graph->stream->name, job_id);
+  if (!leadership) return fail(leadership.error());
+  if (!*leadership) {
+    RunOrigin origin{start.savepoint, start.unclaimed == UnclaimedState::dropped};
+    if (!origin.savepoint.empty()) {
+      // Before there is a run that would be taken up again.
+      const auto fits = made->load_origin(origin);
+      if (!fits) return fail(fits.error());
+    }
+    auto begun = begin_run(*made->storage_, graph->stream->name, job_id, origin);
     if (!begun) return fail(begun.error());
-    leadership = std::move(*begun);
+    *leadership = std::move(*begun);
   }
-  made->lineage_ = leadership->lineage;
-  made->job_id_ = leadership->job_id;
-  if (!leadership->completed.empty()) made->resumed_from_ = leadership->completed.back().id;
-  if (Status cleaned = remove_leftovers(*made->storage_, *leadership); !cleaned) return fail(cleaned.error());
-  made->coordinator_ = std::make_unique<CheckpointCoordinator>(std::move(graph), made->job_id_, *leadership);
+  const Leadership& mine = **leadership;
+  made->lineage_ = mine.lineage;
+  made->job_id_ = mine.job_id;
+  made->origin_ = mine.origin;
+  if (Status cleaned = remove_leftovers(*made->storage_, mine); !cleaned) return fail(cleaned.error());
+  made->coordinator_ = std::make_unique<CheckpointCoordinator>(std::move(graph), made->job_id_, mine);
+  if (!mine.completed.empty()) {
+    made->resumed_from_ = mine.completed.back().id;
+  } else if (!made->origin_.savepoint.empty()) {
+    const auto origin = made->load_origin(made->origin_);
+    if (!origin) return fail(origin.error());
+    made->resumed_from_ = origin->checkpoint->metadata().id;
+  }
   return made;
 }
 
-Result<RestoredCheckpointPtr> JobCheckpoints::restore_point() {
+Result<RestorePoint> JobCheckpoints::load_origin(const RunOrigin& origin) const {
+  auto place = find_savepoint(origin.savepoint);
+  if (!place) return fail(place.error());
+  auto restored = RestoredCheckpoint::load(place->storage, place->folder);
+  if (!restored) return fail(restored.error());
+  const auto unclaimed = origin.drop_unclaimed ? UnclaimedState::dropped : unclaimed_;
+  if (Status fits = (*restored)->check(*graph_, unclaimed); !fits) return fail(fits.error().within(origin.savepoint));
+  std::string parent = place->storage->describe({});
+  return RestorePoint{std::move(*restored), std::move(parent), std::move(place->folder)};
+}
+
+Result<RestorePoint> JobCheckpoints::restore_point() {
+  // A disk that is not there looks like one without checkpoints, and the job would begin from nothing.
+  if (Status there = confirm_storage(*storage_, lineage_, coordinator_->epoch()); !there) return fail(there.error());
   auto completed = list_completed(*storage_, lineage_);
   if (!completed) return fail(completed.error());
   coordinator_->reload(std::move(*completed));
   const CompletedCheckpoint* latest = coordinator_->latest();
-  if (latest == nullptr) return RestoredCheckpointPtr{};
+  if (latest == nullptr) {
+    if (origin_.savepoint.empty()) return RestorePoint{};
+    auto from = load_origin(origin_);
+    if (from) coordinator_->number_above(from->checkpoint->metadata().id);
+    return from;
+  }
   auto restored = RestoredCheckpoint::load(storage_, latest->folder);
   if (!restored) {
     return fail(Error{restored.error().code(),
                       restored.error().message() +
                           "; going on from an older checkpoint would write rows twice, so the job does not do it"});
   }
-  if (Status fits = (*restored)->check(*graph_, UnclaimedState::refused); !fits) return fail(fits.error());
-  return restored;
+  if (Status fits = (*restored)->check(*graph_, unclaimed_); !fits) return fail(fits.error());
+  return RestorePoint{std::move(*restored), {}, latest->folder};
 }
 
 }  // namespace dataflow

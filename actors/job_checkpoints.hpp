@@ -17,14 +17,30 @@ enum class StartFrom : std::uint8_t {
   own_run,   ///< the one that this job began, before its master died
 };
 
+/// What a job starts from.
+struct StartPoint {
+  StartFrom from = StartFrom::nothing;
+  /// The path of a savepoint, for a run that begins; empty: from nothing.
+  std::string savepoint{};
+  UnclaimedState unclaimed = UnclaimedState::refused;
+};
+
+/// What an attempt starts from.
+struct RestorePoint {
+  RestoredCheckpointPtr checkpoint;  ///< null: from nothing
+  std::string storage;               ///< URI or path; empty: the job's own
+  std::string folder;                ///< in that storage
+};
+
 class JobCheckpoints {
  public:
-  /// For a job with [checkpoint]; does I/O. Errors: invalid_argument, io; with last_run also what is wrong with the
-  /// checkpoint.
-  static Result<std::unique_ptr<JobCheckpoints>> open(JobGraphPtr graph, const std::string& job_id, StartFrom start);
+  /// For a job with [checkpoint]; does I/O. Errors: invalid_argument, io; also what is wrong with the checkpoint or
+  /// savepoint that it starts from.
+  static Result<std::unique_ptr<JobCheckpoints>> open(JobGraphPtr graph, const std::string& job_id,
+                                                      const StartPoint& start);
 
-  /// What an attempt that begins now starts from; null: from nothing. Does I/O. Not while in doubt.
-  Result<RestoredCheckpointPtr> restore_point();
+  /// What an attempt that begins now starts from. Does I/O. Not while in doubt.
+  Result<RestorePoint> restore_point();
 
   [[nodiscard]] CheckpointCoordinator& coordinator() { return *coordinator_; }
   [[nodiscard]] const CheckpointCoordinator& coordinator() const { return *coordinator_; }
@@ -36,17 +52,20 @@ class JobCheckpoints {
   [[nodiscard]] std::uint32_t attempt_base() const {
     return static_cast<std::uint32_t>(coordinator_->epoch() - 1) * attempts_per_process;
   }
-  /// The number of the checkpoint that this process went on from; 0: from nothing.
+  /// The number of the checkpoint or savepoint that this process went on from; 0: from nothing.
   [[nodiscard]] std::uint64_t resumed_from() const { return resumed_from_; }
 
  private:
   static constexpr std::uint32_t attempts_per_process = 1U << 16;
   JobCheckpoints() = default;
+  [[nodiscard]] Result<RestorePoint> load_origin(const RunOrigin& origin) const;
 
   JobGraphPtr graph_;
   CheckpointStoragePtr storage_;
   std::string lineage_;
   std::string job_id_;
+  RunOrigin origin_;
+  UnclaimedState unclaimed_ = UnclaimedState::refused;
   std::unique_ptr<CheckpointCoordinator> coordinator_;
   std::uint64_t resumed_from_ = 0;
 };

@@ -17,6 +17,9 @@ namespace {
 constexpr auto obituary_wait = std::chrono::milliseconds{150};
 /// How long a job that has ended waits for what is still to be removed from its storage.
 constexpr std::chrono::seconds storage_wait{5};
+/// A job that has ended waits for its savepoints, but not for ever.
+constexpr std::chrono::milliseconds export_look_interval{20};
+constexpr std::uint32_t export_looks = 30'000;
 
 }  // namespace
 
@@ -27,6 +30,9 @@ JobSupervisor::JobSupervisor(caf::actor_config& config, caf::actor home, std::st
       job_id_{std::move(job_id)},
       graph_{std::move(graph)},
       settings_{std::move(settings)},
+      messages_{[this](const std::string& uid, const std::string& key, std::uint32_t parallelism) {
+        return owner_of_key(uid, key, parallelism);
+      }},
       execution_{graph_, settings_.deadlines},
       subtask_ids_{execution_.subtasks()},
       reports_(subtask_ids_.size()),
@@ -94,6 +100,7 @@ caf::message_handler JobSupervisor::home_messages() {
       [this](const msg::WorkerLost& m) { take_worker_lost(m); },
       [this](const msg::StopJob& m) { apply(execution_.stop(m.how, wall_clock_now())); },
       [this](msg::CancelJob) { apply(execution_.cancel(wall_clock_now())); },
+      [this](const msg::TakeSavepoint& m) { return take_savepoint(m); },
       [this](msg::GetJob) { return view(); },
       [this](msg::AwaitEnd) -> caf::result<msg::Ended> {
         if (end_told_) return msg::Ended{};
@@ -116,6 +123,15 @@ caf::message_handler JobSupervisor::checkpoint_messages() {
         apply_checkpoint(checkpoints_->coordinator().on_metadata_written(m.id, m.status, wall_clock_now()));
       },
       [this](const msg::LatestAdvanced& m) { take_advanced(m); },
+      [this](const msg::MessageStored& m) { take_stored(m); },
+      [this](const msg::SavepointPrepared& m) { take_prepared(m); },
+      [this](const msg::SavepointExported& m) {
+        apply_checkpoint(checkpoints_->coordinator().on_exported(m.request, m.location));
+      },
+      [this](const msg::LookAtExports& m) {
+        if (!checkpoints_->coordinator().exporting() || m.looks_left == 0) return settle_storage(m.state);
+        delayed_send(this, export_look_interval, msg::LookAtExports{m.state, m.looks_left - 1});
+      },
       [this](const msg::StorageSettled& m) { tell_end(m.state); },
       [this](msg::CheckpointTime) {
         checkpoint_wake_.reset();
@@ -147,8 +163,12 @@ void JobSupervisor::on_exit() {
   workers_.clear();
   slots_.clear();
   calls_.clear();
-  if (worker_) anon_send_exit(worker_, caf::exit_reason::user_shutdown);
-  worker_ = nullptr;
+  for (caf::actor* const blocking : {&worker_, &exporter_}) {
+    if (*blocking) anon_send_exit(*blocking, caf::exit_reason::user_shutdown);
+    *blocking = nullptr;
+  }
+  wanted_savepoints_.clear();
+  unsent_.clear();
   guards_.clear();
 }
 
@@ -206,6 +226,10 @@ void JobSupervisor::start() {
     }
     checkpoints_ = std::move(*opened);
     worker_ = spawn<BlockingWorker, caf::detached>();
+    if (const Status loaded = load_messages(); !loaded) {
+      return apply(
+          execution_.on_region_failed(execution_.current(0), loaded.error().within("checkpoints"), wall_clock_now()));
+    }
   }
   // What a job that goes on from a checkpoint finds in the outside world is its own.
   const bool goes_on = checkpoints_ && checkpoints_->resumed_from() != 0;
@@ -227,7 +251,7 @@ const std::string& JobSupervisor::sink_job_id() const {
 }
 
 void JobSupervisor::carry_out(const CancelTasks& effect) {
-  if (checkpoints_) apply_checkpoint(checkpoints_->coordinator().on_attempt_over(wall_clock_now()));
+  end_checkpoints_of_attempt();
   for (const auto& [place, slot] : slots_) {
     if (slot.of == effect.of) send(slot.group, msg::CancelSubtask{});
   }
@@ -240,8 +264,8 @@ void JobSupervisor::carry_out(const StopSources& effect) {
 }
 
 void JobSupervisor::carry_out(const ScheduleRestart& effect) {
-  // When all of a region was lost there was nothing to cancel; what the lost had to acknowledge never comes.
-  if (checkpoints_) apply_checkpoint(checkpoints_->coordinator().on_attempt_over(wall_clock_now()));
+  // When all subtasks of a region were lost at once there was nothing to cancel.
+  end_checkpoints_of_attempt();
   delayed_send(this, effect.delay, msg::RestartDue{effect.of});
 }
 
@@ -263,12 +287,18 @@ void JobSupervisor::carry_out(const EndJob& effect) {
   for (const auto& guard : guards_) guard->job_ended();
   guards_.clear();
   if (!worker_) return tell_end(effect.state);
+  end_checkpoints_of_attempt();
+  checkpoints_->coordinator().on_job_over();
+  send(this, msg::LookAtExports{effect.state, export_looks});
+}
+
+void JobSupervisor::settle_storage(JobState state) {
   // Who hears of the end may look into the storage: what is to be removed has been, or does not let itself be removed.
-  auto settled = [self = caf::actor_cast<caf::actor>(this), state = effect.state] {
+  auto settled = [self = caf::actor_cast<caf::actor>(this), state] {
     caf::anon_send(self, msg::StorageSettled{state});
   };
   anon_send(worker_, msg::BlockingWork{std::move(settled)});
-  delayed_send(this, storage_wait, msg::StorageSettled{effect.state});
+  delayed_send(this, storage_wait, msg::StorageSettled{state});
 }
 
 void JobSupervisor::tell_end(JobState state) {

@@ -17,6 +17,7 @@
 #include <caf/response_promise.hpp>
 
 #include "actors/messages.hpp"
+#include "libdataflow/checkpoint/message_log.hpp"
 #include "libdataflow/topology/substitution.hpp"
 
 namespace dataflow {
@@ -28,7 +29,7 @@ struct SupervisionSettings {
   /// A worker that is silent for so long is lost; nothing: they are in this process.
   std::optional<Duration> worker_timeout;
   ExecutionDeadlines deadlines;
-  StartFrom start_from = StartFrom::nothing;
+  StartPoint start_from;
   Secrets secrets;  ///< to hide from the log
   /// Workers that were promised have to offer their slots within this.
   Duration offer_deadline = std::chrono::seconds{60};
@@ -63,6 +64,9 @@ class JobSupervisor final : public caf::event_based_actor {
     bool bare = false;                     ///< one answer is the answer, and not a list of one
     std::map<SubtaskId, std::string> got;  ///< empty: not yet
     std::size_t missing = 0;
+    std::size_t refused = 0;    ///< by the operator itself
+    bool answered = false;      ///< with the first error
+    std::uint64_t message = 0;  ///< its number in the MessageLog; 0: a question
     SteadyTime due;
   };
 
@@ -92,9 +96,14 @@ class JobSupervisor final : public caf::event_based_actor {
   void carry_out(const AbortCheckpoint& effect);
   void carry_out(const RemoveCheckpoint& effect);
   void carry_out(const FailForCheckpoints& effect);
+  void carry_out(const ExportSavepoint& effect);
   void take_acknowledgement(const msg::Acknowledge& m);
   void take_advanced(const msg::LatestAdvanced& m);
   void schedule_checkpoint_time();
+  caf::result<msg::Answer> take_savepoint(const msg::TakeSavepoint& wanted);
+  void take_prepared(const msg::SavepointPrepared& prepared);
+  void end_checkpoints_of_attempt();
+  void settle_storage(JobState state);
   /// As sinks know the job: the id of the one that began the run.
   [[nodiscard]] const std::string& sink_job_id() const;
 
@@ -120,12 +129,32 @@ class JobSupervisor final : public caf::event_based_actor {
   void fire_deadlines();
   void answer_split_request(const msg::RequestSplit& request);
   void retry_split_requests();
+
+  // Questions and messages to operators.
+  struct UnsentMessage {
+    msg::AskOperator message;
+    caf::response_promise answer;
+  };
   caf::result<msg::Answer> ask_operator(const msg::AskOperator& question);
+  caf::result<msg::Answer> send_message(const StreamNode& node, const msg::AskOperator& message);
+  void take_stored(const msg::MessageStored& stored);
+  /// `number`: of a message, else 0.
+  void call_operator(const StreamNode& node, const msg::AskOperator& question, std::uint64_t number,
+                     const caf::response_promise& promise);
   void take_answer(const msg::OperatorAnswered& answered);
   /// Ends the calls that have waited for too long; `all`: the job is over.
   void give_up_calls(std::optional<Error> all);
+  void give_owed_messages(std::uint32_t region);
+  void forget_message(std::uint64_t number);
+  void remove_messages(const std::vector<std::uint64_t>& numbers);
+  Status load_messages();
+  [[nodiscard]] Result<std::vector<SubtaskId>> addressees(const StreamNode& node, const std::string& key_json) const;
+  [[nodiscard]] std::uint32_t owner_of_key(const std::string& uid, const std::string& key_json,
+                                           std::uint32_t parallelism) const;
   /// The group of the subtask's slot, while the subtask may exist.
   [[nodiscard]] caf::group slot_group_of(SubtaskId id) const;
+  /// Whether every subtask of the region runs, or is through.
+  [[nodiscard]] bool runs(std::uint32_t region) const;
   /// To the workers that have slots of the region.
   template <class Message>
   void tell_region(RegionAttempt of, const Message& message) {
@@ -157,9 +186,18 @@ class JobSupervisor final : public caf::event_based_actor {
   SupervisionSettings settings_;
   std::unique_ptr<JobCheckpoints> checkpoints_;           ///< null: the job has none
   caf::actor worker_;                                     ///< for what blocks; null without checkpoints
-  std::map<std::uint32_t, std::string> restore_folders_;  ///< by region: what its attempt starts from
-  std::vector<AcquireSlots> postponed_;                   ///< until it is known which checkpoint is the latest
-  std::optional<Timestamp> checkpoint_wake_;              ///< the earliest CheckpointTime under way
+  caf::actor exporter_;                                   ///< the same for savepoints; null until one is wanted
+  std::map<std::uint32_t, RestorePoint> restore_points_;  ///< by region: what its attempt starts from
+  struct WantedSavepoint {
+    msg::TakeSavepoint wanted;
+    caf::response_promise answer;
+  };
+  std::map<std::uint64_t, WantedSavepoint> wanted_savepoints_;  ///< whose target is being looked at
+  std::uint64_t next_savepoint_ = 0;
+  MessageLog messages_;
+  std::map<std::uint64_t, UnsentMessage> unsent_;  ///< that are being written down
+  std::vector<AcquireSlots> postponed_;            ///< until it is known which checkpoint is the latest
+  std::optional<Timestamp> checkpoint_wake_;       ///< the earliest CheckpointTime under way
   ExecutionGraph execution_;
   std::vector<SubtaskId> subtask_ids_;
   std::vector<msg::SubtaskReport> reports_;

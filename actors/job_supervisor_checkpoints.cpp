@@ -8,6 +8,7 @@
 
 #include "actors/blocking_worker.hpp"
 #include "actors/clock.hpp"
+#include "libdataflow/checkpoint/savepoint.hpp"
 
 namespace dataflow {
 
@@ -56,7 +57,7 @@ void JobSupervisor::take_acknowledgement(const msg::Acknowledge& m) {
   CheckpointCoordinator& coordinator = checkpoints_->coordinator();
   auto state = decode_task_state(m.state);
   apply_checkpoint(state ? coordinator.on_acknowledged(m.checkpoint, m.id.vertex, m.id.subtask, std::move(*state),
-                                                       m.alignment, wall_clock_now())
+                                                       m.times, wall_clock_now())
                          : coordinator.on_declined(m.checkpoint, state.error(), wall_clock_now()));
 }
 
@@ -87,6 +88,7 @@ void JobSupervisor::take_advanced(const msg::LatestAdvanced& m) {
 
 void JobSupervisor::carry_out(const CompleteCheckpoint& effect) {
   if (effect.last) return apply(execution_.on_last_checkpoint(effect.id));
+  remove_messages(messages_.on_completed(checkpoints_->coordinator().messages_taken()));
   tell_all(msg::CheckpointCompleted{effect.id});
 }
 
@@ -104,6 +106,67 @@ void JobSupervisor::carry_out(const RemoveCheckpoint& effect) {
 
 void JobSupervisor::carry_out(const FailForCheckpoints& effect) {
   apply(execution_.on_region_failed(execution_.current(0), effect.error, wall_clock_now()));
+}
+
+void JobSupervisor::end_checkpoints_of_attempt() {
+  if (checkpoints_) apply_checkpoint(checkpoints_->coordinator().on_attempt_over(wall_clock_now()));
+}
+
+// ---- Savepoints -----------------------------------------------------------------------------------------------------
+
+/// First whether it can be written at all: a job is not stopped for a savepoint that has no place.
+caf::result<msg::Answer> JobSupervisor::take_savepoint(const msg::TakeSavepoint& wanted) {
+  if (!checkpoints_) {
+    return msg::Answer{fail(ErrorCode::unsupported,
+                            "a job without checkpoints has no savepoints; give it [checkpoint] interval = \"10s\", "
+                            "storage = \"file:///FOLDER\"")};
+  }
+  if (execution_.state() != JobState::running) {
+    return msg::Answer{fail(ErrorCode::unavailable, "the job is " + std::string{to_string(execution_.state())} +
+                                                        " at the moment; it has to be running for a savepoint")};
+  }
+  if (!exporter_) exporter_ = spawn<BlockingWorker, caf::detached>();
+  const std::uint64_t number = next_savepoint_++;
+  auto promise = make_response_promise<msg::Answer>();
+  WantedSavepoint& kept = wanted_savepoints_[number];
+  kept = {wanted, promise};
+  if (kept.wanted.target.empty()) {
+    kept.wanted.target = checkpoints_->storage()->describe(escape_key(graph_->stream->name) + "/savepoints");
+  }
+  auto prepare = [self = caf::actor_cast<caf::actor>(this), number, target = kept.wanted.target] {
+    caf::anon_send(self, msg::SavepointPrepared{number, prepare_savepoint_folder(target)});
+  };
+  anon_send(exporter_, msg::BlockingWork{std::move(prepare)});
+  return promise;
+}
+
+void JobSupervisor::take_prepared(const msg::SavepointPrepared& prepared) {
+  auto node = wanted_savepoints_.extract(prepared.number);
+  if (node.empty()) return;
+  auto [wanted, answer] = std::move(node.mapped());
+  if (!prepared.status) {
+    answer.deliver(msg::Answer{fail(prepared.status.error().within("the savepoint"))});
+    return;
+  }
+  if (wanted.stop && execution_.state() != JobState::running) {
+    answer.deliver(msg::Answer{
+        fail(ErrorCode::unavailable, "the job is " + std::string{to_string(execution_.state())} + " at the moment")});
+    return;
+  }
+  auto [request, effects] = checkpoints_->coordinator().on_savepoint_wanted(
+      wanted.target, wanted.stop ? SavepointTime::at_end : SavepointTime::now, wall_clock_now());
+  answer.deliver(msg::Answer{Result<std::string>{"{\"request\":" + std::to_string(request) + "}"}});
+  apply_checkpoint(effects);
+  if (wanted.stop) apply(execution_.stop(wanted.how, wall_clock_now()));
+}
+
+void JobSupervisor::carry_out(const ExportSavepoint& effect) {
+  auto copy = [self = caf::actor_cast<caf::actor>(this), storage = checkpoints_->storage(), effect] {
+    caf::anon_send(self, msg::SavepointExported{effect.request,
+                                                export_savepoint(*storage, effect.checkpoint.folder, effect.target)});
+  };
+  if (!exporter_) exporter_ = spawn<BlockingWorker, caf::detached>();
+  anon_send(exporter_, msg::BlockingWork{std::move(copy)});
 }
 
 }  // namespace dataflow

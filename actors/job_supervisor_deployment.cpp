@@ -25,8 +25,8 @@ Status JobSupervisor::prepare_attempt(RegionAttempt of) {
   if (checkpoints_) {
     auto point = checkpoints_->restore_point();
     if (!point) return fail(point.error());
-    restored = std::move(*point);
-    restore_folders_[of.region] = restored ? checkpoints_->coordinator().latest()->folder : std::string{};
+    restored = point->checkpoint;
+    restore_points_[of.region] = std::move(*point);
   }
   for (const JobVertex& vertex : graph_->vertices) {
     if (execution_.region_of(vertex.id) != of.region) continue;
@@ -162,8 +162,9 @@ void JobSupervisor::carry_out(const DeployTasks& effect) {
 void JobSupervisor::carry_out(const OpenTasks& effect) {
   msg::OpenSubtasks open{effect.of, {}, {}, 0, {}};
   if (checkpoints_) {
+    const RestorePoint& from = restore_points_[effect.of.region];
     open.checkpoints = {graph_->stream->settings.checkpoint->storage, checkpoints_->lineage(),
-                        checkpoints_->coordinator().epoch(), restore_folders_[effect.of.region]};
+                        checkpoints_->coordinator().epoch(), from.folder, from.storage};
   }
   std::map<std::size_t, std::uint32_t> numbers;  // of the workers that take part
   for (std::uint32_t slot = 0; slot < width(effect.of.region); ++slot) {
@@ -181,6 +182,7 @@ void JobSupervisor::carry_out(const OpenTasks& effect) {
 }
 
 void JobSupervisor::carry_out(const StartTasks& effect) {
+  give_owed_messages(effect.of.region);
   tell_region(effect.of, msg::StartSubtasks{effect.of});
   if (checkpoints_ && execution_.all_running()) {
     apply_checkpoint(checkpoints_->coordinator().on_running(wall_clock_now()));

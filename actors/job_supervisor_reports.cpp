@@ -85,7 +85,8 @@ msg::JobViewPtr JobSupervisor::view() const {
     view->checkpoints = {coordinator.completed_count(),
                          coordinator.failed_count(),
                          checkpoints_->resumed_from(),
-                         {coordinator.history().begin(), coordinator.history().end()}};
+                         {coordinator.history().begin(), coordinator.history().end()},
+                         {coordinator.savepoints().begin(), coordinator.savepoints().end()}};
   }
   return view;
 }

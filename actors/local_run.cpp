@@ -6,6 +6,7 @@
 #include <thread>
 
 #include <caf/all.hpp>
+#include <nlohmann/json.hpp>
 
 #include "actors/job_supervisor.hpp"
 #include "actors/local_slots.hpp"
@@ -18,6 +19,8 @@ namespace dataflow {
 namespace {
 
 constexpr auto answer_deadline = std::chrono::seconds{10};
+/// How often who waits for a savepoint looks.
+constexpr auto look_interval = std::chrono::milliseconds{20};
 /// Messages an actor may handle in a row: small, so that no subtask holds a thread from the others.
 constexpr std::size_t max_throughput = 5;
 
@@ -54,12 +57,12 @@ class EndWatcher final : public caf::event_based_actor {
 }  // namespace
 
 struct LocalJob::Impl {
-  Impl(JobGraphPtr job_graph, StartFrom start, std::uint32_t slots, std::size_t threads, StateBackendPtr state)
+  Impl(JobGraphPtr job_graph, StartPoint start, std::uint32_t slots, std::size_t threads, StateBackendPtr state)
       : graph{std::move(job_graph)}, config{threads}, system{config} {
     home = system.spawn<LocalSlots>(slots);
     const std::string job_id = random_job_id();
     SupervisionSettings settings;
-    settings.start_from = start;
+    settings.start_from = std::move(start);
     supervisor = system.spawn<JobSupervisor, caf::detached>(home, job_id, graph, settings);
     WorkerJob work;
     work.supervisor = supervisor;
@@ -125,7 +128,8 @@ LocalJob::~LocalJob() {
 Result<std::unique_ptr<LocalJob>> LocalJob::start(StreamGraph graph, LocalRunOptions options) {
   const std::uint32_t cores = std::max(1U, std::thread::hardware_concurrency());
   const std::uint32_t parallelism = options.slots != 0 ? options.slots : cores;
-  if (options.start == StartFrom::last_run && !graph.settings.checkpoint) {
+  const bool goes_on = options.start.from != StartFrom::nothing || !options.start.savepoint.empty();
+  if (goes_on && !graph.settings.checkpoint) {
     return fail(ErrorCode::invalid_argument,
                 "there is nothing to go on from: the job takes no checkpoints; give it "
                 "[checkpoint] interval = \"10s\", storage = \"file:///FOLDER\"");
@@ -150,6 +154,30 @@ void LocalJob::stop(EndOfData how) {
 
 void LocalJob::cancel() {
   caf::anon_send(impl_->supervisor, msg::CancelJob{});
+}
+
+Result<std::string> LocalJob::take_savepoint(const std::string& target, std::optional<EndOfData> stop) {
+  caf::scoped_actor self{impl_->system};
+  Result<std::string> asked = fail(ErrorCode::io, "the job does not answer");
+  self->request(impl_->supervisor, answer_deadline,
+                msg::TakeSavepoint{target, stop.has_value(), stop.value_or(EndOfData{})})
+      .receive([&](const msg::Answer& answer) { asked = answer.result(); },
+               [&](const caf::error& e) {
+                 asked = fail(ErrorCode::io, "the job does not answer: " + impl_->system.render(e));
+               });
+  if (!asked) return asked;
+  const std::uint64_t request = nlohmann::json::parse(*asked).at("request");
+  while (true) {
+    const auto now = status();
+    if (!now) return fail(now.error());
+    const auto& all = now->checkpoints.savepoints;
+    const auto mine =
+        std::find_if(all.begin(), all.end(), [&](const SavepointRecord& one) { return one.request == request; });
+    if (mine == all.end()) return fail(ErrorCode::internal, "nobody knows of the savepoint any more");
+    if (mine->state == SavepointRecord::State::completed) return mine->location;
+    if (mine->state == SavepointRecord::State::failed) return fail(ErrorCode::io, mine->failure);
+    std::this_thread::sleep_for(look_interval);
+  }
 }
 
 Result<JobStatus> LocalJob::status() {

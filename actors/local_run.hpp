@@ -20,15 +20,16 @@ namespace dataflow {
 struct LocalRunOptions {
   std::uint32_t slots = 0;  ///< 0: as many as the machine has cores, or as the graph needs if that is more
   Chaining chaining = Chaining::where_possible;
-  StartFrom start = StartFrom::nothing;
+  StartPoint start;
 };
 
 /// A job's checkpoints as they stand.
 struct CheckpointStatus {
   std::uint64_t completed = 0;
   std::uint64_t failed = 0;
-  std::uint64_t resumed_from = 0;         ///< the number of the one that the job went on from; 0: from nothing
-  std::vector<CheckpointRecord> records;  ///< the newest, oldest first
+  std::uint64_t resumed_from = 0;           ///< the number of the one that the job went on from; 0: from nothing
+  std::vector<CheckpointRecord> records;    ///< the newest, oldest first
+  std::vector<SavepointRecord> savepoints;  ///< likewise
 };
 
 /// A job as it stands.
@@ -56,6 +57,9 @@ class LocalJob {
   void stop(EndOfData how);
   /// What is not committed is undone.
   void cancel();
+  /// A savepoint below `target`, or, when that is empty, below the job's checkpoints; with `stop` the job ends with it.
+  /// Waits until it is there; its path. Errors: why there is none.
+  Result<std::string> take_savepoint(const std::string& target, std::optional<EndOfData> stop);
   /// Errors: io when the job does not answer within seconds.
   Result<JobStatus> status();
   /// Waits at most `timeout` for the end; the status then, or nothing.

@@ -125,6 +125,13 @@ struct StopJob {
   EndOfData how;
 };
 struct CancelJob {};
+/// Answered by Answer, {"request": N}, once it is clear that it can be tried; what becomes of it is in
+/// JobView.checkpoints.savepoints. With `stop` the job ends with it, as with StopJob.
+struct TakeSavepoint {
+  std::string target;  ///< a folder's path or URI; empty: below the job's checkpoints
+  bool stop = false;
+  EndOfData how;
+};
 struct GetJob {};    ///< answered by JobView
 struct AwaitEnd {};  ///< answered by Ended once the job's state is final
 struct Ended {};
@@ -189,6 +196,26 @@ struct LatestAdvanced {
   Result<Advance> advanced;
 };
 struct CheckpointTime {};
+/// From the JobSupervisor's thread for savepoints: whether the target of the TakeSavepoint that came as the n-th can be
+/// written to, and where a savepoint lies now.
+struct SavepointPrepared {
+  std::uint64_t number = 0;
+  Status status;
+};
+struct SavepointExported {
+  std::uint64_t request = 0;
+  Result<std::string> location;
+};
+/// The message is written down, or cannot be.
+struct MessageStored {
+  std::uint64_t number = 0;
+  Status status;
+};
+/// The job has ended; have its savepoints been exported?
+struct LookAtExports {
+  JobState state = JobState::finished;
+  std::uint32_t looks_left = 0;
+};
 /// The job has ended, and what was asked of its BlockingWorker is done or takes too long.
 struct StorageSettled {
   JobState state = JobState::finished;
@@ -233,6 +260,11 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::JobStateChanged)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::JobEnded)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::StopJob)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CancelJob)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::TakeSavepoint)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SavepointPrepared)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SavepointExported)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::MessageStored)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::LookAtExports)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::GetJob)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::AwaitEnd)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Ended)

@@ -113,7 +113,13 @@ void Subtask::open(const msg::Open& peers) {
   if (!storage) return open_task(fail(storage.error()));
   storage_ = std::move(*storage);
   if (checkpoints_.restore_from.empty()) return open_task(nullptr);
-  auto load = [self = caf::actor_cast<caf::actor>(this), from = storage_, folder = checkpoints_.restore_from] {
+  CheckpointStoragePtr from = storage_;
+  if (!checkpoints_.restore_storage.empty()) {
+    auto other = open_checkpoint_storage(checkpoints_.restore_storage);
+    if (!other) return open_task(fail(other.error()));
+    from = std::move(*other);
+  }
+  auto load = [self = caf::actor_cast<caf::actor>(this), from, folder = checkpoints_.restore_from] {
     caf::anon_send(self, msg::CheckpointLoaded{RestoredCheckpoint::load(from, folder)});
   };
   anon_send(worker_, msg::BlockingWork{std::move(load)});
@@ -148,8 +154,9 @@ void Subtask::run() {
 /// It came by the group of the slot, where others have heard it, too.
 void Subtask::answer(const msg::CallOperator& call) {
   if (call.id != id_ || call.attempt != attempt_) return;
-  auto said =
-      call.is_query ? task_->ask(call.node, call.name, call.json) : task_->send(call.node, call.name, call.json);
+  auto said = call.is_query ? task_->ask(call.node, call.name, call.json)
+                            : task_->send(call.node, call.name, call.json, call.number);
+  if (!current_sender()) return;  // nobody waits for it
   caf::event_based_actor::send(caf::actor_cast<caf::actor>(current_sender()),
                                msg::OperatorAnswered{call.call, id_, msg::Answer{std::move(said)}});
 }
@@ -180,13 +187,19 @@ void Subtask::snapshot(TaskSnapshot snapshot) {
   // What is to outlive the job is rows, of no backend.
   const std::shared_ptr<UploadedFiles> uploaded = snapshot.barrier.savepoint ? nullptr : uploaded_;
   auto write = [supervisor = supervisor_, storage = storage_, uploaded, states, checkpoint, attempt = attempt_,
-                id = id_, alignment = snapshot.alignment,
+                id = id_, alignment = snapshot.alignment, synchronous = snapshot.synchronous,
+                messages = snapshot.messages,
                 folder = checkpoint_folder(checkpoints_.lineage, checkpoint, checkpoints_.epoch)] {
     const std::string name =
         std::to_string(id.vertex) + "-" + std::to_string(id.subtask) + ".a" + std::to_string(attempt);
+    const auto began = std::chrono::steady_clock::now();
     auto state = write_task_state(std::move(*states), *storage, folder, name, uploaded.get());
     if (state) {
-      caf::anon_send(supervisor, msg::Acknowledge{attempt, id, checkpoint, alignment, encode_task_state(*state)});
+      state->messages = messages;
+      const auto upload = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - began);
+      caf::anon_send(
+          supervisor,
+          msg::Acknowledge{attempt, id, checkpoint, {alignment, synchronous, upload}, encode_task_state(*state)});
     } else {
       caf::anon_send(supervisor, msg::Decline{attempt, id, checkpoint, state.error()});
     }

@@ -48,6 +48,7 @@ caf::behavior Worker::make_behavior() {
       [this](const msg::CancelAttempt& m) { cancel(m.of); },
       [this](const msg::AssignSplit& m) { anon_send(find(m.attempt, m.id), m); },
       [this](const msg::NoMoreSplits& m) { anon_send(find(m.attempt, m.id), m); },
+      [this](const msg::CallOperator& m) { anon_send(find(m.attempt, m.id), m); },
       [this](msg::RequestReports) { report(); },
       // From the slots and subtasks.
       [this](const msg::SlotMade& m) {

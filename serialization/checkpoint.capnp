@@ -40,6 +40,7 @@ struct Operator {
 struct Subtask {
   tables @0 :List(Table);
   file @1 :UInt32;             # in Checkpoint.files
+  messages @2 :UInt64;         # number of the newest message from outside that it had taken; 0: none
 }
 
 struct Table {
@@ -77,4 +78,5 @@ struct TaskState {
   file @1 :File;
   operators @2 :List(Operator);  # each with one subtask, whose `file` is 0
   newBytes @3 :UInt64;           # of these, those that had to be written: what an incremental checkpoint costs
+  messages @4 :UInt64;           # as in Subtask
 }

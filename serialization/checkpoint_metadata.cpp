@@ -185,7 +185,7 @@ Result<CheckpointMetadata> read_checkpoint(wire::Checkpoint::Reader root) {
       if (subtask.getFile() >= metadata.files.size()) return malformed("an operator's file is not in the list");
       auto tables = read_tables(subtask.getTables(), metadata.files[subtask.getFile()].size);
       if (!tables) return fail(tables.error().within(read.uid));
-      read.subtasks.push_back({std::move(*tables), subtask.getFile()});
+      read.subtasks.push_back({std::move(*tables), subtask.getFile(), subtask.getMessages()});
     }
     metadata.operators.push_back(std::move(read));
   }
@@ -254,6 +254,7 @@ std::string encode_metadata(const CheckpointMetadata& metadata) {
     for (unsigned s = 0; s < subtasks.size(); ++s) {
       write_tables(subtasks[s].initTables(count_of(op.subtasks[s].tables)), op.subtasks[s].tables);
       subtasks[s].setFile(op.subtasks[s].file);
+      subtasks[s].setMessages(op.subtasks[s].messages);
     }
   }
   const std::string payload = flat(message);
@@ -290,6 +291,7 @@ std::string encode_task_state(const TaskState& state) {
                                           [](const auto& op) { return has_store(op.tables); })));
   root.setNewBytes(state.new_bytes);
   write_file(root.initFile(), state.file);
+  root.setMessages(state.messages);
   auto operators = root.initOperators(count_of(state.operators));
   for (unsigned i = 0; i < operators.size(); ++i) {
     operators[i].setUid(as_text(state.operators[i].uid));
@@ -302,6 +304,7 @@ std::string encode_task_state(const TaskState& state) {
 Result<TaskState> decode_task_state(std::string_view bytes) {
   auto state = with_message<wire::TaskState>(bytes, [](wire::TaskState::Reader root) -> Result<TaskState> {
     TaskState read;
+    read.messages = root.getMessages();
     auto file = read_file(root.getFile());
     if (!file) return fail(file.error());
     read.file = std::move(*file);

@@ -78,6 +78,7 @@ struct TaskState {
   };
   StateFile file;
   std::vector<Operator> operators;
+  std::uint64_t messages = 0;  ///< the newest message from outside that it had taken
   std::uint64_t new_bytes = 0;  ///< that had to be written: what an incremental checkpoint costs
 
   /// Bytes of state, wherever they lie.
@@ -87,7 +88,8 @@ struct TaskState {
 struct CheckpointMetadata {
   struct Subtask {
     std::vector<StateTable> tables;
-    std::uint32_t file = 0;  ///< in `files`
+    std::uint32_t file = 0;      ///< in `files`
+    std::uint64_t messages = 0;  ///< the newest message from outside that it had taken; 0: none
   };
   struct Operator {
     std::string uid;

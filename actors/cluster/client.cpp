@@ -1,7 +1,11 @@
 #include "actors/cluster/client.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <thread>
+
+#include <nlohmann/json.hpp>
 
 #include "actors/cluster/artifact_store.hpp"
 #include "actors/cluster/cluster_system.hpp"
@@ -15,6 +19,8 @@ namespace {
 /// Building a job's graph is part of submitting it.
 constexpr auto submit_deadline = std::chrono::seconds{60};
 constexpr std::size_t client_threads = 1;
+/// How often who waits for a savepoint looks.
+constexpr std::chrono::milliseconds look_interval{50};
 
 Result<std::string> read_file(const std::filesystem::path& file) {
   std::ifstream in{file, std::ios::binary};
@@ -114,6 +120,8 @@ Result<std::string> ClusterClient::submit(const Submission& submission) {
   spec.arguments = submission.arguments;
   spec.parallelism = submission.parallelism;
   spec.followed = submission.follow;
+  spec.from = submission.from;
+  spec.drop_unclaimed = submission.drop_unclaimed;
   if (const Status uploaded = impl_->upload(spec.artifact, *bytes); !uploaded) return fail(uploaded.error());
   for (const std::string& path : submission.libraries) {
     const auto library = read_file(path);
@@ -136,6 +144,39 @@ Result<std::string> ClusterClient::list_nodes() {
 Result<std::string> ClusterClient::call(const JobCall& call) {
   return impl_->ask_json(msg::CallJob{impl_->hello(), call.job, static_cast<msg::JobVerb>(call.verb), call.node,
                                       call.name, call.json, call.key_json});
+}
+
+/// The job's master may be started again meanwhile, or the job be at its end: `show` answers in all cases.
+Result<std::string> ClusterClient::take_savepoint(const std::string& job, const std::string& folder,
+                                                  std::optional<EndOfData> stop, Duration patience) {
+  const nlohmann::json wanted{{"dir", folder}, {"stop", stop.has_value()}, {"drain", stop && stop->drain}};
+  const auto asked = call({.job = job, .verb = JobCall::Verb::savepoint, .json = wanted.dump()});
+  if (!asked) return asked;
+  const auto told = nlohmann::json::parse(*asked);
+  const std::string id = told.at("id");
+  const std::uint64_t request = told.at("request");
+  const auto lost = [&](const std::string& why) {
+    return fail(ErrorCode::unavailable, "the savepoint of job " + id + " was not taken: " + why);
+  };
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (std::chrono::steady_clock::now() < deadline) {
+    const auto shown = call({.job = id, .verb = JobCall::Verb::show});
+    if (shown) {
+      const auto now = nlohmann::json::parse(*shown, nullptr, false);
+      const auto checkpoints = now.value("checkpoints", nlohmann::json::object());
+      const auto savepoints = checkpoints.value("savepoints", nlohmann::json::array());
+      const auto mine = std::find_if(savepoints.begin(), savepoints.end(),
+                                     [&](const auto& one) { return one.value("request", 0ULL) == request; });
+      if (mine == savepoints.end()) return lost("the job's master was started again, and nobody knows of it any more");
+      const std::string state = mine->value("state", "");
+      if (state == "completed") return mine->value("path", "");
+      if (state == "failed") return lost(mine->value("error", ""));
+    } else if (shown.error().code() != ErrorCode::io && shown.error().code() != ErrorCode::not_found) {
+      return fail(shown.error());
+    }
+    std::this_thread::sleep_for(look_interval);
+  }
+  return lost("it takes too long; `dfnode checkpoints` shows what becomes of it");
 }
 
 Result<JobNews> ClusterClient::follow(const std::string& job_id) {

@@ -5,12 +5,14 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "actors/cluster/control_settings.hpp"
 #include "actors/cluster/endpoint.hpp"
+#include "serialization/envelope.hpp"
 #include "serialization/result.hpp"
 #include "serialization/time.hpp"
 
@@ -25,11 +27,13 @@ struct Submission {
   std::vector<std::string> arguments;
   std::uint32_t parallelism = 0;  ///< of nodes that say none; 0: the cluster's slots
   bool follow = false;            ///< the print sinks' output is wanted
+  std::string from;               ///< the savepoint that it starts from; empty: none
+  bool drop_unclaimed = false;    ///< state in it that no operator claims is left out
 };
 
 /// A call to a job.
 struct JobCall {
-  enum class Verb : std::uint8_t { show, cancel, stop, drain, send, ask, logs };
+  enum class Verb : std::uint8_t { show, cancel, stop, drain, send, ask, logs, savepoint };
   std::string job;  ///< its id, or its name
   Verb verb = Verb::show;
   std::string node{};  ///< for send and ask: the operator, the message or state, its JSON, and the key or nothing
@@ -61,6 +65,10 @@ class ClusterClient {
   Result<std::string> list_jobs();
   Result<std::string> list_nodes();
   Result<std::string> call(const JobCall& call);
+  /// A savepoint of the job below `folder`, or, when that is empty, below its checkpoints; with `stop` the job ends
+  /// with it. Waits for at most `patience` until it is there; its path. Errors: why there is none.
+  Result<std::string> take_savepoint(const std::string& job, const std::string& folder, std::optional<EndOfData> stop,
+                                     Duration patience);
   /// Waits for at most a fraction of a second.
   Result<JobNews> follow(const std::string& job_id);
 

@@ -7,6 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "actors/checkpoint_json.hpp"
+
 namespace dataflow {
 
 namespace {
@@ -152,6 +154,9 @@ std::string job_as_json(const std::string& job_id, const JobGraph& graph, const 
     failures.push_back(failure_json(graph, failure, secrets));
   }
   json["failures"] = std::move(failures);
+  if (graph.stream->settings.checkpoint) {
+    json["checkpoints"] = ordered_json::parse(checkpoints_as_json(view.checkpoints, secrets));
+  }
   return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 

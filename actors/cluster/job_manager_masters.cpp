@@ -121,6 +121,8 @@ caf::result<msg::Answer> JobManager::submit(const msg::SubmitJob& request) {
   record.arguments = spec.arguments;
   record.parallelism = spec.parallelism == 0 ? std::max(1U, slots_.slots_in_all()) : spec.parallelism;
   record.followed = spec.followed;
+  record.from = spec.from;
+  record.drop_unclaimed = spec.drop_unclaimed;
   record.submitted_at = wall_clock_now();
   if (const Status status = save(record); !status) return msg::Answer{fail(status.error())};
   spdlog::info("job {} ({}) was submitted", record.id, record.file_name);
@@ -134,7 +136,8 @@ caf::result<msg::Answer> JobManager::submit(const msg::SubmitJob& request) {
 
 msg::JobSpec JobManager::job_spec(const StoredJob& record) {
   return {record.id,        record.file_name,   record.artifact,  record.base_folder, record.libraries,
-          record.overrides, record.environment, record.arguments, record.parallelism, record.followed};
+          record.overrides, record.environment, record.arguments, record.parallelism, record.followed,
+          record.from,      record.drop_unclaimed};
 }
 
 void JobManager::start_master(const std::string& job_id) {

@@ -101,8 +101,15 @@ void JobMaster::begin(const msg::MasterJob& job) {
   built_ = std::move(*built);
   SupervisionSettings settings;
   settings.leader_epoch = job.master_epoch;
+  if (!spec_.from.empty() && !built_.graph->stream->settings.checkpoint) {
+    return refuse(Error{ErrorCode::invalid_argument,
+                        "a job that takes no checkpoints cannot go on from a savepoint; give it [checkpoint] interval "
+                        "= \"10s\", storage = \"file:///FOLDER\""});
+  }
   const bool goes_on = job.again && built_.graph->stream->settings.checkpoint.has_value();
-  settings.start_from = goes_on ? StartFrom::own_run : StartFrom::nothing;
+  // Jobs of the same name may run beside it.
+  settings.start_from = {goes_on ? StartFrom::own_run : StartFrom::nothing, spec_.from,
+                         spec_.drop_unclaimed ? UnclaimedState::dropped : UnclaimedState::refused};
   settings.graph_hash = graph_hash(*built_.graph);
   settings.secrets = built_.secrets;
   settings.worker_timeout = std::chrono::microseconds{job.worker_timeout_us};
@@ -218,6 +225,29 @@ caf::result<msg::Answer> JobMaster::show() {
   return promise;
 }
 
+caf::result<msg::Answer> JobMaster::take_savepoint(const std::string& json) {
+  const auto wanted = nlohmann::json::parse(json, nullptr, false);
+  if (!wanted.is_object()) return msg::Answer{fail(ErrorCode::malformed_data, "that is no request for a savepoint")};
+  auto promise = make_response_promise<msg::Answer>();
+  request(supervisor_, supervisor_deadline,
+          msg::TakeSavepoint{wanted.value("dir", ""), wanted.value("stop", false),
+                             EndOfData{.drain = wanted.value("drain", false)}})
+      .then(
+          [this, promise](const msg::Answer& answer) mutable {
+            msg::Answer told = answer;
+            if (told.ok) {
+              auto reply = nlohmann::json::parse(told.json);
+              reply["id"] = spec_.id;
+              told.json = reply.dump();
+            }
+            promise.deliver(std::move(told));
+          },
+          [promise](const caf::error&) mutable {
+            promise.deliver(msg::Answer{fail(ErrorCode::io, "the job's supervisor did not answer in time")});
+          });
+  return promise;
+}
+
 caf::result<msg::Answer> JobMaster::call(const msg::CallJob& call) {
   if (!supervisor_) return msg::Answer{fail(ErrorCode::not_found, "the job is not running yet")};
   const msg::Answer told{Result<std::string>{nlohmann::json{{"id", spec_.id}}.dump()}};
@@ -226,6 +256,7 @@ caf::result<msg::Answer> JobMaster::call(const msg::CallJob& call) {
     case msg::JobVerb::cancel: send(supervisor_, msg::CancelJob{}); return told;
     case msg::JobVerb::stop: send(supervisor_, msg::StopJob{EndOfData{false}}); return told;
     case msg::JobVerb::drain: send(supervisor_, msg::StopJob{EndOfData{true}}); return told;
+    case msg::JobVerb::savepoint: return take_savepoint(call.json);
     case msg::JobVerb::logs:  // the JobManager's matter
     case msg::JobVerb::send:
     case msg::JobVerb::ask: break;

@@ -48,6 +48,7 @@ class JobMaster final : public caf::event_based_actor {
   void look_for_follower();
   caf::result<msg::Answer> call(const msg::CallJob& call);
   caf::result<msg::Answer> show();
+  caf::result<msg::Answer> take_savepoint(const std::string& json);
 
   caf::actor job_manager_;
   ControlPlane& control_;

@@ -36,6 +36,8 @@ struct JobSpec {
   std::vector<std::string> arguments;
   std::uint32_t parallelism = 0;  ///< of nodes that say none; 0: the JobManager chooses
   bool followed = false;          ///< a client waits for the print sinks' output
+  std::string from;               ///< the savepoint that it starts from; empty: none
+  bool drop_unclaimed = false;    ///< state in it that no operator claims is left out
 };
 
 // ---- TaskManager and JobManager -------------------------------------------------------------------------------------
@@ -202,7 +204,7 @@ struct ListJobs {
   Hello hello;
 };
 
-enum class JobVerb : std::uint8_t { show, cancel, stop, drain, send, ask, logs };
+enum class JobVerb : std::uint8_t { show, cancel, stop, drain, send, ask, logs, savepoint };
 
 /// Answered by Answer.
 struct CallJob {
@@ -211,7 +213,7 @@ struct CallJob {
   JobVerb verb = JobVerb::show;
   std::string node;  ///< for send and ask: the operator, the message or state, its JSON, and the key or nothing
   std::string name;
-  std::string json;
+  std::string json;  ///< for savepoint: {"dir": PATH or "", "stop": bool, "drain": bool}
   std::string key_json;
 };
 
@@ -237,7 +239,7 @@ typename Inspector::result_type inspect(Inspector& f, Hello& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, JobSpec& x) {
   return f(caf::meta::type_name("JobSpec"), x.id, x.file_name, x.artifact, x.base_folder, x.libraries, x.overrides,
-           x.environment, x.arguments, x.parallelism, x.followed);
+           x.environment, x.arguments, x.parallelism, x.followed, x.from, x.drop_unclaimed);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, RegisterNode& x) {

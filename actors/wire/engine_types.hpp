@@ -7,6 +7,7 @@
 
 #include <caf/meta/type_name.hpp>
 
+#include "libdataflow/checkpoint/coordinator.hpp"
 #include "libdataflow/master/execution_graph.hpp"
 #include "libdataflow/runtime/stage.hpp"
 #include "libdataflow/runtime/time_use.hpp"
@@ -35,6 +36,11 @@ typename Inspector::result_type inspect(Inspector& f, RegionAttempt& of) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Barrier& barrier) {
   return f(caf::meta::type_name("Barrier"), barrier.checkpoint_id, barrier.started, barrier.savepoint);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, SnapshotTimes& x) {
+  return f(caf::meta::type_name("SnapshotTimes"), x.alignment, x.synchronous, x.upload);
 }
 
 template <class Inspector>

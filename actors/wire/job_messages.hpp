@@ -77,7 +77,7 @@ struct Acknowledge {
   std::uint32_t attempt = 0;
   SubtaskId id;
   std::uint64_t checkpoint = 0;
-  Duration alignment{0};
+  SnapshotTimes times;
   std::string state;  ///< encode_task_state
 };
 
@@ -143,7 +143,8 @@ struct CheckpointPlace {
   std::string storage;  ///< URI; empty: the job takes none
   std::string lineage;
   std::uint64_t epoch = 0;
-  std::string restore_from;  ///< a checkpoint's folder; empty: the attempt starts from nothing
+  std::string restore_from;     ///< a checkpoint's folder; empty: the attempt starts from nothing
+  std::string restore_storage;  ///< URI of where that is; empty: in `storage`
 };
 
 /// All subtasks exist: wire their channels and open them; an Opened each.
@@ -226,6 +227,7 @@ struct CallOperator {
   std::string name;  ///< of the message, or of the state
   std::string json;  ///< the message's body, or the key
   bool is_query = false;
+  std::uint64_t number = 0;  ///< of a message; those of a subtask come in the order of their numbers
 };
 
 struct OperatorAnswered {
@@ -341,7 +343,7 @@ typename Inspector::result_type inspect(Inspector& f, WorkerEndpoint& x) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Acknowledge& x) {
-  return f(caf::meta::type_name("Acknowledge"), x.attempt, x.id, x.checkpoint, x.alignment, x.state);
+  return f(caf::meta::type_name("Acknowledge"), x.attempt, x.id, x.checkpoint, x.times, x.state);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Decline& x) {
@@ -349,7 +351,7 @@ typename Inspector::result_type inspect(Inspector& f, Decline& x) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, CheckpointPlace& x) {
-  return f(caf::meta::type_name("CheckpointPlace"), x.storage, x.lineage, x.epoch, x.restore_from);
+  return f(caf::meta::type_name("CheckpointPlace"), x.storage, x.lineage, x.epoch, x.restore_from, x.restore_storage);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, TriggerCheckpoint& x) {
@@ -397,7 +399,7 @@ typename Inspector::result_type inspect(Inspector& f, RequestReports&) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, CallOperator& x) {
-  return f(caf::meta::type_name("CallOperator"), x.call, x.attempt, x.id, x.node, x.name, x.json, x.is_query);
+  return f(caf::meta::type_name("CallOperator"), x.call, x.attempt, x.id, x.node, x.name, x.json, x.is_query, x.number);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, OperatorAnswered& x) {

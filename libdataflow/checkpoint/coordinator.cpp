@@ -24,6 +24,17 @@ std::string_view to_string(CheckpointRecord::State state) {
   return "unknown";
 }
 
+std::string_view to_string(SavepointRecord::State state) {
+  switch (state) {
+    case SavepointRecord::State::waiting: return "waiting";
+    case SavepointRecord::State::in_progress: return "in_progress";
+    case SavepointRecord::State::exporting: return "exporting";
+    case SavepointRecord::State::completed: return "completed";
+    case SavepointRecord::State::failed: return "failed";
+  }
+  return "unknown";
+}
+
 CheckpointCoordinator::CheckpointCoordinator(JobGraphPtr graph, std::string job_id, const Leadership& leadership)
     : graph_{std::move(graph)},
       settings_{*graph_->stream->settings.checkpoint},
@@ -47,13 +58,20 @@ void CheckpointCoordinator::reload(std::vector<CompletedCheckpoint> completed) {
 std::vector<CheckpointEffect> CheckpointCoordinator::on_running(Timestamp now) {
   assert(!in_doubt());
   drained_ = finished_ = false;
-  next_begin_ = now + settings_.interval;
+  // Output of what is read again becomes visible with the first checkpoint: a job that has failed owes it.
+  next_begin_ = has_run_ || !completed_.empty() ? now : now + settings_.interval;
+  has_run_ = true;
   return {};
 }
 
 std::vector<CheckpointEffect> CheckpointCoordinator::on_attempt_over(Timestamp now) {
   next_begin_.reset();
   drained_ = false;
+  for (SavepointRecord& wanted : savepoints_) {
+    if (wanted.state == SavepointRecord::State::waiting && !wanted.at_end) {
+      fail_savepoint(wanted, "the job failed before it was taken");
+    }
+  }
   if (!current_) return {};
   if (current_->phase == Phase::advancing) {
     current_->abandoned = true;
@@ -85,9 +103,24 @@ std::vector<CheckpointEffect> CheckpointCoordinator::on_time(Timestamp now) {
   if (!due || now < *due) return {};
   if (!current_) return begin(now);
   const std::size_t missing = subtasks_ - current_->tasks.size();
+  if (missing > 0) record().slowest = first_missing();
   return give_up("timed out after " + to_string(settings_.timeout) + " with " + std::to_string(missing) + " of " +
                      std::to_string(subtasks_) + " subtasks missing",
                  now);
+}
+
+std::string CheckpointCoordinator::name_of(std::uint32_t vertex, std::uint32_t subtask) const {
+  return graph_->vertices[vertex].name + " (" + std::to_string(subtask + 1) + " of " +
+         std::to_string(graph_->vertices[vertex].parallelism) + ")";
+}
+
+std::string CheckpointCoordinator::first_missing() const {
+  for (const JobVertex& vertex : graph_->vertices) {
+    for (std::uint32_t subtask = 0; subtask < vertex.parallelism; ++subtask) {
+      if (!current_->tasks.contains({vertex.id, subtask})) return name_of(vertex.id, subtask);
+    }
+  }
+  return {};
 }
 
 std::vector<CheckpointEffect> CheckpointCoordinator::begin(Timestamp now) {
@@ -95,12 +128,26 @@ std::vector<CheckpointEffect> CheckpointCoordinator::begin(Timestamp now) {
   current_ = Pending{.id = id,
                      .folder = checkpoint_folder(lineage_, id, epoch_),
                      .last = drained_,
+                     .savepoints = {},
                      .enumerators = std::nullopt,
                      .tasks = {}};
   next_begin_.reset();
-  history_.push_back({.id = id, .started = now, .failure = {}, .slowest = {}});
+  for (SavepointRecord& wanted : savepoints_) {
+    if (wanted.state != SavepointRecord::State::waiting || (wanted.at_end && !current_->last)) continue;
+    wanted.state = SavepointRecord::State::in_progress;
+    wanted.id = id;
+    current_->savepoints.push_back(wanted.request);
+  }
+  const bool savepoint = !current_->savepoints.empty();
+  history_.push_back({.id = id,
+                      .savepoint = savepoint,
+                      .started = now,
+                      .longest = {},
+                      .failure = {},
+                      .slowest = {},
+                      .missing = static_cast<std::uint32_t>(subtasks_)});
   if (history_.size() > most_records) history_.pop_front();
-  return {BeginCheckpoint{Barrier{id, now, false}, current_->folder}};
+  return {BeginCheckpoint{Barrier{id, now, savepoint}, current_->folder}};
 }
 
 std::vector<CheckpointEffect> CheckpointCoordinator::give_up(const std::string& why, Timestamp now) {
@@ -108,7 +155,17 @@ std::vector<CheckpointEffect> CheckpointCoordinator::give_up(const std::string& 
   record().failure = why;
   record().duration = now - record().started;
   ++failed_count_;
-  ++failed_in_a_row_;
+  // A savepoint that cannot be taken is told to the one who wants it; the job does not depend on it.
+  if (!record().savepoint) ++failed_in_a_row_;
+  for (const std::uint64_t request : current_->savepoints) {
+    SavepointRecord* const wanted = savepoint(request);
+    if (wanted == nullptr) continue;
+    if (wanted->at_end) {
+      wanted->state = SavepointRecord::State::waiting;  // the last checkpoint is tried until it succeeds
+    } else {
+      fail_savepoint(*wanted, why);
+    }
+  }
   std::vector<CheckpointEffect> effects{AbortCheckpoint{current_->id}};
   // Of one whose metadata may be there nothing is deleted: it might be complete.
   if (current_->phase == Phase::collecting) {
@@ -116,6 +173,7 @@ std::vector<CheckpointEffect> CheckpointCoordinator::give_up(const std::string& 
   }
   current_.reset();
   next_begin_ = now + (drained_ ? last_retry_pause : std::max(settings_.interval, settings_.min_pause));
+  if (!drained_ && savepoint_waits()) next_begin_ = now;
   if (settings_.tolerable_failures && failed_in_a_row_ > *settings_.tolerable_failures) {
     failed_in_a_row_ = 0;
     effects.push_back(FailForCheckpoints{
@@ -135,12 +193,16 @@ std::vector<CheckpointEffect> CheckpointCoordinator::on_enumerators(
 
 std::vector<CheckpointEffect> CheckpointCoordinator::on_acknowledged(std::uint64_t id, std::uint32_t vertex,
                                                                      std::uint32_t subtask, TaskState state,
-                                                                     Duration alignment, Timestamp now) {
-  if (!is_current(id, Phase::collecting)) return {};
+                                                                     const SnapshotTimes& times, Timestamp now) {
+  if (!is_current(id, Phase::collecting) || current_->tasks.contains({vertex, subtask})) return {};
   record().bytes += state.size();
-  record().alignment = std::max(record().alignment, alignment);
-  record().slowest = graph_->vertices[vertex].name + " (" + std::to_string(subtask + 1) + " of " +
-                     std::to_string(graph_->vertices[vertex].parallelism) + ")";
+  record().written += state.new_bytes;
+  SnapshotTimes& longest = record().longest;
+  longest.alignment = std::max(longest.alignment, times.alignment);
+  longest.synchronous = std::max(longest.synchronous, times.synchronous);
+  longest.upload = std::max(longest.upload, times.upload);
+  --record().missing;
+  record().slowest = name_of(vertex, subtask);
   current_->tasks.insert_or_assign({vertex, subtask}, std::move(state));
   return maybe_write(now);
 }
@@ -173,7 +235,7 @@ CheckpointMetadata CheckpointCoordinator::metadata(Timestamp now) const {
     for (const TaskState::Operator& op : state.operators) {
       const auto [where, is_new] = position.emplace(op.uid, all.operators.size());
       if (is_new) all.operators.push_back({op.uid, {}, std::nullopt});
-      all.operators[where->second].subtasks.push_back({op.tables, file});
+      all.operators[where->second].subtasks.push_back({op.tables, file, state.messages});
     }
   }
   for (const auto& [uid, snapshot] : *current_->enumerators) all.operators[position.at(uid)].enumerator = snapshot;
@@ -222,19 +284,123 @@ std::vector<CheckpointEffect> CheckpointCoordinator::after_completion(const Comp
   next_sequence_ = checkpoint.sequence + 1;
   completed_.push_back(checkpoint);
   const bool last = current_->last && !current_->abandoned;
-  current_.reset();
+  note_messages();
   std::vector<CheckpointEffect> effects{CompleteCheckpoint{checkpoint.id, last}};
+  for (const std::uint64_t request : current_->savepoints) {
+    SavepointRecord* const wanted = savepoint(request);
+    if (wanted == nullptr) continue;
+    // The attempt that begins again reads on a little before it stops: its last checkpoint is another one.
+    if (wanted->at_end && !last) {
+      wanted->state = SavepointRecord::State::waiting;
+      continue;
+    }
+    wanted->state = SavepointRecord::State::exporting;
+    exporting_.emplace(request, checkpoint);
+    effects.push_back(ExportSavepoint{request, checkpoint, wanted->target});
+  }
+  current_.reset();
   if (last) {
     finished_ = true;
     next_begin_.reset();
   } else {
     next_begin_ = drained_ ? now : std::max(now + settings_.min_pause, record().started + settings_.interval);
   }
+  if (!last && savepoint_waits()) next_begin_ = now;
+  remove_subsumed(effects);
+  return effects;
+}
+
+void CheckpointCoordinator::note_messages() {
+  messages_taken_ = {};
+  std::map<std::string, std::size_t> position;
+  for (const auto& [at, state] : current_->tasks) {
+    for (const TaskState::Operator& op : state.operators) {
+      const auto [where, is_new] = position.emplace(op.uid, messages_taken_.operators.size());
+      if (is_new) messages_taken_.operators.push_back({op.uid, {}, std::nullopt});
+      messages_taken_.operators[where->second].subtasks.push_back({{}, 0, state.messages});
+    }
+  }
+}
+
+void CheckpointCoordinator::remove_subsumed(std::vector<CheckpointEffect>& effects) {
+  const auto exported = [&](const CompletedCheckpoint& checkpoint) {
+    return std::any_of(exporting_.begin(), exporting_.end(),
+                       [&](const auto& one) { return one.second.id == checkpoint.id; });
+  };
   while (completed_.size() > std::max<std::size_t>(settings_.retain, 1)) {
-    effects.push_back(RemoveCheckpoint{completed_.front()});
+    removed_later_.push_back(completed_.front());
     completed_.erase(completed_.begin());
   }
+  std::erase_if(removed_later_, [&](const CompletedCheckpoint& checkpoint) {
+    if (exported(checkpoint)) return false;
+    effects.push_back(RemoveCheckpoint{checkpoint});
+    return true;
+  });
+}
+
+// ---- Savepoints -----------------------------------------------------------------------------------------------------
+
+std::pair<std::uint64_t, std::vector<CheckpointEffect>> CheckpointCoordinator::on_savepoint_wanted(std::string target,
+                                                                                                   SavepointTime when,
+                                                                                                   Timestamp now) {
+  const std::uint64_t request = next_request_++;
+  savepoints_.push_back({.request = request,
+                         .target = std::move(target),
+                         .at_end = when == SavepointTime::at_end,
+                         .location = {},
+                         .failure = {}});
+  if (savepoints_.size() > most_records) savepoints_.pop_front();
+  if (finished_) {
+    fail_savepoint(savepoints_.back(), "the job has taken its last checkpoint");
+    return {request, {}};
+  }
+  if (when == SavepointTime::at_end || current_) return {request, {}};
+  if (!next_begin_) {
+    fail_savepoint(savepoints_.back(), "the job is not running at the moment");
+    return {request, {}};
+  }
+  return {request, begin(now)};
+}
+
+std::vector<CheckpointEffect> CheckpointCoordinator::on_exported(std::uint64_t request,
+                                                                 const Result<std::string>& location) {
+  exporting_.erase(request);
+  if (SavepointRecord* const exported = savepoint(request)) {
+    if (location) {
+      exported->state = SavepointRecord::State::completed;
+      exported->location = *location;
+    } else {
+      fail_savepoint(*exported, location.error().message());
+    }
+  }
+  std::vector<CheckpointEffect> effects;
+  remove_subsumed(effects);
   return effects;
+}
+
+void CheckpointCoordinator::on_job_over() {
+  for (SavepointRecord& wanted : savepoints_) {
+    if (wanted.state == SavepointRecord::State::waiting || wanted.state == SavepointRecord::State::in_progress) {
+      fail_savepoint(wanted, "the job ended before it was taken");
+    }
+  }
+}
+
+SavepointRecord* CheckpointCoordinator::savepoint(std::uint64_t request) {
+  const auto at = std::find_if(savepoints_.begin(), savepoints_.end(),
+                               [&](const SavepointRecord& one) { return one.request == request; });
+  return at == savepoints_.end() ? nullptr : &*at;
+}
+
+bool CheckpointCoordinator::savepoint_waits() const {
+  return std::any_of(savepoints_.begin(), savepoints_.end(), [](const SavepointRecord& one) {
+    return one.state == SavepointRecord::State::waiting && !one.at_end;
+  });
+}
+
+void CheckpointCoordinator::fail_savepoint(SavepointRecord& savepoint, const std::string& why) {
+  savepoint.state = SavepointRecord::State::failed;
+  savepoint.failure = why;
 }
 
 }  // namespace dataflow

@@ -54,6 +54,32 @@ Result<std::uint64_t> newest_run(CheckpointStorage& storage, std::string_view jo
   return newest;
 }
 
+/// The content of a run's first epoch: the job's id, and, behind a line feed, what it began from.
+constexpr std::string_view origin_version = "from 1 ";
+
+std::string encode_beginning(const std::string& job_id, const RunOrigin& origin) {
+  if (origin.savepoint.empty()) return job_id;
+  return job_id + "\n" + std::string{origin_version} + (origin.drop_unclaimed ? "drop " : "keep ") + origin.savepoint;
+}
+
+Status decode_beginning(const std::string& content, Leadership& leadership) {
+  const std::size_t line = content.find('\n');
+  leadership.job_id = content.substr(0, line);
+  if (line == std::string::npos) return {};
+  std::string_view rest = std::string_view{content}.substr(line + 1);
+  const auto refuse = [&] {
+    return fail(ErrorCode::malformed_data, epoch_key(leadership.lineage, 1) +
+                                               " cannot be used: it does not say what the run began from, or in words "
+                                               "of a newer program");
+  };
+  if (!rest.starts_with(origin_version)) return refuse();
+  rest.remove_prefix(origin_version.size());
+  leadership.origin.drop_unclaimed = rest.starts_with("drop ");
+  if (!leadership.origin.drop_unclaimed && !rest.starts_with("keep ")) return refuse();
+  leadership.origin.savepoint = rest.substr(std::string_view{"keep "}.size());
+  return {};
+}
+
 /// Takes the next epoch of a run.
 Result<std::uint64_t> take_epoch(CheckpointStorage& storage, const std::string& lineage) {
   const std::string prefix = lineage + "/" + std::string{epoch_prefix};
@@ -121,31 +147,21 @@ Result<std::vector<CompletedCheckpoint>> list_completed(CheckpointStorage& stora
   return completed;
 }
 
-Result<Leadership> begin_run(CheckpointStorage& storage, std::string_view job_name, const std::string& job_id) {
+Result<Leadership> begin_run(CheckpointStorage& storage, std::string_view job_name, const std::string& job_id,
+                             const RunOrigin& origin) {
   while (true) {
     const auto newest = newest_run(storage, job_name);
     if (!newest) return fail(newest.error());
     const std::string lineage = run_folder(job_name, *newest + 1);
-    const auto put = storage.put(epoch_key(lineage, 1), job_id);
+    const auto put = storage.put(epoch_key(lineage, 1), encode_beginning(job_id, origin));
     if (!put) return fail(put.error());
-    if (*put == PutOutcome::stored) return Leadership{lineage, 1, job_id, {}};
+    if (*put == PutOutcome::stored) return Leadership{lineage, 1, job_id, {}, origin};
   }
 }
 
-Result<std::optional<Leadership>> resume_run(CheckpointStorage& storage, std::string_view job_name,
-                                             std::string_view begun_by) {
-  const auto newest = newest_run(storage, job_name);
-  if (!newest) return fail(newest.error());
-  Leadership leadership;
-  for (std::uint64_t run = *newest; run > 0 && leadership.lineage.empty(); --run) {
-    const std::string lineage = run_folder(job_name, run);
-    auto job_id = storage.get(epoch_key(lineage, 1));
-    // Of older runs there may be remains.
-    if (!job_id && (begun_by.empty() || job_id.error().code() != ErrorCode::not_found)) return fail(job_id.error());
-    if (!job_id || (!begun_by.empty() && *job_id != begun_by)) continue;
-    leadership = {lineage, 0, std::move(*job_id), {}};
-  }
-  if (leadership.lineage.empty()) return std::optional<Leadership>{};
+namespace {
+
+Result<std::optional<Leadership>> lead(CheckpointStorage& storage, Leadership leadership) {
   const auto epoch = take_epoch(storage, leadership.lineage);
   if (!epoch) return fail(epoch.error());
   leadership.epoch = *epoch;
@@ -155,6 +171,40 @@ Result<std::optional<Leadership>> resume_run(CheckpointStorage& storage, std::st
   return std::optional{std::move(leadership)};
 }
 
+/// What is known of a run without leading it.
+Result<Leadership> look_at_run(CheckpointStorage& storage, std::string_view job_name, std::uint64_t run) {
+  Leadership leadership{run_folder(job_name, run), 0, {}, {}};
+  const auto beginning = storage.get(epoch_key(leadership.lineage, 1));
+  if (!beginning) return fail(beginning.error());
+  if (Status decoded = decode_beginning(*beginning, leadership); !decoded) return fail(decoded.error());
+  return leadership;
+}
+
+}  // namespace
+
+Result<std::optional<Leadership>> resume_run(CheckpointStorage& storage, std::string_view job_name,
+                                             std::string_view begun_by) {
+  const auto newest = newest_run(storage, job_name);
+  if (!newest) return fail(newest.error());
+  for (std::uint64_t number = *newest; number > 0; --number) {
+    auto run = look_at_run(storage, job_name, number);
+    // Of older runs there may be remains.
+    if (!run && !begun_by.empty() && run.error().code() == ErrorCode::not_found) continue;
+    if (!run) return fail(run.error());
+    if (begun_by.empty() || run->job_id == begun_by) return lead(storage, std::move(*run));
+  }
+  return std::optional<Leadership>{};
+}
+
+Status confirm_storage(CheckpointStorage& storage, const std::string& lineage, std::uint64_t epoch) {
+  const std::string key = epoch_key(lineage, epoch);
+  const auto mine = storage.get(key);
+  if (mine) return {};
+  if (mine.error().code() != ErrorCode::not_found) return fail(mine.error());
+  return fail(ErrorCode::io, "the checkpoint storage does not have " + storage.describe(key) +
+                                 " any more, which this job put there: has a disk vanished, or been exchanged?");
+}
+
 Result<Advance> advance_latest(CheckpointStorage& storage, const std::string& lineage,
                                CompletedCheckpoint& checkpoint) {
   // A coordinator of a later epoch may be reading what is completed, and must not be surprised by an entry afterwards.
@@ -162,6 +212,10 @@ Result<Advance> advance_latest(CheckpointStorage& storage, const std::string& li
   if (!epochs) return fail(epochs.error());
   for (const std::string& key : *epochs) {
     if (key > epoch_key(lineage, checkpoint.epoch)) return Advance::overtaken;
+  }
+  // What is put where nobody looks is not completed.
+  if (std::find(epochs->begin(), epochs->end(), epoch_key(lineage, checkpoint.epoch)) == epochs->end()) {
+    return fail(confirm_storage(storage, lineage, checkpoint.epoch).error());
   }
   while (true) {
     const std::string key = latest_key(lineage, checkpoint.sequence);

@@ -2,7 +2,7 @@
 // The checkpoints of one run of a job, across restarts and across the processes that go on from it.
 //
 //   NAME/run-000001/epoch-000002              one for each coordinator that has led the run: the highest leads; the
-//                                             first has the id of the job that began the run
+//                                             first has the id of the job that began the run, and what it began from
 //   NAME/run-000001/chk-0000000007.e000002/   a checkpoint's folder, with the epoch of who began it: _metadata, files
 //   NAME/run-000001/latest-0000000004         the fourth that was completed: names its folder
 //
@@ -34,20 +34,33 @@ std::string latest_key(const std::string& lineage, std::uint64_t sequence);
 std::string encode_latest(const CompletedCheckpoint& checkpoint);
 Result<CompletedCheckpoint> decode_latest(std::string_view content, std::uint64_t sequence, const std::string& lineage);
 
+/// The savepoint that a run began from.
+struct RunOrigin {
+  std::string savepoint{};  ///< a path; empty: the run began from nothing
+  bool drop_unclaimed = false;
+
+  friend bool operator==(const RunOrigin&, const RunOrigin&) = default;
+};
+
 /// A run that this process leads now.
 struct Leadership {
   std::string lineage;
   std::uint64_t epoch = 0;
   std::string job_id;                          ///< of the job that began the run
   std::vector<CompletedCheckpoint> completed;  ///< in order; all that are named
+  RunOrigin origin{};                          ///< where it starts from until it has completed a checkpoint
 };
 
 /// A new run of a job of that name, led by the job `job_id`.
-Result<Leadership> begin_run(CheckpointStorage& storage, std::string_view job_name, const std::string& job_id);
+Result<Leadership> begin_run(CheckpointStorage& storage, std::string_view job_name, const std::string& job_id,
+                             const RunOrigin& origin = {});
 /// The newest run of the job, if there is one: whoever led it before can complete nothing any more.
 /// With `begun_by`, of those that this job began: other jobs of the name have runs of their own.
 Result<std::optional<Leadership>> resume_run(CheckpointStorage& storage, std::string_view job_name,
                                              std::string_view begun_by = {});
+/// That the storage still is the one in which `epoch` was taken. Errors: io: it is not, for instance because a disk is
+/// not mounted any more; what it lists is not to be believed then.
+Status confirm_storage(CheckpointStorage& storage, const std::string& lineage, std::uint64_t epoch);
 /// What has been completed, in order.
 Result<std::vector<CompletedCheckpoint>> list_completed(CheckpointStorage& storage, const std::string& lineage);
 

@@ -231,6 +231,12 @@ std::unique_ptr<StateReader> RestoredCheckpoint::reader(std::string_view uid, st
   return std::make_unique<Reader>(*this, metadata_.find(uid), subtask, parallelism);
 }
 
+std::uint64_t RestoredCheckpoint::last_message(std::string_view uid, std::uint32_t subtask,
+                                               std::uint32_t parallelism) const {
+  const auto* op = metadata_.find(uid);
+  return op == nullptr || op->subtasks.size() != parallelism ? 0 : op->subtasks[subtask].messages;
+}
+
 std::optional<std::string> RestoredCheckpoint::enumerator(std::string_view uid) const {
   const auto* op = metadata_.find(uid);
   return op == nullptr ? std::nullopt : op->enumerator;

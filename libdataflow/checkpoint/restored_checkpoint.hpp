@@ -32,6 +32,9 @@ class RestoredCheckpoint {
                                                     std::uint32_t parallelism) const;
   /// What all subtasks of an operator had, as one.
   [[nodiscard]] std::unique_ptr<StateReader> reader_of_all(std::string_view uid) const { return reader(uid, 0, 1); }
+  /// The newest message from outside that the subtask had taken; 0 when there were others than now.
+  [[nodiscard]] std::uint64_t last_message(std::string_view uid, std::uint32_t subtask,
+                                           std::uint32_t parallelism) const;
   /// What the source's enumerator gave, if there is such a source in the checkpoint.
   [[nodiscard]] std::optional<std::string> enumerator(std::string_view uid) const;
 

@@ -58,6 +58,8 @@ StoredJob record_from(const Json& json) {
   json.at("arguments").get_to(record.arguments);
   json.at("parallelism").get_to(record.parallelism);
   json.at("followed").get_to(record.followed);
+  record.from = json.value("from", "");
+  record.drop_unclaimed = json.value("drop_unclaimed", false);
   record.state = state_from(json.at("state").get<std::string>());
   json.at("committing").get_to(record.committing);
   record.submitted_at = Timestamp{json.at("submitted_at").get<std::int64_t>()};
@@ -102,6 +104,10 @@ std::string encode_stored_job(const StoredJob& record) {
                {"submitted_at", record.submitted_at.micros},
                {"slots", record.slots},
                {"shown", record.shown}};
+  if (!record.from.empty()) {
+    json["from"] = record.from;
+    json["drop_unclaimed"] = record.drop_unclaimed;
+  }
   if (record.ended_at) json["ended_at"] = record.ended_at->micros;
   if (record.error) json["error"] = {{"code", to_string(record.error->code())}, {"message", record.error->message()}};
   const std::string body = dump(json);

@@ -32,6 +32,8 @@ struct StoredJob {
   std::vector<std::string> arguments;
   std::uint32_t parallelism = 0;  ///< of nodes that say none
   bool followed = false;          ///< a client waits for the print sinks' output
+  std::string from;               ///< the savepoint that it started from; empty: none
+  bool drop_unclaimed = false;    ///< state in it that no operator claims is left out
   // What has become of it.
   JobState state = JobState::created;
   /// Its output, which no checkpoint lists, is being made visible: the job must not begin again.

@@ -4,15 +4,24 @@
 
 #include "libdataflow/operators/operator_types.hpp"
 #include "libdataflow/operators/row_errors.hpp"
+#include "serialization/builder.hpp"
 
 namespace dataflow {
 
 namespace {
 
+/// The condition that a message has set, and the one of the job that it took the place of. Every subtask has the same.
+constexpr const char* condition_table = "condition";
+
+const SchemaPtr& condition_schema() {
+  static const SchemaPtr schema = make_schema({{"set", TypeKind::string}, {"instead_of", TypeKind::string}});
+  return schema;
+}
+
 class Filter final : public Operator {
  public:
   Filter(Expression where, SchemaPtr input, RowErrors errors)
-      : where_{std::move(where)}, input_{std::move(input)}, errors_{errors} {}
+      : where_{std::move(where)}, planned_{where_.text()}, input_{std::move(input)}, errors_{errors} {}
 
   Status open(OperatorContext& context) override {
     context_ = &context;
@@ -26,6 +35,7 @@ class Filter final : public Operator {
     failed_.clear();
     eval_.processing_time = context_->now();
     newest_ = batch;
+    if (unchecked_) use_unchecked();
     where_.select(*batch, eval_, selected_, failed_);
     if (auto status = errors_.handle(*batch, failed_, out); !status) return fail(status.error());
     filtered_->add(batch->rows() - selected_.size() - failed_.size());
@@ -43,7 +53,49 @@ class Filter final : public Operator {
     const bool understood =
         settings.is_object() && settings.size() == 1 && settings.contains("where") && settings["where"].is_string();
     if (!understood) return fail(ErrorCode::invalid_argument, "a filter is set by {\"where\": \"a condition\"}");
-    const std::string text = settings["where"];
+    auto where = compile(settings["where"]);
+    if (!where) return fail(where.error());
+    if (!newest_) {
+      unchecked_ = std::move(*where);
+      return settings.dump();
+    }
+    if (const auto missing = first_unread(*where)) {
+      return fail(ErrorCode::invalid_argument, "nothing in the running job reads \"" + (*input_)[*missing].name +
+                                                   "\", so it is not decoded; submit the job with the new condition");
+    }
+    where_ = std::move(*where);
+    return settings.dump();
+  }
+
+  Result<CapturedStatePtr> snapshot() override {
+    auto state = std::make_unique<CopiedState>();
+    state->begin({condition_table, StateKind::broadcast, 1, condition_schema()});
+    const std::string& now = unchecked_ ? unchecked_->text() : where_.text();
+    if (now != planned_) {
+      BatchBuilder rows{condition_schema()};
+      rows.column(0).append_text(now);
+      rows.column(1).append_text(planned_);
+      rows.end_row();
+      state->add(rows.finish());
+    }
+    return state;
+  }
+
+  /// A job with another condition than the one that was changed begins with its own.
+  Status restore(StateReader& state) override {
+    return state.read(condition_table, condition_schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
+      for (std::uint32_t row = 0; row < rows->rows(); ++row) {
+        if (rows->column(1).text(row) != planned_) continue;
+        auto where = compile(std::string{rows->column(0).text(row)});
+        if (!where) return fail(where.error().within("the condition that a message has set"));
+        unchecked_ = std::move(*where);
+      }
+      return {};
+    });
+  }
+
+ private:
+  [[nodiscard]] Result<Expression> compile(const std::string& text) const {
     auto where = Expression::compile(text, *input_);
     if (!where) {
       const std::string& suggestion = where.error().suggestion;
@@ -52,23 +104,34 @@ class Filter final : public Operator {
     if (where->type().kind() != TypeKind::boolean) {
       return fail(ErrorCode::invalid_argument, "a condition must be bool, this is " + to_string(where->type()));
     }
-    // The job may have been planned without fields that its first condition does not read.
-    if (!newest_) return fail(ErrorCode::not_found, "the filter has seen no record yet; ask again when it has");
-    for (const std::size_t field : where->fields_used()) {
-      if (is_unread(newest_->column(field))) {
-        return fail(ErrorCode::invalid_argument, "nothing in the running job reads \"" + (*input_)[field].name +
-                                                     "\", so it is not decoded; submit the job with the new condition");
-      }
-    }
-    where_ = std::move(*where);
-    return settings.dump();
+    return std::move(*where);
   }
 
- private:
+  /// The job may have been planned without fields that its first condition does not read.
+  [[nodiscard]] std::optional<std::size_t> first_unread(const Expression& where) const {
+    for (const std::size_t field : where.fields_used()) {
+      if (is_unread(newest_->column(field))) return field;
+    }
+    return std::nullopt;
+  }
+
+  /// One that came before the first record. Where the job does not decode what it reads, the condition stays what it
+  /// is, and that is counted.
+  void use_unchecked() {
+    if (first_unread(*unchecked_)) {
+      context_->counter("conditions_ignored").add(1);
+    } else {
+      where_ = std::move(*unchecked_);
+    }
+    unchecked_.reset();
+  }
+
   Expression where_;
+  std::string planned_;  ///< the job's condition
   SchemaPtr input_;
   RowErrors errors_;
   OperatorContext* context_ = nullptr;
+  std::optional<Expression> unchecked_;  ///< set before there was a record to see whether its fields are decoded
   Counter* filtered_ = nullptr;
   EvalContext eval_;
   BatchPtr newest_;                      ///< shows which fields are decoded

@@ -7,6 +7,11 @@
 namespace dataflow {
 
 Result<std::uint32_t> subtask_of_key(const JobGraph& graph, NodeId node, std::string_view key_json) {
+  return subtask_of_key(graph, node, key_json, graph.vertices[graph.vertex_of_node[node]].parallelism);
+}
+
+Result<std::uint32_t> subtask_of_key(const JobGraph& graph, NodeId node, std::string_view key_json,
+                                     std::uint32_t parallelism) {
   const StreamNode& keyed = graph.node(node);
   if (keyed.inputs.empty() || keyed.inputs.front().key_fields.empty()) {
     return fail(ErrorCode::invalid_argument,
@@ -25,7 +30,6 @@ Result<std::uint32_t> subtask_of_key(const JobGraph& graph, NodeId node, std::st
   for (const ColumnPtr& column : (*row)->columns()) columns.push_back(column.get());
   std::vector<std::uint64_t> hashes;
   hash_rows(columns, 1, hashes);
-  const std::uint32_t parallelism = graph.vertices[graph.vertex_of_node[node]].parallelism;
   return subtask_of_key_group(key_group_of(hashes.front(), graph.max_parallelism), graph.max_parallelism, parallelism);
 }
 

@@ -12,5 +12,8 @@ namespace dataflow {
 /// several fields, an object with the members "key1", "key2", ... in their order.
 /// Errors: invalid_argument when the node is not keyed or the JSON is no such key.
 Result<std::uint32_t> subtask_of_key(const JobGraph& graph, NodeId node, std::string_view key_json);
+/// The same if the node had `parallelism` subtasks.
+Result<std::uint32_t> subtask_of_key(const JobGraph& graph, NodeId node, std::string_view key_json,
+                                     std::uint32_t parallelism);
 
 }  // namespace dataflow

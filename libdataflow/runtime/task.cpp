@@ -84,6 +84,7 @@ tl::expected<void, TaskFailure> Task::open(Timestamp now, const RestoredCheckpoi
 tl::expected<void, TaskFailure> Task::restore(const RestoredCheckpoint& restored) {
   const std::uint32_t parallelism = scope_.graph->vertices[scope_.vertex].parallelism;
   last_checkpoint_ = restored.metadata().id;
+  last_message_ = restored.last_message(stages_.front()->uid(), scope_.subtask, parallelism);
   for (const auto& stage : stages_) {
     const auto state = restored.reader(stage->uid(), scope_.subtask, parallelism);
     Status status = stage->restore(*state);
@@ -304,7 +305,9 @@ bool Task::settled() const {
 /// Between two events of the whole chain: everything before the barrier is in its state, or on its way before the
 /// barrier in the channels behind it.
 tl::expected<void, TaskFailure> Task::take_snapshot() {
-  TaskSnapshot snapshot{*barrier_, {}, aligning_ ? scope_.now - alignment_began_ : Duration{0}};
+  TaskSnapshot snapshot{
+      *barrier_, {}, aligning_ ? scope_.now - alignment_began_ : Duration{0}, Duration{0}, last_message_};
+  const auto began = scope_.host->clock_now();
   std::optional<Error> declined;
   for (const auto& stage : stages_) {
     if (stage->op() != nullptr) {
@@ -320,6 +323,7 @@ tl::expected<void, TaskFailure> Task::take_snapshot() {
   }
   for (const auto& edge : edges_) edge->emit_to_all(snapshot.barrier, scope_.now, *scope_.host);
   last_checkpoint_ = snapshot.barrier.checkpoint_id;
+  if (began) snapshot.synchronous = scope_.host->clock_now().value_or(*began) - *began;
   end_alignment();
   if (declined) {
     scope_.host->decline(last_checkpoint_, *declined);
@@ -413,7 +417,9 @@ Stage* Task::find_stage(NodeId node) {
   return at == stages_.end() ? nullptr : at->get();
 }
 
-Result<std::string> Task::send(NodeId node, std::string_view message, std::string_view json) {
+Result<std::string> Task::send(NodeId node, std::string_view message, std::string_view json, std::uint64_t number) {
+  if (number != 0 && number <= last_message_) return std::string{"null"};  // it has come before
+  last_message_ = std::max(last_message_, number);
   Stage* stage = find_stage(node);
   if (stage == nullptr || stage->op() == nullptr) return fail(ErrorCode::not_found, "no such operator in this task");
   const InUserCode here{stage->crash_site_here()};

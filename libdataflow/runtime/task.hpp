@@ -91,8 +91,9 @@ class Task {
   /// The attempt is over: undo what is not committed.
   void abort();
 
-  /// A message to the operator `node` of this chain; see Operator::receive and Operator::query.
-  Result<std::string> send(NodeId node, std::string_view message, std::string_view json);
+  /// A message to the operator `node` of this chain; see Operator::receive and Operator::query. `number`: of a message
+  /// that a MessageLog keeps, in ascending order; one that the task has taken, or started from, does nothing.
+  Result<std::string> send(NodeId node, std::string_view message, std::string_view json, std::uint64_t number = 0);
   Result<std::string> ask(NodeId node, std::string_view state, std::string_view key_json);
 
   [[nodiscard]] std::vector<NodeMetrics> metrics() const;
@@ -160,6 +161,7 @@ class Task {
   std::deque<Received> held_back_;     ///< behind barriers, in order; bounded by the senders' credit
   std::optional<Barrier> barrier_;     ///< all barriers are here: taken once the chain has settled
   std::uint64_t last_checkpoint_ = 0;  ///< the newest that was taken, given up or started from
+  std::uint64_t last_message_ = 0;     ///< the newest that was taken
   std::deque<Split> later_splits_;     ///< assigned after the checkpoint that is being taken began
   bool no_more_later_ = false;
 };

@@ -22,7 +22,9 @@ inline constexpr std::size_t channel_window_bytes = 512 * 1024;
 struct TaskSnapshot {
   Barrier barrier;
   std::vector<std::pair<std::string, CapturedStatePtr>> states;
-  Duration alignment{0};  ///< from the first barrier to the last one
+  Duration alignment{0};       ///< from the first barrier to the last one
+  Duration synchronous{0};     ///< what capturing took; nothing on virtual time
+  std::uint64_t messages = 0;  ///< the newest message from outside that the task had taken
 };
 
 class StateBackend;

@@ -1,4 +1,4 @@
-// dfnode nodes, list, show, logs, cancel, stop: a cluster and its jobs, asked and told.
+// dfnode nodes, list, show, logs, cancel: a cluster and its jobs, asked and told.
 
 #include <CLI/CLI.hpp>
 
@@ -43,7 +43,6 @@ void add_question(CLI::App& app, Action& action, const std::string& name, const 
 struct JobCommand {
   ClusterOptions cluster;
   std::string job;
-  bool drain = false;
 };
 
 CLI::App& add_job_command(CLI::App& app, const std::string& name, const std::string& help, JobCommand& options) {
@@ -107,24 +106,6 @@ void add_cancel(CLI::App& app, Action& action) {
           options->cluster,
           [&](ClusterClient& client) {
             return client.call({options->job, JobCall::Verb::cancel});
-          },
-          nullptr);
-    };
-  });
-}
-
-void add_stop(CLI::App& app, Action& action) {
-  auto options = std::make_shared<JobCommand>();
-  CLI::App& command =
-      add_job_command(app, "stop", "Stop a job's sources; what is in flight finishes, sinks commit", *options);
-  command.add_flag("--drain", options->drain, "Open windows fire as if the input had ended");
-  command.callback([options, &action] {
-    action = [options] {
-      const auto verb = options->drain ? JobCall::Verb::drain : JobCall::Verb::stop;
-      return print_answer(
-          options->cluster,
-          [&](ClusterClient& client) {
-            return client.call({options->job, verb});
           },
           nullptr);
     };

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <filesystem>
 #include <iostream>
 
 #include "serialization/value.hpp"
@@ -29,6 +30,13 @@ int with_cluster(const ClusterOptions& options, const std::function<Result<int>(
   if (!client) return show_failure(client.error(), options.json);
   const auto code = work(**client);
   return code ? *code : show_failure(code.error(), options.json);
+}
+
+std::string absolute_path(const std::string& path) {
+  if (path.empty() || path.find("://") != std::string::npos) return path;
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  return error ? path : absolute.lexically_normal().string();
 }
 
 int show_failure(const Error& error, bool json) {

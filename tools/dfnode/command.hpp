@@ -58,6 +58,9 @@ void add_show(CLI::App& app, Action& action);
 void add_cancel(CLI::App& app, Action& action);
 void add_stop(CLI::App& app, Action& action);
 void add_logs(CLI::App& app, Action& action);
+void add_savepoint(CLI::App& app, Action& action);
+void add_checkpoints(CLI::App& app, Action& action);
+void add_state(CLI::App& app, Action& action);
 /// The processes that a JobManager and a TaskManager start; not for people.
 void add_child_processes(CLI::App& app, Action& action);
 

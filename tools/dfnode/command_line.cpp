@@ -80,6 +80,9 @@ int run_command_line(int argc, const char* const* argv) {
   add_cancel(app, action);
   add_stop(app, action);
   add_logs(app, action);
+  add_savepoint(app, action);
+  add_checkpoints(app, action);
+  add_state(app, action);
   add_child_processes(app, action);
   if (argc > 1 && is_unknown_command(app, argv[1])) return exit_wrong;
   try {

@@ -39,13 +39,24 @@ std::string choices_of(const CLI::Option& option) {
   return type;
 }
 
+void add_options(const CLI::App& command, std::vector<Word>& options) {
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      const bool known =
+          std::any_of(options.begin(), options.end(), [&](const Word& w) { return w.text == "--" + name; });
+      if (!known) options.push_back({"--" + name, option->get_description(), choices_of(*option)});
+    }
+  }
+}
+
 std::vector<CommandWords> all_commands(const CLI::App& app) {
   std::vector<CommandWords> commands;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     CommandWords words{{command->get_name(), command->get_description(), {}}, {}};
-    for (const CLI::Option* option : command->get_options()) {
-      for (const std::string& name : option->get_lnames())
-        words.options.push_back({"--" + name, option->get_description(), choices_of(*option)});
+    add_options(*command, words.options);
+    // Commands of two words: the options of all that begin with the first.
+    for (const CLI::App* below : command->get_subcommands([](const CLI::App*) { return true; })) {
+      add_options(*below, words.options);
     }
     commands.push_back(std::move(words));
   }

@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
+#include <iterator>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -84,6 +86,25 @@ std::string failure_as_text(const json& failure) {
   return out;
 }
 
+std::string seconds_of(const json& object, const char* key) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f", object.value(key, 0.0));
+  return text;
+}
+
+std::string bytes_of(const json& object, const char* key) {
+  constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  auto size = static_cast<double>(number_of(object, key));
+  std::size_t unit = 0;
+  while (size >= 1024 && unit + 1 < std::size(units)) {
+    size /= 1024;
+    ++unit;
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.1f %s", size, units[unit]);
+  return text;
+}
+
 }  // namespace
 
 std::string summary_of_job(const json& job) {
@@ -128,6 +149,35 @@ std::string nodes_as_text(const json& nodes) {
   for (const json& node : nodes) {
     out += padded(text_of(node, "node"), 24) + counted(number_of(node, "slots"), "slot") + ", " +
            std::to_string(number_of(node, "used")) + " used\n";
+  }
+  return out;
+}
+
+std::string checkpoints_as_text(const json& checkpoints) {
+  std::string out = counted(number_of(checkpoints, "completed"), "checkpoint") + " completed, " +
+                    std::to_string(number_of(checkpoints, "failed")) + " failed";
+  if (const auto from = number_of(checkpoints, "resumed_from"); from > 0) {
+    out += "; the job went on from number " + std::to_string(from);
+  }
+  out += "\n";
+  if (!list_of(checkpoints, "newest").empty()) {
+    out += "NUMBER   STATE        SIZE        NEW         SECONDS   ALIGN     SYNC      UPLOAD    SLOWEST\n";
+  }
+  for (const json& one : list_of(checkpoints, "newest")) {
+    std::string number = std::to_string(number_of(one, "id"));
+    if (one.value("savepoint", false)) number += " s";
+    out += padded(number, 9) + padded(text_of(one, "state"), 13) + padded(bytes_of(one, "bytes"), 12) +
+           padded(bytes_of(one, "incremental_bytes"), 12) + padded(seconds_of(one, "seconds"), 10) +
+           padded(seconds_of(one, "alignment_seconds"), 10) + padded(seconds_of(one, "synchronous_seconds"), 10) +
+           padded(seconds_of(one, "upload_seconds"), 10) + text_of(one, "slowest") + "\n";
+    if (const auto error = text_of(one, "error"); !error.empty()) out += "         " + error + "\n";
+  }
+  for (const json& one : list_of(checkpoints, "savepoints")) {
+    out += "savepoint " + text_of(one, "state") + ": ";
+    const auto path = text_of(one, "path");
+    out += (path.empty() ? text_of(one, "target") : path);
+    if (const auto error = text_of(one, "error"); !error.empty()) out += ": " + error;
+    out += "\n";
   }
   return out;
 }

@@ -15,4 +15,7 @@ std::string job_as_text(const nlohmann::json& job);
 std::string jobs_as_text(const nlohmann::json& jobs);
 std::string nodes_as_text(const nlohmann::json& nodes);
 
+/// Of checkpoints_as_json: a line each, the failed ones with why, and the savepoints.
+std::string checkpoints_as_text(const nlohmann::json& checkpoints);
+
 }  // namespace dataflow::cli

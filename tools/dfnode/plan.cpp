@@ -4,7 +4,13 @@
 
 #include <iostream>
 #include <memory>
+#include <vector>
 
+#include <nlohmann/json.hpp>
+
+#include "libdataflow/checkpoint/savepoint.hpp"
+#include "libdataflow/checkpoint/state_fit.hpp"
+#include "tools/dfnode/cluster_options.hpp"
 #include "tools/dfnode/command.hpp"
 #include "tools/dfnode/job_file.hpp"
 #include "tools/dfnode/plan_text.hpp"
@@ -18,7 +24,52 @@ struct PlanOptions {
   std::string format = "text";
   std::uint32_t parallelism = 0;  ///< 0: the number of cores
   bool json = false;
+  std::string from;
+  bool allow_dropped_state = false;
 };
+
+/// "  totals groups: converted, 12 rows: loses x"
+std::string state_as_text(const std::vector<StateFit>& states) {
+  std::string out = "state\n";
+  for (const StateFit& state : states) {
+    out += "  " + (state.op.empty() ? "the job" : state.op) + (state.state.empty() ? "" : " " + state.state) + ": " +
+           std::string{to_string(state.outcome)};
+    if (state.rows != 0) out += ", " + std::to_string(state.rows) + " rows";
+    if (!state.detail.empty()) out += ": " + state.detail;
+    out += "\n";
+  }
+  return out;
+}
+
+nlohmann::ordered_json state_as_json(const std::vector<StateFit>& states) {
+  auto all = nlohmann::ordered_json::array();
+  for (const StateFit& state : states) {
+    nlohmann::ordered_json one{{"operator", state.op}, {"outcome", to_string(state.outcome)}, {"rows", state.rows}};
+    if (!state.state.empty()) one["state"] = state.state;
+    if (!state.detail.empty()) one["detail"] = state.detail;
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+/// The plan is what the job is checked with; only what becomes of the state is shown.
+int plan_state(const PlanOptions& options, const JobGraph& graph) {
+  const auto savepoint = load_savepoint(options.from);
+  if (!savepoint) {
+    const bool absent = savepoint.error().code() == ErrorCode::not_found;
+    return show_failure(absent ? Error{ErrorCode::invalid_argument, savepoint.error().message()} : savepoint.error(),
+                        options.json);
+  }
+  const auto states = fit_state(**savepoint, graph);
+  const bool good = fits(states, options.allow_dropped_state ? UnclaimedState::dropped : UnclaimedState::refused);
+  if (options.json || options.format == "json") {
+    std::cout << nlohmann::ordered_json{{"fits", good}, {"state", state_as_json(states)}}.dump() << "\n";
+  } else {
+    std::cout << state_as_text(states)
+              << (good ? "the job can go on from this savepoint\n" : "the job cannot go on from this savepoint\n");
+  }
+  return good ? exit_done : exit_wrong;
+}
 
 int plan(const PlanOptions& options) {
   auto topology = load_job_or_explain(options.job, options.json, false);
@@ -29,6 +80,7 @@ int plan(const PlanOptions& options) {
     std::cerr << "error: " << graph.error().message() << "\n";
     return exit_wrong;
   }
+  if (!options.from.empty()) return plan_state(options, *graph);
   if (options.json || options.format == "json") {
     std::cout << plan_as_json(*graph);
   } else if (options.format == "mermaid") {
@@ -53,9 +105,14 @@ void add_plan(CLI::App& app, Action& action) {
   add_parallelism(command, "--parallelism", options->parallelism,
                   "Where neither node nor job says one; default: cores");
   command.add_flag("--json", options->json, "The same as --format json");
+  command.add_option("--from", options->from, "Show instead what becomes of the state in this savepoint")
+      ->type_name("SAVEPOINT");
+  command.add_flag("--allow-dropped-state", options->allow_dropped_state,
+                   "With --from: state of operators that the job does not have may be left out");
   command.footer(
       "Examples:\n  dfnode plan job.toml\n  dfnode plan job.toml --format mermaid >> README.md\n"
-      "  dfnode plan job.toml --format dot | dot -Tsvg > plan.svg");
+      "  dfnode plan job.toml --format dot | dot -Tsvg > plan.svg\n"
+      "  dfnode plan new.toml --from /mnt/shared/savepoints/savepoint-job-0000000042");
   command.callback([options, &action] { action = [options] { return plan(*options); }; });
 }
 

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "actors/checkpoint_json.hpp"
 #include "tools/dfnode/log.hpp"
 
 namespace dataflow::cli {
@@ -172,37 +173,7 @@ std::string summary_as_text(const JobGraph& graph, const JobStatus& status, doub
   return out;
 }
 
-namespace {
-
-void append_checkpoints(const CheckpointStatus& status, std::string& out) {
-  out += ",\"checkpoints\":{\"completed\":" + std::to_string(status.completed) +
-         ",\"failed\":" + std::to_string(status.failed);
-  if (status.resumed_from != 0) out += ",\"resumed_from\":" + std::to_string(status.resumed_from);
-  out += ",\"newest\":[";
-  for (const CheckpointRecord& record : status.records) {
-    if (&record != &status.records.front()) out += ",";
-    out += "{\"id\":" + std::to_string(record.id) + ",\"state\":";
-    append_json_string(to_string(record.state), out);
-    out += ",\"bytes\":" + std::to_string(record.bytes) + ",\"seconds\":";
-    append_json_double(std::chrono::duration<double>(record.duration).count(), out);
-    out += ",\"alignment_seconds\":";
-    append_json_double(std::chrono::duration<double>(record.alignment).count(), out);
-    if (!record.slowest.empty()) {
-      out += ",\"slowest\":";
-      append_json_string(record.slowest, out);
-    }
-    if (!record.failure.empty()) {
-      out += ",\"error\":";
-      append_json_string(record.failure, out);
-    }
-    out += "}";
-  }
-  out += "]}";
-}
-
-}  // namespace
-
-std::string summary_as_json(const JobGraph& graph, const JobStatus& status, double seconds) {
+std::string summary_as_json(const JobGraph& graph, const JobStatus& status, double seconds, const Secrets& secrets) {
   const JobTotals sums = totals(graph, status);
   std::string out = "{\"job\":";
   append_json_string(graph.stream->name, out);
@@ -217,7 +188,9 @@ std::string summary_as_json(const JobGraph& graph, const JobStatus& status, doub
     out += ",\"error\":";
     append_json_string(status.error->message(), out);
   }
-  if (graph.stream->settings.checkpoint) append_checkpoints(status.checkpoints, out);
+  if (graph.stream->settings.checkpoint) {
+    out += ",\"checkpoints\":" + checkpoints_as_json(status.checkpoints, secrets);
+  }
   out += ",\"nodes\":[";
   bool first = true;
   for (const StreamNode& node : graph.stream->nodes) {

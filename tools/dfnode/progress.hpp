@@ -53,6 +53,6 @@ class Progress {
 /// The end of a run for people: a line for the job and one for each source and sink, and what was left out.
 std::string summary_as_text(const JobGraph& graph, const JobStatus& status, double seconds);
 /// The same as one JSON object on a line.
-std::string summary_as_json(const JobGraph& graph, const JobStatus& status, double seconds);
+std::string summary_as_json(const JobGraph& graph, const JobStatus& status, double seconds, const Secrets& secrets);
 
 }  // namespace dataflow::cli

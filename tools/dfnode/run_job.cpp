@@ -5,7 +5,11 @@
 #include <chrono>
 #include <iostream>
 #include <memory>
+#include <optional>
 
+#include <nlohmann/json.hpp>
+
+#include "actors/checkpoint_json.hpp"
 #include "actors/control_socket.hpp"
 #include "actors/local_run.hpp"
 #include "tools/dfnode/command.hpp"
@@ -42,12 +46,30 @@ JobStatus wait_for_end(LocalJob& job, const Secrets& secrets, const RunSettings&
   }
 }
 
-/// `dfnode send` and `dfnode ask` reach the job through this. A job runs without it too.
+Result<std::string> answer_call(LocalJob& job, const Secrets& secrets, const ControlRequest& request) {
+  const auto options = nlohmann::json::parse(request.json, nullptr, false);
+  const auto flag = [&](const char* name) { return options.is_object() && options.value(name, false); };
+  switch (request.kind) {
+    case ControlRequest::Kind::send: return job.send(request.node, request.name, request.json, request.key_json);
+    case ControlRequest::Kind::ask: return job.ask(request.node, request.name, request.key_json);
+    case ControlRequest::Kind::stop: job.stop({.drain = flag("drain")}); return std::string{"{}"};
+    case ControlRequest::Kind::savepoint: {
+      const std::optional<EndOfData> stop = flag("stop") ? std::optional{EndOfData{flag("drain")}} : std::nullopt;
+      return job.take_savepoint(options.is_object() ? options.value("dir", "") : "", stop);
+    }
+    case ControlRequest::Kind::checkpoints: {
+      const auto status = job.status();
+      if (!status) return fail(status.error());
+      return checkpoints_as_json(status->checkpoints, secrets);
+    }
+  }
+  return fail(ErrorCode::unsupported, "unknown kind of request");
+}
+
+/// The commands that speak to a job reach it through this. A job runs without it too.
 std::unique_ptr<ControlSocket> listen_for_calls(LocalJob& job, const Secrets& secrets, const RunSettings& settings) {
-  auto socket = ControlSocket::listen(job.graph()->stream->name, [&job](const ControlRequest& request) {
-    return request.kind == ControlRequest::Kind::ask
-               ? job.ask(request.node, request.name, request.key_json)
-               : job.send(request.node, request.name, request.json, request.key_json);
+  auto socket = ControlSocket::listen(job.graph()->stream->name, [&job, &secrets](const ControlRequest& request) {
+    return answer_call(job, secrets, request);
   });
   if (socket) return std::move(*socket);
   if (!settings.quiet && !settings.json)
@@ -76,8 +98,14 @@ void add_run_settings(CLI::App& command, RunSettings& settings) {
                   "Subtasks of a node that says none; default: cores");
   command.add_flag("--quiet,-q", settings.quiet, "Only errors on standard error");
   command.add_flag("--json", settings.json, "The summary, and mistakes, as JSON on standard error");
-  command.add_flag("--resume", settings.resume,
-                   "Go on from the newest checkpoint of the job's last run; from the beginning when there is none");
+  CLI::Option* const resume =
+      command.add_flag("--resume", settings.resume,
+                       "Go on from the newest checkpoint of the job's last run; from the beginning when there is none");
+  command.add_option("--from", settings.from, "Begin with the state of this savepoint")
+      ->type_name("SAVEPOINT")
+      ->excludes(resume);
+  command.add_flag("--allow-dropped-state", settings.allow_dropped_state,
+                   "Leave out state of operators that the job does not have any more");
   command.add_flag("--drain", settings.drain, "When interrupted, open windows fire as if the input had ended");
 }
 
@@ -85,7 +113,9 @@ int run_job(StreamGraph graph, const Secrets& secrets, const RunSettings& settin
   catch_interrupts();
   const auto started = Progress::Clock::now();
   auto job = LocalJob::start(
-      std::move(graph), {.slots = settings.slots, .start = settings.resume ? StartFrom::last_run : StartFrom::nothing});
+      std::move(graph), {.slots = settings.slots,
+                         .start = {settings.resume ? StartFrom::last_run : StartFrom::nothing, settings.from,
+                                   settings.allow_dropped_state ? UnclaimedState::dropped : UnclaimedState::refused}});
   if (!job) {
     show_error(job.error(), secrets);
     return job.error().code() == ErrorCode::invalid_argument ? exit_wrong : exit_failed;
@@ -99,7 +129,7 @@ int run_job(StreamGraph graph, const Secrets& secrets, const RunSettings& settin
   if (status.error) status.error = Error{status.error->code(), secrets.redact(status.error->message())};
   const double seconds = std::chrono::duration<double>(Progress::Clock::now() - started).count();
   if (settings.json) {
-    if (!settings.quiet || status.error) std::cerr << summary_as_json(plan, status, seconds) << "\n";
+    if (!settings.quiet || status.error) std::cerr << summary_as_json(plan, status, seconds, secrets) << "\n";
     return exit_code(status);
   }
   if (output_was_closed(status)) return exit_code(status);

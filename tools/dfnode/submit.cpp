@@ -25,6 +25,8 @@ struct SubmitCommand {
   ClusterOptions cluster;
   std::uint32_t parallelism = 0;
   bool detach = false;
+  std::string from;
+  bool allow_dropped_state = false;
 };
 
 /// A restarted JobManager is waited for.
@@ -79,6 +81,9 @@ Result<int> submit(ClusterClient& client, const SubmitCommand& command,
   submission.arguments = command.job.arguments;
   submission.parallelism = command.parallelism;
   submission.follow = !command.detach;
+  // Relative paths are the client's.
+  if (!command.from.empty()) submission.from = absolute_path(command.from);
+  submission.drop_unclaimed = command.allow_dropped_state;
   const auto accepted = client.submit(submission);
   if (!accepted) return fail(accepted.error());
   const std::string id = nlohmann::json::parse(*accepted, nullptr, false).value("id", "");
@@ -115,10 +120,15 @@ void add_submit(CLI::App& app, Action& action) {
   add_parallelism(command, "--parallelism", options->parallelism,
                   "Subtasks of a node that says none; default: the cluster's slots");
   command.add_flag("--detach", options->detach, "Print the job's id and leave it there");
+  command.add_option("--from", options->from, "Begin with the state of this savepoint; all nodes must reach it")
+      ->type_name("SAVEPOINT");
+  command.add_flag("--allow-dropped-state", options->allow_dropped_state,
+                   "Leave out state of operators that the job does not have any more");
   command.footer(
       "Follows the job: what its print sinks write comes to standard output. Ctrl-C leaves the job running.\n\n"
       "Examples:\n  dfnode submit job.toml --to 10.0.0.1:6123\n"
-      "  dfnode submit fraud.so --to 10.0.0.1:6123 --detach -- --city=Basel");
+      "  dfnode submit fraud.so --to 10.0.0.1:6123 --detach -- --city=Basel\n"
+      "  dfnode submit new.toml --to 10.0.0.1:6123 --from /mnt/shared/savepoints/savepoint-job-0000000042");
   command.callback([options, &action] { action = [options] { return run(*options); }; });
 }
 

@@ -1,59 +1,12 @@
 """A job is killed, run again with --resume, and has written each row once."""
 
 import json
-import pathlib
 import signal
-import subprocess
 import time
 import unittest
 
+from checkpointing import JOB, lines_in
 from dfnode import DfnodeTest
-
-JOB = """name = "totals"
-
-[sources.numbers]
-type       = "generate"
-count      = 300000
-interval   = "1ms"
-fields     = {{ n = "seq()", k = "seq() % 7", at = "time()" }}
-event_time = {{ field = "at" }}
-{rate}
-
-[operators.small]
-type  = "filter"
-input = "numbers"
-where = "n % 50 = 0"
-
-[operators.totals]
-type      = "window"
-input     = "numbers"
-key_by    = ["k"]
-window    = {{ tumbling = "10s" }}
-aggregate = {{ records = "count()", sum = "sum(n)", largest = "max(n)" }}
-
-[sinks.rows]
-type  = "file"
-input = "small"
-path  = "{folder}/rows"
-
-[sinks.totals_out]
-type  = "file"
-input = "totals"
-path  = "{folder}/totals"
-{checkpoint}
-"""
-
-
-def lines_in(folder):
-    """The visible rows, sorted, and the names of hidden parts."""
-    rows, hidden = [], []
-    for path in sorted(pathlib.Path(folder).rglob("*")):
-        if path.name.startswith(".part."):
-            hidden.append(path.name)
-        elif path.name.startswith("part-"):
-            rows += path.read_text().splitlines()
-    return sorted(rows), hidden
-
 
 class Resume(DfnodeTest):
     def job(self, folder, rate, checkpoint):

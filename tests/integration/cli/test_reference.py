@@ -109,7 +109,7 @@ class Completion(DfnodeTest):
 
     def test_bash_completes_commands_options_and_types(self):
         script = self.dfnode("completion", "bash").stdout
-        for words, expected in (("dfnode che", "check"), ("dfnode run --qu", "--quiet"), ("dfnode docs sel", "select"), ("dfnode plan --format me", "mermaid")):
+        for words, expected in (("dfnode infe", "infer"), ("dfnode state ls --js", "--json"), ("dfnode run --qu", "--quiet"), ("dfnode docs sel", "select"), ("dfnode plan --format me", "mermaid")):
             typed = words.split()
             completed = subprocess.run(
                 ["bash", "-c", f"{script}\nCOMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}; _dfnode; echo ${{COMPREPLY[@]}}"],

@@ -129,21 +129,33 @@ TEST_CASE("a storage that fails and lies about it loses nothing and doubles noth
 }
 
 TEST_CASE("a process that dies at a certain point of completing a checkpoint loses nothing and doubles nothing") {
+  using Moment = FragileCluster::Moment;
   struct Point {
     const char* name;
-    std::size_t effect;
-    bool after;
+    std::optional<std::size_t> effect;
+    bool after = false;
+    std::optional<Moment> moment{};
+    double decline_chance = 0;
   };
-  constexpr Point points[] = {{"before the sources are triggered", index_of<BeginCheckpoint>, false},
-                              {"after the sources are triggered", index_of<BeginCheckpoint>, true},
-                              {"before the metadata is written", index_of<WriteMetadata>, false},
-                              {"between metadata and latest", index_of<WriteMetadata>, true},
-                              {"before latest is advanced", index_of<AdvanceLatest>, false},
-                              {"after latest is advanced and before anyone knows", index_of<AdvanceLatest>, true},
-                              {"before the sinks are told to commit", index_of<CompleteCheckpoint>, false},
-                              {"after the sinks have committed", index_of<CompleteCheckpoint>, true},
-                              {"before an old checkpoint is removed", index_of<RemoveCheckpoint>, false},
-                              {"after an old checkpoint is removed", index_of<RemoveCheckpoint>, true}};
+  constexpr Point points[] = {
+      {"before the sources are triggered", index_of<BeginCheckpoint>, false},
+      {"after the sources are triggered", index_of<BeginCheckpoint>, true},
+      {"before the metadata is written", index_of<WriteMetadata>, false},
+      {"between metadata and latest", index_of<WriteMetadata>, true},
+      {"before latest is advanced", index_of<AdvanceLatest>, false},
+      {"after latest is advanced and before anyone knows", index_of<AdvanceLatest>, true},
+      {"before the sinks are told to commit", index_of<CompleteCheckpoint>, false},
+      {"after the sinks have committed", index_of<CompleteCheckpoint>, true},
+      {"before an old checkpoint is removed", index_of<RemoveCheckpoint>, false},
+      {"after an old checkpoint is removed", index_of<RemoveCheckpoint>, true},
+      {"before a checkpoint that failed is given up", index_of<AbortCheckpoint>, false, {}, 0.1},
+      {"after a checkpoint that failed is given up", index_of<AbortCheckpoint>, true, {}, 0.1},
+      {"when it has begun to lead", {}, false, Moment::epoch_taken},
+      {"between what subtasks go on from and commit again", {}, false, Moment::some_opened},
+      {"when one subtask's state is written", {}, false, Moment::one_acknowledged},
+      {"when the last subtask's state is written", {}, false, Moment::all_acknowledged},
+      {"between the commits of two subtasks", {}, false, Moment::some_told},
+      {"between the name of an old checkpoint and its files", {}, false, Moment::name_removed}};
   for (const Point& point : points) {
     CAPTURE(point.name);
     int processes = 0;
@@ -152,11 +164,13 @@ TEST_CASE("a process that dies at a certain point of completing a checkpoint los
       Totals totals;
       const auto expected = output_of(seed, undisturbed, false);
       const auto actual = output_of(seed,
-                                    {.subtask_kills = 0,
+                                    {.subtask_kills = point.moment == Moment::some_opened ? 3 : 0,  // for a restore
                                      .process_kills = 0,
-                                     .kill_chance = 0,
+                                     .kill_chance = point.moment == Moment::some_opened ? 0.02 : 0,
                                      .die_at = point.effect,
                                      .die_after = point.after,
+                                     .die_in = point.moment,
+                                     .decline_chance = point.decline_chance,
                                      .deaths = 3},
                                     false, &totals);
       REQUIRE(difference(actual, expected) == "");

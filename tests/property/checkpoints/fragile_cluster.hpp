@@ -23,6 +23,16 @@ namespace dataflow::testing_support {
 
 class FragileCluster {
  public:
+  /// Moments of the protocol that are not at the edges of one effect.
+  enum class Moment : std::uint8_t {
+    epoch_taken,       ///< a process leads the run and has done nothing yet
+    some_opened,       ///< half of the subtasks have gone on from the checkpoint, and committed what it lists
+    one_acknowledged,  ///< the first subtask's state is written
+    all_acknowledged,  ///< the last one's is, and nobody knows
+    some_told,         ///< half of the subtasks have committed
+    name_removed,      ///< an old checkpoint has no name any more, and its files are there
+  };
+
   struct Options {
     int subtask_kills = 3;  ///< at most
     int process_kills = 2;
@@ -32,6 +42,8 @@ class FragileCluster {
     /// it, or when it has been done and nobody knows.
     std::optional<std::size_t> die_at{};
     bool die_after = false;
+    std::optional<Moment> die_in{};  ///< the same for moments
+    double decline_chance = 0;       ///< of a subtask's state to come to nothing
     int deaths = 0;
   };
 
@@ -116,6 +128,11 @@ class FragileCluster {
   static constexpr const char* job_name = "job";
   enum class Outcome : std::uint8_t { finished, attempt_over, process_over };
 
+  bool strikes(Moment moment) {
+    if (options_.die_in != moment || options_.deaths == 0) return false;
+    --options_.deaths;
+    return true;
+  }
   bool chance(double p) { return std::uniform_real_distribution<double>{0, 1}(random_) < p; }
   std::size_t pick(std::size_t n) { return std::uniform_int_distribution<std::size_t>{0, n - 1}(random_); }
 
@@ -140,6 +157,7 @@ class FragileCluster {
       mine = std::move(*begun);
     }
     lineage_ = mine.lineage;
+    if (strikes(Moment::epoch_taken)) return false;
     if (Status cleaned = remove_leftovers(*storage_, mine); !cleaned) return fail(cleaned.error());
     coordinator_ = std::make_unique<CheckpointCoordinator>(graph_, "job", mine);
     while (true) {
@@ -180,7 +198,12 @@ class FragileCluster {
     }
     if (Status opened = open_enumerators(); !opened) return opened;
     wire();
-    for (const auto& host : hosts_) {
+    for (std::size_t i = 0; i < hosts_.size(); ++i) {
+      if (restored_ && i == (hosts_.size() + 1) / 2 && strikes(Moment::some_opened)) {
+        dying_ = true;
+        return {};
+      }
+      const auto& host = hosts_[i];
       if (auto opened = host->task_.open(now_, restored_.get()); !opened) {
         return fail(to_error(opened.error(), host->subtask_, 1));
       }
@@ -230,6 +253,7 @@ class FragileCluster {
 
   Result<Outcome> run_attempt() {
     if (Status started = start_attempt(); !started) return fail(started.error());
+    if (std::exchange(dying_, false)) return Outcome::process_over;
     for (int step = 0; step < 1'000'000; ++step) {
       if (chance(options_.kill_chance)) {
         if (chance(0.5) && options_.process_kills > 0) {
@@ -269,6 +293,7 @@ class FragileCluster {
     Host& host = *hosts_[what];
     if (!host.writes_.empty() && chance(0.5)) {
       write(host);
+      if (std::exchange(dying_, false)) return std::optional{Outcome::process_over};
       return std::optional<Outcome>{};
     }
     auto progress = host.task_.run(now_);
@@ -300,14 +325,22 @@ class FragileCluster {
     host.writes_.pop_front();
     const std::string name = std::to_string(host.vertex_) + "-" + std::to_string(host.subtask_);
     auto state = write_task_state(std::move(next.states), *storage_, next.folder, name, &host.uploaded_);
+    if (state && chance(options_.decline_chance)) state = fail(ErrorCode::io, "the disk is full");
     if (!state) {
       take(coordinator_->on_declined(next.id, state.error(), now_));
       return;
     }
+    const bool first = next.id != std::exchange(acknowledged_id_, next.id);
+    acknowledged_ = first ? 1 : acknowledged_ + 1;
+    if (acknowledged_ == hosts_.size() && strikes(Moment::all_acknowledged)) {
+      dying_ = true;
+      return;
+    }
+    dying_ = first && strikes(Moment::one_acknowledged);
     // Through the message that it is between nodes.
     auto arrived = decode_task_state(encode_task_state(*state));
-    take(
-        coordinator_->on_acknowledged(next.id, host.vertex_, host.subtask_, std::move(*arrived), next.alignment, now_));
+    take(coordinator_->on_acknowledged(next.id, host.vertex_, host.subtask_, std::move(*arrived),
+                                       {next.alignment, {}, {}}, now_));
   }
 
   Status carry_out_next() {
@@ -343,7 +376,12 @@ class FragileCluster {
   }
   Status carry_out(const CompleteCheckpoint& effect) {
     ++checkpoints_;
-    for (const auto& host : hosts_) {
+    for (std::size_t i = 0; i < hosts_.size(); ++i) {
+      const auto& host = hosts_[i];
+      if (i == (hosts_.size() + 1) / 2 && strikes(Moment::some_told)) {
+        dying_ = true;
+        return {};
+      }
       // A process dies between any two of its notifications.
       if (options_.process_kills > 0 && chance(options_.kill_chance * 10)) return {};
       auto done = effect.last ? host->task_.commit(effect.id) : host->task_.complete_checkpoint(effect.id);
@@ -357,8 +395,16 @@ class FragileCluster {
     return {};
   }
   Status carry_out(const RemoveCheckpoint& effect) {
+    if (effect.checkpoint.sequence != 0 && strikes(Moment::name_removed)) {
+      dying_ = true;
+      return storage_->remove(latest_key(lineage_, effect.checkpoint.sequence));
+    }
     // What cannot be removed stays, and does no harm.
     static_cast<void>(remove_checkpoint(*storage_, effect.checkpoint, lineage_));
+    return {};
+  }
+  Status carry_out(const ExportSavepoint& effect) {
+    take(coordinator_->on_exported(effect.request, fail(ErrorCode::unsupported, "no savepoints here")));
     return {};
   }
   Status carry_out(const FailForCheckpoints&) {
@@ -386,6 +432,8 @@ class FragileCluster {
   bool finished_ = false;
   bool failed_ = false;
   bool dying_ = false;
+  std::uint64_t acknowledged_id_ = 0;  ///< of what the newest acknowledgement was
+  std::size_t acknowledged_ = 0;       ///< how many there were of it
   int processes_ = 0;
   int attempts_ = 0;
   int restores_ = 0;

@@ -45,7 +45,7 @@ class Coordination {
   void acknowledge(std::uint64_t id, std::uint32_t subtask) {
     TaskState state;
     state.operators = {{"in", {}}, {"out", {}}};
-    effects = coordinator->on_acknowledged(id, 0, subtask, std::move(state), Duration{5}, now);
+    effects = coordinator->on_acknowledged(id, 0, subtask, std::move(state), {Duration{5}, {}, {}}, now);
   }
   /// All the way, with an advance that comes to `advanced`.
   void complete(std::uint64_t id, Result<Advance> advanced = Advance::done) {
@@ -97,7 +97,7 @@ TEST_CASE("a checkpoint completes when all have acknowledged, it is written, and
   REQUIRE(c.find<CompleteCheckpoint>() != nullptr);
   CHECK_FALSE(c.find<CompleteCheckpoint>()->last);
   CHECK(c.coordinator->latest()->id == 1);
-  CHECK(c.coordinator->history().back().alignment == Duration{5});
+  CHECK(c.coordinator->history().back().longest.alignment == Duration{5});
 }
 
 TEST_CASE("checkpoints begin at their interval, never two at a time, and after a pause") {
@@ -208,6 +208,89 @@ TEST_CASE("the last checkpoint begins when all data is through, after one that i
   c.complete(2);
   CHECK(c.find<CompleteCheckpoint>()->last);
   CHECK_FALSE(c.coordinator->next_time());
+}
+
+TEST_CASE("a savepoint is a checkpoint that is exported once it is complete, and kept until then") {
+  Coordination c{{.interval = 10s, .storage = {}, .tolerable_failures = {}, .retain = 1}};
+  auto [request, effects] = c.coordinator->on_savepoint_wanted("there", SavepointTime::now, c.now);
+  c.effects = std::move(effects);
+  REQUIRE(c.find<BeginCheckpoint>() != nullptr);
+  CHECK(c.find<BeginCheckpoint>()->barrier.savepoint);
+  CHECK(c.coordinator->on_enumerators(1, std::map<std::string, std::string>{{"in", "1"}}, c.now).empty());
+  c.complete(1);
+  CHECK(c.find<CompleteCheckpoint>() != nullptr);
+  REQUIRE(c.find<ExportSavepoint>() != nullptr);
+  CHECK(c.find<ExportSavepoint>()->target == "there");
+  CHECK(c.coordinator->exporting());
+
+  REQUIRE(c.pass(10s) == 2);
+  CHECK_FALSE(c.find<BeginCheckpoint>()->barrier.savepoint);
+  c.complete(2);
+  CHECK(c.find<RemoveCheckpoint>() == nullptr);  // the first is still being copied
+  c.effects = c.coordinator->on_exported(request, std::string{"there/savepoint-job-1"});
+  REQUIRE(c.find<RemoveCheckpoint>() != nullptr);
+  CHECK(c.find<RemoveCheckpoint>()->checkpoint.id == 1);
+  const SavepointRecord& record = c.coordinator->savepoints().back();
+  CHECK(record.state == SavepointRecord::State::completed);
+  CHECK(record.location == "there/savepoint-job-1");
+}
+
+TEST_CASE("a savepoint that is wanted during a checkpoint begins when that has ended, whatever came of it") {
+  for (const bool completes : {true, false}) {
+    Coordination c;
+    REQUIRE(c.pass(10s) == 1);
+    CHECK(c.coordinator->on_savepoint_wanted("there", SavepointTime::now, c.now).second.empty());
+    if (completes) {
+      c.complete(1);
+    } else {
+      c.effects = c.coordinator->on_declined(1, Error{ErrorCode::io, "no space left"}, c.now);
+    }
+    CHECK(c.find<ExportSavepoint>() == nullptr);
+    REQUIRE(c.pass(0s) == 2);
+    CHECK(c.find<BeginCheckpoint>()->barrier.savepoint);
+  }
+}
+
+TEST_CASE("a savepoint that fails is told and fails no job") {
+  Coordination c{{.interval = 10s, .storage = {}, .tolerable_failures = 0}};
+  const auto [request, effects] = c.coordinator->on_savepoint_wanted("there", SavepointTime::now, c.now);
+  c.effects = c.coordinator->on_declined(1, Error{ErrorCode::io, "no space left"}, c.now);
+  CHECK(c.find<FailForCheckpoints>() == nullptr);
+  CHECK(c.coordinator->savepoints().back().failure == "no space left");
+}
+
+TEST_CASE("a job that fails takes the savepoints along that wait, but not the one that is to end it") {
+  Coordination c;
+  const auto now = c.coordinator->on_savepoint_wanted("now", SavepointTime::now, c.now).first;
+  const auto end = c.coordinator->on_savepoint_wanted("end", SavepointTime::at_end, c.now).first;
+  c.effects = c.coordinator->on_attempt_over(c.now);
+  const auto& records = c.coordinator->savepoints();
+  CHECK(records[0].request == now);
+  CHECK(records[0].state == SavepointRecord::State::failed);
+  CHECK(records[1].request == end);
+  CHECK(records[1].state == SavepointRecord::State::waiting);
+
+  const auto refused = c.coordinator->on_savepoint_wanted("between", SavepointTime::now, c.now);
+  CHECK(refused.second.empty());
+  CHECK(c.coordinator->savepoints().back().state == SavepointRecord::State::failed);
+
+  CHECK(c.coordinator->on_running(c.now).empty());
+  REQUIRE(c.pass(0s) == 2);  // at once: the job owes the output of what it reads again
+  CHECK_FALSE(c.find<BeginCheckpoint>()->barrier.savepoint);
+  CHECK(c.coordinator->on_all_drained(c.now).empty());
+  c.complete(2);
+  CHECK(c.find<ExportSavepoint>() == nullptr);
+  REQUIRE(c.pass(0s) == 3);
+  c.complete(3);
+  CHECK(c.find<CompleteCheckpoint>()->last);
+  REQUIRE(c.find<ExportSavepoint>() != nullptr);
+  CHECK(c.find<ExportSavepoint>()->request == end);
+}
+
+TEST_CASE("a run that begins from a savepoint numbers its checkpoints above it") {
+  Coordination c;
+  c.coordinator->number_above(41);
+  CHECK(c.pass(10s) == 42);
 }
 
 }  // namespace dataflow
