@@ -156,7 +156,7 @@ void Subtask::answer(const msg::CallOperator& call) {
   if (call.id != id_ || call.attempt != attempt_) return;
   auto said = call.is_query ? task_->ask(call.node, call.name, call.json)
                             : task_->send(call.node, call.name, call.json, call.number);
-  if (!current_sender()) return;  // nobody waits for it
+  if (call.call == 0) return;  // nobody waits for it
   caf::event_based_actor::send(caf::actor_cast<caf::actor>(current_sender()),
                                msg::OperatorAnswered{call.call, id_, msg::Answer{std::move(said)}});
 }

@@ -220,7 +220,7 @@ struct CancelSubtask {};
 /// `dfnode send` and `ask`, to the group of the subtask's slot; the subtask answers its sender with OperatorAnswered,
 /// and the others do not care.
 struct CallOperator {
-  std::uint64_t call = 0;  ///< the sender's number for it
+  std::uint64_t call = 0;  ///< the sender's number for it; 0: no answer is wanted
   std::uint32_t attempt = 0;
   SubtaskId id;
   std::uint32_t node = 0;

@@ -88,11 +88,10 @@ class Disks(DfnodeTest):
         self.mount("-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk))
         process = self.start("run", self.job(disk / "checkpoints"), "--quiet")
         self.until_completed(2)
-        with open(disk / "ballast", "wb") as ballast:
+        with open(disk / "ballast", "wb", buffering=0) as ballast:  # closing must not write again
             try:
                 while True:
                     ballast.write(b"x" * 4096)
-                    ballast.flush()
             except OSError:
                 pass
         failed = self.until_failed_with("No space left on device")
