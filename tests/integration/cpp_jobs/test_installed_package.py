@@ -1,14 +1,13 @@
 """A user's project of its own, built against the installed package: jobs as programs and as libraries."""
 
 import json
-import os
 import pathlib
 import shutil
-import subprocess
 import tempfile
 import unittest
 
-BUILD = pathlib.Path(os.environ["DFNODE"]).resolve().parent.parent
+from installed_package import install_and_build, run
+
 PROJECT = pathlib.Path(__file__).resolve().parent / "project"
 
 PAYMENTS = """card,amount,time,note
@@ -46,10 +45,6 @@ input = "enriched"
 """
 
 
-def run(command, folder, **options):
-    return subprocess.run([str(c) for c in command], cwd=folder, capture_output=True, text=True, timeout=280, **options)
-
-
 class InstalledPackage(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -57,17 +52,7 @@ class InstalledPackage(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         shutil.copytree(PROJECT, cls.folder, dirs_exist_ok=True)
         (cls.folder / "payments.csv").write_text(PAYMENTS)
-        prefix = cls.folder / "prefix"
-        flags = f"-O1 {os.environ.get('DATAFLOW_USER_FLAGS', '')}".strip()
-        for command in (
-            ["cmake", "--install", BUILD, "--prefix", prefix],
-            ["cmake", "-S", ".", "-B", "build", "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_CXX_FLAGS={flags}"],
-            ["cmake", "--build", "build"],
-        ):
-            done = run(command, cls.folder)
-            if done.returncode != 0:
-                raise AssertionError(f"{command}\n{done.stdout[-5000:]}\n{done.stderr[-5000:]}")
-        cls.dfnode = prefix / "bin" / "dfnode"
+        cls.dfnode = install_and_build(cls.folder)
 
     def setUp(self):
         shutil.rmtree(self.folder / "alerts", ignore_errors=True)

@@ -1,0 +1,90 @@
+"""What docs/cpp-guide.md shows compiles and runs as it stands there, in a project made of nothing else."""
+
+import json
+import pathlib
+import re
+import shutil
+import tempfile
+import unittest
+
+from dfnode import SOURCE
+from installed_package import install_and_build, run
+
+GUIDE = (SOURCE / "docs" / "cpp-guide.md").read_text()
+
+# What the page leaves to the reader: the records it names, and where a statement of it stands.
+RECORDS = """
+struct Alert { std::string card; double small; double large; };
+DATAFLOW_RECORD(Alert, card, small, large)
+struct Total { std::string card; double gross; };
+DATAFLOW_RECORD(Total, card, gross)
+struct CardStats { std::string card; df::Timestamp until; std::int64_t n; double total; };
+DATAFLOW_RECORD(CardStats, card, until, n, total)
+struct SetLimit { double value; };
+DATAFLOW_RECORD(SetLimit, value)
+"""
+
+PAYMENTS = """card,amount,time,note
+c,0.5,2024-01-01T00:00:10,
+c,900,2024-01-01T00:01:10,after a minute
+"""
+
+
+def block(beginning):
+    """The page's one block of code that begins so."""
+    found = [code for code in re.findall(r"^```(?:cpp|cmake)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+             if code.lstrip().startswith(beginning)]
+    assert len(found) == 1, f"docs/cpp-guide.md has {len(found)} blocks that begin with {beginning!r}"
+    return found[0]
+
+
+class Guide(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="dataflow-guide-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        start = "#include <dataflow/dataflow.hpp>\nnamespace df = dataflow;\nusing namespace std::chrono_literals;\n"
+        function = start + block("struct Payment") + RECORDS + block("class SmallThenLarge")
+        parts = {
+            "function.hpp": "#pragma once\n" + function,
+            "fraud.cpp": '#include "function.hpp"\n' + block("void fraud"),
+            "settings.cpp": '#include "function.hpp"\nvoid settings(df::Environment& env) {\n' + block("env.settings()") + "}\n",
+            "speaking.cpp": '#include "function.hpp"\nclass Limited : public SmallThenLarge {\n using SmallThenLarge::SmallThenLarge;\n'
+                            + block("void receives") + "  double limit_ = 500;\n};\nvoid speak() {\n  Limited limited{5min};\n"
+                            + block("df::ActorRef") + "}\n",
+            "fraud_test.cpp": "#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN\n#include <doctest/doctest.h>\n#include \"function.hpp\"\n"
+                              + block("#include <dataflow/testing.hpp>"),
+            "CMakeLists.txt": block("cmake_minimum_required") + """
+add_library(parts OBJECT settings.cpp speaking.cpp)
+target_link_libraries(parts PRIVATE dataflow::dataflow)
+find_package(doctest REQUIRED)
+add_executable(fraud_test fraud_test.cpp)
+target_link_libraries(fraud_test PRIVATE dataflow::dataflow doctest::doctest)
+""",
+            "payments.csv": PAYMENTS,
+        }
+        for name, text in parts.items():
+            (cls.folder / name).write_text(text)
+        cls.dfnode = install_and_build(cls.folder)
+
+    def test_every_block_is_here(self):
+        self.assertEqual(len(re.findall(r"^```(?:cpp|cmake)$", GUIDE, re.MULTILINE)), 8)
+
+    def test_the_job_runs_as_both(self):
+        for command in (["build/fraud"], [self.dfnode, "run", "build/fraud.so"]):
+            shutil.rmtree(self.folder / "alerts", ignore_errors=True)
+            done = run([*command, "--quiet"], self.folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn({"card": "c", "until": "2024-01-01T00:06:00Z", "n": 1, "total": 900 * 1.19},
+                          [json.loads(line) for line in done.stdout.splitlines()])
+            alerts = [part.read_text() for part in (self.folder / "alerts").iterdir() if not part.name.startswith(".")]
+            self.assertEqual([json.loads(line) for line in "".join(alerts).splitlines()],
+                             [{"card": "c", "small": 0.5, "large": 900.0}])
+
+    def test_its_test_passes(self):
+        done = run(["build/fraud_test"], self.folder)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
