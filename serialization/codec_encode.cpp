@@ -145,7 +145,7 @@ class BuiltEnvelope final : public EncodedEnvelope {
     wire_size_ = 0;
     for (const auto segment : message().segments()) wire_size_ += segment.size();
   }
-  ~BuiltEnvelope() noexcept override {}  // the message's own destructor may throw, as its type has it
+  ~BuiltEnvelope() noexcept override = default;  // the message's own destructor may throw, as its type has it
 
   [[nodiscard]] const Envelope& envelope() const override { return envelope_; }
   [[nodiscard]] std::vector<std::span<const std::byte>> segments() const override { return message().segments(); }

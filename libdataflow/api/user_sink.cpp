@@ -115,7 +115,7 @@ Result<CapturedStatePtr> UserSink::snapshot() {
 Status UserSink::restore(StateReader& state) {
   restored_ = true;
   try {
-    const Status committed =
+    Status committed =
         state.read(transactions_table, transactions_schema(), [this](std::uint32_t, const BatchPtr& rows) -> Status {
           for (std::uint32_t row = 0; row < rows->rows(); ++row) {
             call_commit(std::string{rows->column(1).text(row)});

@@ -87,7 +87,7 @@ class BlockWriter final : public StateWriter {
   TaskState state_;
 };
 
-Result<TaskState> write_all(CapturedStates states, BlockWriter& writer, const std::string& name) {
+Result<TaskState> write_all(CapturedStates&& states, BlockWriter& writer, const std::string& name) {
   for (auto& [uid, captured] : states) {
     writer.begin_operator(uid);
     if (captured == nullptr) continue;

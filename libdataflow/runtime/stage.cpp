@@ -189,7 +189,7 @@ Status Stage::restore(StateReader& state) {
   // The least of all subtasks, also when there are as many as before: the node before may have another number, so that
   // this subtask's inputs are others. One whose input had ended would be at the end of time while records still come.
   std::optional<Timestamp> least;
-  const Status read = state.read(stage_table, stage_schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
+  Status read = state.read(stage_table, stage_schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
     for (const std::int64_t micros : rows->column(0).as<std::int64_t>()) {
       least = std::min(least.value_or(Timestamp::max()), Timestamp{micros});
     }
