@@ -1,30 +1,17 @@
 #include "libdataflow/sources/generate_source.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "libdataflow/sources/decoder_settings.hpp"
+#include "libdataflow/sources/row_ranges.hpp"
 #include "libdataflow/sources/source_types.hpp"
-#include "libdataflow/sources/split_position.hpp"
+#include "libdataflow/sources/split_mix.hpp"
 #include "serialization/builder.hpp"
 #include "serialization/time.hpp"
 
 namespace dataflow {
 
 namespace {
-
-/// Splits grow from the first to the second number of rows: a slow source with several readers then keeps them close
-/// in time, a fast one rarely asks for the next.
-constexpr std::uint64_t first_split = 256;
-constexpr std::uint64_t largest_split = 65536;
-
-/// SplitMix64's finalizer (Steele, Lea, Flood, OOPSLA 2014): golden values in the tests, since rows must not change.
-constexpr std::uint64_t mix(std::uint64_t x) {
-  x += 0x9E3779B97F4A7C15ULL;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
-  return x ^ (x >> 31);
-}
 
 /// FNV-1a, so that a field's values stay when others are added before it.
 std::uint64_t hash_name(std::string_view name) {
@@ -33,54 +20,12 @@ std::uint64_t hash_name(std::string_view name) {
   return hash;
 }
 
-class GenerateEnumerator final : public SplitEnumerator {
- public:
-  explicit GenerateEnumerator(std::uint64_t count) : count_{count} {}
-
-  Status open(std::uint32_t parallelism) override {
-    parallelism_ = std::max(parallelism, 1U);
-    return {};
-  }
-
-  Result<Next> next(std::uint32_t, Timestamp) override {
-    Next found;
-    if (next_ >= count_) return found;
-    const std::uint64_t left = count_ - next_;
-    const std::uint64_t rows = std::min({size_, left, left / parallelism_ + 1});
-    const std::string range = std::to_string(next_) + " " + std::to_string(next_ + rows);
-    found.kind = Next::Kind::split;
-    found.split = {"rows[" + std::to_string(next_) + ".." + std::to_string(next_ + rows) + ")", range};
-    next_ += rows;
-    size_ = std::min(2 * size_, largest_split);
-    return found;
-  }
-
-  [[nodiscard]] Result<std::string> snapshot() const override {
-    return "1 " + std::to_string(next_) + " " + std::to_string(size_);
-  }
-  Status restore(std::string_view snapshot) override {
-    const auto numbers = text::parse_position<3>(snapshot);
-    if (!numbers || (*numbers)[0] != 1) {
-      return fail(ErrorCode::malformed_data, "this is not where a generator was: " + std::string{snapshot});
-    }
-    next_ = (*numbers)[1];
-    size_ = (*numbers)[2];
-    return {};
-  }
-
- private:
-  std::uint64_t count_;
-  std::uint64_t next_ = 0;
-  std::uint64_t size_ = first_split;
-  std::uint32_t parallelism_ = 1;
-};
-
 class GenerateReader final : public SourceReader {
  public:
   explicit GenerateReader(std::shared_ptr<const GenerateSourceSpec> spec)
       : spec_{std::move(spec)}, schema_{schema_of(spec_->plan)} {
     for (const RandomCall& call : spec_->plan.randoms) {
-      seeds_.push_back(mix(mix(spec_->seed) ^ mix(hash_name(call.field) + call.number)));
+      seeds_.push_back(split_mix(split_mix(spec_->seed) ^ split_mix(hash_name(call.field) + call.number)));
     }
     random_used_.resize(seeds_.size(), false);
     for (std::size_t i = 0; i < spec_->plan.fields.size(); ++i) {
@@ -96,38 +41,21 @@ class GenerateReader final : public SourceReader {
     return {};
   }
 
-  Status start_split(const Split& split) override {
-    const char* const end = split.description.data() + split.description.size();
-    const auto first = std::from_chars(split.description.data(), end, next_);
-    if (first.ec != std::errc{} || first.ptr == end || std::from_chars(first.ptr + 1, end, end_).ec != std::errc{}) {
-      return fail(ErrorCode::internal, "a generator has no split \"" + split.description + "\"");
-    }
-    split_ = split.id;
-    return {};
-  }
-
-  [[nodiscard]] Result<std::string> split_position() const override { return "1 " + std::to_string(next_); }
-  Status resume_split(const Split& split, std::string_view position) override {
-    if (Status started = start_split(split); !started) return started;
-    const auto numbers = text::parse_position<2>(position);
-    if (!numbers || (*numbers)[0] != 1 || (*numbers)[1] < next_ || (*numbers)[1] > end_) {
-      return fail(ErrorCode::malformed_data, "this is not a position in it: " + std::string{position});
-    }
-    next_ = (*numbers)[1];
-    return {};
-  }
+  Status start_split(const Split& split) override { return range_.start(split); }
+  [[nodiscard]] Result<std::string> split_position() const override { return range_.position(); }
+  Status resume_split(const Split& split, std::string_view position) override { return range_.resume(split, position); }
 
   Result<SourceStep> poll(SourceOutput& out) override {
     SourceStep step;
-    if (next_ < end_) {
+    if (range_.left() > 0) {
       const std::uint64_t most = std::clamp<std::uint64_t>(out.batch_rows(), 1, max_batch_rows);
-      give(static_cast<std::uint32_t>(std::min(most, end_ - next_)), out);
+      give(static_cast<std::uint32_t>(std::min(most, range_.left())), out);
     }
-    step.kind = next_ < end_ ? SourceStep::Kind::more : SourceStep::Kind::split_end;
+    step.kind = range_.left() > 0 ? SourceStep::Kind::more : SourceStep::Kind::split_end;
     return step;
   }
 
-  [[nodiscard]] std::string position() const override { return "row " + std::to_string(next_); }
+  [[nodiscard]] std::string position() const override { return "row " + std::to_string(range_.next()); }
 
  private:
   /// The input's columns before it: seq and time.
@@ -154,8 +82,8 @@ class GenerateReader final : public SourceReader {
     }
     BatchPtr batch = std::make_shared<const Batch>(schema_, rows, std::move(columns));
     if (!failed.empty()) batch = without_failed(batch, failed, out);
-    if (batch) out.emit(std::move(batch), split_);
-    next_ += rows;
+    if (batch) out.emit(std::move(batch), range_.split());
+    range_.advance(rows);
   }
 
   /// Reports each failed row once and drops it.
@@ -168,7 +96,7 @@ class GenerateReader final : public SourceReader {
         good.push_back(row);
         continue;
       }
-      const std::string number = std::to_string(next_ + row);
+      const std::string number = std::to_string(range_.next() + row);
       out.malformed(number, error->message, "row " + number);
       while (error != failed.end() && error->row == row) ++error;
     }
@@ -176,16 +104,17 @@ class GenerateReader final : public SourceReader {
   }
 
   std::vector<ColumnPtr> input_columns(std::uint32_t rows) const {
+    const std::uint64_t first = range_.next();
     std::vector<ColumnPtr> columns;
     ColumnBuilder numbers{TypeKind::int64};
     ColumnBuilder times{TypeKind::timestamp};
     auto* const n = numbers.append_uninitialised<std::int64_t>(rows);
     auto* const t = times.append_uninitialised<std::int64_t>(rows);
     for (std::uint32_t row = 0; row < rows; ++row) {
-      n[row] = static_cast<std::int64_t>(next_ + row);
+      n[row] = static_cast<std::int64_t>(first + row);
       // Unsigned, because a source that runs for ever may leave the range of time; the row then has a wrong time.
       t[row] = static_cast<std::int64_t>(static_cast<std::uint64_t>(spec_->start.micros) +
-                                         (next_ + row) * static_cast<std::uint64_t>(spec_->interval.count()));
+                                         (first + row) * static_cast<std::uint64_t>(spec_->interval.count()));
     }
     columns.push_back(numbers.finish());
     columns.push_back(times.finish());
@@ -198,8 +127,7 @@ class GenerateReader final : public SourceReader {
       ColumnBuilder randoms{TypeKind::float64};
       auto* const r = randoms.append_uninitialised<double>(rows);
       for (std::uint32_t row = 0; row < rows; ++row) {
-        // The upper 53 bits, as many as a double holds.
-        r[row] = static_cast<double>(mix(seed ^ mix(next_ + row)) >> 11) * 0x1p-53;
+        r[row] = unit_interval(split_mix(seed ^ split_mix(first + row)));
       }
       columns.push_back(randoms.finish());
     }
@@ -211,9 +139,7 @@ class GenerateReader final : public SourceReader {
   OperatorContext* context_ = nullptr;
   std::vector<std::uint64_t> seeds_;  ///< of each random() call
   std::vector<bool> random_used_;
-  std::string split_;
-  std::uint64_t next_ = 0;
-  std::uint64_t end_ = 0;
+  RowRange range_;
   EvalContext eval_;
 };
 
@@ -222,7 +148,7 @@ class GenerateSource final : public SourceFactory {
   explicit GenerateSource(GenerateSourceSpec spec)
       : spec_{std::make_shared<const GenerateSourceSpec>(std::move(spec))} {}
   [[nodiscard]] std::unique_ptr<SplitEnumerator> create_enumerator() const override {
-    return std::make_unique<GenerateEnumerator>(spec_->count.value_or(INT64_MAX));
+    return enumerate_row_ranges(spec_->count.value_or(INT64_MAX));
   }
   [[nodiscard]] std::unique_ptr<SourceReader> create_reader() const override {
     return std::make_unique<GenerateReader>(spec_);

@@ -13,5 +13,7 @@ NodeType stdin_source_type();
 NodeType collection_source_type();
 /// Rows computed from a sequence number and a seed.
 NodeType generate_source_type();
+/// The events of the Nexmark benchmark.
+NodeType nexmark_source_type();
 
 }  // namespace dataflow

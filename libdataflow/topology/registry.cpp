@@ -14,6 +14,7 @@ const std::vector<NodeType>& node_types() {
       stdin_source_type(),
       collection_source_type(),
       generate_source_type(),
+      nexmark_source_type(),
       // Operators.
       filter_type(),
       select_type(),
