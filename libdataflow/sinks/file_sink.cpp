@@ -138,7 +138,7 @@ class FileSink final : public Operator {
 
   /// Parts that a checkpoint lists are made visible, unless that has been done already.
   Status restore(StateReader& state) override {
-    const Status read = for_each_pending(state, [this](const std::string& path) {
+    Status read = for_each_pending(state, [this](const std::string& path) {
       if (::access(path.c_str(), F_OK) == 0) pending_[0].push_back(path);
     });
     return read ? commit(0) : read;
@@ -233,7 +233,7 @@ class FileSinkFactory final : public OperatorFactory {
   [[nodiscard]] Status before_attempt(const std::string& job_id, std::uint32_t, StateReader* restored) const override {
     std::set<std::string> listed;
     if (restored != nullptr) {
-      const Status read = for_each_pending(*restored, [&](std::string path) { listed.insert(std::move(path)); });
+      Status read = for_each_pending(*restored, [&](std::string path) { listed.insert(std::move(path)); });
       if (!read) return read;
     }
     return remove_hidden_parts(spec_->folder, {job_id, spec_->uid}, listed);
