@@ -111,8 +111,7 @@ void BatchBuilder::append_row(std::span<const Value> values, std::optional<Times
   assert(values.size() == columns_.size());
   for (std::size_t i = 0; i < values.size(); ++i) columns_[i].append(values[i]);
   if (event_time) return end_row(*event_time, kind);
-  append_kind(kind);
-  end_row();
+  end_row(kind);
 }
 
 void BatchBuilder::abandon_row() {

@@ -88,6 +88,10 @@ class BatchBuilder {
   ColumnBuilder& column(std::size_t i) { return columns_[i]; }
   /// Ends a row of a stream without event time.
   void end_row() { ++rows_; }
+  void end_row(RowKind kind) {
+    append_kind(kind);
+    ++rows_;
+  }
   /// Ends a row with its event time; either every row of a batch has one or none (asserted in finish).
   void end_row(Timestamp event_time, RowKind kind = RowKind::insert);
   /// A whole row of values and its end. Slow.

@@ -1,8 +1,6 @@
 #pragma once
 // Random numbers by counter instead of by sequence: what a row draws depends on its number alone.
 
-#include <absl/numeric/int128.h>
-
 #include <cstdint>
 
 namespace dataflow {
@@ -22,8 +20,9 @@ constexpr double unit_interval(std::uint64_t random) {
 
 /// In [0, below), below > 0, by multiplication (Lemire, "Fast Random Integer Generation in an Interval", 2019) and
 /// without its rejection: the bias is at most below / 2^64.
-inline std::uint64_t in_range(std::uint64_t random, std::uint64_t below) {
-  return absl::Uint128High64(absl::uint128{random} * below);
+constexpr std::uint64_t in_range(std::uint64_t random, std::uint64_t below) {
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<std::uint64_t>((Wide{random} * below) >> 64U);
 }
 
 }  // namespace dataflow

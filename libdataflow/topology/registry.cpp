@@ -1,5 +1,7 @@
 #include "libdataflow/artifact/process_type.hpp"
 #include "libdataflow/operators/operator_types.hpp"
+#include "libdataflow/ranking/distinct.hpp"
+#include "libdataflow/ranking/top.hpp"
 #include "libdataflow/sinks/sink_types.hpp"
 #include "libdataflow/sources/source_types.hpp"
 #include "libdataflow/topology/node_type.hpp"
@@ -20,6 +22,8 @@ const std::vector<NodeType>& node_types() {
       select_type(),
       route_type(),
       window_type(),
+      top_type(),
+      distinct_type(),
       process_type(),
       // Sinks.
       print_sink_type(),

@@ -1,0 +1,26 @@
+#pragma once
+// Values as bytes whose order is the values' order, so that rows are compared by memcmp whatever their types are
+// (normalised keys: Graefe, "Implementing sorting in database systems", ACM Computing Surveys 38(3), 2006).
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "serialization/batch.hpp"
+
+namespace dataflow {
+
+struct SortField {
+  std::size_t field = 0;
+  bool descending = false;
+};
+
+/// Appends the row's key. NULL is less than every value; NaN is greater than every number and equal to itself; -0.0 is
+/// 0.0. Two keys of the same fields are equal only if all values are, so that it is also a key to group by.
+void append_sort_key(const Batch& batch, std::uint32_t row, const std::vector<SortField>& fields, std::string& out);
+
+/// Eight bytes, in the order of the number.
+void append_sort_number(std::uint64_t number, std::string& out);
+std::uint64_t last_sort_number(const std::string& key);
+
+}  // namespace dataflow

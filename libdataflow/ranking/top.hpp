@@ -1,0 +1,35 @@
+#pragma once
+// The first rows of each key in an order: SQL's ROW_NUMBER() OVER (PARTITION BY .. ORDER BY ..) <= limit. Two ways:
+//
+// - Of a window's results (the key has their window_end): once, when time has passed the window's end, and never taken
+//   back.
+// - Of anything else: at once, as a changelog. Without a rank column a row that enters takes the place of the one that
+//   drops out (-D, +I); with it every row behind the new one changes its rank (-U, +U). Flink calls it
+//   AppendOnlyTopNFunction: since no input row is ever taken back, rows beyond the limit need not be kept.
+//
+// Rows that are equal in the order keep the order in which they came.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libdataflow/operators/operator.hpp"
+#include "libdataflow/ranking/sort_key.hpp"
+#include "libdataflow/topology/node_type.hpp"
+
+namespace dataflow {
+
+struct TopSpec {
+  std::vector<std::size_t> key_fields;  ///< empty: one group
+  std::vector<SortField> order;
+  std::uint64_t limit = 1;
+  std::string rank;                       ///< the name of a last column with the rank, from 1; empty: there is none
+  std::optional<std::size_t> window_end;  ///< one of the key fields: each group gives its rows when this has passed
+};
+
+SchemaPtr top_output_schema(const TopSpec& spec, const Schema& input);
+OperatorFactoryPtr make_top(TopSpec spec, SchemaPtr input);
+NodeType top_type();
+
+}  // namespace dataflow

@@ -1,0 +1,140 @@
+#include <algorithm>
+#include <cctype>
+#include <string>
+
+#include "libdataflow/ranking/top.hpp"
+
+namespace dataflow {
+
+namespace {
+
+/// With a rank column one row may change the ranks of so many others, all of which are given again.
+constexpr std::int64_t most_ranked = 10'000;
+
+struct OrderItem {
+  std::string field;
+  std::string direction;  ///< in capitals; empty: none was given
+};
+
+OrderItem split_order(const std::string& text) {
+  const auto is_space = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
+  const auto begin = std::find_if_not(text.begin(), text.end(), is_space);
+  const auto end = std::find_if(begin, text.end(), is_space);
+  OrderItem item{{begin, end}, {}};
+  for (auto at = end; at != text.end(); ++at) {
+    if (!is_space(*at)) item.direction.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(*at))));
+  }
+  return item;
+}
+
+bool read_keys(NodeBuilder& builder, TopSpec& spec) {
+  if (!builder.settings().has("key_by")) return true;
+  bool good = true;
+  const Schema& input = *builder.inputs()[0].schema;
+  for (const std::string& name : builder.settings().text_list("key_by")) {
+    const auto field = builder.field("key_by", name);
+    good = good && field;
+    if (!field) continue;
+    spec.key_fields.push_back(*field);
+    const bool ends_window = name == "window_end" && input[*field].type.kind() == TypeKind::timestamp;
+    if (ends_window && builder.inputs()[0].event_time) spec.window_end = *field;
+  }
+  return good;
+}
+
+bool read_order(NodeBuilder& builder, TopSpec& spec) {
+  bool good = true;
+  for (const std::string& text : builder.settings().text_list("order_by")) {
+    const OrderItem item = split_order(text);
+    if (!item.direction.empty() && item.direction != "ASC" && item.direction != "DESC") {
+      builder.error("order_by", "\"" + text + "\" is not a field with ASC or DESC", "order_by = [\"price DESC\"]");
+      good = false;
+      continue;
+    }
+    const auto field = builder.field("order_by", item.field);
+    good = good && field;
+    if (field) spec.order.push_back({*field, item.direction == "DESC"});
+  }
+  return good;
+}
+
+bool read_limit(NodeBuilder& builder, TopSpec& spec) {
+  const std::int64_t limit = builder.settings().integer("limit");
+  if (limit < 1) {
+    builder.error("limit", "must be at least 1");
+    return false;
+  }
+  spec.limit = static_cast<std::uint64_t>(limit);
+  if (!builder.settings().has("rank")) return true;
+  spec.rank = builder.settings().text("rank");
+  if (builder.inputs()[0].schema->find(spec.rank)) {
+    builder.error("rank", "the input has a field \"" + spec.rank + "\" already");
+    return false;
+  }
+  if (limit > most_ranked && !spec.window_end) {
+    builder.error("limit",
+                  "with `rank` every row behind a new one changes: the limit is " + std::to_string(most_ranked));
+    return false;
+  }
+  return true;
+}
+
+void build_top(NodeBuilder& builder) {
+  const InputInfo& input = builder.inputs()[0];
+  if (input.changelog != ChangelogMode::append_only) {
+    builder.error("input", "a top takes only rows that are never taken back; \"" + input.name + "\" is " +
+                               std::string{to_string(input.changelog)});
+    return;
+  }
+  TopSpec spec;
+  // Everything is read even when something is wrong, so that all mistakes show at once.
+  const bool keys = read_keys(builder, spec);
+  const bool order = read_order(builder, spec);
+  const bool limit = read_limit(builder, spec);
+  if (!keys || !order || !limit) return;
+  StreamNode& node = builder.node();
+  node.stateful = true;
+  node.details = "first " + std::to_string(spec.limit) + (spec.window_end ? " of each window" : "");
+  node.outputs = {{.schema = top_output_schema(spec, *input.schema),
+                   .event_time = input.event_time,
+                   .changelog = spec.window_end ? ChangelogMode::append_only : ChangelogMode::retract}};
+  if (spec.key_fields.empty()) {
+    node.max_parallelism = 1;
+  } else {
+    builder.key_by(spec.key_fields);
+  }
+  node.factory = make_top(std::move(spec), input.schema);
+}
+
+}  // namespace
+
+NodeType top_type() {
+  return {
+      .name = "top",
+      .role = NodeRole::transform,
+      .summary = "The first rows of each key in an order; of a window's results once, else as a changelog.",
+      .options =
+          {{.name = "key_by",
+            .kind = OptionKind::text_list,
+            .help = "Fields by which rows are grouped; with a window's window_end among them each group gives its "
+                    "rows when the window is over, and never takes one back.",
+            .example = "[\"window_start\", \"window_end\"]"},
+           {.name = "order_by",
+            .kind = OptionKind::text_list,
+            .help = "Fields with ASC (default) or DESC. NULL is less than any value; rows that are equal keep the "
+                    "order in which they came.",
+            .example = "[\"n DESC\"]",
+            .required = true},
+           {.name = "limit",
+            .kind = OptionKind::integer,
+            .help = "How many rows of each key.",
+            .example = "10",
+            .required = true},
+           {.name = "rank", .help = "Adds a field of this name with the row's rank, from 1.", .example = "\"place\""}},
+      .example =
+          "[operators.busiest]\ntype     = \"top\"\ninput    = \"per_minute\"\nkey_by   = [\"window_start\", "
+          "\"window_end\"]\norder_by = [\"n DESC\"]\nlimit    = 3\n",
+      .build = build_top};
+}
+
+}  // namespace dataflow
