@@ -21,7 +21,7 @@ class Kills(NumbersTest):
             client = self.start_submit()
             master = self.until("a master", self.masters)[0]
             self.stop(master)
-            listed = self.ask("list")[-1]
+            listed = next(job for job in self.ask("list") if job["state"] != "CANCELED")
             job = listed["id"]
             if listed["slots"] == 0:  # they are known once the graph is built
                 return job

@@ -194,7 +194,8 @@ class Case {
       }
       if (last || pick(3) == 0) {
         passed = last ? Timestamp::max().micros : std::max(passed, now - static_cast<std::int64_t>(pick(20)));
-        finish(op->on_watermark(Timestamp{passed}, out));
+        context.event_time = Timestamp{passed};
+        finish(op->on_watermark(context.event_time, out));
       } else {
         std::vector<Row> rows;
         for (std::size_t n = 1 + pick(pick(5) == 0 ? 3000 : 30); n-- > 0;) rows.push_back(random_row(now));

@@ -53,6 +53,7 @@ inline WindowSpec windows_by_key(WindowKind kind, const Named& aggregates, const
 class Context final : public OperatorContext {
  public:
   Timestamp clock{};
+  Timestamp event_time = Timestamp::min();  ///< as the engine restores it, too
   [[nodiscard]] const std::string& operator_name() const override { return name_; }
   [[nodiscard]] std::uint32_t subtask() const override { return 0; }
   [[nodiscard]] std::uint32_t parallelism() const override { return 1; }
@@ -60,7 +61,7 @@ class Context final : public OperatorContext {
   [[nodiscard]] std::uint32_t attempt() const override { return 0; }
   [[nodiscard]] const std::string& job_id() const override { return name_; }
   [[nodiscard]] Timestamp now() const override { return clock; }
-  [[nodiscard]] Timestamp watermark() const override { return Timestamp::min(); }
+  [[nodiscard]] Timestamp watermark() const override { return event_time; }
   Counter& counter(std::string_view name) override { return counters_[std::string{name}]; }
 
  private:
