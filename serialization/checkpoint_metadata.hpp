@@ -78,7 +78,7 @@ struct TaskState {
   };
   StateFile file;
   std::vector<Operator> operators;
-  std::uint64_t messages = 0;  ///< the newest message from outside that it had taken
+  std::uint64_t messages = 0;   ///< the newest message from outside that it had taken
   std::uint64_t new_bytes = 0;  ///< that had to be written: what an incremental checkpoint costs
 
   /// Bytes of state, wherever they lie.

@@ -135,9 +135,9 @@ caf::result<msg::Answer> JobManager::submit(const msg::SubmitJob& request) {
 }
 
 msg::JobSpec JobManager::job_spec(const StoredJob& record) {
-  return {record.id,        record.file_name,   record.artifact,  record.base_folder, record.libraries,
-          record.overrides, record.environment, record.arguments, record.parallelism, record.followed,
-          record.from,      record.drop_unclaimed};
+  return {record.id,          record.file_name, record.artifact,    record.base_folder,
+          record.libraries,   record.overrides, record.environment, record.arguments,
+          record.parallelism, record.followed,  record.from,        record.drop_unclaimed};
 }
 
 void JobManager::start_master(const std::string& job_id) {
