@@ -150,7 +150,7 @@ Result<std::string> ClusterClient::call(const JobCall& call) {
 Result<std::string> ClusterClient::take_savepoint(const std::string& job, const std::string& folder,
                                                   std::optional<EndOfData> stop, Duration patience) {
   const nlohmann::json wanted{{"dir", folder}, {"stop", stop.has_value()}, {"drain", stop && stop->drain}};
-  const auto asked = call({.job = job, .verb = JobCall::Verb::savepoint, .json = wanted.dump()});
+  auto asked = call({.job = job, .verb = JobCall::Verb::savepoint, .json = wanted.dump()});
   if (!asked) return asked;
   const auto told = nlohmann::json::parse(*asked);
   const std::string id = told.at("id");

@@ -66,8 +66,8 @@ TEST_CASE("events are frozen: results of queries must not change with the engine
 TEST_CASE("a kind alone has what it has among all") {
   const std::string all = read_all(*nexmark(50)).rows;
   const std::string bids = read_all(*nexmark(50, NexmarkKind::bid)).rows;
-  const std::string last_of_all = all.substr(all.find("\"auction\":", all.rfind("\n", all.size() - 2)));
-  const std::string last_bid = bids.substr(bids.rfind("\n", bids.size() - 2) + 2);
+  const std::string last_of_all = all.substr(all.find("\"auction\":", all.rfind('\n', all.size() - 2)));
+  const std::string last_bid = bids.substr(bids.rfind('\n', bids.size() - 2) + 2);
   CHECK(last_of_all == last_bid);
 }
 
