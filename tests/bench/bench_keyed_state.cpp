@@ -196,8 +196,8 @@ class Checkpoints {
     if (!storage_->put(folder + "/" + std::string{metadata_name}, encode_metadata(metadata))) std::abort();
     ++number_;
     if (number_ > 2) {
-      for (const std::string& key : *storage_->list("chk-" + std::to_string(number_ - 2) + "/"))
-        must(storage_->remove(key));
+      const auto subsumed = storage_->list("chk-" + std::to_string(number_ - 2) + "/");
+      for (const std::string& key : *subsumed) must(storage_->remove(key));
     }
   }
 
