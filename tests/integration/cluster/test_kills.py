@@ -29,6 +29,7 @@ class Kills(NumbersTest):
             client.wait()
             self.tell("cancel", job)
             self.until_state(job, "CANCELED")
+            self.until("its master is gone", lambda: not self.masters())  # or the next try would find it
             return None
         return self.until("a master that was caught early", stopped_early)
 
