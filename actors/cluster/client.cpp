@@ -1,8 +1,6 @@
 #include "actors/cluster/client.hpp"
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 #include <thread>
 
 #include <nlohmann/json.hpp>
@@ -10,6 +8,7 @@
 #include "actors/cluster/artifact_store.hpp"
 #include "actors/cluster/cluster_system.hpp"
 #include "actors/wire/cluster_messages.hpp"
+#include "libdataflow/artifact/job_artifact.hpp"
 #include "libdataflow/master/job_store.hpp"
 
 namespace dataflow {
@@ -21,14 +20,6 @@ constexpr auto submit_deadline = std::chrono::seconds{60};
 constexpr std::size_t client_threads = 1;
 /// How often who waits for a savepoint looks.
 constexpr std::chrono::milliseconds look_interval{50};
-
-Result<std::string> read_file(const std::filesystem::path& file) {
-  std::ifstream in{file, std::ios::binary};
-  std::ostringstream content;
-  content << in.rdbuf();
-  if (!in) return fail(ErrorCode::io, "cannot read " + file.string());
-  return std::move(content).str();
-}
 
 }  // namespace
 
@@ -107,7 +98,7 @@ Result<std::unique_ptr<ClusterClient>> ClusterClient::connect(const Endpoint& jo
 }
 
 Result<std::string> ClusterClient::submit(const Submission& submission) {
-  const auto bytes = read_file(submission.file);
+  const auto bytes = read_artifact(submission.file);
   if (!bytes) return fail(bytes.error());
   msg::SubmitJob request{impl_->hello(), {}};
   msg::JobSpec& spec = request.job;
@@ -124,7 +115,7 @@ Result<std::string> ClusterClient::submit(const Submission& submission) {
   spec.drop_unclaimed = submission.drop_unclaimed;
   if (const Status uploaded = impl_->upload(spec.artifact, *bytes); !uploaded) return fail(uploaded.error());
   for (const std::string& path : submission.libraries) {
-    const auto library = read_file(path);
+    const auto library = read_artifact(path);
     if (!library) return fail(library.error());
     const std::string hash = content_hash(*library);
     if (const Status uploaded = impl_->upload(hash, *library); !uploaded) return fail(uploaded.error());

@@ -218,7 +218,8 @@ struct OutputTaken {
 struct CancelSubtask {};
 
 /// `dfnode send` and `ask`, to the group of the subtask's slot; the subtask answers its sender with OperatorAnswered,
-/// and the others do not care.
+/// and the others do not care. A message that is given again before an attempt begins goes by the worker, so that it
+/// comes before the first record.
 struct CallOperator {
   std::uint64_t call = 0;  ///< the sender's number for it; 0: no answer is wanted
   std::uint32_t attempt = 0;

@@ -10,9 +10,7 @@
 
 namespace dataflow {
 
-namespace {
-
-Result<std::string> read_file(const std::filesystem::path& file) {
+Result<std::string> read_artifact(const std::filesystem::path& file) {
   std::ifstream in{file, std::ios::binary};
   std::ostringstream content;
   content << in.rdbuf();
@@ -20,8 +18,10 @@ Result<std::string> read_file(const std::filesystem::path& file) {
   return std::move(content).str();
 }
 
+namespace {
+
 Result<std::pair<StreamGraph, Secrets>> load_text(const JobArtifact& artifact) {
-  const auto text = read_file(artifact.file);
+  const auto text = read_artifact(artifact.file);
   if (!text) return fail(text.error());
   set_library_places(artifact.libraries);
   LoadOptions options;

@@ -37,6 +37,9 @@ struct BuiltJob {
 /// load_job_library and of build_job_graph; io when the file cannot be read.
 Result<BuiltJob> build_artifact(const JobArtifact& artifact);
 
+/// The content of a topology or library, as it is shipped to nodes. Errors: io.
+Result<std::string> read_artifact(const std::filesystem::path& file);
+
 /// Equal for equal graphs, in every process and on every machine.
 std::uint64_t graph_hash(const JobGraph& graph);
 

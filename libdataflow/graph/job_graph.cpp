@@ -150,26 +150,32 @@ std::vector<ChannelId> output_channels(const JobGraph& graph, std::uint32_t vert
   return channels;
 }
 
-std::size_t place_among_inputs(const JobGraph& graph, const ChannelId& channel) {
+namespace {
+
+/// Where a channel is among those of `edges` that a subtask has: each edge has one if it is forward, else one for every
+/// subtask at its other end. `there` is the channel's own subtask at that end, `far` gives an edge's vertex there.
+std::size_t place_among(const JobGraph& graph, const std::vector<std::uint32_t>& edges, std::uint32_t own,
+                        std::uint32_t there, std::uint32_t JobEdge::*far) {
   std::size_t place = 0;
-  for (const std::uint32_t id : graph.vertices[graph.edges[channel.edge].to_vertex].inputs) {
+  for (const std::uint32_t id : edges) {
     const JobEdge& edge = graph.edges[id];
     const bool forward = edge.partitioning == Partitioning::forward;
-    if (id == channel.edge) return place + (forward ? 0 : channel.from_subtask);
-    place += forward ? 1 : graph.vertices[edge.from_vertex].parallelism;
+    if (id == own) return place + (forward ? 0 : there);
+    place += forward ? 1 : graph.vertices[edge.*far].parallelism;
   }
   return place;
 }
 
+}  // namespace
+
+std::size_t place_among_inputs(const JobGraph& graph, const ChannelId& channel) {
+  const JobVertex& reader = graph.vertices[graph.edges[channel.edge].to_vertex];
+  return place_among(graph, reader.inputs, channel.edge, channel.from_subtask, &JobEdge::from_vertex);
+}
+
 std::size_t place_among_outputs(const JobGraph& graph, const ChannelId& channel) {
-  std::size_t place = 0;
-  for (const std::uint32_t id : graph.vertices[graph.edges[channel.edge].from_vertex].outputs) {
-    const JobEdge& edge = graph.edges[id];
-    const bool forward = edge.partitioning == Partitioning::forward;
-    if (id == channel.edge) return place + (forward ? 0 : channel.to_subtask);
-    place += forward ? 1 : graph.vertices[edge.to_vertex].parallelism;
-  }
-  return place;
+  const JobVertex& writer = graph.vertices[graph.edges[channel.edge].from_vertex];
+  return place_among(graph, writer.outputs, channel.edge, channel.to_subtask, &JobEdge::to_vertex);
 }
 
 }  // namespace dataflow

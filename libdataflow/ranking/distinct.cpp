@@ -6,6 +6,7 @@
 #include <numeric>
 #include <string>
 
+#include "libdataflow/operators/keyed_input.hpp"
 #include "libdataflow/ranking/row_bytes.hpp"
 #include "libdataflow/ranking/sort_key.hpp"
 #include "serialization/builder.hpp"
@@ -232,18 +233,11 @@ class DistinctFactory final : public OperatorFactory {
 void build_distinct(NodeBuilder& builder) {
   const Settings& settings = builder.settings();
   const InputInfo& input = builder.inputs()[0];
-  if (input.changelog != ChangelogMode::append_only) {
-    builder.error("input", "a distinct takes only rows that are never taken back; \"" + input.name + "\" is " +
-                               std::string{to_string(input.changelog)});
-    return;
-  }
+  if (!check_append_only(builder, "a distinct")) return;
   DistinctSpec spec;
-  bool good = true;
-  for (const std::string& name : settings.text_list("key_by")) {
-    const auto field = builder.field("key_by", name);
-    good = good && field;
-    if (field) spec.key_fields.push_back(*field);
-  }
+  auto fields = read_key_fields(builder);
+  bool good = fields.has_value();
+  if (fields) spec.key_fields = std::move(*fields);
   spec.keep = settings.text("keep") == "first" ? DistinctSpec::Keep::first : DistinctSpec::Keep::last;
   if (settings.has("ttl")) {
     spec.ttl = settings.duration("ttl");
@@ -260,7 +254,7 @@ void build_distinct(NodeBuilder& builder) {
       {.schema = input.schema,
        .event_time = input.event_time,
        .changelog = spec.keep == DistinctSpec::Keep::first ? ChangelogMode::append_only : ChangelogMode::retract}};
-  builder.key_by(spec.key_fields);
+  send_by_key(builder, spec.key_fields);
   node.factory = make_distinct(std::move(spec), input.schema);
 }
 

@@ -2,6 +2,7 @@
 #include <cctype>
 #include <string>
 
+#include "libdataflow/operators/keyed_input.hpp"
 #include "libdataflow/ranking/top.hpp"
 
 namespace dataflow {
@@ -28,18 +29,15 @@ OrderItem split_order(const std::string& text) {
 }
 
 bool read_keys(NodeBuilder& builder, TopSpec& spec) {
-  if (!builder.settings().has("key_by")) return true;
-  bool good = true;
-  const Schema& input = *builder.inputs()[0].schema;
-  for (const std::string& name : builder.settings().text_list("key_by")) {
-    const auto field = builder.field("key_by", name);
-    good = good && field;
-    if (!field) continue;
-    spec.key_fields.push_back(*field);
-    const bool ends_window = name == "window_end" && input[*field].type.kind() == TypeKind::timestamp;
-    if (ends_window && builder.inputs()[0].event_time) spec.window_end = *field;
-  }
-  return good;
+  auto fields = read_key_fields(builder);
+  if (!fields) return false;
+  spec.key_fields = std::move(*fields);
+  const InputInfo& input = builder.inputs()[0];
+  const auto end = input.schema->find("window_end");
+  const bool is_key = std::find(spec.key_fields.begin(), spec.key_fields.end(), end) != spec.key_fields.end();
+  const bool is_time = end && (*input.schema)[*end].type.kind() == TypeKind::timestamp;
+  if (is_key && is_time && input.event_time) spec.window_end = end;
+  return true;
 }
 
 bool read_order(NodeBuilder& builder, TopSpec& spec) {
@@ -81,11 +79,7 @@ bool read_limit(NodeBuilder& builder, TopSpec& spec) {
 
 void build_top(NodeBuilder& builder) {
   const InputInfo& input = builder.inputs()[0];
-  if (input.changelog != ChangelogMode::append_only) {
-    builder.error("input", "a top takes only rows that are never taken back; \"" + input.name + "\" is " +
-                               std::string{to_string(input.changelog)});
-    return;
-  }
+  if (!check_append_only(builder, "a top")) return;
   TopSpec spec;
   // Everything is read even when something is wrong, so that all mistakes show at once.
   const bool keys = read_keys(builder, spec);
@@ -98,11 +92,7 @@ void build_top(NodeBuilder& builder) {
   node.outputs = {{.schema = top_output_schema(spec, *input.schema),
                    .event_time = input.event_time,
                    .changelog = spec.window_end ? ChangelogMode::append_only : ChangelogMode::retract}};
-  if (spec.key_fields.empty()) {
-    node.max_parallelism = 1;
-  } else {
-    builder.key_by(spec.key_fields);
-  }
+  send_by_key(builder, spec.key_fields);
   node.factory = make_top(std::move(spec), input.schema);
 }
 

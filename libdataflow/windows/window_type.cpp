@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "libdataflow/operators/keyed_input.hpp"
 #include "libdataflow/operators/row_errors.hpp"
 #include "libdataflow/windows/window_spec.hpp"
 
@@ -106,17 +107,6 @@ class WindowTable {
   WindowSpec spec_;
 };
 
-bool read_keys(NodeBuilder& builder, WindowSpec& spec) {
-  if (!builder.settings().has("key_by")) return true;
-  bool good = true;
-  for (const std::string& name : builder.settings().text_list("key_by")) {
-    const auto field = builder.field("key_by", name);
-    good = good && field;
-    if (field) spec.key_fields.push_back(*field);
-  }
-  return good;
-}
-
 bool read_aggregates(NodeBuilder& builder, WindowSpec& spec) {
   bool good = true;
   const InputInfo& input = builder.inputs()[0];
@@ -179,15 +169,12 @@ std::string describe(const WindowSpec& spec) {
 
 void build_window(NodeBuilder& builder) {
   const InputInfo& input = builder.inputs()[0];
-  if (input.changelog != ChangelogMode::append_only) {
-    builder.error("input", "a window takes only rows that are never taken back; \"" + input.name + "\" is " +
-                               std::string{to_string(input.changelog)});
-    return;
-  }
+  if (!check_append_only(builder, "a window")) return;
   auto spec = WindowTable{builder}.read();
   WindowSpec rest = spec.value_or(WindowSpec{});
   // Everything is read even when something is wrong, so that all mistakes show at once.
-  const bool keys = read_keys(builder, rest);
+  auto keys = read_key_fields(builder);
+  if (keys) rest.key_fields = std::move(*keys);
   const bool aggregates = read_aggregates(builder, rest);
   const bool time = spec && check_time(builder, rest);
   if (!keys || !aggregates || !time) return;
@@ -203,11 +190,7 @@ void build_window(NodeBuilder& builder) {
                   {.name = "late", .schema = input.schema, .event_time = input.event_time}};
   declare_error_output(builder);
   rest.on_error = parse_error_policy(builder.settings().text("on_error"));
-  if (rest.key_fields.empty()) {
-    node.max_parallelism = 1;
-  } else {
-    builder.key_by(rest.key_fields);
-  }
+  send_by_key(builder, rest.key_fields);
   node.factory = make_window_operator(std::move(rest), input.schema);
 }
 

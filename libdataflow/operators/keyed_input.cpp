@@ -1,0 +1,35 @@
+#include "libdataflow/operators/keyed_input.hpp"
+
+#include <string>
+
+namespace dataflow {
+
+bool check_append_only(NodeBuilder& builder, std::string_view what) {
+  const InputInfo& input = builder.inputs()[0];
+  if (input.changelog == ChangelogMode::append_only) return true;
+  builder.error("input", std::string{what} + " takes only rows that are never taken back; \"" + input.name + "\" is " +
+                             std::string{to_string(input.changelog)});
+  return false;
+}
+
+std::optional<std::vector<std::size_t>> read_key_fields(NodeBuilder& builder) {
+  std::vector<std::size_t> fields;
+  if (!builder.settings().has("key_by")) return fields;
+  bool good = true;
+  for (const std::string& name : builder.settings().text_list("key_by")) {
+    const auto field = builder.field("key_by", name);
+    good = good && field;
+    if (field) fields.push_back(*field);
+  }
+  return good ? std::optional{std::move(fields)} : std::nullopt;
+}
+
+void send_by_key(NodeBuilder& builder, const std::vector<std::size_t>& key_fields) {
+  if (key_fields.empty()) {
+    builder.node().max_parallelism = 1;
+  } else {
+    builder.key_by(key_fields);
+  }
+}
+
+}  // namespace dataflow

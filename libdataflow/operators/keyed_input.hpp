@@ -1,0 +1,23 @@
+#pragma once
+// What the node types that keep state by key share: the `key_by` option, the way of records to their key's subtask, and
+// that rows may not be taken back.
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "libdataflow/topology/node_type.hpp"
+
+namespace dataflow {
+
+/// Whether the input is append-only; else reports that `what` ("a window") needs it.
+bool check_append_only(NodeBuilder& builder, std::string_view what);
+
+/// The fields of `key_by`, none without it. Nothing when a name is unknown, which is reported.
+std::optional<std::vector<std::size_t>> read_key_fields(NodeBuilder& builder);
+
+/// Records of one key meet in one subtask; without keys there is one.
+void send_by_key(NodeBuilder& builder, const std::vector<std::size_t>& key_fields);
+
+}  // namespace dataflow
