@@ -100,7 +100,7 @@ Status write_line(int fd, std::string line) {
 }
 
 /// In the order of ControlRequest::Kind.
-constexpr std::array<std::string_view, 5> kind_names{"send", "ask", "stop", "savepoint", "checkpoints"};
+constexpr std::array<std::string_view, 6> kind_names{"send", "ask", "stop", "savepoint", "checkpoints", "show"};
 
 std::string encode_request(const ControlRequest& request) {
   nlohmann::json json{{"version", 1},

@@ -18,7 +18,7 @@ namespace dataflow {
 
 /// What a client asks of a running job.
 struct ControlRequest {
-  enum class Kind : std::uint8_t { send, ask, stop, savepoint, checkpoints };
+  enum class Kind : std::uint8_t { send, ask, stop, savepoint, checkpoints, show };
   Kind kind = Kind::send;
   std::string node;      ///< the operator's name
   std::string name;      ///< of the message, or of the state

@@ -34,6 +34,7 @@ JobSupervisor::JobSupervisor(caf::actor_config& config, caf::actor home, std::st
         return owner_of_key(uid, key, parallelism);
       }},
       execution_{graph_, settings_.deadlines},
+      sources_{graph_},
       subtask_ids_{execution_.subtasks()},
       reports_(subtask_ids_.size()),
       recent_(subtask_ids_.size()),

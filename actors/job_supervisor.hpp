@@ -18,6 +18,7 @@
 
 #include "actors/messages.hpp"
 #include "libdataflow/checkpoint/message_log.hpp"
+#include "libdataflow/master/job_sources.hpp"
 #include "libdataflow/topology/substitution.hpp"
 
 namespace dataflow {
@@ -199,6 +200,7 @@ class JobSupervisor final : public caf::event_based_actor {
   std::vector<AcquireSlots> postponed_;            ///< until it is known which checkpoint is the latest
   std::optional<Timestamp> checkpoint_wake_;       ///< the earliest CheckpointTime under way
   ExecutionGraph execution_;
+  JobSources sources_;
   std::vector<SubtaskId> subtask_ids_;
   std::vector<msg::SubtaskReport> reports_;
   std::vector<TimeTotals> recent_;                 ///< between a subtask's last two reports
@@ -218,7 +220,6 @@ class JobSupervisor final : public caf::event_based_actor {
   Timestamp logged_failure_ = Timestamp::min();  ///< the newest failure that was logged
   bool end_told_ = false;
 
-  std::map<std::uint32_t, std::unique_ptr<SplitEnumerator>> enumerators_;  ///< by vertex
   std::vector<msg::RequestSplit> waiting_for_splits_;
   struct Pending {
     SteadyTime due;

@@ -34,22 +34,10 @@ void JobSupervisor::schedule_checkpoint_time() {
 
 /// Enumerators and triggers in one go: what an enumerator hands out afterwards reaches a reader after its trigger.
 void JobSupervisor::carry_out(const BeginCheckpoint& effect) {
-  std::map<std::string, std::string> snapshots;
-  std::optional<Error> failed;
-  for (const auto& [vertex, enumerator] : enumerators_) {
-    const StreamNode& source = graph_->node(graph_->vertices[vertex].chain.front());
-    auto snapshot = enumerator->snapshot();
-    if (!snapshot) {
-      failed = snapshot.error().within("\"" + source.name + "\"");
-    } else {
-      snapshots.emplace(source.state_id(), std::move(*snapshot));
-    }
-  }
+  auto snapshots = sources_.snapshot();
   tell_all(msg::TriggerCheckpoint{effect.barrier});
-  Result<std::map<std::string, std::string>> all = std::move(snapshots);
-  if (failed) all = fail(*failed);
   apply_checkpoint(
-      checkpoints_->coordinator().on_enumerators(effect.barrier.checkpoint_id, std::move(all), wall_clock_now()));
+      checkpoints_->coordinator().on_enumerators(effect.barrier.checkpoint_id, std::move(snapshots), wall_clock_now()));
 }
 
 void JobSupervisor::take_acknowledgement(const msg::Acknowledge& m) {

@@ -28,30 +28,7 @@ Status JobSupervisor::prepare_attempt(RegionAttempt of) {
     restored = point->checkpoint;
     restore_points_[of.region] = std::move(*point);
   }
-  for (const JobVertex& vertex : graph_->vertices) {
-    if (execution_.region_of(vertex.id) != of.region) continue;
-    for (const NodeId id : vertex.chain) {
-      const StreamNode& node = graph_->node(id);
-      if (node.is_source()) continue;
-      const auto state = restored ? restored->reader_of_all(node.state_id()) : nullptr;
-      if (auto status = node.factory->before_attempt(sink_job_id(), of.attempt, state.get()); !status) {
-        return fail(status.error().within("\"" + node.name + "\""));
-      }
-    }
-    const StreamNode& head = graph_->node(vertex.chain.front());
-    if (!head.is_source()) continue;
-    auto enumerator = head.source->factory->create_enumerator();
-    if (auto status = enumerator->open(vertex.parallelism); !status) {
-      return fail(status.error().within("\"" + head.name + "\""));
-    }
-    if (const auto saved = restored ? restored->enumerator(head.state_id()) : std::nullopt) {
-      if (auto status = enumerator->restore(*saved); !status) {
-        return fail(status.error().within("going on from a checkpoint").within("\"" + head.name + "\""));
-      }
-    }
-    enumerators_.insert_or_assign(vertex.id, std::move(enumerator));
-  }
-  return {};
+  return sources_.prepare(of, execution_, sink_job_id(), restored.get());
 }
 
 void JobSupervisor::carry_out(const AcquireSlots& effect) {

@@ -156,7 +156,11 @@ void JobSupervisor::take_answer(const msg::OperatorAnswered& answered) {
   place->second = answered.answer.ok ? answered.answer.json : "null";
   if (!answered.answer.ok) {
     ++call.refused;
-    if (!std::exchange(call.answered, true)) call.promise.deliver(answered.answer);
+    if (!std::exchange(call.answered, true)) {
+      msg::Answer told = answered.answer;
+      told.failure.message = "\"" + call.node + "\": " + told.failure.message;
+      call.promise.deliver(std::move(told));
+    }
   }
   if (--call.missing != 0) return;
   // What every operator refuses is no message for its next attempt either.

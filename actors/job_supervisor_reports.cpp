@@ -47,11 +47,10 @@ void JobSupervisor::answer_split_request(const msg::RequestSplit& request) {
   WorkerState* const worker = worker_of(request.id);
   if (!execution_.is_current(request.attempt, request.id) || worker == nullptr) return;
   const Timestamp now = wall_clock_now();
-  auto next = enumerators_.at(request.id.vertex)->next(request.id.subtask, now);
+  auto next = sources_.next(request.id, now);
   if (!next) {
-    const StreamNode& source = graph_->node(graph_->vertices[request.id.vertex].chain.front());
     const RegionAttempt of = execution_.current(execution_.region_of(request.id.vertex));
-    return apply(execution_.on_region_failed(of, next.error().within("\"" + source.name + "\""), now));
+    return apply(execution_.on_region_failed(of, next.error(), now));
   }
   switch (next->kind) {
     case SplitEnumerator::Next::Kind::split:

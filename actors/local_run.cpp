@@ -8,6 +8,7 @@
 #include <caf/all.hpp>
 #include <nlohmann/json.hpp>
 
+#include "actors/cluster/job_json.hpp"
 #include "actors/job_supervisor.hpp"
 #include "actors/local_slots.hpp"
 #include "actors/state_home.hpp"
@@ -140,7 +141,7 @@ Result<std::unique_ptr<LocalJob>> LocalJob::start(StreamGraph graph, LocalRunOpt
   const std::uint32_t slots = options.slots != 0 ? options.slots : std::max(cores, job->slots_needed());
   auto state = open_state_backend(job->stream->settings);
   if (!state) return fail(state.error());
-  auto impl = std::make_unique<Impl>(std::move(job), options.start, slots, cores, std::move(*state));
+  auto impl = std::make_unique<Impl>(std::move(job), std::move(options.start), slots, cores, std::move(*state));
   return std::unique_ptr<LocalJob>(new LocalJob(std::move(impl)));
 }
 
@@ -196,6 +197,12 @@ Result<JobStatus> LocalJob::status() {
     }
   }
   return status;
+}
+
+Result<std::string> LocalJob::show(const Secrets& secrets) {
+  const auto view = impl_->view();
+  if (!view) return fail(view.error());
+  return job_as_json(impl_->graph->stream->name, *impl_->graph, **view, secrets);
 }
 
 std::optional<JobStatus> LocalJob::wait(Duration timeout) {

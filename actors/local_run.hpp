@@ -10,10 +10,11 @@
 #include <string_view>
 #include <vector>
 
-#include "actors/job_checkpoints.hpp"
+#include "libdataflow/checkpoint/job_checkpoints.hpp"
 #include "libdataflow/graph/job_graph.hpp"
 #include "libdataflow/master/execution_graph.hpp"
 #include "libdataflow/runtime/task.hpp"
+#include "libdataflow/topology/substitution.hpp"
 
 namespace dataflow {
 
@@ -62,6 +63,8 @@ class LocalJob {
   Result<std::string> take_savepoint(const std::string& target, std::optional<EndOfData> stop);
   /// Errors: io when the job does not answer within seconds.
   Result<JobStatus> status();
+  /// As job_as_json gives it. Errors: as for status.
+  Result<std::string> show(const Secrets& secrets);
   /// Waits at most `timeout` for the end; the status then, or nothing.
   std::optional<JobStatus> wait(Duration timeout);
 

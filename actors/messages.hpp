@@ -13,9 +13,9 @@
 #include <caf/actor_addr.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
 
-#include "actors/job_checkpoints.hpp"
 #include "actors/local_run.hpp"
 #include "actors/wire/job_messages.hpp"
+#include "libdataflow/checkpoint/job_checkpoints.hpp"
 #include "libdataflow/graph/job_graph.hpp"
 #include "libdataflow/master/execution_graph.hpp"
 #include "libdataflow/runtime/task.hpp"
@@ -186,6 +186,10 @@ struct BlockingWork {
 struct CheckpointLoaded {
   Result<RestoredCheckpointPtr> checkpoint;
 };
+/// To a Subtask, from its BlockingWorker: its task is open, with the state of a checkpoint, or is not.
+struct TaskOpened {
+  tl::expected<void, TaskFailure> opened;
+};
 /// To a JobSupervisor: what its BlockingWorker has done.
 struct MetadataWritten {
   std::uint64_t id = 0;
@@ -272,6 +276,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::AskOperator)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::RunAgain)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::BlockingWork)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CheckpointLoaded)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::TaskOpened)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::MetadataWritten)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::LatestAdvanced)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CheckpointTime)

@@ -1,6 +1,7 @@
 #include "actors/subtask.hpp"
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include <caf/all.hpp>
@@ -12,6 +13,16 @@
 #include "libdataflow/runtime/local_executor.hpp"
 
 namespace dataflow {
+
+/// A task on the BlockingWorker's thread, which reads its state there: downloads and disks take their time, and the
+/// subtask is to be cancelled and asked meanwhile. When it ends first, the worker ends the task.
+struct Subtask::Opening {
+  std::mutex mutex;
+  std::unique_ptr<Task> task;
+  msg::SubtaskReport report;  ///< as it was before
+  bool done = false;
+  bool abandoned = false;
+};
 
 Subtask::Subtask(caf::actor_config& config, caf::actor supervisor, caf::actor slot, JobGraphPtr graph,
                  Task::Identity identity, std::uint32_t attempt, const caf::group& slot_group, caf::actor worker,
@@ -42,6 +53,19 @@ caf::behavior Subtask::make_behavior() {
     anon_send(slot_, msg::SubtaskFailed{attempt_, id_, Error{ErrorCode::internal, std::move(what)}});
     return caf::make_error(caf::sec::runtime_error);
   });
+  return running();
+}
+
+/// What else comes waits until the task is back.
+caf::behavior Subtask::opening() {
+  return {
+      [this](const msg::TaskOpened& m) { take_opened(m.opened); },
+      [this](msg::CancelSubtask) { quit(caf::exit_reason::user_shutdown); },
+      [this](msg::GetReport) { return report(); },
+  };
+}
+
+caf::behavior Subtask::running() {
   return {
       [this](const msg::Deliver& m) {
         task_->receive(m.channel, m.envelope);
@@ -94,7 +118,14 @@ caf::behavior Subtask::make_behavior() {
 }
 
 void Subtask::on_exit() {
-  if (!finished_) task_->abort();
+  if (opening_) {
+    const std::lock_guard lock{opening_->mutex};
+    opening_->abandoned = true;
+    if (opening_->done) opening_->task->abort();
+  } else if (!finished_) {
+    task_->abort();
+  }
+  opening_.reset();
   // Peers hold each other; let go, so that none keeps the others alive.
   task_.reset();
   receivers_.clear();
@@ -128,7 +159,34 @@ void Subtask::open(const msg::Open& peers) {
 void Subtask::open_task(const Result<RestoredCheckpointPtr>& restored) {
   if (!restored)
     return fail_with({graph_->node(graph_->vertices[id_.vertex].chain.front()).name, {}, restored.error()});
-  if (auto opened = task_->open(wall_clock_now(), restored->get()); !opened) return fail_with(opened.error());
+  if (*restored) return restore_task(*restored);
+  take_opened(task_->open(wall_clock_now()));
+}
+
+void Subtask::restore_task(RestoredCheckpointPtr checkpoint) {
+  opening_ = std::make_shared<Opening>();
+  opening_->report = report();
+  opening_->task = std::move(task_);
+  set_default_handler(caf::skip);
+  become(opening());
+  auto open = [self = caf::actor_cast<caf::actor>(this), opening = opening_, checkpoint = std::move(checkpoint)] {
+    auto opened = opening->task->open(wall_clock_now(), checkpoint.get());
+    const std::lock_guard lock{opening->mutex};
+    opening->done = true;
+    if (opening->abandoned) return opening->task->abort();
+    caf::anon_send(self, msg::TaskOpened{std::move(opened)});
+  };
+  anon_send(worker_, msg::BlockingWork{std::move(open)});
+}
+
+void Subtask::take_opened(const tl::expected<void, TaskFailure>& opened) {
+  if (opening_) {
+    task_ = std::move(opening_->task);
+    opening_.reset();
+    set_default_handler(caf::print_and_drop);
+    become(running());
+  }
+  if (!opened) return fail_with(opened.error());
   anon_send(supervisor_, msg::Opened{attempt_, id_});
 }
 
@@ -190,8 +248,7 @@ void Subtask::snapshot(TaskSnapshot snapshot) {
                 id = id_, alignment = snapshot.alignment, synchronous = snapshot.synchronous,
                 messages = snapshot.messages,
                 folder = checkpoint_folder(checkpoints_.lineage, checkpoint, checkpoints_.epoch)] {
-    const std::string name =
-        std::to_string(id.vertex) + "-" + std::to_string(id.subtask) + ".a" + std::to_string(attempt);
+    const std::string name = task_state_name(id.vertex, id.subtask, attempt);
     const auto began = std::chrono::steady_clock::now();
     auto state = write_task_state(std::move(*states), *storage, folder, name, uploaded.get());
     if (state) {
@@ -220,6 +277,7 @@ void Subtask::fail_with(const TaskFailure& failure) {
 }
 
 msg::SubtaskReport Subtask::report() const {
+  if (opening_) return opening_->report;
   return {attempt_, id_, task_->metrics(), task_->time_use(wall_clock_now())};
 }
 

@@ -35,8 +35,13 @@ class Subtask final : public caf::event_based_actor, public TaskHost {
   void snapshot(TaskSnapshot snapshot) override;
   void decline(std::uint64_t checkpoint_id, const Error& error) override;
 
+  struct Opening;
+  caf::behavior running();
+  caf::behavior opening();
   void open(const msg::Open& peers);
   void open_task(const Result<RestoredCheckpointPtr>& restored);
+  void restore_task(RestoredCheckpointPtr checkpoint);
+  void take_opened(const tl::expected<void, TaskFailure>& opened);
   void complete_checkpoint(std::uint64_t id);
   void run();
   void answer(const msg::CallOperator& call);
@@ -55,7 +60,8 @@ class Subtask final : public caf::event_based_actor, public TaskHost {
   JobGraphPtr graph_;
   SubtaskId id_;
   std::uint32_t attempt_;
-  std::unique_ptr<Task> task_;
+  std::unique_ptr<Task> task_;        ///< null while it is being opened elsewhere
+  std::shared_ptr<Opening> opening_;  ///< null unless it is
   std::vector<msg::Peer> receivers_;
   std::vector<msg::Peer> senders_;
   bool started_ = false;

@@ -69,10 +69,6 @@ void write_tables(capnp::List<wire::Table>::Builder to, const std::vector<StateT
   }
 }
 
-tl::unexpected<Error> malformed(std::string what) {
-  return fail(ErrorCode::malformed_data, std::move(what));
-}
-
 /// A name that leads out of the checkpoint's folder is not one that was written.
 bool leads_away(std::string_view key) {
   return key.starts_with('/') || key.find("..") != std::string_view::npos;

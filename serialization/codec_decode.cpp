@@ -25,10 +25,6 @@ static_assert(std::endian::native == std::endian::little, "column blobs are read
 using Segments = std::vector<std::span<const std::byte>>;
 using CapnpSegment = kj::ArrayPtr<const capnp::word>;
 
-tl::unexpected<Error> malformed(std::string what) {
-  return fail(ErrorCode::malformed_data, std::move(what));
-}
-
 class ReceivedEnvelope final : public EncodedEnvelope {
  public:
   ReceivedEnvelope(Buffer words, Segments segments, Envelope envelope)

@@ -57,5 +57,9 @@ inline tl::unexpected<Error> fail(ErrorCode code, std::string message) {
 inline tl::unexpected<Error> fail(Error error) {
   return tl::unexpected<Error>(std::move(error));
 }
+/// Bytes are not what they have to be; `what` is a sentence about them: "it is empty".
+inline tl::unexpected<Error> malformed(std::string what) {
+  return fail(ErrorCode::malformed_data, std::move(what));
+}
 
 }  // namespace dataflow

@@ -31,15 +31,15 @@ void write_type(wire::DataType::Builder to, const DataType& type) {
   if (type.is_nested()) write_fields(to.initChildren(static_cast<unsigned>(type.children().size())), type.children());
 }
 
-tl::unexpected<Error> malformed(std::string what) {
-  return fail(ErrorCode::malformed_data, "schema: " + std::move(what));
+tl::unexpected<Error> bad_schema(std::string what) {
+  return malformed("schema: " + std::move(what));
 }
 
 Result<DataType> read_type(wire::DataType::Reader from, unsigned& fields_left, int depth);
 
 Result<std::vector<Field>> read_fields(capnp::List<wire::Field>::Reader from, unsigned& fields_left, int depth) {
-  if (depth > deepest_nesting) return malformed("its types are nested too deeply");
-  if (from.size() > fields_left) return malformed("it has more than " + std::to_string(most_fields) + " fields");
+  if (depth > deepest_nesting) return bad_schema("its types are nested too deeply");
+  if (from.size() > fields_left) return bad_schema("it has more than " + std::to_string(most_fields) + " fields");
   fields_left -= from.size();
   std::vector<Field> fields;
   std::unordered_set<std::string> names;
@@ -47,8 +47,8 @@ Result<std::vector<Field>> read_fields(capnp::List<wire::Field>::Reader from, un
   for (const auto field : from) {
     const auto text = field.getName();
     std::string name{text.begin(), text.size()};
-    if (name.empty()) return malformed("a field has no name");
-    if (!names.insert(name).second) return malformed("it names the field '" + name + "' twice");
+    if (name.empty()) return bad_schema("a field has no name");
+    if (!names.insert(name).second) return bad_schema("it names the field '" + name + "' twice");
     Result<DataType> type = read_type(field.getType(), fields_left, depth);
     if (!type) return fail(type.error());
     fields.push_back({std::move(name), std::move(*type)});
@@ -58,18 +58,18 @@ Result<std::vector<Field>> read_fields(capnp::List<wire::Field>::Reader from, un
 
 Result<DataType> read_type(wire::DataType::Reader from, unsigned& fields_left, int depth) {
   const auto number = static_cast<unsigned>(from.getKind());
-  if (number > static_cast<unsigned>(TypeKind::row)) return malformed("it has a type that this program does not know");
+  if (number > static_cast<unsigned>(TypeKind::row)) return bad_schema("it has a type that this program does not know");
   const auto kind = static_cast<TypeKind>(number);
   if (kind == TypeKind::decimal) {
     if (from.getPrecision() < 1 || from.getPrecision() > 18 || from.getScale() > from.getPrecision())
-      return malformed("a decimal's precision is not within 1 to 18, or its scale exceeds it");
+      return bad_schema("a decimal's precision is not within 1 to 18, or its scale exceeds it");
     return DataType::decimal(from.getPrecision(), from.getScale());
   }
   if (!DataType{kind}.is_nested()) return DataType{kind};
   Result<std::vector<Field>> children = read_fields(from.getChildren(), fields_left, depth + 1);
   if (!children) return fail(children.error());
   const std::size_t due = kind == TypeKind::map ? 2 : 1;
-  if (kind != TypeKind::row && children->size() != due) return malformed("an array or map has too many or few types");
+  if (kind != TypeKind::row && children->size() != due) return bad_schema("an array or map has too many or few types");
   return DataType::nested(kind, std::move(*children));
 }
 
@@ -91,21 +91,21 @@ Result<SchemaPtr> decode_schema(const Buffer& words) {
   // A copy is aligned whatever the caller has, and a schema is small.
   GrowingBuffer copy;
   copy.append(words.data(), words.size());
-  if (words.size() % sizeof(capnp::word) != 0) return malformed("its length is no multiple of 8 bytes");
+  if (words.size() % sizeof(capnp::word) != 0) return bad_schema("its length is no multiple of 8 bytes");
   try {
     const kj::ArrayPtr<const capnp::word> array{copy.as<capnp::word>(), copy.size() / sizeof(capnp::word)};
     capnp::FlatArrayMessageReader reader{array};
     const auto root = reader.getRoot<wire::Schema>();
     if (root.getVersion() == 0 || root.getVersion() > envelope_format_version) {
-      return malformed("its format version is " + std::to_string(root.getVersion()) + ", this program reads 1 to " +
-                       std::to_string(envelope_format_version));
+      return bad_schema("its format version is " + std::to_string(root.getVersion()) + ", this program reads 1 to " +
+                        std::to_string(envelope_format_version));
     }
     unsigned fields_left = most_fields;
     Result<std::vector<Field>> fields = read_fields(root.getFields(), fields_left, 0);
     if (!fields) return fail(fields.error());
     return make_schema(std::move(*fields));
   } catch (const kj::Exception& problem) {
-    return malformed(problem.getDescription().cStr());
+    return bad_schema(problem.getDescription().cStr());
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <tuple>
 
 #include "libdataflow/master/job_store.hpp"
 
@@ -15,6 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t hash_digits = 64;
+constexpr const char* partial_suffix = ".partial";
 /// No job is larger; what claims to be is refused before a byte of it is kept.
 constexpr std::uint64_t max_artifact_bytes = 1ULL << 30;
 
@@ -24,6 +26,12 @@ std::vector<std::string> artifacts_of(const msg::JobSpec& job) {
   std::vector<std::string> all{job.artifact};
   for (const auto& [path, hash] : job.libraries) all.push_back(hash);
   return all;
+}
+
+std::map<std::string, std::string> file_names_of(const msg::JobSpec& job) {
+  std::map<std::string, std::string> names{{job.artifact, job.file_name}};
+  for (const auto& [path, hash] : job.libraries) names[hash] = fs::path{path}.filename();
+  return names;
 }
 
 Result<fs::path> ArtifactStore::path_of(const std::string& hash) const {
@@ -69,6 +77,52 @@ Result<std::string> ArtifactStore::read(const std::string& hash, std::uint64_t o
   in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   bytes.resize(static_cast<std::size_t>(in.gcount()));
   return bytes;
+}
+
+fs::path ArtifactStore::partial(const std::string& hash) const {
+  return folder_ / (hash + partial_suffix);
+}
+
+void ArtifactStore::touch(const std::string& hash) const {
+  const auto path = path_of(hash);
+  std::error_code error;  // a file whose time cannot be set goes earlier than it should
+  if (path) fs::last_write_time(*path, fs::file_time_type::clock::now(), error);
+}
+
+std::size_t ArtifactStore::trim(std::uint64_t bytes, const std::set<std::string>& in_use) const {
+  struct File {
+    fs::path path;
+    std::uint64_t size;
+    fs::file_time_type used;
+  };
+  std::vector<File> unused;
+  std::uint64_t total = 0;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator{folder_, error}) {
+    std::error_code gone;
+    const File file{entry.path(), entry.file_size(gone), entry.last_write_time(gone)};
+    if (gone) continue;
+    total += file.size;
+    if (in_use.count(file.path.stem()) == 0) unused.push_back(file);
+  }
+  std::sort(unused.begin(), unused.end(),
+            [](const File& a, const File& b) { return std::tie(a.used, a.path) < std::tie(b.used, b.path); });
+  std::size_t removed = 0;
+  for (const File& file : unused) {
+    if (total <= bytes) break;
+    if (!fs::remove(file.path, error)) continue;
+    total -= file.size;
+    ++removed;
+  }
+  return removed;
+}
+
+void ArtifactStore::clear_partial() const {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator{folder_, error}) {
+    std::error_code gone;
+    if (entry.path().extension() == partial_suffix) fs::remove(entry.path(), gone);
+  }
 }
 
 Result<std::string> ArtifactStore::take(const std::string& hash) {

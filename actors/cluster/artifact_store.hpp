@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,9 @@ namespace dataflow {
 
 /// All that a job is built from: its file, and the libraries that the file names.
 std::vector<std::string> artifacts_of(const msg::JobSpec& job);
+
+/// What these are called by people, by their hashes.
+std::map<std::string, std::string> file_names_of(const msg::JobSpec& job);
 
 /// Artifacts travel in pieces of this.
 inline constexpr std::uint64_t artifact_piece_bytes = 512 * 1024;
@@ -34,6 +38,15 @@ class ArtifactStore {
   [[nodiscard]] Result<std::string> read(const std::string& hash, std::uint64_t offset) const;
   [[nodiscard]] Result<std::uint64_t> size(const std::string& hash) const;
 
+  /// It was of use now, and is among the last that `trim` removes.
+  void touch(const std::string& hash) const;
+  /// Removes those that were of use the longest time ago until the rest is at most `bytes`; what is not whole counts
+  /// and goes like them. None of `in_use`, though they may be more. What cannot be removed stays. Returns how many
+  /// went.
+  std::size_t trim(std::uint64_t bytes, const std::set<std::string>& in_use) const;
+  /// Removes what is not whole.
+  void clear_partial() const;
+
   /// All of it, and removes it. Errors: not_found, io.
   Result<std::string> take(const std::string& hash);
 
@@ -43,7 +56,7 @@ class ArtifactStore {
                                std::string_view bytes);
 
  private:
-  [[nodiscard]] std::filesystem::path partial(const std::string& hash) const { return folder_ / (hash + ".partial"); }
+  [[nodiscard]] std::filesystem::path partial(const std::string& hash) const;
 
   std::filesystem::path folder_;
 };

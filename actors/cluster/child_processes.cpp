@@ -14,6 +14,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "actors/exchange/socket.hpp"
+
 namespace dataflow {
 
 namespace {
@@ -80,11 +82,13 @@ bool has_crashed(int wait_status) {
   return number != SIGKILL && number != SIGTERM && number != SIGINT && number != SIGHUP;
 }
 
+std::string host_for_children(const Endpoint& parent) {
+  return is_any_address(parent.host) ? "localhost" : parent.host;
+}
+
 std::vector<std::string> child_arguments(const std::string& kind, const Endpoint& parent,
                                          const ControlSettings& settings) {
-  // From this machine it is reached at any of its addresses.
-  const bool any = parent.host == "0.0.0.0" || parent.host == "::";
-  const Endpoint at{any ? "localhost" : parent.host, parent.port};
+  const Endpoint at{host_for_children(parent), parent.port};
   std::vector<std::string> arguments{kind, "--parent", at.text(), "--cluster", settings.cluster};
   if (settings.insecure) arguments.emplace_back("--insecure");
   return arguments;

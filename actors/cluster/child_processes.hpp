@@ -25,6 +25,10 @@ std::string describe_exit(int wait_status);
 /// Whether it ended by its own doing: a segmentation fault, an abort, an exit code that is not 0.
 bool has_crashed(int wait_status);
 
+/// Where the children of a process that listens at `parent` find it: at that host, or, when it listens at all of this
+/// machine's, at localhost.
+std::string host_for_children(const Endpoint& parent);
+
 /// What a process that dfnode starts itself is told: of which kind it is, and where its parent is. What is secret goes
 /// by its environment, which only this user can read.
 std::vector<std::string> child_arguments(const std::string& kind, const Endpoint& parent,

@@ -105,7 +105,10 @@ Result<std::string> ClusterClient::submit(const Submission& submission) {
   spec.file_name = submission.file.filename();
   spec.artifact = content_hash(*bytes);
   std::error_code error;
-  spec.base_folder = std::filesystem::absolute(submission.file, error).parent_path();
+  // Relative paths in a C++ job start where it is submitted.
+  const bool is_library = submission.file.extension() == ".so";
+  spec.base_folder = is_library ? std::filesystem::current_path(error)
+                                : std::filesystem::absolute(submission.file, error).parent_path();
   spec.overrides = submission.overrides;
   spec.environment = submission.environment;
   spec.arguments = submission.arguments;

@@ -21,7 +21,7 @@ namespace dataflow {
 /// A job to be submitted.
 struct Submission {
   std::filesystem::path file;       ///< a topology (.toml) or a C++ job (.so)
-  std::set<std::string> libraries;  ///< paths of the libraries of functions that a topology names
+  std::set<std::string> libraries;  ///< absolute paths of what it names: libraries of functions, embedded topologies
   std::vector<std::string> overrides;
   std::map<std::string, std::string> environment;  ///< what the topology's ${NAME} stand for
   std::vector<std::string> arguments;

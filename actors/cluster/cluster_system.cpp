@@ -47,6 +47,21 @@ class GateDoorman final : public caf::io::network::doorman_impl {
   Endpoint at_;
 };
 
+/// CAF's broker keeps an actor (a kilobyte) for each node that was ever connected, to spawn actors there, which nobody
+/// does here: a JobManager sees a new node with each job.
+class ForgettingBroker final : public caf::io::basp_broker {
+ public:
+  using basp_broker::basp_broker;
+
+  void purge_state(const caf::node_id& node) override {
+    basp_broker::purge_state(node);
+    const auto server = spawn_servers.find(node);
+    if (server == spawn_servers.end()) return;
+    caf::anon_send_exit(server->second, caf::exit_reason::kill);
+    spawn_servers.erase(server);
+  }
+};
+
 /// CAF's middleman actor with other sockets.
 class GateMiddleman final : public caf::io::middleman_actor_impl {
  public:
@@ -95,7 +110,7 @@ ClusterConfig::ClusterConfig(std::size_t threads) {
 Result<std::unique_ptr<ControlPlane>> ControlPlane::open(caf::actor_system& system, ControlSettings settings) {
   auto gate = ControlGate::make(std::move(settings));
   if (!gate) return fail(gate.error());
-  auto broker = system.middleman().named_broker<caf::io::basp_broker>(caf::atom("BASP"));
+  auto broker = system.middleman().named_broker<ForgettingBroker>(caf::atom("control"));
   auto middleman = system.spawn<GateMiddleman, caf::detached + caf::hidden>(std::move(broker), std::move(*gate));
   return std::unique_ptr<ControlPlane>(new ControlPlane(system, std::move(middleman)));
 }

@@ -89,7 +89,8 @@ void write_report(int number, siginfo_t* info, void* /*context*/) {
   put(": SIG");
   const char* const name = ::sigabbrev_np(number);
   put(name != nullptr ? name : "?");
-  if (number == SIGSEGV || number == SIGBUS) {
+  // One that another process has sent has no address.
+  if ((number == SIGSEGV || number == SIGBUS) && info->si_code > 0) {
     put(" at 0x");
     put_number(reinterpret_cast<std::uintptr_t>(info->si_addr), 16);
   }
@@ -165,7 +166,7 @@ class HandlerStack {
   std::unique_ptr<char[]> memory_;
 };
 
-// ---- In its TaskManager ---------------------------------------------------------------------------------------------
+// ---- In its parent -------------------------------------------------------------------------------------------------
 
 std::string read_tail(const std::filesystem::path& file) {
   std::error_code error;
@@ -252,6 +253,14 @@ std::optional<CrashReport> read_crash_report(const std::filesystem::path& log_fi
   drop_frames_of_handler(frames);
   std::transform(frames.begin(), frames.end(), std::back_inserter(report.frames), readable_frame);
   return report;
+}
+
+void name_artifacts(CrashReport& report, const std::map<std::string, std::string>& names) {
+  for (std::string& frame : report.frames) {
+    for (const auto& [hash, name] : names) {
+      if (const std::size_t at = frame.find(hash); at != std::string::npos) frame.replace(at, hash.size(), name);
+    }
+  }
 }
 
 std::string to_text(const CrashReport& report) {

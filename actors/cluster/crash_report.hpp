@@ -1,7 +1,7 @@
 #pragma once
-// What is left of a worker process that user code has brought down: its signal handler writes which signal it was, in
-// which operator, and the stack, to standard error, which is the worker's log file; its TaskManager, who sees the
-// process end, reads it there.
+// What is left of a worker or job master that user code has brought down: its signal handler writes which signal it
+// was, in which operator, and the stack, to standard error, which is the process's log file; its TaskManager or
+// JobManager, who sees the process end, reads it there.
 //
 // The handler may do almost nothing (signal-safety(7)): it writes with write(2) and glibc's backtrace_symbols_fd, on a
 // stack of its own, since endless recursion leaves none; if it hangs nevertheless, an alarm ends the process.
@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,9 @@ struct CrashReport {
 
 /// The report that process `pid` has left in its log, if it has.
 std::optional<CrashReport> read_crash_report(const std::filesystem::path& log_file, pid_t pid);
+
+/// A job's libraries are loaded from files that are called by their hashes: gives them back their `names`.
+void name_artifacts(CrashReport& report, const std::map<std::string, std::string>& names);
 
 /// In one text: `what`, and a line for each frame.
 std::string to_text(const CrashReport& report);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "actors/checkpoint_json.hpp"
+#include "libdataflow/diagnosis/held_time.hpp"
 
 namespace dataflow {
 
@@ -78,6 +79,33 @@ ordered_json subtask_json(const JobGraph& graph, const msg::SubtaskView& subtask
   return json;
 }
 
+/// Operators that wait for event time, each with who holds it back.
+ordered_json waiting_json(const JobGraph& graph, const msg::JobView& view) {
+  ordered_json all = ordered_json::array();
+  if (is_terminal(view.state)) return all;
+  std::vector<SubtaskMetrics> subtasks;
+  for (const msg::SubtaskView& subtask : view.subtasks) subtasks.push_back({subtask.id.subtask, subtask.report.nodes});
+  for (const HeldTime& held : held_time(graph, subtasks)) {
+    ordered_json one{
+        {"name", graph.node(held.node).name}, {"subtask", held.subtask}, {"waits_for", to_iso8601(held.waits_for)}};
+    if (is_told(held.watermark)) {
+      one["watermark"] = to_iso8601(held.watermark);
+      one["behind"] = to_string(held.waits_for - held.watermark);
+    }
+    ordered_json by{{"source", graph.node(held.source).name}, {"subtask", held.source_subtask}};
+    if (!held.split.empty()) by["split"] = held.split;
+    if (is_told(held.newest)) by["newest"] = to_iso8601(held.newest);
+    if (const auto& time = graph.node(held.source).source->event_time) {
+      by["out_of_orderness"] = to_string(time->out_of_orderness);
+      if (time->idle_after) by["idle_after"] = to_string(*time->idle_after);
+    }
+    one["held_by"] = std::move(by);
+    one["advice"] = held.advice;
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
 /// By node, summed over subtasks: what `dfnode run`'s summary has.
 ordered_json totals_json(const JobGraph& graph, const msg::JobView& view) {
   std::map<NodeId, NodeMetrics> sums;
@@ -126,6 +154,10 @@ ordered_json failure_json(const JobGraph& graph, const FailureRecord& failure, c
   return json;
 }
 
+std::string as_text(const ordered_json& json) {
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
 }  // namespace
 
 std::string job_as_json(const std::string& job_id, const JobGraph& graph, const msg::JobView& view,
@@ -149,6 +181,7 @@ std::string job_as_json(const std::string& job_id, const JobGraph& graph, const 
   }
   json["vertices"] = std::move(vertices);
   json["nodes"] = totals_json(graph, view);
+  json["waiting"] = waiting_json(graph, view);
   ordered_json failures = ordered_json::array();
   for (const FailureRecord& failure : view.failures) {
     failures.push_back(failure_json(graph, failure, secrets));
@@ -157,7 +190,33 @@ std::string job_as_json(const std::string& job_id, const JobGraph& graph, const 
   if (graph.stream->settings.checkpoint) {
     json["checkpoints"] = ordered_json::parse(checkpoints_as_json(view.checkpoints, secrets));
   }
-  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return as_text(json);
+}
+
+std::string job_as_json(const StoredJob& job) {
+  if (!job.shown.empty()) return job.shown;
+  ordered_json json{
+      {"id", job.id}, {"name", job.name}, {"state", to_string(job.state)}, {"submitted", to_iso8601(job.submitted_at)}};
+  if (job.error) {
+    add_reason(job.error->message(), "error", json);
+    json["error_code"] = to_string(job.error->code());
+  }
+  return as_text(json);
+}
+
+std::string with_master_losses(std::string job, const std::vector<MasterLoss>& losses) {
+  if (losses.empty()) return job;
+  ordered_json json = ordered_json::parse(job, nullptr, false);
+  if (!json.is_object()) return job;
+  ordered_json& failures = json["failures"];
+  for (const MasterLoss& loss : losses) {
+    ordered_json one{{"at", to_iso8601(loss.at)}, {"master", loss.start}};
+    add_reason(loss.reason, "reason", one);
+    failures.push_back(std::move(one));
+  }
+  std::stable_sort(failures.begin(), failures.end(),
+                   [](const ordered_json& a, const ordered_json& b) { return a.value("at", "") < b.value("at", ""); });
+  return as_text(json);
 }
 
 }  // namespace dataflow

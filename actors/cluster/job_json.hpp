@@ -2,8 +2,10 @@
 // A job as `dfnode show` has it, in JSON.
 
 #include <string>
+#include <vector>
 
 #include "actors/messages.hpp"
+#include "libdataflow/master/stored_job.hpp"
 #include "libdataflow/topology/substitution.hpp"
 
 namespace dataflow {
@@ -11,5 +13,17 @@ namespace dataflow {
 /// The execution graph with each subtask's state, node and numbers, and the history of failures; without `secrets`.
 std::string job_as_json(const std::string& job_id, const JobGraph& graph, const msg::JobView& view,
                         const Secrets& secrets);
+
+/// The same of a job that has no master to ask: as its last one has left it, or what is in its record.
+std::string job_as_json(const StoredJob& job);
+
+/// A job's master process ended before its job did. Only the JobManager, which outlives it, can tell.
+struct MasterLoss {
+  Timestamp at;
+  std::uint32_t start = 0;  ///< which of the job's masters, counted from 0
+  std::string reason;       ///< with the backtrace of a crash
+};
+/// `job`, as job_as_json gives it, with these among its failures.
+std::string with_master_losses(std::string job, const std::vector<MasterLoss>& losses);
 
 }  // namespace dataflow

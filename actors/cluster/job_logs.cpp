@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <vector>
 
@@ -13,7 +14,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t max_bytes_of_file = 256 * 1024;
-constexpr std::size_t max_logs = 200;
 
 std::string read_end(const fs::path& file) {
   std::error_code error;
@@ -75,15 +75,20 @@ std::string sort_log_lines(const std::string& lines) {
   return sorted;
 }
 
-void prune_job_logs(const fs::path& folder) {
+void prune_job_logs(const fs::path& folder, const std::set<std::string>& live_jobs) {
   std::vector<std::pair<fs::file_time_type, fs::path>> logs;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator{folder, error})
     logs.emplace_back(entry.last_write_time(error), entry);
-  if (logs.size() <= max_logs) return;
-  std::sort(logs.begin(), logs.end());
-  logs.resize(logs.size() - max_logs);
-  for (const auto& [written, path] : logs) fs::remove(path, error);
+  if (logs.size() <= max_job_logs) return;
+  std::sort(logs.begin(), logs.end(), std::greater<>{});
+  for (const std::string& job : live_jobs) {
+    const auto newest = std::find_if(logs.begin(), logs.end(), [start = job + "-"](const auto& log) {
+      return log.second.filename().string().starts_with(start);
+    });
+    if (newest != logs.end()) logs.erase(newest);
+  }
+  for (std::size_t i = max_job_logs; i < logs.size(); ++i) fs::remove(logs[i].second, error);
 }
 
 }  // namespace dataflow

@@ -3,6 +3,7 @@
 // job's, the file's name begins with the job's id, so that the job's lines are found without a search.
 
 #include <filesystem>
+#include <set>
 #include <string>
 
 namespace dataflow {
@@ -17,7 +18,11 @@ std::string read_job_logs(const std::filesystem::path& folder, const std::string
 /// The same lines ordered by the time that they begin with; those without one stay behind the line before them.
 std::string sort_log_lines(const std::string& lines);
 
-/// Removes the logs that were written to the longest time ago, when there are many.
-void prune_job_logs(const std::filesystem::path& folder);
+/// How many logs a folder keeps, besides those of jobs that live.
+inline constexpr std::size_t max_job_logs = 200;
+
+/// Removes the logs that were written to the longest time ago, when there are many. The newest of each of `live_jobs`
+/// stays, since a process writes to it that may be quiet for long and crash then.
+void prune_job_logs(const std::filesystem::path& folder, const std::set<std::string>& live_jobs);
 
 }  // namespace dataflow

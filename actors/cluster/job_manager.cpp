@@ -24,7 +24,10 @@ caf::behavior JobManager::make_behavior() {
   set_down_handler([this](const caf::down_msg& down) {
     lose_node(down.source);
     for (auto& [id, job] : running_) {
-      if (job.master && job.master.address() == down.source) job.master = nullptr;  // its process's end comes, too
+      if (!job.master || job.master.address() != down.source) continue;
+      job.master = nullptr;  // its process's end comes, too
+      job.ready = false;
+      answer_calls_of(job);
     }
   });
   return node_messages().or_else(master_messages()).or_else(client_messages());
@@ -33,6 +36,7 @@ caf::behavior JobManager::make_behavior() {
 void JobManager::on_exit() {
   nodes_.clear();
   running_.clear();
+  calls_.clear();
 }
 
 // ---- Nodes ----------------------------------------------------------------------------------------------------------
@@ -41,6 +45,7 @@ caf::message_handler JobManager::node_messages() {
   return {
       [this](const msg::UseEndpoint& m) {
         listening_ = m.endpoint;
+        uploads_.trim(0, {});  // whoever was about to send them begins again
         recover_jobs();
         delayed_send(this, heartbeat(), msg::LookAround{});
       },
@@ -137,11 +142,13 @@ void JobManager::carry_out(const NodeRefused& effect) {
 }
 
 void JobManager::carry_out(const NodeSuspected& effect) {
-  spdlog::warn("TaskManager {} is silent", effect.node.name);
+  spdlog::warn("TaskManager {} is silent: it is given nothing new", effect.node.name);
+  slots_.on_node_silent(effect.node);
 }
 
 void JobManager::carry_out(const NodeTrusted& effect) {
   spdlog::info("TaskManager {} is heard again", effect.node.name);
+  apply(slots_.on_node_heard(effect.node, steady_clock_now()));
 }
 
 void JobManager::carry_out(const NodeDied& effect) {
@@ -161,7 +168,7 @@ void JobManager::request_slots(const msg::RequestSlots& request) {
   if (job == nullptr) return;
   job->wanted = request;
   job->told_reason.clear();
-  apply(slots_.request(job->record.id, job->record.slots, SlotPlacement::previous, steady_clock_now()));
+  apply(slots_.request(job->record.id, job->record.slots, SlotPlacement::previous, steady_clock_now(), request.slots));
 }
 
 void JobManager::apply(const SlotEffects& effects, const std::string& node_lost_by) {

@@ -17,6 +17,7 @@
 
 #include "actors/cluster/artifact_store.hpp"
 #include "actors/cluster/child_processes.hpp"
+#include "actors/cluster/job_json.hpp"
 #include "actors/cluster/own_messages.hpp"
 #include "actors/cluster/processes.hpp"
 #include "actors/wire/cluster_messages.hpp"
@@ -59,12 +60,20 @@ class JobManager final : public caf::event_based_actor {
     std::uint32_t starts = 0;  ///< of masters
     RestartStrategy after_crash;
     RestartStrategy after_kill;
+    std::vector<MasterLoss> losses;           ///< the newest
     std::optional<msg::RequestSlots> wanted;  ///< waits for slots
     std::string told_reason;                  ///< why it waits
     std::uint32_t round = 0;                  ///< of the last slots
     std::optional<caf::response_promise> submitter;
     bool cancelled = false;
     bool recovered = false;  ///< an earlier JobManager knew it
+  };
+
+  /// A client's, which has gone on to the job's master.
+  struct OpenCall {
+    std::string job_id;
+    msg::JobVerb verb = msg::JobVerb::show;
+    caf::response_promise promise;
   };
 
   caf::message_handler node_messages();
@@ -100,6 +109,8 @@ class JobManager final : public caf::event_based_actor {
   caf::result<msg::CommitMayBegin> keep_commit();
   void take_ended(const msg::MasterEnded& ended);
   void master_exited(const msg::ChildEnded& ended);
+  /// Why the master has ended, with the backtrace of a crash; it goes into the job's history of failures.
+  std::string note_loss(Running& job, const std::string& how);
   void cancel_without_master(Running& job);
   void end_job(const std::string& job_id, JobState state, std::optional<Error> error, std::string json);
   void end_workers(const std::string& job_id, const std::string& reason);
@@ -114,8 +125,12 @@ class JobManager final : public caf::event_based_actor {
   Status cancel(Running& job);
   msg::Answer put_artifact(const msg::PutArtifact& piece);
   caf::result<msg::Answer> call_job(const msg::CallJob& call);
+  void answer_call(std::uint64_t number, msg::Answer answer);
+  void answer_calls_of(const Running& job);
   caf::result<msg::Answer> collect_logs(const std::string& job_id);
   caf::result<msg::Followed> follow(const msg::FollowJob& request);
+  /// What `show` says of a job that has no master to ask.
+  [[nodiscard]] std::string describe(const StoredJob& job) const;
   [[nodiscard]] std::string list_jobs() const;
   [[nodiscard]] std::string list_nodes() const;
 
@@ -139,6 +154,8 @@ class JobManager final : public caf::event_based_actor {
   NodeLiveness liveness_;
   SlotAllocator slots_;
   std::map<std::string, Running> running_;
+  std::map<std::uint64_t, OpenCall> calls_;
+  std::uint64_t last_call_ = 0;
   std::map<std::string, StoredJob> unsaved_;  ///< ends that the disk has refused
 };
 

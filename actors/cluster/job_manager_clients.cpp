@@ -11,6 +11,7 @@
 
 #include "actors/clock.hpp"
 #include "actors/cluster/cluster_system.hpp"
+#include "actors/cluster/job_json.hpp"
 #include "actors/cluster/job_logs.hpp"
 #include "actors/cluster/own_messages.hpp"
 #include "libdataflow/master/job_id.hpp"
@@ -25,18 +26,6 @@ using nlohmann::ordered_json;
 constexpr auto master_deadline = std::chrono::seconds{12};
 /// Of a TaskManager.
 constexpr auto logs_deadline = std::chrono::seconds{5};
-
-/// What `show` says of a job that has no master to ask.
-std::string describe(const StoredJob& job) {
-  if (!job.shown.empty()) return job.shown;
-  ordered_json json{
-      {"id", job.id}, {"name", job.name}, {"state", to_string(job.state)}, {"submitted", to_iso8601(job.submitted_at)}};
-  if (job.error) {
-    json["error"] = job.error->message();
-    json["error_code"] = to_string(job.error->code());
-  }
-  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-}
 
 }  // namespace
 
@@ -85,6 +74,13 @@ msg::Answer JobManager::put_artifact(const msg::PutArtifact& piece) {
   return msg::Answer{Result<std::string>{std::to_string(*there)}};
 }
 
+std::string JobManager::describe(const StoredJob& job) const {
+  const auto at = running_.find(job.id);
+  // What is kept of a job that has ended has them.
+  const bool add = at != running_.end() && job.shown.empty();
+  return add ? with_master_losses(job_as_json(job), at->second.losses) : job_as_json(job);
+}
+
 Result<std::string> JobManager::find_job(const std::string& id_or_name) const {
   if (record(id_or_name) != nullptr) return id_or_name;
   std::vector<std::string> live;
@@ -124,12 +120,44 @@ caf::result<msg::Answer> JobManager::call_job(const msg::CallJob& call) {
   auto promise = make_response_promise<msg::Answer>();
   msg::CallJob named = call;
   named.job = *id;
+  const std::uint64_t number = ++last_call_;
+  calls_.emplace(number, OpenCall{*id, call.verb, promise});
   request(job->master, master_deadline, named)
-      .then([promise](const msg::Answer& answer) mutable { promise.deliver(answer); },
-            [promise, id = *id](const caf::error&) mutable {
-              promise.deliver(msg::Answer{fail(ErrorCode::io, "the master of job " + id + " did not answer in time")});
+      .then([this, number](const msg::Answer& answer) { answer_call(number, answer); },
+            [this, number, id = *id](const caf::error&) {
+              answer_call(number,
+                          msg::Answer{fail(ErrorCode::io, "the master of job " + id + " did not answer in time")});
             });
   return promise;
+}
+
+/// Nothing when it was answered without its master.
+void JobManager::answer_call(std::uint64_t number, msg::Answer answer) {
+  const auto at = calls_.find(number);
+  if (at == calls_.end()) return;
+  const Running* const asked = running(at->second.job_id);
+  if (at->second.verb == msg::JobVerb::show && answer.ok && asked != nullptr)
+    answer.json = with_master_losses(answer.json, asked->losses);
+  at->second.promise.deliver(std::move(answer));
+  calls_.erase(at);
+}
+
+/// CAF tells nobody that the receiver of a request has gone with its process.
+void JobManager::answer_calls_of(const Running& job) {
+  for (auto at = calls_.begin(); at != calls_.end();) {
+    OpenCall& call = at->second;
+    if (call.job_id != job.record.id) {
+      ++at;
+      continue;
+    }
+    if (call.verb == msg::JobVerb::show) {
+      call.promise.deliver(msg::Answer{Result<std::string>{describe(job.record)}});
+    } else {
+      call.promise.deliver(msg::Answer{
+          fail(ErrorCode::unavailable, "the master of job " + job.record.id + " ended before it answered")});
+    }
+    at = calls_.erase(at);
+  }
 }
 
 /// Kept before it is passed on: a JobManager that is started later does not run the job again.
@@ -187,11 +215,17 @@ caf::result<msg::Followed> JobManager::follow(const msg::FollowJob& request_) {
   if (job == nullptr || !job->master || !job->ready) return nothing;
   auto promise = make_response_promise<msg::Followed>();
   request(job->master, master_deadline, request_)
-      .then([promise](const msg::Followed& followed) mutable { promise.deliver(followed); },
-            [promise, nothing](const caf::error&) mutable {
-              // It has ended meanwhile; the next request sees what came of it.
-              promise.deliver(nothing);
-            });
+      .then(
+          [this, promise, id = request_.job](const msg::Followed& followed) mutable {
+            const Running* const asked = running(id);
+            msg::Followed told = followed;
+            if (asked != nullptr) told.json = with_master_losses(told.json, asked->losses);
+            promise.deliver(std::move(told));
+          },
+          [promise, nothing](const caf::error&) mutable {
+            // It has ended meanwhile; the next request sees what came of it.
+            promise.deliver(nothing);
+          });
   return promise;
 }
 
@@ -226,7 +260,10 @@ std::string JobManager::list_jobs() const {
 std::string JobManager::list_nodes() const {
   ordered_json list = ordered_json::array();
   for (const auto& [name, node] : nodes_) {
-    list.push_back({{"node", name}, {"slots", node.slots}, {"used", slots_.used_slots({name, node.incarnation})}});
+    list.push_back({{"node", name},
+                    {"slots", node.slots},
+                    {"used", slots_.used_slots({name, node.incarnation})},
+                    {"silent", liveness_.state(name) == NodeState::suspect}});
   }
   return list.dump();
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <set>
 
 #include <spdlog/spdlog.h>
 #include <caf/all.hpp>
@@ -9,6 +10,7 @@
 
 #include "actors/clock.hpp"
 #include "actors/cluster/cluster_system.hpp"
+#include "actors/cluster/crash_report.hpp"
 #include "actors/cluster/job_logs.hpp"
 #include "actors/cluster/job_manager.hpp"
 #include "actors/cluster/own_messages.hpp"
@@ -20,6 +22,8 @@ namespace {
 
 /// Masters of one JobManager have epochs that begin with its own.
 constexpr unsigned master_start_bits = 24;
+/// How many losses of its masters a job's history keeps.
+constexpr std::size_t most_losses = 16;
 
 /// A master that crashes, which may be the job's own doing, is started again a few times and then not any more. One
 /// that was killed by somebody is always started again.
@@ -222,7 +226,7 @@ void JobManager::end_job(const std::string& job_id, JobState state, std::optiona
   job->record.state = state;
   job->record.ended_at = wall_clock_now();
   job->record.error = std::move(error);
-  job->record.shown = std::move(json);
+  job->record.shown = with_master_losses(json.empty() ? job_as_json(job->record) : std::move(json), job->losses);
   spdlog::info("job {} ({}) is {}{}", job_id, job->record.name, to_string(state),
                job->record.error ? ": " + job->record.error->message() : "");
   save_or_log(job->record);
@@ -234,7 +238,11 @@ void JobManager::end_job(const std::string& job_id, JobState state, std::optiona
         msg::Answer{fail(failed ? *job->record.error : Error{ErrorCode::cancelled, "the job was cancelled"})});
     job->submitter.reset();
   }
-  prune_job_logs(options_.storage / "logs");
+  std::set<std::string> live;
+  for (const auto& [id, one] : running_) {
+    if (!is_terminal(one.record.state)) live.insert(id);
+  }
+  prune_job_logs(options_.storage / "logs", live);
   apply(slots_.release(job_id, steady_clock_now()));
 }
 
@@ -242,11 +250,14 @@ void JobManager::master_exited(const msg::ChildEnded& ended) {
   Running* const job = running(ended.job_id);
   if (job == nullptr || job->token != ended.token) return;
   const std::string id = job->record.id;
+  answer_calls_of(*job);
   if (is_terminal(job->record.state)) {
     running_.erase(id);
     return;
   }
   end_workers(id, "its master has ended");
+  const bool was_told = job->cancelled;
+  const std::string how = was_told ? ended.how : note_loss(*job, ended.how);
   job->wanted.reset();
   job->master = nullptr;
   job->token = 0;
@@ -262,15 +273,34 @@ void JobManager::master_exited(const msg::ChildEnded& ended) {
   RestartStrategy& strategy = ended.crashed ? job->after_crash : job->after_kill;
   const auto delay = may_try_again ? strategy.on_failure(steady_clock_now()) : std::nullopt;
   if (!delay) {
-    const std::string when = may_try_again ? ": " + strategy.exhausted_reason() : " while it built the job's graph";
-    end_job(id, JobState::failed, Error{ErrorCode::user_code, "the job's master process ended: " + ended.how + when},
+    const std::string when = may_try_again ? "; " + strategy.exhausted_reason() : " while it built the job's graph";
+    const std::size_t frames = std::min(how.find('\n'), how.size());
+    end_job(id, JobState::failed,
+            Error{ErrorCode::user_code,
+                  "the job's master process ended: " + how.substr(0, frames) + when + how.substr(frames)},
             {});
     running_.erase(id);
     return;
   }
   job->record.state = JobState::restarting;
-  spdlog::warn("the master of job {} ended: {}; it is started again", id, ended.how);
+  spdlog::warn("the master of job {} ended: {}; it is started again", id, how.substr(0, how.find('\n')));
   delayed_send(this, *delay, msg::MasterDue{id});
+}
+
+std::string JobManager::note_loss(Running& job, const std::string& how) {
+  std::string reason = how;
+  auto report = read_crash_report(job_log_file(options_.storage / "logs", job.record.id, "master"), job.pid);
+  if (report) {
+    name_artifacts(*report, file_names_of(job_spec(job.record)));
+    reason = "killed by " + to_text(*report);
+  }
+  // It may hold what an exception said.
+  Secrets secrets;
+  for (const auto& [name, value] : job.record.environment) secrets.add(value, "${" + name + "}");
+  reason = secrets.redact(reason);
+  if (job.losses.size() == most_losses) job.losses.erase(job.losses.begin());
+  job.losses.push_back({wall_clock_now(), job.starts - 1, "the job's master ended: " + reason});
+  return reason;
 }
 
 void JobManager::cancel_without_master(Running& job) {

@@ -1,10 +1,15 @@
 #include "actors/cluster/processes.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <future>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include <spdlog/sinks/stdout_sinks.h>
@@ -18,6 +23,8 @@
 #include "actors/cluster/own_messages.hpp"
 #include "actors/cluster/task_manager.hpp"
 #include "actors/cluster/worker_process.hpp"
+#include "actors/exchange/byte_stream.hpp"
+#include "actors/exchange/socket.hpp"
 
 namespace dataflow {
 
@@ -43,6 +50,26 @@ Status make_folders(const fs::path& root) {
     if (error) return fail(ErrorCode::io, "cannot make " + (root / folder).string() + ": " + error.message());
   }
   return {};
+}
+
+/// Two TaskManagers in one folder would write into each other's files. Held by the process until its end, however that
+/// comes. One that was just killed may have left it to a child that does not run its own program yet.
+Result<Descriptor> lock_folder(const fs::path& folder) {
+  constexpr std::chrono::seconds patience{2};
+  constexpr std::chrono::milliseconds between_tries{20};
+  const fs::path file = folder / "lock";
+  Descriptor lock{open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+  if (!lock.valid()) return fail(ErrorCode::io, "cannot open " + file.string() + ": " + std::strerror(errno));
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return fail(ErrorCode::io, "cannot lock " + file.string() + ": " + std::strerror(errno));
+    if (std::chrono::steady_clock::now() > end) {
+      return fail(ErrorCode::invalid_argument,
+                  "another TaskManager works in " + folder.string() + ": each needs a --work-dir of its own");
+    }
+    std::this_thread::sleep_for(between_tries);
+  }
+  return lock;
 }
 
 /// Every thread of an actor system may run user code, and overflow its stack there.
@@ -86,11 +113,39 @@ void see_out(caf::actor_system& system, const caf::actor& actor, ChildProcesses&
   children.forget();
 }
 
+/// What others are told to connect to has to be an address that means this node on their machines, too.
+Status check_advertised(const TaskManagerOptions& options) {
+  if (options.advertise && is_any_address(options.advertise->host)) {
+    return fail(ErrorCode::invalid_argument,
+                "--advertise: " + options.advertise->host + " is no address under which others reach this node");
+  }
+  if (options.advertise || !is_any_address(options.listen.host)) return {};
+  return fail(ErrorCode::invalid_argument, "this node listens at " + options.listen.host +
+                                               ", which is no address under which others reach it: say "
+                                               "which one they shall use with --advertise HOST");
+}
+
+/// Those who connect want a certificate for the host that they connect to: better to say so now than to be refused by
+/// every one of them.
+Status check_certificate(const ControlSettings& settings, const std::set<std::string>& hosts) {
+  if (!settings.tls) return {};
+  const auto tls = TlsContext::load(*settings.tls);
+  if (!tls) return fail(tls.error());
+  for (const std::string& host : hosts) {
+    if ((*tls)->is_for(host)) continue;
+    return fail(ErrorCode::invalid_argument, "the certificate " + settings.tls->certificate.string() + " is not for " +
+                                                 host + ", by which this process is reached: make one that is, " +
+                                                 "`dfnode certs DIR NAME --host " + host + "`");
+  }
+  return {};
+}
+
 }  // namespace
 
 Status run_job_manager(const JobManagerOptions& options, const OnReady& ready) {
   ChildProcesses::prepare_signals();
   log_to_standard_error("jobmanager");
+  if (Status status = check_certificate(options.control, {host_for_children(options.listen)}); !status) return status;
   if (auto made = make_folders(options.storage); !made) return made;
   const auto files = system_files();
   auto store = JobStore::open(*files, {.folder = options.storage.string(), .cluster = options.control.cluster});
@@ -116,19 +171,20 @@ Status run_job_manager(const JobManagerOptions& options, const OnReady& ready) {
 Status run_task_manager(const TaskManagerOptions& options, const OnReady& ready) {
   ChildProcesses::prepare_signals();
   log_to_standard_error("taskmanager");
-  if (options.listen.host == "0.0.0.0" || options.listen.host == "::") {
-    return fail(ErrorCode::invalid_argument, options.listen.text() +
-                                                 " is no address under which others reach this node: name one of "
-                                                 "this machine's own");
-  }
+  if (Status status = check_advertised(options); !status) return status;
+  const Endpoint& others_use = options.advertise ? *options.advertise : options.listen;
+  if (Status status = check_certificate(options.control, {others_use.host, host_for_children(options.listen)}); !status)
+    return status;
   if (auto made = make_folders(options.work_dir); !made) return made;
+  const auto lock = lock_folder(options.work_dir);
+  if (!lock) return fail(lock.error());
   ChildProcesses children;
   ClusterConfig config{control_threads};
   caf::actor_system system{config};
   Status outcome;
-  Endpoint at = options.listen;
+  Endpoint name = options.advertise.value_or(options.listen);
   const auto registered = [&](const Status& status) {
-    if (status) return ready(at);
+    if (status) return ready(name);
     outcome = status;
     children.stop();
   };
@@ -137,7 +193,7 @@ Status run_task_manager(const TaskManagerOptions& options, const OnReady& ready)
   auto task_manager = system.spawn<TaskManager, caf::detached>(options, children, (*control)->middleman(), registered);
   const auto listening = (*control)->publish(task_manager, options.listen);
   if (listening) {
-    at = *listening;
+    if (name.port == 0) name.port = listening->port;
     caf::anon_send(task_manager, msg::UseEndpoint{*listening});
     children.run();
   } else {
@@ -150,7 +206,9 @@ Status run_task_manager(const TaskManagerOptions& options, const OnReady& ready)
 
 Status run_job_master(const ChildOptions& options) {
   log_to_standard_error("master");
+  report_crashes(0);
   ClusterConfig config{control_threads};
+  config.add_thread_hook<CrashStacks>();
   caf::actor_system system{config};
   auto control = ControlPlane::open(system, options.control);
   if (!control) return fail(control.error());
@@ -173,7 +231,7 @@ Status run_worker(const ChildOptions& options) {
   auto task_manager = (*control)->connect(options.parent);
   if (!task_manager) return fail(task_manager.error());
   End end;
-  system.spawn<WorkerProcess, caf::detached>(*task_manager, **control, options.control, options.token,
+  system.spawn<WorkerProcess, caf::detached>(*task_manager, **control, options,
                                              [&end](const std::string& reason) { end.tell(reason); });
   spdlog::info("ends: {}", end.wait());
   leave(0);

@@ -27,28 +27,14 @@ constexpr std::uint32_t max_spare_delays = 50;
 
 std::vector<std::string> worker_arguments(const Endpoint& parent, const TaskManagerOptions& options) {
   std::vector<std::string> arguments = child_arguments("worker", parent, options.control);
-  arguments.insert(arguments.end(), {"--memory-limit", std::to_string(options.worker_memory)});
+  arguments.insert(arguments.end(),
+                   {"--data-host", options.listen.host, "--memory-limit", std::to_string(options.worker_memory)});
   return arguments;
 }
 
 bool needs(const msg::JobSpec& job, const std::string& artifact) {
   const auto all = artifacts_of(job);
   return std::find(all.begin(), all.end(), artifact) != all.end();
-}
-
-std::map<std::string, std::string> file_names_of(const msg::JobSpec& job) {
-  std::map<std::string, std::string> names{{job.artifact, job.file_name}};
-  for (const auto& [path, hash] : job.libraries) names[hash] = std::filesystem::path{path}.filename();
-  return names;
-}
-
-/// A job's libraries are loaded from files that are called by their hashes.
-void name_artifacts(CrashReport& report, const std::map<std::string, std::string>& names) {
-  for (std::string& frame : report.frames) {
-    for (const auto& [hash, name] : names) {
-      if (const std::size_t at = frame.find(hash); at != std::string::npos) frame.replace(at, hash.size(), name);
-    }
-  }
 }
 
 }  // namespace
@@ -82,6 +68,10 @@ caf::message_handler TaskManager::job_manager_messages() {
   return {
       [this](const msg::UseEndpoint& m) {
         listening_ = m.endpoint;
+        reached_at_ = options_.advertise.value_or(listening_);
+        if (reached_at_.port == 0) reached_at_.port = listening_.port;
+        artifacts_.clear_partial();
+        trim_artifacts();
         start_spare();
         connect();
         delayed_send(this, timeout_ / 8, msg::LookAround{});
@@ -126,7 +116,7 @@ void TaskManager::not_connected(const Error& error) {
 void TaskManager::register_node() {
   msg::RegisterNode node;
   node.hello.cluster = options_.control.cluster;
-  node.name = listening_.text();
+  node.name = reached_at_.text();
   node.incarnation = incarnation_;
   node.slots = options_.slots;
   request(job_manager_, connect_deadline, node)
@@ -150,7 +140,7 @@ void TaskManager::take_answer(const msg::NodeAnswer& answer, Timestamp asked) {
   timeout_ = std::chrono::microseconds{answer.timeout_us};
   lease_.emplace(timeout_, asked);
   told_error_.clear();
-  spdlog::info("joined {} as {}, epoch {}", options_.join.text(), listening_.text(), leader_epoch_);
+  spdlog::info("joined {} as {}, epoch {}", options_.join.text(), reached_at_.text(), leader_epoch_);
   if (registered_) std::exchange(registered_, nullptr)(Status{});
 }
 
@@ -162,7 +152,7 @@ void TaskManager::beat() {
   if (!accepted_) return;
   const Timestamp now = steady_clock_now();
   if (lease_->expired(now)) return lose_job_manager("it was silent");
-  request(job_manager_, timeout_, msg::NodeHeartbeat{leader_epoch_, listening_.text(), incarnation_})
+  request(job_manager_, timeout_, msg::NodeHeartbeat{leader_epoch_, reached_at_.text(), incarnation_})
       .then(
           [this, now, of = incarnation_](const msg::HeartbeatAnswer& answer) {
             if (!accepted_ || incarnation_ != of) return;
@@ -196,8 +186,27 @@ void TaskManager::lose_job_manager(const std::string& reason) {
 
 void TaskManager::assign(const msg::AssignSlots& assigned) {
   waiting_[assigned.job.id] = assigned;
-  for (const std::string& artifact : artifacts_of(assigned.job)) fetch(artifact);
+  for (const std::string& artifact : artifacts_of(assigned.job)) {
+    artifacts_.touch(artifact);
+    fetch(artifact);
+  }
   dispatch();
+}
+
+std::set<std::string> TaskManager::artifacts_in_use() const {
+  std::set<std::string> all;
+  for (const auto& [job_id, assigned] : waiting_) {
+    for (const std::string& artifact : artifacts_of(assigned.job)) all.insert(artifact);
+  }
+  for (const auto& [token, worker] : workers_) {
+    for (const auto& [artifact, name] : worker.file_names) all.insert(artifact);
+  }
+  return all;
+}
+
+void TaskManager::trim_artifacts() const {
+  const std::size_t removed = artifacts_.trim(options_.artifact_cache, artifacts_in_use());
+  if (removed > 0) spdlog::info("removed {} artifacts that no job here needs", removed);
 }
 
 void TaskManager::fetch(const std::string& artifact) {
@@ -227,7 +236,8 @@ void TaskManager::take_piece(const std::string& artifact, std::uint64_t offset, 
   if (!there) return give_up_artifact(artifact, there.error().message());
   if (*there >= piece.total_bytes) {
     fetching_.erase(artifact);
-    return dispatch();
+    dispatch();
+    return trim_artifacts();
   }
   if (*there == offset) return give_up_artifact(artifact, "the JobManager does not have all of it");
   ask_for_piece(artifact, *there);
@@ -273,8 +283,8 @@ void TaskManager::dispatch() {
     work.artifact_path = *artifacts_.path_of(assigned.job.artifact);
     work.master_host = options_.join.host;
     work.master_port = assigned.master_port;
-    work.node = listening_.text();
-    work.host = listening_.host;
+    work.node = reached_at_.text();
+    work.host = reached_at_.host;
     work.round = assigned.round;
     work.slots = assigned.slots;
     send(worker->actor, work);
@@ -284,7 +294,10 @@ void TaskManager::dispatch() {
       std::error_code error;  // a log under another name is a pity, and no reason to stop
       std::filesystem::rename(worker->log_file, named, error);
       if (!error) worker->log_file = named;
-      prune_job_logs(options_.work_dir / "logs");
+      std::set<std::string> live;
+      for (const auto& [token, one] : workers_) live.insert(one.job_id);
+      live.erase(std::string{});
+      prune_job_logs(options_.work_dir / "logs", live);
       start_spare();
     }
   }
@@ -366,6 +379,7 @@ void TaskManager::child_ended(std::uint64_t token, const std::string& how, bool 
   if (at == workers_.end()) return;
   const Child child = std::move(at->second);
   workers_.erase(at);
+  if (!child.job_id.empty()) trim_artifacts();
   if (!child.job_id.empty()) {
     if (child.told_to_end) return;
     auto report = read_crash_report(child.log_file, child.pid);

@@ -63,6 +63,9 @@ class TaskManager final : public caf::event_based_actor {
   [[nodiscard]] bool is_wanted(const std::string& artifact) const;
   void take_piece(const std::string& artifact, std::uint64_t offset, const msg::ArtifactPiece& piece);
   void dispatch();
+  /// Of jobs that have, or are about to have, a worker here.
+  [[nodiscard]] std::set<std::string> artifacts_in_use() const;
+  void trim_artifacts() const;
   void end_worker(const std::string& job_id, const std::string& reason);
   void report_death(const std::string& job_id, std::uint32_t round, const std::string& reason, bool crashed);
 
@@ -79,6 +82,7 @@ class TaskManager final : public caf::event_based_actor {
   std::function<void(const Status&)> registered_;
   ArtifactStore artifacts_;
   Endpoint listening_;
+  Endpoint reached_at_;  ///< by other nodes; as a text, this one's name
   std::uint64_t incarnation_;
   caf::actor job_manager_;  ///< null while there is no connection
   bool accepted_ = false;

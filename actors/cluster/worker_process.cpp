@@ -16,13 +16,11 @@
 namespace dataflow {
 
 WorkerProcess::WorkerProcess(caf::actor_config& config, caf::actor task_manager, ControlPlane& control,
-                             ControlSettings settings, std::uint64_t token,
-                             std::function<void(const std::string&)> ended)
+                             ChildOptions options, std::function<void(const std::string&)> ended)
     : caf::event_based_actor{config},
       task_manager_{std::move(task_manager)},
       control_{control},
-      settings_{std::move(settings)},
-      token_{token},
+      options_{std::move(options)},
       ended_{std::move(ended)},
       heard_{std::chrono::steady_clock::now()} {}
 
@@ -32,7 +30,7 @@ caf::behavior WorkerProcess::make_behavior() {
     ended_((from_worker ? "the job's master is gone: " : "the TaskManager is gone: ") + to_string(down.reason));
   });
   monitor(task_manager_);
-  send(task_manager_, msg::ChildHello{token_, getpid()});
+  send(task_manager_, msg::ChildHello{options_.token, getpid()});
   delayed_send(this, timeout_ / 8, msg::LookAround{});
   return {
       [this](const msg::NodeAnswer& m) {
@@ -84,10 +82,10 @@ Status WorkerProcess::begin(const msg::WorkForJob& job) {
   // Other workers see it; the token is between this process and its TaskManager.
   const std::string data_name = job.node + "/" + std::to_string(getpid()) + "-" + std::to_string(random_token());
   ExchangeSettings data;
-  data.identity = {settings_.cluster, data_name, job.master_epoch, job.data_token};
-  data.listen_host = job.host;
-  data.insecure = settings_.insecure;
-  data.tls = settings_.tls;
+  data.identity = {options_.control.cluster, data_name, job.master_epoch, job.data_token};
+  data.listen_host = options_.data_host;
+  data.insecure = options_.control.insecure;
+  data.tls = options_.control.tls;
   data.silence_timeout = timeout_;
   data.on_peer_lost = [self = address()](const PeerLost& lost) {
     caf::anon_send(caf::actor_cast<caf::actor>(self),

@@ -9,7 +9,7 @@
 
 #include <caf/event_based_actor.hpp>
 
-#include "actors/cluster/control_settings.hpp"
+#include "actors/cluster/processes.hpp"
 #include "actors/exchange/exchange.hpp"
 #include "actors/print_relay.hpp"
 #include "actors/wire/cluster_messages.hpp"
@@ -21,8 +21,8 @@ class ControlPlane;
 class WorkerProcess final : public caf::event_based_actor {
  public:
   /// `control` outlives it. `ended` is called when the process has nothing left to do, with why.
-  WorkerProcess(caf::actor_config& config, caf::actor task_manager, ControlPlane& control, ControlSettings settings,
-                std::uint64_t token, std::function<void(const std::string&)> ended);
+  WorkerProcess(caf::actor_config& config, caf::actor task_manager, ControlPlane& control, ChildOptions options,
+                std::function<void(const std::string&)> ended);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
@@ -34,8 +34,7 @@ class WorkerProcess final : public caf::event_based_actor {
 
   caf::actor task_manager_;
   ControlPlane& control_;
-  ControlSettings settings_;
-  std::uint64_t token_;
+  ChildOptions options_;
   std::function<void(const std::string&)> ended_;
   Duration timeout_ = std::chrono::seconds{8};
   std::chrono::steady_clock::time_point heard_;

@@ -47,6 +47,8 @@ class TlsContext {
   static Result<std::shared_ptr<TlsContext>> load(const TlsSettings& settings);
   virtual ~TlsContext() = default;
 
+  /// Whether this process's own certificate is for `host`, a name or an address, as those who connect want it.
+  [[nodiscard]] virtual bool is_for(const std::string& host) const = 0;
   /// As who accepted the connection: asks for the peer's certificate. Blocks up to `deadline`.
   virtual Result<std::unique_ptr<ByteStream>> accept(Descriptor socket, Duration deadline) = 0;
   /// As who connected: the peer's certificate must be for `host`, a name or an address.

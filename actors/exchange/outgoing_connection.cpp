@@ -98,9 +98,8 @@ void OutgoingConnection::run(const std::string& host, std::uint16_t port) {
 }
 
 Status OutgoingConnection::introduce(const std::string& host, std::uint16_t port) {
-  using Clock = std::chrono::steady_clock;
-  const auto deadline = Clock::now() + core_->settings.handshake_timeout;
-  const auto left = [&] { return std::chrono::duration_cast<Duration>(deadline - Clock::now()); };
+  const auto deadline = std::chrono::steady_clock::now() + core_->settings.handshake_timeout;
+  const auto left = [&] { return std::chrono::duration_cast<Duration>(deadline - std::chrono::steady_clock::now()); };
   auto socket = connect_tcp(host, port, left(), core_->closing);
   if (!socket) return fail(socket.error());
   const Handshake handshake{*this, socket->get()};

@@ -94,6 +94,23 @@ Result<bool> is_loopback(const std::string& host) {
   return true;
 }
 
+bool is_any_address(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) return false;
+  const AddressList address{found, &freeaddrinfo};
+  if (found->ai_family == AF_INET) {
+    return reinterpret_cast<const sockaddr_in&>(*found->ai_addr).sin_addr.s_addr == htonl(INADDR_ANY);
+  }
+  const in6_addr& v6 = reinterpret_cast<const sockaddr_in6&>(*found->ai_addr).sin6_addr;
+  constexpr std::size_t v4_at = 12;  // of an IPv4 address in an IPv6 one
+  return IN6_IS_ADDR_UNSPECIFIED(&v6) ||
+         (IN6_IS_ADDR_V4MAPPED(&v6) &&
+          std::all_of(v6.s6_addr + v4_at, v6.s6_addr + sizeof(v6), [](std::uint8_t byte) { return byte == 0; }));
+}
+
 Result<ListeningSocket> listen_tcp(const std::string& host, std::uint16_t port) {
   const auto addresses = resolve(host, port, true);
   if (!addresses) return fail(addresses.error());

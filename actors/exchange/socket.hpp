@@ -34,6 +34,10 @@ class Descriptor {
 /// Whether everything that `host` means is on this machine only. Errors: invalid_argument when it means nothing.
 Result<bool> is_loopback(const std::string& host);
 
+/// Whether `host` is an address that means all of a machine's own, "0.0.0.0" or "::" however they are written: good to
+/// listen at, and none under which another machine reaches this one.
+bool is_any_address(const std::string& host);
+
 struct ListeningSocket {
   Descriptor socket;
   std::uint16_t port = 0;

@@ -18,6 +18,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "actors/exchange/byte_stream.hpp"
 
@@ -67,6 +68,12 @@ const BIO_METHOD* socket_method() {
     return made;
   }();
   return method;
+}
+
+bool is_address(const std::string& host) {
+  std::array<unsigned char, sizeof(in6_addr)> address{};
+  return inet_pton(AF_INET, host.c_str(), address.data()) == 1 ||
+         inet_pton(AF_INET6, host.c_str(), address.data()) == 1;
 }
 
 class TlsStream final : public ByteStream {
@@ -200,6 +207,14 @@ class OpenSslContext final : public TlsContext {
  public:
   explicit OpenSslContext(SslContextPtr context) : context_{std::move(context)} {}
 
+  [[nodiscard]] bool is_for(const std::string& host) const override {
+    X509* const own = SSL_CTX_get0_certificate(context_.get());
+    const bool is = is_address(host) ? X509_check_ip_asc(own, host.c_str(), 0) == 1
+                                     : X509_check_host(own, host.c_str(), host.size(), 0, nullptr) == 1;
+    ERR_clear_error();
+    return is;
+  }
+
   Result<std::unique_ptr<ByteStream>> accept(Descriptor socket, Duration deadline) override {
     SslPtr ssl{SSL_new(context_.get())};
     if (!ssl) return fail(ErrorCode::io, "TLS: " + openssl_error());
@@ -211,11 +226,8 @@ class OpenSslContext final : public TlsContext {
     SslPtr ssl{SSL_new(context_.get())};
     if (!ssl) return fail(ErrorCode::io, "TLS: " + openssl_error());
     SSL_set_connect_state(ssl.get());
-    std::array<unsigned char, sizeof(in6_addr)> address{};
-    const bool is_address =
-        inet_pton(AF_INET, host.c_str(), address.data()) == 1 || inet_pton(AF_INET6, host.c_str(), address.data()) == 1;
-    const bool set = is_address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), host.c_str()) == 1
-                                : SSL_set1_host(ssl.get(), host.c_str()) == 1;
+    const bool set = is_address(host) ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), host.c_str()) == 1
+                                      : SSL_set1_host(ssl.get(), host.c_str()) == 1;
     if (!set) return fail(ErrorCode::invalid_argument, "TLS: the host " + host + " cannot be checked");
     return shake_hands(std::move(socket), std::move(ssl), deadline);
   }

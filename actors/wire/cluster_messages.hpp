@@ -30,7 +30,7 @@ struct JobSpec {
   std::string file_name;                         ///< "job.toml" or "fraud.so": says what the artifact is
   std::string artifact;                          ///< SHA-256 of the file's content, in hex
   std::string base_folder;                       ///< where the client's relative paths start
-  std::map<std::string, std::string> libraries;  ///< artifacts of the functions' libraries, by path as the file has it
+  std::map<std::string, std::string> libraries;  ///< artifacts of the files that it names, by their absolute paths
   std::vector<std::string> overrides;
   std::map<std::string, std::string> environment;  ///< the client's, as far as the file uses it
   std::vector<std::string> arguments;
@@ -132,7 +132,7 @@ struct WorkForJob {
   std::string master_host;
   std::uint16_t master_port = 0;
   std::string node;  ///< the TaskManager's name
-  std::string host;  ///< where the worker listens for data
+  std::string host;  ///< where other workers reach it
   std::uint32_t round = 0;
   std::vector<std::uint32_t> slots;
 };
@@ -152,7 +152,7 @@ struct MasterJob {
   std::uint64_t master_epoch = 0;
   JobSpec job;
   std::string artifact_path;
-  std::string host;  ///< where workers shall reach it
+  std::string host;  ///< where it listens; workers reach it under the name by which their nodes have joined
   std::uint64_t worker_timeout_us = 0;
   std::uint64_t cancel_timeout_us = 0;
   bool again = false;  ///< the job had a master before: it goes on from its checkpoints

@@ -55,7 +55,8 @@ typename Inspector::result_type inspect(Inspector& f, Split& split) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, NodeMetrics& m) {
-  return f(caf::meta::type_name("NodeMetrics"), m.node, m.records_in, m.records_out, m.watermark, m.counters);
+  return f(caf::meta::type_name("NodeMetrics"), m.node, m.records_in, m.records_out, m.watermark, m.counters,
+           m.waits_for, m.newest, m.split, m.idle);
 }
 
 namespace msg {

@@ -1,6 +1,7 @@
 // The operators that lambdas over records become.
 
 #include "dataflow/kernels.hpp"
+#include "libdataflow/expressions/compare_rows.hpp"
 
 namespace dataflow {
 
@@ -63,6 +64,10 @@ class RowOperatorFactory final : public OperatorFactory {
 
 OperatorFactoryPtr make_row_operator(RowPipeline pipeline) {
   return std::make_shared<RowOperatorFactory>(std::move(pipeline));
+}
+
+std::uint32_t rows_of_flags(const std::uint8_t* flags, std::uint32_t count, std::uint32_t first, std::uint32_t* out) {
+  return expr::rows_of_flags(flags, count, first, out);
 }
 
 BatchPtr finish_mapped(RowBuffer& mapped, const Batch& batch, const RowSelection& selection) {

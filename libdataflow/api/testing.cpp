@@ -4,6 +4,7 @@
 #include "libdataflow/checkpoint/state_file.hpp"
 #include "libdataflow/runtime/collect_sink.hpp"
 #include "libdataflow/runtime/local_executor.hpp"
+#include "libdataflow/simulation/simulation.hpp"
 #include "libdataflow/sources/collection_source.hpp"
 
 namespace dataflow::testing {
@@ -60,28 +61,52 @@ void load_state(Operator& into, std::string_view saved) {
   if (auto status = into.restore(*reader); !status) throw Failure{status.error()};
 }
 
-Outputs run(void (*job)(Environment&), const Inputs& inputs, const RunOptions& options) {
-  auto graph = build_job("test", job, options.arguments);
+namespace {
+
+StreamGraph graph_of(void (*job)(Environment&), const std::vector<std::string>& arguments, const Inputs& inputs) {
+  auto graph = build_job("test", job, arguments);
   if (!graph) throw Failure{graph.error()};
   replace_sources(*graph, inputs);
+  return *std::move(graph);
+}
 
+}  // namespace
+
+Outputs run(void (*job)(Environment&), const Inputs& inputs, const RunOptions& options) {
+  StreamGraph graph = graph_of(job, options.arguments, inputs);
   std::map<std::string, std::shared_ptr<Collected>> collected;
-  for (StreamNode& node : graph->nodes) {
+  for (StreamNode& node : graph.nodes) {
     if (!node.is_sink()) continue;
     const auto rows = std::make_shared<Collected>();
     node.factory = make_collect_sink(rows);
     collected[node.name] = rows;
     const StreamEdge& edge = node.inputs[0];
-    const StreamNode& from = graph->nodes[edge.from];
+    const StreamNode& from = graph.nodes[edge.from];
     collected.emplace(edge.output == 0 ? from.name : from.name + "." + from.outputs[edge.output].name, rows);
   }
-  auto executor = LocalExecutor::create(std::move(*graph), {.parallelism = options.parallelism});
+  auto executor = LocalExecutor::create(std::move(graph), {.parallelism = options.parallelism});
   if (!executor) throw Failure{executor.error()};
   if (auto status = (*executor)->run(options.until); !status) throw Failure{status.error()};
 
   std::map<std::string, std::vector<BatchPtr>> batches;
   for (const auto& [name, rows] : collected) batches[name] = rows->batches;
   return Outputs{std::move(batches)};
+}
+
+Simulated simulate(void (*job)(Environment&), const Inputs& inputs, Seeds seeds, const SimulateOptions& options) {
+  const auto simulation = simulation::Simulation::prepare(graph_of(job, options.arguments, inputs),
+                                                          {.nodes = options.nodes, .parallelism = options.parallelism});
+  if (!simulation) throw Failure{simulation.error()};
+  if (const auto& chance = simulation->not_deterministic()) throw Failure{about(describe(*chance))};
+  Simulated sum;
+  for (std::uint64_t seed = seeds.first; seed <= seeds.last; ++seed) {
+    const simulation::SeedResult result = simulation->run(seed);
+    if (result.failure) throw Failure{about(describe(*result.failure))};
+    for (const auto& [kind, count] : result.counts.faults) sum.faults += count;
+    sum.restarts += result.counts.restarts;
+    sum.checkpoints += result.counts.checkpoints_completed;
+  }
+  return sum;
 }
 
 const std::vector<BatchPtr>& Outputs::find(const std::string& name) const {

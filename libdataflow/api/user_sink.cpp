@@ -45,6 +45,7 @@ Result<Step> UserSink::end_of_data(OperatorOutput&) {
 Status UserSink::pre_commit(std::uint64_t epoch) {
   try {
     call_flush();
+    abort_left_over(epoch);
     if (open_transaction_) {
       call_pre_commit(*open_transaction_);
       pending_.push_back({epoch, std::move(*open_transaction_)});
@@ -69,6 +70,19 @@ Status UserSink::commit(std::uint64_t epoch) {
   return {};
 }
 
+/// An attempt before this one may have pre-committed for checkpoints that were given up one after the other, which
+/// none tells of: what it has begun is aborted as this one gets to the same numbers. A process that leads the job on
+/// has passed them all before its first checkpoint.
+void UserSink::abort_left_over(std::uint64_t until) {
+  if (!restored_) return;
+  for (std::uint64_t epoch = epoch_; epoch <= until; ++epoch) {
+    for (const std::uint32_t subtask : inherited_) {
+      const std::string name = transaction_name(subtask, epoch);
+      if (open_transaction_ != name) call_abort(name);
+    }
+  }
+}
+
 std::string UserSink::transaction_name(std::uint32_t subtask, std::uint64_t epoch) const {
   return context_->job_id() + "-" + context_->operator_name() + "-" + std::to_string(subtask) + "-" +
          std::to_string(epoch);
@@ -78,6 +92,8 @@ namespace {
 
 constexpr const char* transactions_table = "transactions";
 constexpr const char* epoch_table = "epoch";
+/// At the end of a job this many numbers beyond its last are looked at, for want of later checkpoints.
+constexpr std::uint64_t given_up_in_a_row = 16;
 
 const SchemaPtr& transactions_schema() {
   static const SchemaPtr schema = make_schema({{"epoch", TypeKind::int64}, {"transaction", TypeKind::string}});
@@ -128,7 +144,9 @@ Status UserSink::restore(StateReader& state) {
         const auto subtask = static_cast<std::uint32_t>(rows->column(0).as<std::int64_t>()[row]);
         const auto epoch = static_cast<std::uint64_t>(rows->column(1).as<std::int64_t>()[row]);
         epoch_ = std::max(epoch_, epoch);
-        if (subtask % context_->parallelism() == context_->subtask()) call_abort(transaction_name(subtask, epoch));
+        if (subtask % context_->parallelism() != context_->subtask()) continue;
+        inherited_.push_back(subtask);
+        call_abort(transaction_name(subtask, epoch));
       }
       return {};
     });
@@ -154,6 +172,7 @@ void UserSink::abort() {
 
 Status UserSink::close() {
   try {
+    abort_left_over(epoch_ + given_up_in_a_row);
     call_close();
   } catch (...) {
     return fail(error_of_current_exception("in close()"));

@@ -10,6 +10,7 @@ namespace dataflow {
 
 /// While it lives, a crash of this process (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT) writes `error: WHAT: SIGSEGV` to
 /// standard error and ends the process with exit code 2: the file is wrong. One at a time, while there is one thread.
+/// A process that handles these signals otherwise has more to tell, and goes on to do so.
 class CrashNotice {
  public:
   explicit CrashNotice(const std::string& what);

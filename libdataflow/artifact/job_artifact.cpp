@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "libdataflow/artifact/job_files.hpp"
 #include "libdataflow/artifact/job_library.hpp"
 #include "libdataflow/topology/topology.hpp"
 
@@ -23,7 +24,6 @@ namespace {
 Result<std::pair<StreamGraph, Secrets>> load_text(const JobArtifact& artifact) {
   const auto text = read_artifact(artifact.file);
   if (!text) return fail(text.error());
-  set_library_places(artifact.libraries);
   LoadOptions options;
   options.overrides = artifact.overrides;
   options.environment = [&](const std::string& name) -> std::optional<std::string> {
@@ -42,6 +42,7 @@ Result<std::pair<StreamGraph, Secrets>> load_text(const JobArtifact& artifact) {
 }  // namespace
 
 Result<BuiltJob> build_artifact(const JobArtifact& artifact) {
+  set_job_files({artifact.base_folder.string(), artifact.libraries});
   Result<std::pair<StreamGraph, Secrets>> loaded = fail(ErrorCode::internal, "");
   if (artifact.file_name.ends_with(".so")) {
     auto graph = load_job_library(artifact.file, artifact.arguments);

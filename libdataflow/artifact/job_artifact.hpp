@@ -16,11 +16,12 @@
 namespace dataflow {
 
 struct JobArtifact {
-  std::string file_name;              ///< "job.toml" or "fraud.so": what it is, and its name in errors
-  std::filesystem::path file;         ///< where its content is
-  std::filesystem::path base_folder;  ///< a topology's relative paths start here
-  /// Where the shared libraries of a topology's functions are, by the absolute path that it names; those that are not
-  /// here are where their paths say.
+  std::string file_name;       ///< "job.toml" or "fraud.so": what it is, and its name in errors
+  std::filesystem::path file;  ///< where its content is
+  /// Where a topology's relative paths start, or those of the topologies that a C++ job embeds.
+  std::filesystem::path base_folder;
+  /// Where the shared libraries of functions and the embedded topologies are, by the absolute path that the job names;
+  /// those that are not here are where their paths say.
   std::map<std::string, std::string> libraries;
   std::vector<std::string> overrides;
   std::map<std::string, std::string> environment;  ///< for a topology's ${NAME}; nothing else is looked at

@@ -3,35 +3,16 @@
 #include <dlfcn.h>
 
 #include <filesystem>
-#include <mutex>
 
 #include "dataflow/job.hpp"
 #include "libdataflow/artifact/crash_notice.hpp"
 #include "libdataflow/artifact/elf_file.hpp"
+#include "libdataflow/artifact/job_files.hpp"
 #include "libdataflow/artifact/load_probe.hpp"
 
 namespace dataflow {
 
 namespace {
-
-/// The process's: see set_library_places.
-struct FunctionLibraries {
-  std::mutex mutex;
-  std::map<std::string, std::string> places;
-  std::set<std::string> loaded;
-};
-
-FunctionLibraries& function_libraries() {
-  static FunctionLibraries libraries;
-  return libraries;
-}
-
-std::string place_of(const std::string& path) {
-  FunctionLibraries& libraries = function_libraries();
-  const std::lock_guard lock{libraries.mutex};
-  const auto found = libraries.places.find(path);
-  return found == libraries.places.end() ? path : found->second;
-}
 
 Result<void*> open_library(const std::string& path) {
   std::error_code error;
@@ -69,16 +50,6 @@ std::string_view abi_stamp() {
   return DATAFLOW_ABI_STAMP;
 }
 
-void set_library_places(std::map<std::string, std::string> places) {
-  const std::lock_guard lock{function_libraries().mutex};
-  function_libraries().places = std::move(places);
-}
-
-std::set<std::string> loaded_function_libraries() {
-  const std::lock_guard lock{function_libraries().mutex};
-  return function_libraries().loaded;
-}
-
 Result<StreamGraph> load_job_library(const std::string& path, std::vector<std::string> arguments) {
   auto library = open_library(path);
   if (!library) return fail(library.error());
@@ -93,7 +64,7 @@ Result<StreamGraph> load_job_library(const std::string& path, std::vector<std::s
 }
 
 Result<FunctionLibrary> FunctionLibrary::load(const std::string& path) {
-  auto library = open_library(place_of(path));
+  auto library = open_library(place_of_job_file(path));
   if (!library) return fail(library.error());
   using List = void (*)(FunctionList*);
   const auto list = reinterpret_cast<List>(dlsym(*library, "dataflow_functions_v1"));
@@ -104,8 +75,7 @@ Result<FunctionLibrary> FunctionLibrary::load(const std::string& path) {
                 path + " has no functions: they are declared with DATAFLOW_FUNCTION(\"name\", Class)");
   }
   if (auto status = check_stamp(path, functions.abi_stamp); !status) return fail(status.error());
-  const std::lock_guard lock{function_libraries().mutex};
-  function_libraries().loaded.insert(path);
+  note_job_file(path);
   return FunctionLibrary{path, functions.first};
 }
 

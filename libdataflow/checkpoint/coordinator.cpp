@@ -260,8 +260,7 @@ std::vector<CheckpointEffect> CheckpointCoordinator::on_advanced(const Completed
     effects = after_completion(checkpoint, now);
   } else if (advanced) {
     effects = give_up("another coordinator has taken over", now);
-    effects.push_back(FailForCheckpoints{
-        Error{ErrorCode::unsupported, "another process goes on with this job from its checkpoints"}});
+    effects.push_back(FailForCheckpoints{overtaken()});
   } else {
     effects = give_up(advanced.error().message(), now);
   }

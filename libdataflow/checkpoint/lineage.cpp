@@ -15,7 +15,9 @@ constexpr std::string_view latest_prefix = "latest-";
 constexpr std::string_view epoch_prefix = "epoch-";
 constexpr std::string_view run_prefix = "run-";
 constexpr std::string_view checkpoint_prefix = "chk-";
-constexpr std::string_view latest_version = "1";
+constexpr std::string_view latest_version = "2";
+/// The same without a checksum.
+constexpr std::string_view first_latest_version = "1";
 
 /// With zeros in front, so that names sort like numbers.
 std::string padded(std::uint64_t number, int width) {
@@ -54,28 +56,49 @@ Result<std::uint64_t> newest_run(CheckpointStorage& storage, std::string_view jo
   return newest;
 }
 
-/// The content of a run's first epoch: the job's id, and, behind a line feed, what it began from.
+/// What a name points at is believed only when it is what was written: a bit that flips would name another checkpoint,
+/// or another job, and nothing else would tell.
+std::string checksum_line(std::string_view text) {
+  char line[32];
+  std::snprintf(line, sizeof line, "sum %016llx\n", static_cast<unsigned long long>(block_hash(text)));
+  return line;
+}
+constexpr std::size_t checksum_line_bytes = 21;
+
+/// The content of a run's first epoch: the job's id; what it began from, if from anything; and a checksum.
 constexpr std::string_view origin_version = "from 1 ";
 
 std::string encode_beginning(const std::string& job_id, const RunOrigin& origin) {
-  if (origin.savepoint.empty()) return job_id;
-  return job_id + "\n" + std::string{origin_version} + (origin.drop_unclaimed ? "drop " : "keep ") + origin.savepoint;
+  std::string content = job_id + "\n";
+  if (!origin.savepoint.empty()) {
+    content += std::string{origin_version} + (origin.drop_unclaimed ? "drop " : "keep ") + origin.savepoint + "\n";
+  }
+  return content + checksum_line(content);
 }
 
+/// Runs that were begun by older programs have no checksum, and no line feed at the end.
 Status decode_beginning(const std::string& content, Leadership& leadership) {
-  const std::size_t line = content.find('\n');
-  leadership.job_id = content.substr(0, line);
-  if (line == std::string::npos) return {};
-  std::string_view rest = std::string_view{content}.substr(line + 1);
-  const auto refuse = [&] {
-    return fail(ErrorCode::malformed_data, epoch_key(leadership.lineage, 1) +
-                                               " cannot be used: it does not say what the run began from, or in words "
-                                               "of a newer program");
+  const auto refuse = [&](std::string_view why) {
+    return fail(ErrorCode::malformed_data, epoch_key(leadership.lineage, 1) + " cannot be used: " + std::string{why});
   };
-  if (!rest.starts_with(origin_version)) return refuse();
+  std::string_view rest = content;
+  if (rest.ends_with('\n')) {
+    if (rest.size() < checksum_line_bytes) return refuse("it is cut off");
+    const std::string_view checked = rest.substr(0, rest.size() - checksum_line_bytes);
+    if (rest.substr(checked.size()) != checksum_line(checked)) return refuse("its checksum is wrong: it is damaged");
+    rest = checked.substr(0, checked.size() - (checked.ends_with('\n') ? 1 : 0));
+  }
+  const std::size_t line = rest.find('\n');
+  leadership.job_id = rest.substr(0, line);
+  if (leadership.job_id.find(' ') != std::string::npos) return refuse("it does not name the job that began the run");
+  if (line == std::string_view::npos) return {};
+  rest.remove_prefix(line + 1);
+  const auto newer = "it does not say what the run began from, or in words of a newer program";
+  if (!rest.starts_with(origin_version)) return refuse(newer);
   rest.remove_prefix(origin_version.size());
   leadership.origin.drop_unclaimed = rest.starts_with("drop ");
-  if (!leadership.origin.drop_unclaimed && !rest.starts_with("keep ")) return refuse();
+  const bool one_line = rest.find('\n') == std::string_view::npos;
+  if (!one_line || (!leadership.origin.drop_unclaimed && !rest.starts_with("keep "))) return refuse(newer);
   leadership.origin.savepoint = rest.substr(std::string_view{"keep "}.size());
   return {};
 }
@@ -107,8 +130,9 @@ std::string latest_key(const std::string& lineage, std::uint64_t sequence) {
 }
 
 std::string encode_latest(const CompletedCheckpoint& checkpoint) {
-  return std::string{latest_version} + " " + std::to_string(checkpoint.id) + " " + std::to_string(checkpoint.epoch) +
-         "\n";
+  const std::string content =
+      std::string{latest_version} + " " + std::to_string(checkpoint.id) + " " + std::to_string(checkpoint.epoch) + "\n";
+  return content + checksum_line(content);
 }
 
 Result<CompletedCheckpoint> decode_latest(std::string_view content, std::uint64_t sequence,
@@ -118,7 +142,13 @@ Result<CompletedCheckpoint> decode_latest(std::string_view content, std::uint64_
                 latest_key(lineage, sequence) + " cannot be used: it does not name a checkpoint");
   };
   const std::size_t first = content.find(' ');
-  if (first == std::string_view::npos || content.substr(0, first) != latest_version || !content.ends_with('\n')) {
+  if (first == std::string_view::npos || !content.ends_with('\n')) return refuse();
+  if (content.substr(0, first) == latest_version) {
+    if (content.size() < checksum_line_bytes) return refuse();
+    const std::string_view checked = content.substr(0, content.size() - checksum_line_bytes);
+    if (content.substr(checked.size()) != checksum_line(checked) || !checked.ends_with('\n')) return refuse();
+    content = checked;
+  } else if (content.substr(0, first) != first_latest_version) {
     return refuse();
   }
   content = content.substr(first + 1, content.size() - first - 2);
@@ -201,8 +231,34 @@ Status confirm_storage(CheckpointStorage& storage, const std::string& lineage, s
   const auto mine = storage.get(key);
   if (mine) return {};
   if (mine.error().code() != ErrorCode::not_found) return fail(mine.error());
-  return fail(ErrorCode::io, "the checkpoint storage does not have " + storage.describe(key) +
-                                 " any more, which this job put there: has a disk vanished, or been exchanged?");
+  // Unavailable, so that a job waits for its disk to come back instead of giving up after a few tries.
+  return fail(ErrorCode::unavailable,
+              "the checkpoint storage does not have " + storage.describe(key) +
+                  " any more, which this job put there: has a disk vanished, or been exchanged?");
+}
+
+Status confirm_leadership(CheckpointStorage& storage, const std::string& lineage, std::uint64_t epoch) {
+  if (Status there = confirm_storage(storage, lineage, epoch); !there) return there;
+  const auto epochs = storage.list(lineage + "/" + std::string{epoch_prefix});
+  if (!epochs) return fail(epochs.error());
+  if (epochs->empty() || epochs->back() <= epoch_key(lineage, epoch)) return {};
+  return fail(overtaken());
+}
+
+Status confirm_first(CheckpointStorage& storage, std::string_view job_name, std::string_view job_id) {
+  const auto newest = newest_run(storage, job_name);
+  if (!newest) return fail(newest.error());
+  for (std::uint64_t number = *newest; number > 0; --number) {
+    const auto run = look_at_run(storage, job_name, number);
+    if (!run && run.error().code() == ErrorCode::not_found) continue;  // remains of an older one
+    if (!run) return fail(run.error());
+    if (run->job_id == job_id) return fail(overtaken());
+  }
+  return {};
+}
+
+Error overtaken() {
+  return {ErrorCode::unsupported, "another process goes on with this job from its checkpoints"};
 }
 
 Result<Advance> advance_latest(CheckpointStorage& storage, const std::string& lineage,

@@ -61,6 +61,14 @@ Result<std::optional<Leadership>> resume_run(CheckpointStorage& storage, std::st
 /// That the storage still is the one in which `epoch` was taken. Errors: io: it is not, for instance because a disk is
 /// not mounted any more; what it lists is not to be believed then.
 Status confirm_storage(CheckpointStorage& storage, const std::string& lineage, std::uint64_t epoch);
+/// confirm_storage, and that nobody has taken the lead since: before an attempt touches what is outside of the
+/// checkpoints, where others' epochs protect nothing. Errors: also `overtaken`.
+Status confirm_leadership(CheckpointStorage& storage, const std::string& lineage, std::uint64_t epoch);
+/// That no run of that name has been begun by the job `job_id`, which is about to begin its first. Errors: io;
+/// `overtaken`: another master of the job has, while this one stood still.
+Status confirm_first(CheckpointStorage& storage, std::string_view job_name, std::string_view job_id);
+/// What who has been overtaken fails with.
+Error overtaken();
 /// What has been completed, in order.
 Result<std::vector<CompletedCheckpoint>> list_completed(CheckpointStorage& storage, const std::string& lineage);
 

@@ -116,6 +116,10 @@ Result<TaskState> write_task_state(CapturedStates states, CheckpointStorage& sto
   return write_all(std::move(states), writer, name);
 }
 
+std::string task_state_name(std::uint32_t vertex, std::uint32_t subtask, std::uint32_t attempt) {
+  return std::to_string(vertex) + "-" + std::to_string(subtask) + ".a" + std::to_string(attempt);
+}
+
 Result<TaskState> collect_task_state(CapturedStates states) {
   BlockWriter writer{nullptr, {}, nullptr};
   return write_all(std::move(states), writer, {});

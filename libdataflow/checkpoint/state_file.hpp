@@ -2,6 +2,7 @@
 // The asynchronous part of a checkpoint: what the operators of a task have captured becomes one file, or, when it is
 // little, bytes that travel with the acknowledgement (a file costs two fsyncs).
 
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
@@ -39,7 +40,10 @@ class UploadedFiles {
 Result<TaskState> write_task_state(CapturedStates states, CheckpointStorage& storage, const std::string& folder,
                                    const std::string& name, UploadedFiles* uploaded = nullptr);
 
-/// The same without a storage: everything inline.
+/// What a subtask's file is called in the folder of a checkpoint. No attempt writes another's.
+std::string task_state_name(std::uint32_t vertex, std::uint32_t subtask, std::uint32_t attempt);
+
+/// write_task_state without a storage: everything inline.
 Result<TaskState> collect_task_state(CapturedStates states);
 
 }  // namespace dataflow

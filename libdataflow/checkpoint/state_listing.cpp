@@ -46,13 +46,20 @@ bool matches(const Batch& rows, std::uint32_t row, const KeyFilter& filter) {
   });
 }
 
-std::string row_as_json(const Batch& rows, std::uint32_t row) {
+std::string row_as_json(const Batch& rows, std::uint32_t row, const StateQuery& query) {
   std::string out = "{";
   for (std::size_t i = 0; i < rows.schema()->fields().size(); ++i) {
     if (i > 0) out += ",";
     append_json_string((*rows.schema())[i].name, out);
     out += ":";
-    append_json(rows.column(i), row, out);
+    const Column& column = rows.column(i);
+    const bool bytes = column.type.kind() == TypeKind::bytes && !column.is_null(row) && query.read_bytes != nullptr;
+    const auto value = bytes ? query.read_bytes((*rows.schema())[i].name, column.text(row)) : std::nullopt;
+    if (value) {
+      out += *value;
+    } else {
+      append_json(column, row, out);
+    }
   }
   return out + "}";
 }
@@ -120,7 +127,7 @@ Status show_state(const RestoredCheckpoint& checkpoint, const StateQuery& query,
   return reader->read(query.state, description->schema, [&](std::uint32_t, const BatchPtr& rows) -> Status {
     for (std::uint32_t row = 0; row < rows->rows() && shown < query.limit; ++row) {
       if (!matches(*rows, row, *filter)) continue;
-      visit(row_as_json(*rows, row));
+      visit(row_as_json(*rows, row, query));
       ++shown;
     }
     return {};

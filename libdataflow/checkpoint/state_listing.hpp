@@ -36,10 +36,12 @@ struct StateQuery {
   /// A bare JSON value for the table's first column, or an object of column names and values; empty: all rows.
   std::string key_json{};
   std::uint64_t limit = ~std::uint64_t{0};
+  /// What the bytes in a column are, as JSON, for those that somebody can read; nothing: they stay bytes.
+  std::function<std::optional<std::string>(std::string_view column, std::string_view bytes)> read_bytes{};
 };
 
-/// Calls `visit` with each of the rows as a JSON object; bytes are in base64. Errors: not_found naming the operators or
-/// states that there are; invalid_argument when the key is none; those of reading.
+/// Calls `visit` with each of the rows as a JSON object; bytes that nobody reads are in base64. Errors: not_found
+/// naming the operators or states that there are; invalid_argument when the key is none; those of reading.
 Status show_state(const RestoredCheckpoint& checkpoint, const StateQuery& query,
                   const std::function<void(const std::string& row)>& visit);
 

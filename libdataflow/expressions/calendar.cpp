@@ -72,6 +72,17 @@ std::optional<CivilTime> CivilTime::from_micros(std::int64_t micros) {
   return time;
 }
 
+const CivilTime* CivilTimes::at(std::int64_t micros) {
+  if (last_ && is_within(micros, start_, micros_per_day)) {
+    last_->micros_of_day = micros - start_;
+    return &*last_;
+  }
+  last_ = CivilTime::from_micros(micros);
+  if (!last_) return nullptr;
+  start_ = micros - last_->micros_of_day;
+  return &*last_;
+}
+
 std::int64_t CivilTime::to_micros() const {
   return micros_of(day) + micros_of_day;
 }

@@ -23,6 +23,23 @@ struct CivilTime {
   [[nodiscard]] std::int64_t to_micros() const;
 };
 
+/// Whether `micros` is one of the `length` microseconds from `start` on.
+inline bool is_within(std::int64_t micros, std::int64_t start, std::int64_t length) {
+  return micros >= start &&
+         static_cast<std::uint64_t>(micros) - static_cast<std::uint64_t>(start) < static_cast<std::uint64_t>(length);
+}
+
+/// Takes timestamps apart that come after each other: those of the day before cost no calendar.
+class CivilTimes {
+ public:
+  /// As CivilTime::from_micros; valid until the next call.
+  [[nodiscard]] const CivilTime* at(std::int64_t micros);
+
+ private:
+  std::optional<CivilTime> last_;
+  std::int64_t start_ = 0;  ///< of the last one's day
+};
+
 enum class TimePart : std::uint8_t {
   microsecond,
   millisecond,
@@ -62,6 +79,8 @@ class TimePattern {
   static tl::expected<TimePattern, std::string> parse(std::string_view pattern);
 
   void format(const CivilTime& time, std::string& out) const;
+  /// Timestamps that agree when they are divided by so many microseconds, rounding down, have the same text.
+  [[nodiscard]] std::int64_t resolution_micros() const;
   /// Microseconds since the epoch of text in this pattern; nothing when it does not fit. What the pattern does not
   /// name is the start of 1970.
   [[nodiscard]] std::optional<std::int64_t> read(std::string_view text) const;

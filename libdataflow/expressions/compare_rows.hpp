@@ -32,6 +32,17 @@ std::size_t kept_rows_scalar(const T* values, T wanted, const std::uint8_t* vali
   return kept;
 }
 
+/// Writes first + i for each i whose flag is 1, not 0, in order, and returns how many. `out` has room for count + 8.
+inline std::uint32_t rows_of_flags_scalar(const std::uint8_t* flags, std::uint32_t count, std::uint32_t first,
+                                          std::uint32_t* out) {
+  std::uint32_t kept = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    out[kept] = first + i;
+    kept += flags[i];
+  }
+  return kept;
+}
+
 #if defined(__x86_64__)
 
 namespace avx2 {
@@ -89,6 +100,17 @@ template <class T, class Compare>
   }
 }
 
+/// Writes first + place for each place whose flag is 1 of eight and goes on behind them.
+[[gnu::target("avx2"), gnu::always_inline]] inline std::uint32_t* put_rows(unsigned mask, std::uint32_t first,
+                                                                           std::uint32_t* out) {
+  std::int64_t eight;
+  std::memcpy(&eight, mask_table.rows[mask].data(), 8);
+  const __m256i places = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(eight));
+  const __m256i kept = _mm256_add_epi32(places, _mm256_set1_epi32(static_cast<int>(first)));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), kept);
+  return out + mask_table.count[mask];
+}
+
 template <class T, class Compare>
 [[gnu::target("avx2")]] std::size_t kept_rows(const T* values, T wanted, const std::uint8_t* valid, std::uint32_t rows,
                                               std::uint32_t* out, Compare compare) {
@@ -97,15 +119,23 @@ template <class T, class Compare>
   for (; row + 8 <= rows; row += 8) {
     unsigned mask = mask_of_eight<T, Compare>(values + row, wanted);
     if (valid != nullptr) mask &= valid[row >> 3];
-    std::int64_t eight;
-    std::memcpy(&eight, mask_table.rows[mask].data(), 8);
-    const __m256i places = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(eight));
-    const __m256i kept = _mm256_add_epi32(places, _mm256_set1_epi32(static_cast<int>(row)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), kept);
-    out += mask_table.count[mask];
+    out = put_rows(mask, row, out);
   }
   out += kept_rows_scalar(values, wanted, valid, row, rows, out, compare);
   return static_cast<std::size_t>(out - begin);
+}
+
+[[gnu::target("avx2")]] inline std::uint32_t rows_of_flags(const std::uint8_t* flags, std::uint32_t count,
+                                                           std::uint32_t first, std::uint32_t* out) {
+  std::uint32_t* const begin = out;
+  std::uint32_t i = 0;
+  for (; i + 32 <= count; i += 32) {
+    const __m256i thirty_two = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(flags + i));
+    const auto mask =
+        static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpgt_epi8(thirty_two, _mm256_setzero_si256())));
+    for (std::uint32_t eight = 0; eight < 32; eight += 8) out = put_rows(mask >> eight & 0xFFU, first + i + eight, out);
+  }
+  return static_cast<std::uint32_t>(out - begin) + rows_of_flags_scalar(flags + i, count - i, first + i, out);
 }
 
 inline bool available() {
@@ -126,6 +156,14 @@ std::size_t kept_rows(const T* values, T wanted, const std::uint8_t* valid, std:
   }
 #endif
   return kept_rows_scalar(values, wanted, valid, 0, rows, out, compare);
+}
+
+inline std::uint32_t rows_of_flags(const std::uint8_t* flags, std::uint32_t count, std::uint32_t first,
+                                   std::uint32_t* out) {
+#if defined(__x86_64__)
+  if (avx2::available()) return avx2::rows_of_flags(flags, count, first, out);
+#endif
+  return rows_of_flags_scalar(flags, count, first, out);
 }
 
 }  // namespace dataflow::expr

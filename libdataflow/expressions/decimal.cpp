@@ -33,15 +33,38 @@ void put(RowResult<std::int64_t>& out, int128 value, Type type) {
   out.set(static_cast<std::int64_t>(value));
 }
 
+/// From `int128 f(int64_t, int64_t)`, which no two numbers make impossible. All rows are computed without a branch, and
+/// only when one of them is too large a second pass says which (values under NULLs may ask for it in vain).
+template <class F>
+Kernel checked_rows(F f, Type result) {
+  Kernel exact = try_rows<std::int64_t, std::int64_t, std::int64_t>(
+      [=](RowResult<std::int64_t>& out, std::int64_t a, std::int64_t b) { put(out, f(a, b), result); });
+  return [f, exact = std::move(exact)](KernelCall& call) {
+    const Reader<std::int64_t> a{call.arguments[0]};
+    const Reader<std::int64_t> b{call.arguments[1]};
+    GrowingBuffer out;
+    out.resize(call.rows * sizeof(std::int64_t));
+    auto* values = out.as<std::int64_t>();
+    bool bad = false;
+    for (std::uint32_t row = 0; row < call.rows; ++row) {
+      const int128 value = f(a[row], b[row]);
+      bad |= !is_decimal(value);
+      values[row] = static_cast<std::int64_t>(value);
+    }
+    return bad ? exact(call) : call.finish(std::move(out));
+  };
+}
+
 Kernel sum_kernel(bool subtract, Type left, Type right, Type result) {
   const std::int64_t by_left = power_of_ten(static_cast<unsigned>(result.scale - left.scale));
   const std::int64_t by_right = power_of_ten(static_cast<unsigned>(result.scale - right.scale));
-  return try_rows<std::int64_t, std::int64_t, std::int64_t>(
-      [=](RowResult<std::int64_t>& out, std::int64_t a, std::int64_t b) {
-        const int128 x = static_cast<int128>(a) * by_left;
-        const int128 y = static_cast<int128>(b) * by_right;
-        put(out, subtract ? x - y : x + y, result);
-      });
+  const auto add = [=](std::int64_t a, std::int64_t b) {
+    return static_cast<int128>(a) * by_left + static_cast<int128>(b) * by_right;
+  };
+  const auto take_away = [=](std::int64_t a, std::int64_t b) {
+    return static_cast<int128>(a) * by_left - static_cast<int128>(b) * by_right;
+  };
+  return subtract ? checked_rows(take_away, result) : checked_rows(add, result);
 }
 
 Kernel quotient_kernel(Type left, Type right, Type result) {
@@ -99,10 +122,7 @@ Kernel decimal_kernel(BinaryOperator op, Type left, Type right, Type result) {
     case BinaryOperator::add: return sum_kernel(false, left, right, result);
     case BinaryOperator::subtract: return sum_kernel(true, left, right, result);
     case BinaryOperator::multiply:
-      return try_rows<std::int64_t, std::int64_t, std::int64_t>(
-          [result](RowResult<std::int64_t>& out, std::int64_t a, std::int64_t b) {
-            put(out, static_cast<int128>(a) * b, result);
-          });
+      return checked_rows([](std::int64_t a, std::int64_t b) { return static_cast<int128>(a) * b; }, result);
     case BinaryOperator::divide: return quotient_kernel(left, right, result);
     case BinaryOperator::modulo: return remainder_kernel(left, right, result);
     default: return {};

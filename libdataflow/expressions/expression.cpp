@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "libdataflow/expressions/compare_rows.hpp"
 #include "libdataflow/expressions/compiler.hpp"
 #include "libdataflow/expressions/parser.hpp"
 
@@ -90,9 +91,11 @@ void Expression::select(const Batch& batch, EvalContext& context, std::vector<st
                 std::make_move_iterator(value.errors.end()));
   const expr::Reader<std::uint8_t> is_true{value};
   std::size_t kept = selected.size();
-  selected.resize(kept + rows);
+  selected.resize(kept + rows + 8);  // what rows_of_flags may write past the end
   std::uint32_t* out = selected.data();
-  if (value.column->has_nulls()) {
+  if (!value.column->has_nulls() && !value.constant) {
+    kept += expr::rows_of_flags(value.column->values.as<std::uint8_t>(), rows, 0, out + kept);
+  } else if (value.column->has_nulls()) {
     for (std::uint32_t row = 0; row < rows; ++row) {
       out[kept] = row;
       kept += is_true[row] & static_cast<std::uint8_t>(!value.is_null(row));

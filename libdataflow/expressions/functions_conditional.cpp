@@ -5,29 +5,24 @@
 
 namespace dataflow::expr {
 
-namespace {
-ResultType common() {
-  return {[](std::span<const Type> types) { return types[0]; }, "T"};
-}
-}  // namespace
-
 void add_conditional_functions(std::vector<Function>& table) {
   table.push_back({"coalesce",
                    "conditional",
                    "The first argument that is not NULL. Arguments behind it are not looked at, nor are their errors.",
                    "coalesce(NULL, 2, 3) = 2",
-                   {{{{"x", Accepts::comparable}}, common(), {}, 0, true, Nulls::seen}}});
-  table.push_back({"nullif",
-                   "conditional",
-                   "NULL when both are equal, else the first.",
-                   "nullif('-', '-') IS NULL",
-                   {{{{"x", Accepts::comparable}, {"y", Accepts::comparable}}, common(), {}, 0, false, Nulls::seen}}});
+                   {{{{"x", Accepts::comparable}}, same_as_all(), {}, 0, true, Nulls::seen}}});
+  table.push_back(
+      {"nullif",
+       "conditional",
+       "NULL when both are equal, else the first.",
+       "nullif('-', '-') IS NULL",
+       {{{{"x", Accepts::comparable}, {"y", Accepts::comparable}}, same_as_all(), {}, 0, false, Nulls::seen}}});
   table.push_back({"if",
                    "conditional",
                    "The second argument when the condition is TRUE, else the third.",
                    "if(2 > 1, 'yes', 'no') = 'yes'",
                    {{{{"condition", Accepts::boolean}, {"yes", Accepts::comparable}, {"no", Accepts::comparable}},
-                     common(),
+                     same_as_all(),
                      {},
                      0,
                      false,
@@ -41,7 +36,7 @@ void add_conditional_functions(std::vector<Function>& table) {
                    "math",
                    "The remainder of the division, with the sign of the first; the same as %.",
                    "mod(-7, 3) = -1",
-                   {{{{"a", Accepts::number}, {"b", Accepts::number}}, common(), {}}}});
+                   {{{{"a", Accepts::number}, {"b", Accepts::number}}, same_as_all(), {}}}});
 }
 
 }  // namespace dataflow::expr

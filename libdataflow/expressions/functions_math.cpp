@@ -205,10 +205,6 @@ Bound extreme(const Binding& call) {
   }
 }
 
-ResultType common() {
-  return {[](std::span<const Type> types) { return types[0]; }, "T"};
-}
-
 Function one_float(std::string name, std::string help, std::string example, Bind bind) {
   return {std::move(name),
           "math",
@@ -270,12 +266,12 @@ void add_math_functions(std::vector<Function>& table) {
                    "math",
                    "The largest of the arguments; NULL when one of them is.",
                    "greatest(1, 3, 2) = 3",
-                   {{{{"x", Accepts::comparable}}, common(), extreme<true>, 0, true}}});
+                   {{{{"x", Accepts::comparable}}, same_as_all(), extreme<true>, 0, true}}});
   table.push_back({"least",
                    "math",
                    "The smallest of the arguments; NULL when one of them is.",
                    "least(1, 3, 2) = 1",
-                   {{{{"x", Accepts::comparable}}, common(), extreme<false>, 0, true}}});
+                   {{{{"x", Accepts::comparable}}, same_as_all(), extreme<false>, 0, true}}});
 }
 
 }  // namespace dataflow::expr

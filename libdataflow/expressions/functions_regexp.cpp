@@ -80,7 +80,7 @@ void extract_group(TextResult& out, const RE2& regexp, Text text, std::int64_t g
   out.append({match.data(), match.size()});
 }
 
-Bound extract(const Binding& call) {
+Bound regexp_extract(const Binding& call) {
   auto found = patterns(call);
   if (!found) return tl::unexpected(found.error());
   if (call.arguments.size() == 2) {
@@ -150,7 +150,7 @@ void replace_all(TextResult& out, const RE2& regexp, Text text, const std::strin
   if (copied < text.size()) out.append(text.substr(copied));
 }
 
-Bound replace(const Binding& call) {
+Bound regexp_replace(const Binding& call) {
   auto found = patterns(call);
   if (!found) return tl::unexpected(found.error());
   const auto constant = call.constant_text(2);
@@ -183,12 +183,12 @@ void add_regexp_functions(std::vector<Function>& table) {
        "text",
        "The first match, or the given group of it (0 is the whole match, the default); NULL without a match.",
        "regexp_extract('status=503', 'status=([0-9]+)', 1) = '503'",
-       {{{s, pattern, {"group", Accepts::int64}}, Kind::string, extract, 1}}});
+       {{{s, pattern, {"group", Accepts::int64}}, Kind::string, regexp_extract, 1}}});
   table.push_back({"regexp_replace",
                    "text",
                    "With every match replaced; $1 or \\1 in the replacement is the first group, $0 the match.",
                    "regexp_replace('2010-07', '([0-9]+)-([0-9]+)', '$2/$1') = '07/2010'",
-                   {{{s, pattern, {"replacement", Accepts::string}}, Kind::string, replace}}});
+                   {{{s, pattern, {"replacement", Accepts::string}}, Kind::string, regexp_replace}}});
 }
 
 }  // namespace dataflow::expr

@@ -96,9 +96,14 @@ std::int64_t position(Text text, Text wanted) {
   return at == Text::npos ? 0 : static_cast<std::int64_t>(utf8::length(text.substr(0, at))) + 1;
 }
 
+/// Where `part` is in the text; of one letter, which is what is mostly asked for, without comparing it again.
+std::size_t find(Text text, Text part) {
+  return part.size() == 1 ? text.find(part.front()) : text.find(part);
+}
+
 void replace(TextResult& out, Text text, Text from, Text to) {
   if (from.empty()) return out.append(text);
-  for (std::size_t at = text.find(from); at != Text::npos && !out.too_long(); at = text.find(from)) {
+  for (std::size_t at = find(text, from); at != Text::npos && !out.too_long(); at = find(text, from)) {
     out.append(text.substr(0, at));
     out.append(to);
     text.remove_prefix(at + from.size());
@@ -114,11 +119,11 @@ void split_part(TextResult& out, Text text, Text separator, std::int64_t part) {
   }
   if (part > 0) {
     for (; part > 1; --part) {
-      const std::size_t at = text.find(separator);
+      const std::size_t at = find(text, separator);
       if (at == Text::npos) return;
       text.remove_prefix(at + separator.size());
     }
-    return out.append(text.substr(0, text.find(separator)));
+    return out.append(text.substr(0, find(text, separator)));
   }
   for (; part < -1; ++part) {
     const std::size_t at = text.rfind(separator);

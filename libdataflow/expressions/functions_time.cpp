@@ -1,3 +1,7 @@
+#include <memory>
+#include <string>
+#include <utility>
+
 #include "libdataflow/expressions/arithmetic.hpp"
 #include "libdataflow/expressions/calendar.hpp"
 #include "libdataflow/expressions/registry.hpp"
@@ -27,21 +31,23 @@ tl::expected<TimePart, ArgumentError> part_of(const Binding& call, bool units_on
 Bound extract(const Binding& call) {
   const auto part = part_of(call, false);
   if (!part) return tl::unexpected(part.error());
-  return try_rows<std::int64_t, Text, Micros>([part = *part](RowResult<std::int64_t>& out, Text, Micros micros) {
-    const auto time = CivilTime::from_micros(micros);
-    if (!time) return out.fail(out_of_calendar);
-    out.set(extract_part(part, *time));
-  });
+  return try_rows<std::int64_t, Text, Micros>(
+      [part = *part, times = CivilTimes{}](RowResult<std::int64_t>& out, Text, Micros micros) mutable {
+        const CivilTime* const time = times.at(micros);
+        if (time == nullptr) return out.fail(out_of_calendar);
+        out.set(extract_part(part, *time));
+      });
 }
 
 Bound date_trunc(const Binding& call) {
   const auto unit = part_of(call, true);
   if (!unit) return tl::unexpected(unit.error());
-  return try_rows<Micros, Text, Micros>([unit = *unit](RowResult<Micros>& out, Text, Micros micros) {
-    const auto time = CivilTime::from_micros(micros);
-    if (!time) return out.fail(out_of_calendar);
-    out.set(truncate(unit, *time));
-  });
+  return try_rows<Micros, Text, Micros>(
+      [unit = *unit, times = CivilTimes{}](RowResult<Micros>& out, Text, Micros micros) mutable {
+        const CivilTime* const time = times.at(micros);
+        if (time == nullptr) return out.fail(out_of_calendar);
+        out.set(truncate(unit, *time));
+      });
 }
 
 /// The pattern in argument 1, which must be a literal.
@@ -53,17 +59,37 @@ tl::expected<TimePattern, ArgumentError> pattern_of(const Binding& call) {
   return std::move(*pattern);
 }
 
+/// Formats timestamps that come after each other: one that the pattern cannot tell from the one before has its text.
+class Formatter {
+ public:
+  explicit Formatter(TimePattern pattern)
+      : pattern_{std::make_shared<const TimePattern>(std::move(pattern))}, resolution_{pattern_->resolution_micros()} {}
+
+  void operator()(TextResult& out, Micros micros, Text) {
+    if (!any_ || !is_within(micros, first_, resolution_)) {
+      const CivilTime* const time = times_.at(micros);
+      if (time == nullptr) return out.fail(out_of_calendar);
+      text_.clear();
+      pattern_->format(*time, text_);
+      first_ = micros - time->micros_of_day % resolution_;
+      any_ = true;
+    }
+    out.append(text_);
+  }
+
+ private:
+  std::shared_ptr<const TimePattern> pattern_;
+  std::int64_t resolution_;
+  CivilTimes times_;
+  std::string text_;  ///< of the timestamps from `first_` on, when there is any
+  Micros first_ = 0;
+  bool any_ = false;
+};
+
 Bound date_format(const Binding& call) {
   auto found = pattern_of(call);
   if (!found) return tl::unexpected(found.error());
-  return text_rows<Micros, Text>([pattern = std::move(*found)](TextResult& out, Micros micros, Text) {
-    const auto time = CivilTime::from_micros(micros);
-    if (!time) return out.fail(out_of_calendar);
-    thread_local std::string text;
-    text.clear();
-    pattern.format(*time, text);
-    out.append(text);
-  });
+  return text_rows<Micros, Text>(Formatter{std::move(*found)});
 }
 
 std::string no_timestamp(Text text) {

@@ -44,6 +44,10 @@ ResultType same_as_first() {
   return {[](std::span<const Type> types) { return types[0]; }, "the type of the first argument"};
 }
 
+ResultType same_as_all() {
+  return {[](std::span<const Type> types) { return types[0]; }, "T"};
+}
+
 Bind always(Kernel kernel) {
   return [kernel = std::move(kernel)](const Binding&) -> tl::expected<Kernel, ArgumentError> { return kernel; };
 }

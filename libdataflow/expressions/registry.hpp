@@ -67,6 +67,8 @@ struct ResultType {
 
 /// The type of the first argument.
 ResultType same_as_first();
+/// The type that all arguments have in common, called T.
+ResultType same_as_all();
 
 struct Overload {
   std::vector<Parameter> parameters;

@@ -74,10 +74,12 @@ class RowResult {
   GrowingBuffer nulls_;
 };
 
-/// A strict kernel from `void f(RowResult<Result>&, Args...)`, called for valid rows only.
+/// A strict kernel from `void f(RowResult<Result>&, Args...)`, called for valid rows only. Each batch has a copy of f,
+/// which may remember something from row to row.
 template <class Result, class... Args, class F>
 Kernel try_rows(F f) {
   return [f](KernelCall& call) {
+    F one = f;
     GrowingBuffer out;
     out.resize(call.rows * sizeof(Stored<Result>));
     if (out.size() != 0) std::memset(out.data(), 0, out.size());
@@ -86,7 +88,7 @@ Kernel try_rows(F f) {
         call,
         [&](std::uint32_t row, const Args&... args) {
           result.at(row);
-          f(result, args...);
+          one(result, args...);
         },
         std::index_sequence_for<Args...>{});
     return call.finish(std::move(out), result.validity());
@@ -132,16 +134,18 @@ class TextResult {
   std::size_t most_;
 };
 
-/// A strict kernel from `void f(TextResult&, Args...)`, called for valid rows only.
+/// A strict kernel from `void f(TextResult&, Args...)`, called for valid rows only. Each batch has a copy of f, which
+/// may remember something from row to row.
 template <class... Args, class F>
 Kernel text_rows(F f) {
   return [f](KernelCall& call) {
+    F one = f;
     TextResult result{call};
     detail::each_row<Args...>(
         call,
         [&](std::uint32_t row, const Args&... args) {
           result.begin(row);
-          f(result, args...);
+          one(result, args...);
         },
         std::index_sequence_for<Args...>{});
     return result.finish();

@@ -1,5 +1,6 @@
 // Java's date patterns: formatting and reading.
 
+#include <algorithm>
 #include <array>
 
 #include "libdataflow/expressions/calendar.hpp"
@@ -253,6 +254,23 @@ void TimePattern::format(const CivilTime& time, std::string& out) const {
       default: out += "+0000";
     }
   }
+}
+
+std::int64_t TimePattern::resolution_micros() const {
+  constexpr std::int64_t second = 1'000'000;
+  std::int64_t finest = 86'400 * second;
+  for (const Element& element : elements_) {
+    switch (element.letter) {
+      case 'S': return 1;
+      case 's': finest = std::min(finest, second); break;
+      case 'm': finest = std::min(finest, 60 * second); break;
+      case 'H':
+      case 'h':
+      case 'a': finest = std::min(finest, 3600 * second); break;
+      default: break;
+    }
+  }
+  return finest;
 }
 
 std::optional<std::int64_t> TimePattern::read(std::string_view text) const {

@@ -17,11 +17,6 @@ bool reads_text(const DecoderOptions& options) {
   return false;
 }
 
-std::string_view without_return(std::string_view text) {
-  if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
-  return text;
-}
-
 /// Bits of a validity bitmap, made when the first NULL is met.
 class Validity {
  public:
@@ -73,7 +68,7 @@ Result<std::optional<std::size_t>> CsvDecoder::start(std::string_view window, bo
     }
     done = text[end] == '\n';
     std::string_view name = text.substr(at, end - at);
-    if (done) name = without_return(name);
+    if (done) name = text::without_return(name);
     if (quoted && !unquote(name)) {
       return fail(ErrorCode::malformed_data, "the header (line 1) has text behind a closing quote: " + excerpt(name));
     }
@@ -112,14 +107,14 @@ DecodedRecords CsvDecoder::decode(std::string_view window, bool last, std::uint3
     if (!last) return result;
     // The window ends with a newline, so only an open quote can keep it from being rows.
     result.consumed = window.size();
-    result.malformed.push_back({0, without_return(window.substr(0, window.size() - 1)),
+    result.malformed.push_back({0, text::without_return(window.substr(0, window.size() - 1)),
                                 "a quote is opened and not closed until the end of the data"});
     return result;
   }
   for (const RaggedRow& row : index_.ragged()) {
     const std::string expected = std::to_string(header_.size());
     result.malformed.push_back(
-        {row.start, without_return(window.substr(row.start, row.end - row.start)),
+        {row.start, text::without_return(window.substr(row.start, row.end - row.start)),
          std::to_string(row.fields) + (row.fields == 1 ? " field" : " fields") + " where the header has " + expected});
   }
   if (index_.rows() == 0) return result;
@@ -149,7 +144,7 @@ void CsvDecoder::drop_bad_rows(std::string_view window, DecodedRecords& result) 
     }
     const std::size_t start = index_.row_start(row);
     result.malformed.push_back(
-        {start, without_return(window.substr(start, index_.row_end(row) - start)), std::move(bad->error)});
+        {start, text::without_return(window.substr(start, index_.row_end(row) - start)), std::move(bad->error)});
     while (bad != bad_rows_.end() && bad->row == row) ++bad;
   }
   result.batch = good.empty() ? nullptr : result.batch->select_rows(good);
@@ -217,8 +212,8 @@ ColumnPtr CsvDecoder::convert(std::string_view window, std::size_t field) {
       return convert_fixed<std::int64_t>(
           window, field, [](std::string_view text, std::int64_t& out) { return text::parse_int64_padded(text, out); });
     case TypeKind::float64:
-      return convert_fixed<double>(window, field,
-                                   [](std::string_view text, double& out) { return text::parse_float64(text, out); });
+      return convert_fixed<double>(
+          window, field, [](std::string_view text, double& out) { return text::parse_float64_padded(text, out); });
     case TypeKind::decimal:
       return convert_fixed<std::int64_t>(window, field, [&f](std::string_view text, std::int64_t& out) {
         return text::parse_decimal(text, f.field.type, out);

@@ -20,6 +20,12 @@ bool parse_timestamp_slow(std::string_view text, std::int64_t& micros);
 /// `text` without ASCII blanks around it.
 std::string_view trimmed(std::string_view text);
 
+/// A line without the carriage return of a file from Windows.
+inline std::string_view without_return(std::string_view line) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
 inline bool is_digit(char c) {
   return static_cast<unsigned char>(c - '0') < 10;
 }
@@ -39,14 +45,12 @@ inline bool is_digit(char c) {
   return true;
 }
 
-/// The first `count` (1 to 8) of the eight bytes at `at` as a decimal number; false when one of them is no digit. In a
-/// word instead of one by one (Daniel Lemire, "Quickly parsing eight digits", 2018): neighbours are added to pairs,
-/// fours and the eight. Fewer digits are moved to the word's end, behind zeros.
-[[gnu::always_inline]] inline bool parse_digits(const char* at, std::size_t count, std::uint64_t& out) {
+/// The first `count` (1 to 8) of a word's bytes as a decimal number; false when one of them is no digit. In a word
+/// instead of one by one (Daniel Lemire, "Quickly parsing eight digits", 2018): neighbours are added to pairs, fours
+/// and the eight. Fewer digits are moved to the word's end, behind zeros.
+[[gnu::always_inline]] inline bool parse_digits(std::uint64_t digits, std::size_t count, std::uint64_t& out) {
   static_assert(std::endian::native == std::endian::little, "the first digit is the lowest byte");
   constexpr std::uint64_t zeros = 0x3030303030303030;
-  std::uint64_t digits = 0;
-  std::memcpy(&digits, at, 8);
   if (count < 8) digits = digits << (64 - 8 * count) | zeros >> (8 * count);
   if ((((digits + 0x4646464646464646) | (digits - zeros)) & 0x8080808080808080) != 0) return false;
   digits -= zeros;
@@ -54,6 +58,11 @@ inline bool is_digit(char c) {
   constexpr std::uint64_t pairs = 0x000000FF000000FF;
   out = ((digits & pairs) * (100 + (1'000'000ULL << 32)) + (digits >> 16 & pairs) * (1 + (10'000ULL << 32))) >> 32;
   return true;
+}
+[[gnu::always_inline]] inline std::uint64_t eight_bytes(const char* at) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, 8);
+  return word;
 }
 
 /// parse_int64 for texts behind whose end eight more bytes can be read, as in a decoder's window.
@@ -66,12 +75,12 @@ inline bool is_digit(char c) {
   if (size == 0 || size > 16) return parse_int64(text, out);
   std::uint64_t high = 0;
   if (size > 8) {
-    if (!parse_digits(at, size - 8, high)) return parse_int64_slow(text, out);
+    if (!parse_digits(eight_bytes(at), size - 8, high)) return parse_int64_slow(text, out);
     at += size - 8;
     size = 8;
   }
   std::uint64_t low = 0;
-  if (!parse_digits(at, size, low)) return parse_int64_slow(text, out);
+  if (!parse_digits(eight_bytes(at), size, low)) return parse_int64_slow(text, out);
   const auto value = static_cast<std::int64_t>(high * 100'000'000 + low);
   out = negative ? -value : value;
   return true;
@@ -113,6 +122,36 @@ inline bool is_digit(char c) {
 
 [[gnu::always_inline]] inline bool parse_float64(std::string_view text, double& out) {
   return parse_plain_float64(text, out) || parse_float64_slow(text, out);
+}
+
+/// parse_float64 for texts behind whose end eight more bytes can be read. At most eight bytes are read in a word: the
+/// digits behind the point move one place, over it, and what remains is an integer. Exact as parse_plain_float64 is.
+[[gnu::always_inline]] inline bool parse_float64_padded(std::string_view text, double& out) {
+  static constexpr double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7};
+  const char* at = text.data();
+  std::size_t size = text.size();
+  const bool negative = size != 0 && *at == '-';
+  at += negative;
+  size -= negative;
+  if (size == 0 || size > 8) return parse_float64(text, out);
+  std::uint64_t word = eight_bytes(at);
+  // The lowest byte that is a point has its highest bit set; so may bytes above it, which does not matter.
+  const std::uint64_t differing = word ^ 0x2E2E2E2E2E2E2E2E;
+  const std::uint64_t points = (differing - 0x0101010101010101) & ~differing & 0x8080808080808080;
+  const std::size_t whole = static_cast<std::size_t>(std::countr_zero(points)) / 8;  // 8 when there is none
+  std::size_t fraction = 0;
+  if (whole < size) {
+    fraction = size - whole - 1;
+    if (whole == 0 || fraction == 0) return parse_float64(text, out);
+    const std::uint64_t before = (1ULL << (8 * whole)) - 1;
+    word = (word & before) | (word >> 8 & ~before);
+    --size;
+  }
+  std::uint64_t value = 0;
+  if (!parse_digits(word, size, value)) return parse_float64(text, out);
+  const double magnitude = static_cast<double>(static_cast<std::int64_t>(value)) / powers[fraction];
+  out = negative ? -magnitude : magnitude;
+  return true;
 }
 
 /// true/false/1/0 in any case.

@@ -19,11 +19,6 @@ bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r';
 }
 
-std::string_view without_return(std::string_view line) {
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
-}
-
 /// Compares eight bytes at a time; both sides are readable up to the next multiple of eight.
 inline bool same_bytes(const char* a, const char* b, std::size_t size) {
   std::uint64_t x = 0;
@@ -161,7 +156,7 @@ void JsonDecoder::decode_lines(std::string_view window, std::size_t first, std::
   if (error == simdjson::EMPTY) return;
   if (error && last - first == 1) {
     result.malformed.push_back(
-        {begin, without_return(window.substr(begin, line_ends_[first] - begin)), describe(error)});
+        {begin, text::without_return(window.substr(begin, line_ends_[first] - begin)), describe(error)});
     return;
   }
   if (error) {
@@ -180,7 +175,7 @@ void JsonDecoder::decode_lines(std::string_view window, std::size_t first, std::
       } else {
         rows_.abandon_row();
         result.malformed.push_back(
-            {line_start, without_return(window.substr(line_start, line_end - line_start)), error_});
+            {line_start, text::without_return(window.substr(line_start, line_end - line_start)), error_});
         while (tokens_->more()) ++tokens_->at;
       }
     }

@@ -13,9 +13,9 @@ void add(std::vector<bool>& needed, const std::vector<bool>& more) {
   for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
 }
 
-/// What `node`, whose own outputs' needs are known, needs of an input of `fields` fields.
-std::vector<bool> needs_of_input(const StreamNode& node, const Needs& outputs, std::size_t fields) {
-  const auto use = node.factory->field_use();
+/// What `node`, whose own outputs' needs are known, needs of its input `input`, which has `fields` fields.
+std::vector<bool> needs_of_input(const StreamNode& node, std::size_t input, const Needs& outputs, std::size_t fields) {
+  const auto use = node.factory->field_use_of(input);
   if (!use) return std::vector<bool>(fields, true);
   std::vector<bool> needed(fields, false);
   for (const std::size_t field : use->reads) needed[field] = true;
@@ -36,7 +36,7 @@ void prune_unread_columns(StreamGraph& graph) {
   for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
     for (const StreamEdge& edge : node->inputs) {
       std::vector<bool>& needed = needs[edge.from][edge.output];
-      add(needed, needs_of_input(*node, needs[node->id], needed.size()));
+      add(needed, needs_of_input(*node, edge.input, needs[node->id], needed.size()));
       for (const std::size_t key : edge.key_fields) needed[key] = true;
     }
     if (!node->is_source() || node->outputs.empty()) continue;

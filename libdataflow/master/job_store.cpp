@@ -168,7 +168,7 @@ Status JobStore::put(const StoredJob& record) {
       !put)
     return put;
   jobs_.insert_or_assign(record.id, record);
-  for (const std::string& hash : artifacts_of(record)) fresh_artifacts_.erase(hash);
+  for (const std::string& hash : artifacts_of(record)) claim(hash);
   return is_terminal(record.state) ? forget_oldest() : Status{};
 }
 
@@ -199,19 +199,34 @@ Result<std::string> JobStore::put_artifact(std::string_view bytes) {
   std::string hash = content_hash(bytes);
   const bool referred_to =
       std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& j) { return artifacts_of(j.second).count(hash) > 0; });
-  if (!referred_to) fresh_artifacts_.insert(hash);
+  const bool others_go = !referred_to && keep_unclaimed(hash);
   if (artifact(hash)) {
     // It may be there from a call that failed at its last step.
     if (Status synced = files_->sync_folder(folder(artifacts_folder)); !synced) return fail(synced.error());
     return hash;
   }
   if (Status put = replace(folder(artifacts_folder), hash, bytes); !put) return fail(put.error());
+  if (others_go) {
+    if (Status collected = collect_artifacts(); !collected) return fail(collected.error());
+  }
   return hash;
+}
+
+void JobStore::claim(const std::string& artifact) {
+  std::erase(fresh_artifacts_, artifact);
+}
+
+bool JobStore::keep_unclaimed(const std::string& artifact) {
+  claim(artifact);
+  fresh_artifacts_.push_back(artifact);
+  if (fresh_artifacts_.size() <= settings_.unclaimed_artifacts) return false;
+  fresh_artifacts_.erase(fresh_artifacts_.begin());
+  return true;
 }
 
 bool JobStore::keep_artifact(const std::string& hash) {
   if (!is_id(hash) || !artifact(hash)) return false;
-  fresh_artifacts_.insert(hash);
+  keep_unclaimed(hash);
   return true;
 }
 
@@ -226,7 +241,7 @@ Result<std::string> JobStore::artifact(const std::string& hash) const {
 
 Status JobStore::collect_artifacts() {
   if (!unreadable_.empty()) return {};
-  std::set<std::string> wanted = fresh_artifacts_;
+  std::set<std::string> wanted{fresh_artifacts_.begin(), fresh_artifacts_.end()};
   for (const auto& [id, record] : jobs_) wanted.merge(artifacts_of(record));
   const auto names = files_->list(folder(artifacts_folder));
   if (!names) return fail(names.error());

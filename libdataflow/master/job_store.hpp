@@ -30,6 +30,8 @@ class JobStore {
     std::string folder;
     std::string cluster = "dataflow";  ///< a store of another cluster is refused
     std::size_t finished_jobs = 100;   ///< how many jobs that have ended are kept; the oldest are forgotten first
+    /// How many artifacts that no job refers to (yet: their clients may be about to submit one) are kept; so, too.
+    std::size_t unclaimed_artifacts = 256;
   };
 
   /// Opens or makes the store, takes the next leader epoch, and clears away what a crash has left half done. `files`
@@ -51,7 +53,8 @@ class JobStore {
   /// Errors: invalid_argument for an id that is none; unavailable when a later leader has taken over; io.
   Status put(const StoredJob& record);
 
-  /// Keeps `bytes` and returns their hash. It stays at least until a record refers to it, or the store is opened again.
+  /// Keeps `bytes` and returns their hash. It stays at least until a record refers to it, or the store is opened again,
+  /// or unclaimed_artifacts others came after it.
   Result<std::string> put_artifact(std::string_view bytes);
   /// Whether it is there; it then stays like one that was put now.
   bool keep_artifact(const std::string& hash);
@@ -69,13 +72,16 @@ class JobStore {
   Status replace(const std::string& in_folder, const std::string& name, std::string_view bytes);
   Status forget_oldest();
   Status collect_artifacts();
+  void claim(const std::string& artifact);
+  /// Whether older ones were given up for it.
+  bool keep_unclaimed(const std::string& artifact);
 
   FileAccess* files_;
   Settings settings_;
   std::uint64_t epoch_ = 0;
   std::map<std::string, StoredJob> jobs_;
   std::vector<Error> unreadable_;
-  std::set<std::string> fresh_artifacts_;  ///< put since open, and referred to by no record yet
+  std::vector<std::string> fresh_artifacts_;  ///< put since open, and referred to by no record yet; the newest last
 };
 
 /// SHA-256 in hex.

@@ -22,6 +22,7 @@ std::uint32_t SlotAllocator::Node::used() const {
 }
 
 std::optional<std::uint32_t> SlotAllocator::Node::first_free() const {
+  if (silent) return std::nullopt;
   const auto at = std::find(used_by.begin(), used_by.end(), std::string{});
   if (at == used_by.end()) return std::nullopt;
   return static_cast<std::uint32_t>(at - used_by.begin());
@@ -43,9 +44,15 @@ std::uint32_t SlotAllocator::slots_in_all() const {
 }
 
 std::uint32_t SlotAllocator::free_slots() const {
-  std::uint32_t used = 0;
-  for (const auto& [name, node] : nodes_) used += node.used();
-  return slots_in_all() - used;
+  std::uint32_t free = 0;
+  for (const auto& [name, node] : nodes_) free += node.free();
+  return free;
+}
+
+std::uint32_t SlotAllocator::slots_to_give() const {
+  std::uint32_t free = 0;
+  for (const auto& [name, node] : nodes_) free += node.silent ? 0 : node.free();
+  return free;
 }
 
 std::vector<std::optional<SlotId>> SlotAllocator::slots_of(const std::string& job) const {
@@ -62,14 +69,32 @@ SlotEffects SlotAllocator::on_node(const NodeInstance& node, std::uint32_t slots
     if (node.incarnation <= known->second.incarnation) return {};
     drop_node(node.name, effects);
   }
-  nodes_[node.name] = {node.incarnation, true, std::vector<std::string>(slots)};
+  nodes_[node.name] = {node.incarnation, true, false, std::vector<std::string>(slots)};
+  serve(effects);
+  return effects;
+}
+
+SlotAllocator::Node* SlotAllocator::present_life(const NodeInstance& node) {
+  const auto known = nodes_.find(node.name);
+  const bool is = known != nodes_.end() && known->second.incarnation == node.incarnation && known->second.present;
+  return is ? &known->second : nullptr;
+}
+
+void SlotAllocator::on_node_silent(const NodeInstance& node) {
+  if (Node* const known = present_life(node)) known->silent = true;
+}
+
+SlotEffects SlotAllocator::on_node_heard(const NodeInstance& node, Timestamp) {
+  Node* const known = present_life(node);
+  if (known == nullptr || !known->silent) return {};
+  known->silent = false;
+  SlotEffects effects;
   serve(effects);
   return effects;
 }
 
 SlotEffects SlotAllocator::on_node_gone(const NodeInstance& node, Timestamp) {
-  const auto known = nodes_.find(node.name);
-  if (known == nodes_.end() || known->second.incarnation != node.incarnation || !known->second.present) return {};
+  if (present_life(node) == nullptr) return {};
   SlotEffects effects;
   drop_node(node.name, effects);
   forget_old_nodes();
@@ -89,6 +114,7 @@ void SlotAllocator::drop_node(const std::string& name, SlotEffects& effects) {
     if (!revoked.slots.empty()) effects.emplace_back(std::move(revoked));
   }
   node.present = false;
+  node.silent = false;
   node.used_by.clear();
 }
 
@@ -105,7 +131,7 @@ void SlotAllocator::forget_old_nodes() {
 // ---- Jobs -----------------------------------------------------------------------------------------------------------
 
 SlotEffects SlotAllocator::request(const std::string& job_name, std::uint32_t count, SlotPlacement placement,
-                                   Timestamp now) {
+                                   Timestamp now, const std::vector<std::uint32_t>& vacant) {
   assert(count > 0);
   const auto [at, added] = jobs_.try_emplace(job_name);
   Job& job = at->second;
@@ -115,6 +141,11 @@ SlotEffects SlotAllocator::request(const std::string& job_name, std::uint32_t co
   }
   job.slots.resize(count);
   job.previous.resize(count);
+  for (const std::uint32_t slot : vacant) {
+    if (slot >= count || !job.slots[slot] || !nodes_.at(job.slots[slot]->node.name).silent) continue;
+    free_slot(*job.slots[slot]);
+    job.slots[slot].reset();
+  }
   job.placement = placement;
   job.deadline = now + settings_.request_timeout;
   SlotEffects effects;
@@ -175,7 +206,7 @@ void SlotAllocator::serve(SlotEffects& effects) {
     Job& job = jobs_.at(name);
     if (too_big(job)) continue;
     // Who holds all that it needs takes nothing from those before it.
-    if (job.missing() > 0 && (held_up || job.missing() > free_slots())) {
+    if (job.missing() > 0 && (held_up || job.missing() > slots_to_give())) {
       held_up = true;
       continue;
     }
@@ -230,10 +261,14 @@ std::string SlotAllocator::waiting_reason(const std::string& job_name) const {
   const std::string needs =
       "needs " + slots_text(job.slots.size()) + ", " + std::to_string(exist) + (exist == 1 ? " exists" : " exist");
   if (too_big(job)) return needs + "; start " + std::to_string(job.slots.size() - exist) + " more";
-  if (job.missing() <= free_slots()) {
+  if (job.missing() <= slots_to_give()) {
     for (const std::string& before : waiting()) {
       if (!too_big(jobs_.at(before))) return needs + "; waits behind job " + before;
     }
+  }
+  if (job.missing() <= free_slots()) {
+    const std::uint32_t silent = free_slots() - slots_to_give();
+    return needs + ", " + std::to_string(silent) + (silent == 1 ? " is" : " are") + " on nodes that are silent";
   }
   std::uint32_t used = 0;
   std::string users;

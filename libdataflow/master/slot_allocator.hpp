@@ -6,7 +6,7 @@
 // half. Jobs are served in the order in which they first asked; one that lost a slot to a dead node has its old place
 // in that order. A job that waits holds up those behind it as long as it could be served by the nodes that exist, else
 // big jobs would starve; one that needs more than exists holds up nobody. Every wait ends by its deadline, with the
-// reason.
+// reason. A node that is silent keeps what runs on it, and is given nothing new until it is heard or gone.
 
 #include <cstdint>
 #include <map>
@@ -66,9 +66,14 @@ class SlotAllocator {
   SlotEffects on_node(const NodeInstance& node, std::uint32_t slots, Timestamp now);
   /// Ignored unless it is the node's present life.
   SlotEffects on_node_gone(const NodeInstance& node, Timestamp now);
+  /// Nothing is placed on the node until it is heard again. Ignored unless it is the node's present life.
+  void on_node_silent(const NodeInstance& node);
+  SlotEffects on_node_heard(const NodeInstance& node, Timestamp now);
   /// The job wants to hold `count` slots (more than 0); replaces its request that may be waiting. One that holds them
-  /// all already is told where they are at once.
-  SlotEffects request(const std::string& job, std::uint32_t count, SlotPlacement placement, Timestamp now);
+  /// all already is told where they are at once. `vacant`: those of its slots that it wants anew because nothing of it
+  /// runs in them any more; it holds them still, but for those on silent nodes.
+  SlotEffects request(const std::string& job, std::uint32_t count, SlotPlacement placement, Timestamp now,
+                      const std::vector<std::uint32_t>& vacant = {});
   /// The job needs no slots any more, nor waits for any.
   SlotEffects release(const std::string& job, Timestamp now);
   /// Denies what has waited too long. To be called at next_deadline, or more often.
@@ -86,10 +91,13 @@ class SlotAllocator {
  private:
   struct Node {
     std::uint64_t incarnation = 0;
-    bool present = false;              ///< one that is gone is remembered for its incarnation
+    bool present = false;  ///< one that is gone is remembered for its incarnation
+    bool silent = false;
     std::vector<std::string> used_by;  ///< by slot: the job, or empty
     [[nodiscard]] std::uint32_t used() const;
+    /// Where something may be placed now.
     [[nodiscard]] std::optional<std::uint32_t> first_free() const;
+    [[nodiscard]] std::uint32_t free() const { return static_cast<std::uint32_t>(used_by.size()) - used(); }
   };
   struct Job {
     std::uint64_t order = 0;  ///< when it first asked
@@ -100,6 +108,9 @@ class SlotAllocator {
     [[nodiscard]] std::uint32_t missing() const;
   };
 
+  Node* present_life(const NodeInstance& node);
+  /// Free ones of nodes that are not silent.
+  [[nodiscard]] std::uint32_t slots_to_give() const;
   void drop_node(const std::string& name, SlotEffects& effects);
   void forget_old_nodes();
   void free_slot(const SlotId& slot);

@@ -7,8 +7,8 @@ namespace dataflow {
 bool check_append_only(NodeBuilder& builder, std::string_view what) {
   const InputInfo& input = builder.inputs()[0];
   if (input.changelog == ChangelogMode::append_only) return true;
-  builder.error("input", std::string{what} + " takes only rows that are never taken back; \"" + input.name + "\" is " +
-                             std::string{to_string(input.changelog)});
+  builder.error("input", std::string{what} + " takes only rows that are never taken back; \"" + input.name +
+                             "\" is a changelog (" + std::string{to_string(input.changelog)} + ")");
   return false;
 }
 
@@ -22,6 +22,21 @@ std::optional<std::vector<std::size_t>> read_key_fields(NodeBuilder& builder) {
     if (field) fields.push_back(*field);
   }
   return good ? std::optional{std::move(fields)} : std::nullopt;
+}
+
+bool read_ttl(NodeBuilder& builder, std::optional<Duration>& ttl) {
+  if (!builder.settings().has("ttl")) {
+    if (builder.job().state.ttl) ttl = builder.job().state.ttl;
+    return true;
+  }
+  ttl = builder.settings().duration("ttl");
+  if (ttl->count() > 0) return true;
+  builder.error("ttl", "must be more than nothing");
+  return false;
+}
+
+std::string ttl_details(const std::optional<Duration>& ttl) {
+  return ttl ? ", forgotten after " + to_string(*ttl) : std::string{};
 }
 
 void send_by_key(NodeBuilder& builder, const std::vector<std::size_t>& key_fields) {

@@ -17,6 +17,13 @@ bool check_append_only(NodeBuilder& builder, std::string_view what);
 /// The fields of `key_by`, none without it. Nothing when a name is unknown, which is reported.
 std::optional<std::vector<std::size_t>> read_key_fields(NodeBuilder& builder);
 
+/// Reads the node's `ttl`, else that of [state]; neither leaves `ttl` as it is. False when it is a mistake, which is
+/// reported.
+bool read_ttl(NodeBuilder& builder, std::optional<Duration>& ttl);
+
+/// For a node's details in a plan: nothing, or ", forgotten after 1h".
+std::string ttl_details(const std::optional<Duration>& ttl);
+
 /// Records of one key meet in one subtask; without keys there is one.
 void send_by_key(NodeBuilder& builder, const std::vector<std::size_t>& key_fields);
 

@@ -17,11 +17,20 @@ Result<Step> Operator::on_processing_time(Timestamp, OperatorOutput&) {
 std::optional<Timestamp> Operator::next_processing_timer() const {
   return std::nullopt;
 }
+std::optional<Timestamp> Operator::waits_for() const {
+  return std::nullopt;
+}
 Result<Step> Operator::end_of_data(OperatorOutput&) {
+  return Step::done;
+}
+Result<Step> Operator::end_of_input(std::size_t, OperatorOutput&) {
   return Step::done;
 }
 Result<Step> Operator::resume(OperatorOutput&) {
   return Step::done;
+}
+bool Operator::takes(std::size_t) const {
+  return true;
 }
 Result<CapturedStatePtr> Operator::snapshot() {
   return nullptr;

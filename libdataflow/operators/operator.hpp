@@ -95,10 +95,22 @@ class Operator {
   virtual Result<Step> on_processing_time(Timestamp now, OperatorOutput& out);
   /// When on_processing_time wants to be called next, if ever.
   [[nodiscard]] virtual std::optional<Timestamp> next_processing_timer() const;
+  /// The event time at which it gives, as far as is known, the next of what it keeps back: the end of an open window.
+  /// Nothing: nothing waits for time. Only shown to people.
+  [[nodiscard]] virtual std::optional<Timestamp> waits_for() const;
   /// No more input will come. A bounded stream has been drained by a watermark of Timestamp::max() before.
   virtual Result<Step> end_of_data(OperatorOutput& out);
+  /// For operators with several inputs, before `end_of_data`: nothing more will come of this one, and it was given to
+  /// its end. Not called for an input whose sources were stopped.
+  virtual Result<Step> end_of_input(std::size_t input, OperatorOutput& out);
   /// Goes on after a yield.
   virtual Result<Step> resume(OperatorOutput& out);
+
+  /// For operators with several inputs: whether it wants more of this one now. When not, that input's senders get no
+  /// more credit; what is on its way already, at most a channel's window of bytes from each, is still given to
+  /// `process`, which has to keep it as state, so that barriers need not wait; its watermarks and its end wait.
+  /// Asked after each event.
+  [[nodiscard]] virtual bool takes(std::size_t input) const;
 
   /// The synchronous part of a checkpoint: captures the state, cheaply. Called between two events, when nothing is
   /// unfinished, and after `pre_commit` with the checkpoint's number. Null: there is none.
@@ -156,6 +168,8 @@ class OperatorFactory {
   [[nodiscard]] virtual std::unique_ptr<Operator> create() const = 0;
   /// Nothing: it may read every field of every input.
   [[nodiscard]] virtual std::optional<FieldUse> field_use() const { return std::nullopt; }
+  /// The same for an operator whose inputs differ.
+  [[nodiscard]] virtual std::optional<FieldUse> field_use_of(std::size_t /*input*/) const { return field_use(); }
 
   /// Once on the master before the job's first attempt: look at what the outside world holds (an output folder
   /// with files in it) and refuse or prepare. What it returns, null if nothing, is held until the job's end.

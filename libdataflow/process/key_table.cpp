@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
+#include <limits>
 #include <utility>
 
 #include <absl/container/flat_hash_map.h>
@@ -31,6 +33,10 @@ void append_key_field(const Column& column, std::uint32_t row, std::string& out)
   if (null) return;
   if (column.type.is_variable_width()) {
     put_text(out, column.text(row));
+  } else if (column.type.kind() == TypeKind::float64) {
+    // Equal is what the hash that deals keys out calls equal: 0.0 is -0.0, and NaN is itself.
+    const double value = column.as<double>()[row];
+    put_fixed(out, std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value == 0 ? 0.0 : value);
   } else {
     out.append(reinterpret_cast<const char*>(column.values.data()) + row * column.type.width(), column.type.width());
   }

@@ -66,6 +66,8 @@ class KeyTable {
 
   /// Slots ever used, free ones included.
   [[nodiscard]] std::uint32_t slots() const { return slots_; }
+  /// Those that keys have.
+  [[nodiscard]] std::size_t in_use() const { return slots_ - free_.size(); }
   [[nodiscard]] std::int64_t integer(std::uint32_t slot) const { return integers_[slot]; }
   [[nodiscard]] std::string_view text(std::uint32_t slot) const { return texts_[slot].view(); }
   /// By key, the same on every machine and in every run.

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "dataflow/codec.hpp"
+#include "libdataflow/process/timer_queue.hpp"
 #include "libdataflow/state/store_key.hpp"
 #include "serialization/key_hash.hpp"
 
@@ -19,6 +20,7 @@ constexpr std::size_t write_bytes = 1U << 20;
 constexpr std::size_t swept_entries = 20'000;
 /// Whatever it may take; what a batch needs it has beyond that.
 constexpr std::size_t least_slots = 1;
+constexpr std::size_t least_timers = 16;
 /// What a slot costs beside its values: its entry in the map of keys, numbers of its own, and the room that maps and
 /// arrays have in reserve.
 constexpr std::size_t integer_slot_bytes = 80;
@@ -97,12 +99,13 @@ Status SealedChanges::write_changes() {
                       shape_ == KeyShape::integer ? std::string_view{} : keys_->text(slot), key);
     value.clear();
     bool any = false;
-    for (const auto& state : states_) {
+    for (std::size_t i = 0; i < states_.size(); ++i) {
       one.clear();
-      const bool has_value = state->encode(slot, one);
+      const bool has_value = states_[i]->encode(slot, one);
       any |= has_value;
-      append_stored_text(has_value ? std::optional<std::string_view>{one} : std::nullopt, value);
-      append_stored_int64(has_value ? state->written_at(slot) : std::nullopt, value);
+      StoredState stored;
+      if (has_value) stored = {one, states_[i]->written_at(slot)};
+      append_stored_state(row_schemas_[i].get(), stored, value);
     }
     if (any) {
       changes.put(key, value);
@@ -127,11 +130,10 @@ Status SealedChanges::erase_expired() {
   for (; scan->valid() && looked_at < swept_entries; scan->next(), ++looked_at) {
     StoredFields fields{scan->value()};
     bool alive = false;
-    for (const auto& state : states_) {
-      const bool present = fields.text().has_value();
-      const auto written = fields.int64();
-      const auto expired_at = state->expired_at();
-      alive |= present && !(written && expired_at && *written <= *expired_at);
+    for (std::size_t i = 0; i < states_.size(); ++i) {
+      const StoredState stored = read_stored_state(row_schemas_[i].get(), fields);
+      const auto expired_at = states_[i]->expired_at();
+      alive |= stored.value && !(stored.written && expired_at && *stored.written <= *expired_at);
     }
     if (!alive && fields.ok()) expired.erase(scan->key());
   }
@@ -258,8 +260,9 @@ bool KeyedCache::append_value(std::uint32_t slot, std::string& out) const {
     one.clear();
     const bool has_value = state->encode(slot, one);
     any |= has_value;
-    append_stored_text(has_value ? std::optional<std::string_view>{one} : std::nullopt, out);
-    append_stored_int64(has_value ? state->written_at(slot) : std::nullopt, out);
+    StoredState stored;
+    if (has_value) stored = {one, state->written_at(slot)};
+    append_stored_state(state->row_schema().get(), stored, out);
   }
   return any;
 }
@@ -267,8 +270,7 @@ bool KeyedCache::append_value(std::uint32_t slot, std::string& out) const {
 Status KeyedCache::decode(std::uint32_t slot, std::string_view value) {
   StoredFields fields{value};
   for (StateBase* state : owner_.states_) {
-    const auto bytes = fields.text();
-    const auto written = fields.int64();
+    const auto [bytes, written] = read_stored_state(state->row_schema().get(), fields);
     if (!bytes) continue;
     if (!state->decode(slot, *bytes)) {
       return fail(ErrorCode::malformed_data, "the value of \"" + state->name() + "\" has another type");
@@ -310,6 +312,20 @@ std::size_t KeyedCache::most_slots() const {
   for (const StateBase* state : owner_.states_) bytes += 2 * state->slot_bytes();
   bytes += 2 * variable_bytes_;
   return std::max<std::size_t>(least_slots, store_->backend()->cache_bytes() / bytes);
+}
+
+void KeyedCache::release_unused(std::uint32_t slot) {
+  if (owner_.uses_[slot] != 0 || loaded(slot)) return;  // values or timers
+  groups_.write(slot) = no_group;
+  keys_.release(slot);
+  owner_.uses_[slot] = released_slot;
+}
+
+/// Each may hold the slot of a key that has nothing else in memory.
+std::size_t KeyedCache::most_timers() const {
+  std::size_t bytes = sizeof(KeyTimer) + (shape_ == KeyShape::integer ? integer_slot_bytes : text_slot_bytes);
+  for (const StateBase* state : owner_.states_) bytes += state->slot_bytes();
+  return std::max<std::size_t>(least_timers, store_->backend()->cache_bytes() / 2 / bytes);
 }
 
 Status KeyedCache::make_room() {
@@ -360,11 +376,7 @@ Status KeyedCache::let_go(std::size_t count) {
     loaded_[slot] = 0;
     --resident_;
     --count;
-    if (owner_.uses_[slot] == 0) {  // no timers either
-      groups_.write(slot) = no_group;
-      keys_.release(slot);
-      owner_.uses_[slot] = released_slot;
-    }
+    release_unused(slot);
     if (changes_.byte_size() < write_bytes) continue;
     written = (*store_)->write(changes_);
     changes_.clear();
@@ -395,7 +407,10 @@ Result<SealedChangesPtr> KeyedCache::seal() {
   sealed->keys_ = keys_.freeze();
   grow();
   sealed->groups_ = groups_.freeze();
-  for (StateBase* state : owner_.states_) sealed->states_.push_back(state->freeze());
+  for (StateBase* state : owner_.states_) {
+    sealed->states_.push_back(state->freeze());
+    sealed->row_schemas_.push_back(state->row_schema());
+  }
   forget_stale_changes();
   sealed->slots_ = std::exchange(owner_.changed_, {});
   if (++owner_.epoch_ == 0) {  // 4 billion checkpoints later

@@ -63,6 +63,7 @@ class SealedChanges {
   std::optional<FrozenKeys> keys_;
   std::optional<SlotArray<std::uint16_t>::Frozen> groups_;
   std::vector<std::unique_ptr<FrozenState>> states_;
+  std::vector<SchemaPtr> row_schemas_;  ///< of those whose values are rows, else null
   std::shared_ptr<std::string> sweep_;  ///< where in the store the next look for expired values begins
 };
 using SealedChangesPtr = std::shared_ptr<SealedChanges>;
@@ -85,6 +86,12 @@ class KeyedCache {
   Status load(std::vector<std::uint32_t>& slots);
   /// The key group of a slot whose key came with a timer of a checkpoint.
   void set_group(std::uint32_t slot, std::uint32_t group);
+  [[nodiscard]] std::uint16_t group(std::uint32_t slot) const { return groups_[slot]; }
+  /// Gives back the slot of a key that has nothing in memory any more.
+  void release_unused(std::uint32_t slot);
+  /// How many timers may be in memory.
+  [[nodiscard]] std::size_t most_timers() const;
+  [[nodiscard]] const StateBackendPtr& backend() const { return store_->backend(); }
   /// When no key is in use: lets go what has not been used for long, if there is more than the cache may hold.
   Status make_room();
 

@@ -33,6 +33,8 @@ Status KeyedRuntime::use_backend(const StateBackendPtr& backend, std::uint32_t m
       std::all_of(owner_.states_.begin(), owner_.states_.end(), [](const StateBase* s) { return s->storable(); });
   if (shape_ == KeyShape::none || owner_.states_.empty() || !storable) return {};
   impl_->cache = std::make_unique<KeyedCache>(owner_, impl_->keys, shape_, impl_->types, max_parallelism);
+  impl_->event_later = std::make_unique<LaterTimers>(backend, impl_->keys, shape_);
+  impl_->processing_later = std::make_unique<LaterTimers>(backend, impl_->keys, shape_);
   return impl_->cache->open(backend);
 }
 
@@ -50,15 +52,37 @@ Result<const std::uint32_t*> KeyedRuntime::begin_batch(const Batch& batch, Times
 }
 
 Status KeyedRuntime::end_batch() {
-  for (StateBase* state : owner_.states_) state->expire_some(slots_swept_per_batch);
+  if (has_ttl()) expire(slots_swept_per_batch);
   if (shape_ == KeyShape::none) return {};
   if (impl_->cache) {
     impl_->slots.clear();
+    for (const TimerDomain domain : {TimerDomain::event_time, TimerDomain::processing_time}) {
+      if (Status balanced = balance_timers(domain); !balanced) return balanced;
+    }
     return impl_->cache->make_room();
   }
   for (const std::uint32_t slot : impl_->slots) end_timer(slot);
   impl_->slots.clear();
   return {};
+}
+
+void KeyedRuntime::expire(std::uint32_t slots) {
+  const std::size_t known = shape_ == KeyShape::none ? 1 : impl_->keys.slots();
+  for (std::size_t n = std::min<std::size_t>(slots, known); n != 0; --n) {
+    impl_->sweep = impl_->sweep + 1 < known ? impl_->sweep + 1 : 0;
+    const auto slot = static_cast<std::uint32_t>(impl_->sweep);
+    if (owner_.uses_[slot] == released_slot) continue;
+    for (StateBase* state : owner_.states_) state->expire(slot);
+    end_timer(slot);
+  }
+}
+
+std::size_t KeyedRuntime::keys() const {
+  return impl_->keys.in_use();
+}
+
+bool KeyedRuntime::has_ttl() const {
+  return std::any_of(owner_.states_.begin(), owner_.states_.end(), [](const StateBase* s) { return s->has_ttl(); });
 }
 
 void KeyedRuntime::end_timer(std::uint32_t slot) {
@@ -76,11 +100,52 @@ std::string_view KeyedRuntime::text_key(std::uint32_t slot) const {
 }
 
 void KeyedRuntime::set_timer(TimerDomain domain, Timestamp time, std::string_view name) {
-  if (impl_->timers(domain).add(time, owner_.slot_, name)) ++owner_.uses_[owner_.slot_];
+  const std::uint32_t slot = owner_.slot_;
+  if (LaterTimers* later = impl_->later(domain); later != nullptr && later->takes(time, slot, name)) {
+    return later->put(time, slot, impl_->cache->group(slot), name);
+  }
+  if (impl_->timers(domain).add(time, slot, name)) ++owner_.uses_[slot];
 }
 
 void KeyedRuntime::delete_timer(TimerDomain domain, Timestamp time, std::string_view name) {
-  if (impl_->timers(domain).remove(time, owner_.slot_, name)) --owner_.uses_[owner_.slot_];
+  const std::uint32_t slot = owner_.slot_;
+  if (LaterTimers* later = impl_->later(domain); later != nullptr && later->takes(time, slot, name)) {
+    return later->erase(time, slot, name);
+  }
+  if (impl_->timers(domain).remove(time, slot, name)) --owner_.uses_[slot];
+}
+
+/// The queue has the timers that fire next, and not too many.
+Status KeyedRuntime::balance_timers(TimerDomain domain) {
+  LaterTimers* const later = impl_->later(domain);
+  if (later == nullptr) return {};
+  if (Status flushed = later->flush(); !flushed) return flushed;
+  TimerQueue& timers = impl_->timers(domain);
+  const std::size_t most = impl_->cache->most_timers();
+  if (timers.size() > most) {
+    const std::vector<KeyTimer> moved = timers.take_behind(most / 2);
+    const KeyTimer& first = moved.front();
+    if (Status set = later->set_horizon(first.time, first.slot, timers.name(first)); !set) return set;
+    for (const KeyTimer& timer : moved) {
+      later->put(timer.time, timer.slot, impl_->cache->group(timer.slot), timers.name(timer));
+      --owner_.uses_[timer.slot];
+      impl_->cache->release_unused(timer.slot);
+    }
+    return later->flush();
+  }
+  // A walk may find nothing, when the last ones have been deleted.
+  while (timers.size() == 0 && later->any()) {
+    const Status taken = later->take(most / 2, [&](const LaterTimer& timer) {
+      const std::uint32_t slot = shape_ == KeyShape::integer ? impl_->keys.slot_of_integer(timer.integer)
+                                                             : impl_->keys.slot_of_text(timer.text);
+      owner_.uses_.resize(std::max<std::size_t>(impl_->keys.slots(), 1));
+      if (owner_.uses_[slot] == released_slot) owner_.uses_[slot] = 0;
+      impl_->cache->set_group(slot, timer.key_group);
+      if (timers.add(timer.time, slot, timer.name)) ++owner_.uses_[slot];
+    });
+    if (!taken) return taken;
+  }
+  return {};
 }
 
 std::optional<Timestamp> KeyedRuntime::next_timer(TimerDomain domain) const {
@@ -89,6 +154,7 @@ std::optional<Timestamp> KeyedRuntime::next_timer(TimerDomain domain) const {
 
 Result<std::optional<DueTimer>> KeyedRuntime::pop_due(TimerDomain domain, Timestamp until) {
   TimerQueue& timers = impl_->timers(domain);
+  if (Status balanced = balance_timers(domain); !balanced) return fail(balanced.error());
   const std::optional<KeyTimer> timer = timers.pop(until);
   if (!timer) return std::optional<DueTimer>{};
   if (impl_->cache && !impl_->cache->loaded(timer->slot)) {

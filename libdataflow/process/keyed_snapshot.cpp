@@ -1,7 +1,7 @@
 // A process function's state in checkpoints: the table "values" has a row for each key with state, a column for each
 // key field and each declared state (what its Codec wrote, NULL when the key has no value), and, with a TTL, when it
-// was written; the table "timers" has a row for each timer. A function without key has one row of a list: it can be
-// given back to as many subtasks only.
+// was written (of a state whose values are rows, a column for each of their fields); the table "timers" has a row for
+// each timer. A function without key has one row of a list: it can be given back to as many subtasks only.
 
 #include <algorithm>
 #include <numeric>
@@ -16,8 +16,15 @@ namespace {
 
 constexpr const char* values_table = "values";
 constexpr const char* timers_table = "timers";
+constexpr const char* types_table = "$types";  // the engine's own
 constexpr std::string_view state_prefix = "state:";
+constexpr std::string_view row_prefix = "row:";
 constexpr std::string_view written_prefix = "written:";
+
+const SchemaPtr& types_schema() {
+  static const SchemaPtr schema = make_schema({{"state", TypeKind::string}, {"type", TypeKind::string}});
+  return schema;
+}
 
 /// One field of a composite key, as KeyTable wrote it.
 void read_field(ByteReader& in, const DataType& type, ColumnBuilder& column) {
@@ -49,9 +56,13 @@ class CapturedKeys final : public CapturedState {
   std::uint32_t max_parallelism = 0;
   FrozenKeys keys;
   std::vector<std::unique_ptr<FrozenState>> states;
+  std::vector<SchemaPtr> row_schemas;  ///< of those whose values are rows, else null
   FrozenTimers event_timers;
   FrozenTimers processing_timers;
-  SealedChangesPtr sealed;  ///< null: all state is frozen here
+  BatchPtr types_of_values;                             ///< null: of none
+  std::unique_ptr<FrozenLaterTimers> event_later;       ///< null: there are none
+  std::unique_ptr<FrozenLaterTimers> processing_later;  ///< likewise
+  SealedChangesPtr sealed;                              ///< null: all state is frozen here
 
   ~CapturedKeys() override {
     if (sealed == nullptr) return;
@@ -60,6 +71,10 @@ class CapturedKeys final : public CapturedState {
   }
 
   Status write(StateWriter& writer) override {
+    if (types_of_values != nullptr) {
+      if (Status begun = writer.begin({types_table, StateKind::broadcast, 1, types_schema()}); !begun) return begun;
+      if (Status added = writer.add(0, types_of_values); !added) return added;
+    }
     const StateKind kind = shape == KeyShape::none ? StateKind::list : StateKind::keyed;
     if (sealed) {
       if (Status stored = write_store(writer); !stored) return stored;
@@ -120,13 +135,18 @@ class CapturedKeys final : public CapturedState {
   }
 
   void append_key(std::uint32_t slot, BatchBuilder& rows) const {
+    const bool integer = shape == KeyShape::integer;
+    const bool text = shape == KeyShape::text || shape == KeyShape::composite;
+    append_key(integer ? keys.integer(slot) : 0, text ? keys.text(slot) : std::string_view{}, rows);
+  }
+  void append_key(std::int64_t integer, std::string_view text, BatchBuilder& rows) const {
     switch (shape) {
       case KeyShape::none: return;
-      case KeyShape::integer: return append_integer(types[0], keys.integer(slot), rows.column(0));
-      case KeyShape::text: return rows.column(0).append_text(keys.text(slot));
+      case KeyShape::integer: return append_integer(types[0], integer, rows.column(0));
+      case KeyShape::text: return rows.column(0).append_text(text);
       case KeyShape::composite: break;
     }
-    ByteReader in{keys.text(slot)};
+    ByteReader in{text};
     for (std::size_t i = 0; i < types.size(); ++i) read_field(in, types[i], rows.column(i));
   }
 
@@ -148,13 +168,19 @@ class CapturedKeys final : public CapturedState {
     std::string value;
     for (const std::uint32_t slot : slots_in_order()) {
       append_key(slot, rows.builder);
+      std::size_t column = types.size();
       for (std::size_t i = 0; i < states.size(); ++i) {
-        ColumnBuilder& bytes = rows.builder.column(types.size() + 2 * i);
-        ColumnBuilder& written = rows.builder.column(types.size() + 2 * i + 1);
         value.clear();
         const bool has_value = states[i]->encode(slot, value);
-        has_value ? bytes.append_text(value) : bytes.append_null();
+        if (row_schemas[i]) {
+          StoredFields fields{value};  // of a key without row all are cut off, and so NULL
+          for (const Field& field : row_schemas[i]->fields()) fields.read(field.type, rows.builder.column(column++));
+        } else {
+          ColumnBuilder& bytes = rows.builder.column(column++);
+          has_value ? bytes.append_text(value) : bytes.append_null();
+        }
         const auto at = has_value ? states[i]->written_at(slot) : std::nullopt;
+        ColumnBuilder& written = rows.builder.column(column++);
         at ? written.append_int64(*at) : written.append_null();
       }
       if (Status ended = rows.end_row(); !ended) return ended;
@@ -164,15 +190,26 @@ class CapturedKeys final : public CapturedState {
 
   Status write_timers(StateWriter& writer) const {
     Rows rows{*this, timers_schema, writer};
-    for (const FrozenTimers* timers : {&event_timers, &processing_timers}) {
-      const Status written = timers->for_each([&](const KeyTimer& timer, const std::string& name) {
+    const auto end_row = [&](bool processing, Timestamp time, std::string_view name) {
+      rows.builder.column(types.size()).append_bool(processing);
+      rows.builder.column(types.size() + 1).append_int64(time.micros);
+      rows.builder.column(types.size() + 2).append_text(name);
+      return rows.end_row();
+    };
+    for (const bool processing : {false, true}) {
+      const FrozenTimers& next = processing ? processing_timers : event_timers;
+      const Status written = next.for_each([&](const KeyTimer& timer, const std::string& name) {
         append_key(timer.slot, rows.builder);
-        rows.builder.column(types.size()).append_bool(timers == &processing_timers);
-        rows.builder.column(types.size() + 1).append_int64(timer.time.micros);
-        rows.builder.column(types.size() + 2).append_text(name);
-        return rows.end_row();
+        return end_row(processing, timer.time, name);
       });
       if (!written) return written;
+      const auto& later = processing ? processing_later : event_later;
+      if (later == nullptr) continue;
+      const Status rest = later->for_each([&](const LaterTimer& timer) {
+        append_key(timer.integer, timer.text, rows.builder);
+        return end_row(processing, timer.time, timer.name);
+      });
+      if (!rest) return rest;
     }
     return rows.finish();
   }
@@ -191,7 +228,13 @@ std::vector<Field> KeyedRuntime::key_columns() const {
 SchemaPtr KeyedRuntime::values_schema() const {
   std::vector<Field> fields = key_columns();
   for (const StateBase* state : owner_.states_) {
-    fields.push_back({std::string{state_prefix} + state->name(), TypeKind::bytes});
+    if (const SchemaPtr row = state->row_schema()) {
+      for (const Field& field : row->fields()) {
+        fields.push_back({std::string{row_prefix} + field.name, field.type});
+      }
+    } else {
+      fields.push_back({std::string{state_prefix} + state->name(), TypeKind::bytes});
+    }
     fields.push_back({std::string{written_prefix} + state->name(), TypeKind::timestamp});
   }
   // A function may have timers and no state; a table has a column.
@@ -214,13 +257,30 @@ Result<CapturedStatePtr> KeyedRuntime::snapshot(std::uint32_t max_parallelism) {
       return fail(ErrorCode::unsupported, "the state \"" + state->name() +
                                               "\" cannot be in a checkpoint: declare its type with DATAFLOW_RECORD");
     }
-    if (!impl_->cache) captured->states.push_back(state->freeze());
+    if (impl_->cache) continue;
+    captured->states.push_back(state->freeze());
+    captured->row_schemas.push_back(state->row_schema());
   }
   if (impl_->cache) {
     auto sealed = impl_->cache->seal();
     if (!sealed) return fail(sealed.error());
     captured->sealed = std::move(*sealed);
+    auto event_later = impl_->event_later->freeze();
+    if (!event_later) return fail(event_later.error());
+    captured->event_later = std::move(*event_later);
+    auto processing_later = impl_->processing_later->freeze();
+    if (!processing_later) return fail(processing_later.error());
+    captured->processing_later = std::move(*processing_later);
   }
+  BatchBuilder types{types_schema()};
+  for (const StateBase* state : owner_.states_) {
+    const std::string type = state->value_type();
+    if (type == "null") continue;
+    types.column(0).append_text(state->name());
+    types.column(1).append_text(type);
+    types.end_row();
+  }
+  if (!types.empty()) captured->types_of_values = types.finish();
   captured->shape = shape_;
   captured->types = impl_->types;
   captured->values_schema = values_schema();
@@ -246,6 +306,7 @@ std::uint32_t KeyedRuntime::slot_of_row(const Batch& rows, std::uint32_t row) {
     }
   }
   owner_.uses_.resize(std::max<std::size_t>(impl_->keys.slots(), 1));
+  if (owner_.uses_[slot] == released_slot) owner_.uses_[slot] = 0;
   owner_.slot_ = slot;
   return slot;
 }
@@ -271,8 +332,27 @@ Status KeyedRuntime::check_declared(const StateDescription& written) const {
   return {};
 }
 
+/// What a value's bytes are is not in them: read as another type they would be other values.
+Status KeyedRuntime::check_types(StateReader& state) const {
+  return state.read(types_table, types_schema(), [this](std::uint32_t, const BatchPtr& rows) -> Status {
+    for (std::uint32_t row = 0; row < rows->rows(); ++row) {
+      const std::string_view name = rows->column(0).text(row);
+      const std::string_view written = rows->column(1).text(row);
+      for (const StateBase* declared : owner_.states_) {
+        if (declared->name() != name || declared->value_type() == written) continue;
+        return fail(ErrorCode::invalid_argument, "the values of the state \"" + std::string{name} + "\" are " +
+                                                     std::string{written} + ", and it is declared as " +
+                                                     declared->value_type() +
+                                                     "; give the new ones another name, or set the type back");
+      }
+    }
+    return {};
+  });
+}
+
 Status KeyedRuntime::restore_values(const Batch& rows, const std::string& what) {
   const std::size_t keys = impl_->types.size();
+  std::string stored;
   for (std::uint32_t row = 0; row < rows.rows(); ++row) {
     const std::uint32_t slot = slot_of_row(rows, row);
     if (shape_ == KeyShape::none && owner_.uses_[0] != 0) {
@@ -280,12 +360,18 @@ Status KeyedRuntime::restore_values(const Batch& rows, const std::string& what) 
                                                    " of a function without key can only be given back to as many "
                                                    "subtasks: set its parallelism back");
     }
-    for (std::size_t i = 0; i < owner_.states_.size(); ++i) {
-      const Column& value = rows.column(keys + 2 * i);
-      const Column& written = rows.column(keys + 2 * i + 1);
-      if (value.is_null(row)) continue;
-      StateBase* state = owner_.states_[i];
-      if (!state->decode(slot, value.text(row))) {
+    std::size_t column = keys;
+    for (StateBase* state : owner_.states_) {
+      const SchemaPtr fields = state->row_schema();
+      const std::size_t first = column;
+      column += fields ? fields->size() : 1;
+      const Column& written = rows.column(column++);
+      if (rows.column(first).is_null(row)) continue;
+      stored.clear();
+      for (std::size_t i = 0; fields && i < fields->size(); ++i) {
+        append_stored_field(rows.column(first + i), row, stored);
+      }
+      if (!state->decode(slot, fields ? std::string_view{stored} : rows.column(first).text(row))) {
         return fail(ErrorCode::malformed_data, "the value of \"" + state->name() + "\" has another type");
       }
       if (!written.is_null(row)) state->set_written_at(slot, written.as<std::int64_t>()[row]);
@@ -302,6 +388,10 @@ Status KeyedRuntime::restore_timers(const Batch& rows, std::uint32_t group) {
     const bool processing = rows.column(keys).as<std::uint8_t>()[row] != 0;
     set_timer(processing ? TimerDomain::processing_time : TimerDomain::event_time,
               Timestamp{rows.column(keys + 1).as<std::int64_t>()[row]}, rows.column(keys + 2).text(row));
+    if (impl_->cache) impl_->cache->release_unused(slot);  // when the timer is not in memory
+  }
+  for (const TimerDomain domain : {TimerDomain::event_time, TimerDomain::processing_time}) {
+    if (Status balanced = balance_timers(domain); !balanced) return balanced;
   }
   return {};
 }
@@ -312,6 +402,7 @@ Status KeyedRuntime::restore(StateReader& state) {
     if (written == nullptr) continue;
     if (Status declared = check_declared(*written); !declared) return declared;
   }
+  if (Status same = check_types(state); !same) return same;
   if (impl_->cache) {
     const Status stored = impl_->cache->restore(state, {values_schema(), impl_->types.size()});
     if (!stored) return stored;

@@ -75,6 +75,7 @@ bool TimerQueue::add(Timestamp time, std::uint32_t slot, std::string_view name) 
   const KeyTimer timer{time, slot, number_of(name)};
   if (pieces_.empty()) {
     pieces_.push_back({timer, 0, std::make_shared<std::vector<KeyTimer>>(1, timer), generation_});
+    ++size_;
     return true;
   }
   const std::size_t at = piece_of(timer);
@@ -85,6 +86,7 @@ bool TimerQueue::add(Timestamp time, std::uint32_t slot, std::string_view name) 
   std::vector<KeyTimer>& timers = to_change(piece);
   timers.insert(timers.begin() + static_cast<std::ptrdiff_t>(position), timer);
   piece.front = timers.front();
+  ++size_;
   if (timers.size() > piece_timers) split(at);
   return true;
 }
@@ -99,6 +101,7 @@ bool TimerQueue::remove(Timestamp time, std::uint32_t slot, std::string_view nam
   const std::size_t position = found - piece.first;
   std::vector<KeyTimer>& timers = to_change(piece);
   timers.erase(timers.begin() + static_cast<std::ptrdiff_t>(position));
+  --size_;
   if (timers.empty()) {
     pieces_.erase(pieces_.begin() + static_cast<std::ptrdiff_t>(at));
   } else {
@@ -115,12 +118,37 @@ std::optional<KeyTimer> TimerQueue::pop(Timestamp until) {
   if (pieces_.empty() || pieces_.front().front.time > until) return std::nullopt;
   Piece& piece = pieces_.front();
   const KeyTimer timer = piece.front;
+  --size_;
   if (++piece.first == piece.timers->size()) {
     pieces_.erase(pieces_.begin());
   } else {
     piece.front = (*piece.timers)[piece.first];
   }
   return timer;
+}
+
+std::vector<KeyTimer> TimerQueue::take_behind(std::size_t count) {
+  std::vector<KeyTimer> taken;
+  std::size_t kept = 0;
+  std::size_t at = 0;
+  for (; at < pieces_.size() && kept + pieces_[at].timers->size() - pieces_[at].first <= count; ++at) {
+    kept += pieces_[at].timers->size() - pieces_[at].first;
+  }
+  if (at == pieces_.size()) return taken;
+  if (kept != count) {
+    std::vector<KeyTimer>& cut = to_change(pieces_[at]);
+    const auto from = cut.begin() + static_cast<std::ptrdiff_t>(count - kept);
+    taken.assign(from, cut.end());
+    cut.erase(from, cut.end());
+    ++at;
+  }
+  for (std::size_t i = at; i < pieces_.size(); ++i) {
+    const auto from = pieces_[i].timers->begin() + static_cast<std::ptrdiff_t>(pieces_[i].first);
+    taken.insert(taken.end(), from, pieces_[i].timers->end());
+  }
+  pieces_.resize(at);
+  size_ = count;
+  return taken;
 }
 
 void TimerQueue::next_slots(Timestamp until, std::size_t count, std::vector<std::uint32_t>& slots) const {

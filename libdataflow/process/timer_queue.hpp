@@ -57,6 +57,9 @@ class TimerQueue {
   bool add(Timestamp time, std::uint32_t slot, std::string_view name);
   /// False when there was none.
   bool remove(Timestamp time, std::uint32_t slot, std::string_view name);
+  [[nodiscard]] std::size_t size() const { return size_; }
+  /// Takes out all but the first `count`: in order.
+  std::vector<KeyTimer> take_behind(std::size_t count);
   /// When the next one is due.
   [[nodiscard]] std::optional<Timestamp> first() const;
   /// Takes out the next one if it is due at `until`.
@@ -87,6 +90,7 @@ class TimerQueue {
   const KeyTable& keys_;
   std::vector<std::string> names_;
   std::vector<Piece> pieces_;  ///< none is empty
+  std::size_t size_ = 0;
   std::vector<std::shared_ptr<int>> readers_;
   std::uint32_t generation_ = 0;  ///< grows with each freeze: pieces of an older one may be somebody's
 };

@@ -1,51 +1,79 @@
 #include "libdataflow/ranking/distinct.hpp"
 
-#include <absl/container/flat_hash_map.h>
-
 #include <algorithm>
-#include <numeric>
 #include <string>
 
+#include "dataflow/keyed_runtime.hpp"
 #include "libdataflow/operators/keyed_input.hpp"
+#include "libdataflow/process/row_state.hpp"
 #include "libdataflow/ranking/row_bytes.hpp"
-#include "libdataflow/ranking/sort_key.hpp"
+#include "libdataflow/state/state_backend.hpp"
+#include "libdataflow/state/stored_table.hpp"
+#include "libdataflow/state/ttl_sweep.hpp"
 #include "serialization/builder.hpp"
 
 namespace dataflow {
 
 namespace {
 
-constexpr const char* rows_table = "rows";
+/// Of keys that no row comes of any more so many are looked at in one go.
+constexpr std::uint32_t slots_in_a_sweep = 4096;
+
+/// Its name says what else must be the same for the state to be of use.
+std::string state_name(const DistinctSpec& spec, const Schema& input) {
+  std::string name = spec.keep == DistinctSpec::Keep::first ? "first" : "last";
+  for (const std::size_t field : spec.key_fields) name += "," + input[field].name;
+  return name;
+}
+
+/// Of the input: all of the last row; what makes the first one known again is its key.
+SchemaPtr kept_schema(const DistinctSpec& spec, const Schema& input) {
+  std::vector<Field> fields{{"distinct.event_time", TypeKind::timestamp}};
+  if (spec.keep == DistinctSpec::Keep::last) fields.insert(fields.end(), input.fields().begin(), input.fields().end());
+  return make_schema(std::move(fields));
+}
+
+struct Kept : StateOwner {
+  Kept(const DistinctSpec& spec, const Schema& input)
+      : row{this, state_name(spec, input), kept_schema(spec, input), Ttl{spec.ttl.value_or(Duration{0})}} {}
+  RowState row;
+};
 
 class Distinct final : public Operator {
  public:
   Distinct(const DistinctSpec& spec, SchemaPtr input)
       : spec_{spec},
         input_{std::move(input)},
-        kept_schema_{kept_schema()},
-        codec_{*input_, kept_fields()},
-        results_{input_} {
-    for (const std::size_t field : spec_.key_fields) key_order_.push_back({field, false});
-  }
+        codec_{*input_},
+        kept_{spec_, *input_},
+        runtime_{kept_, spec_.key_fields, key_types(), true},
+        results_{input_} {}
 
   Status open(OperatorContext& context) override {
     context_ = &context;
     dropped_ = &context.counter("duplicates");
-    return {};
+    runtime_.set_now(context.now());
+    const StateBackendPtr backend = context.state_backend();
+    return backend ? runtime_.use_backend(backend, context.max_parallelism()) : Status{};
   }
 
   Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput& out) override {
+    const auto slots = runtime_.begin_batch(*batch, context_->now());
+    if (!slots) return fail(slots.error());
+    if (spec_.ttl && !next_sweep_) next_sweep_ = context_->now() + pause();
     if (spec_.keep == DistinctSpec::Keep::first) {
-      keep_first(batch, out);
-      return Step::done;
+      keep_first(batch, *slots, out);
+      return ended(runtime_.end_batch());
     }
     batch_ = batch;
+    slots_ = *slots;
     row_ = 0;
     return resume(out);
   }
 
   Result<Step> resume(OperatorOutput& out) override {
-    while (batch_ && row_ < batch_->rows()) {
+    if (!batch_) return Step::done;
+    while (row_ < batch_->rows()) {
       keep_last(row_++);
       if (!results_.full()) continue;
       out.emit(results_.finish());
@@ -53,124 +81,59 @@ class Distinct final : public Operator {
     }
     batch_.reset();
     if (!results_.empty()) out.emit(results_.finish());
-    return Step::done;
+    return ended(runtime_.end_batch());
   }
 
   // Keys that have outlived their time are looked for now and then, so that they do not stay for want of a next row.
-  [[nodiscard]] std::optional<Timestamp> next_processing_timer() const override {
-    if (!spec_.ttl || kept_.empty()) return std::nullopt;
-    return oldest_ + *spec_.ttl + *spec_.ttl / 4;
-  }
+  [[nodiscard]] std::optional<Timestamp> next_processing_timer() const override { return next_sweep_; }
   Result<Step> on_processing_time(Timestamp now, OperatorOutput&) override {
-    oldest_ = now;
-    for (auto at = kept_.begin(); at != kept_.end();) {
-      const auto current = at++;
-      if (is_expired(current->second, now)) {
-        kept_.erase(current);
-      } else {
-        oldest_ = std::min(oldest_, current->second.seen);
-      }
-    }
+    runtime_.set_now(now);
+    runtime_.expire(slots_in_a_sweep);
+    next_sweep_.reset();
+    if (runtime_.keys() != 0) next_sweep_ = now + pause();
     return Step::done;
   }
 
   Result<CapturedStatePtr> snapshot() override {
-    auto state = std::make_unique<CopiedState>();
-    state->begin({rows_table, StateKind::keyed, 1, saved_schema()});
-    BatchBuilder rows{saved_schema()};
-    const auto flush = [&] {
-      if (!rows.empty()) state->add_keyed(rows.finish(), saved_keys(), context_->max_parallelism());
-    };
-    for (const auto& [key, kept] : kept_) {
-      codec_.restore(kept.bytes, rows);
-      rows.column(kept_schema_->size()).append_int64(kept.time.micros);
-      rows.column(kept_schema_->size() + 1).append_int64(kept.seen.micros);
-      rows.end_row();
-      if (rows.full()) flush();
-    }
-    flush();
-    return state;
+    runtime_.set_now(context_->now());
+    return runtime_.snapshot(context_->max_parallelism());
   }
 
   Status restore(StateReader& state) override {
-    oldest_ = context_->now();
-    std::vector<SortField> order;
-    for (const std::size_t field : saved_keys()) order.push_back({field, false});
-    const RowBytes saved{*kept_schema_};
-    return state.read(rows_table, saved_schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
-      const auto times = rows->column(kept_schema_->size()).as<std::int64_t>();
-      const auto seen = rows->column(kept_schema_->size() + 1).as<std::int64_t>();
-      for (std::uint32_t row = 0; row < rows->rows(); ++row) {
-        key_.clear();
-        append_sort_key(*rows, row, order, key_);
-        Kept& kept = kept_[key_];
-        kept.time = Timestamp{times[row]};
-        kept.seen = Timestamp{seen[row]};
-        oldest_ = std::min(oldest_, kept.seen);
-        saved.append(*rows, row, kept.bytes);
-      }
-      return {};
-    });
+    const StateDescription* const written = state.find("values");
+    const std::string name = kept_.row.name();
+    if (written != nullptr && !written->schema->find("written:" + name)) {
+      return fail(ErrorCode::invalid_argument, "the distinct kept another row, or had another key: \"" + name +
+                                                   "\" is not in its state; give it another uid to begin anew");
+    }
+    runtime_.set_now(context_->now());
+    if (spec_.ttl) next_sweep_ = context_->now() + pause();
+    return runtime_.restore(state);
   }
 
  private:
-  struct Kept {
-    std::string bytes;  ///< of kept_schema_: the last row, or only the first one's key
-    Timestamp time{};   ///< the row's event time
-    Timestamp seen{};   ///< by the clock
-  };
-
-  /// Of the input: all of the last row, of the first only what makes it known again.
-  [[nodiscard]] std::vector<std::size_t> kept_fields() const {
-    if (spec_.keep == DistinctSpec::Keep::first) return spec_.key_fields;
-    std::vector<std::size_t> all(input_->size());
-    std::iota(all.begin(), all.end(), std::size_t{0});
-    return all;
+  [[nodiscard]] std::vector<DataType> key_types() const {
+    std::vector<DataType> types;
+    for (const std::size_t field : spec_.key_fields) types.push_back((*input_)[field].type);
+    return types;
   }
-  [[nodiscard]] SchemaPtr kept_schema() const {
-    std::vector<Field> fields;
-    for (const std::size_t field : kept_fields()) fields.push_back((*input_)[field]);
-    return make_schema(std::move(fields));
-  }
-  [[nodiscard]] SchemaPtr saved_schema() const {
-    std::vector<Field> fields = kept_schema_->fields();
-    fields.push_back({"distinct.event_time", TypeKind::timestamp});
-    fields.push_back({"distinct.seen", TypeKind::timestamp});
-    return make_schema(std::move(fields));
-  }
-  /// The key fields in kept_schema_.
-  [[nodiscard]] std::vector<std::size_t> saved_keys() const {
-    if (spec_.keep == DistinctSpec::Keep::last) return spec_.key_fields;
-    std::vector<std::size_t> keys(spec_.key_fields.size());
-    std::iota(keys.begin(), keys.end(), std::size_t{0});
-    return keys;
+  /// Between two looks at some of the keys.
+  [[nodiscard]] Duration pause() const { return pause_between_sweeps(*spec_.ttl, runtime_.keys(), slots_in_a_sweep); }
+  static Result<Step> ended(const Status& status) {
+    if (!status) return fail(status.error());
+    return Step::done;
   }
 
-  [[nodiscard]] bool is_expired(const Kept& kept, Timestamp now) const {
-    return spec_.ttl && now - kept.seen >= *spec_.ttl;
-  }
-
-  /// The key's entry, and whether it is a new one.
-  std::pair<Kept*, bool> touch(const Batch& batch, std::uint32_t row, Timestamp now) {
-    key_.clear();
-    append_sort_key(batch, row, key_order_, key_);
-    if (kept_.empty()) oldest_ = now;
-    const auto [at, is_new] = kept_.try_emplace(key_);
-    const bool begins = is_new || is_expired(at->second, now);
-    at->second.seen = now;
-    return {&at->second, begins};
-  }
-
-  void keep_first(const BatchPtr& batch, OperatorOutput& out) {
-    const Timestamp now = context_->now();
+  void keep_first(const BatchPtr& batch, const std::uint32_t* slots, OperatorOutput& out) {
     firsts_.clear();
     for (std::uint32_t row = 0; row < batch->rows(); ++row) {
-      const auto [kept, begins] = touch(*batch, row, now);
-      if (!begins) continue;
+      runtime_.select(slots[row]);
+      if (kept_.row.get() != nullptr) {
+        kept_.row.touch();
+        continue;
+      }
       firsts_.push_back(row);
-      kept->time = batch->timestamp(row);
-      kept->bytes.clear();
-      codec_.append(*batch, row, kept->bytes);
+      append_stored_int64(batch->timestamp(row).micros, kept_.row.put());
     }
     dropped_->add(batch->rows() - firsts_.size());
     if (firsts_.size() == batch->rows()) {
@@ -181,18 +144,22 @@ class Distinct final : public Operator {
   }
 
   void keep_last(std::uint32_t row) {
-    const auto [kept, begins] = touch(*batch_, row, context_->now());
-    if (!begins) add_result(*kept, RowKind::update_before);
-    kept->bytes.clear();
-    codec_.append(*batch_, row, kept->bytes);
-    kept->time = batch_->timestamp(row);
-    add_result(*kept, begins ? RowKind::insert : RowKind::update_after);
+    runtime_.select(slots_[row]);
+    const StoredRow* const before = kept_.row.get();
+    if (before != nullptr) add_result(before->fields, RowKind::update_before);
+    std::string& fields = kept_.row.put();
+    fields.clear();
+    append_stored_int64(batch_->timestamp(row).micros, fields);
+    codec_.append(*batch_, row, fields);
+    add_result(fields, before == nullptr ? RowKind::insert : RowKind::update_after);
   }
 
-  void add_result(const Kept& kept, RowKind kind) {
-    codec_.restore(kept.bytes, results_);
+  void add_result(std::string_view fields, RowKind kind) {
+    StoredFields time{fields};
+    const Timestamp at{time.int64().value_or(0)};
+    codec_.restore(time.left(), results_);
     if (batch_->has_event_time()) {
-      results_.end_row(kept.time, kind);
+      results_.end_row(at, kind);
     } else {
       results_.end_row(kind);
     }
@@ -200,18 +167,17 @@ class Distinct final : public Operator {
 
   const DistinctSpec spec_;
   SchemaPtr input_;
-  SchemaPtr kept_schema_;
   RowBytes codec_;
-  std::vector<SortField> key_order_;
+  Kept kept_;
+  KeyedRuntime runtime_;
   OperatorContext* context_ = nullptr;
   Counter* dropped_ = nullptr;
-  absl::flat_hash_map<std::string, Kept> kept_;
-  Timestamp oldest_{};  ///< no key has been seen before
+  std::optional<Timestamp> next_sweep_;  ///< with a TTL, while there are keys
   BatchBuilder results_;
   BatchPtr batch_;
+  const std::uint32_t* slots_ = nullptr;  ///< of its rows
   std::uint32_t row_ = 0;
-  std::string key_;  // scratch
-  std::vector<std::uint32_t> firsts_;
+  std::vector<std::uint32_t> firsts_;  // scratch
 };
 
 class DistinctFactory final : public OperatorFactory {
@@ -239,17 +205,11 @@ void build_distinct(NodeBuilder& builder) {
   bool good = fields.has_value();
   if (fields) spec.key_fields = std::move(*fields);
   spec.keep = settings.text("keep") == "first" ? DistinctSpec::Keep::first : DistinctSpec::Keep::last;
-  if (settings.has("ttl")) {
-    spec.ttl = settings.duration("ttl");
-    if (spec.ttl->count() <= 0) {
-      builder.error("ttl", "must be more than nothing");
-      good = false;
-    }
-  }
+  good &= read_ttl(builder, spec.ttl);
   if (!good) return;
   StreamNode& node = builder.node();
   node.stateful = true;
-  node.details = settings.text("keep") + " of each key";
+  node.details = settings.text("keep") + " of each key" + ttl_details(spec.ttl);
   node.outputs = {
       {.schema = input.schema,
        .event_time = input.event_time,
@@ -265,29 +225,32 @@ OperatorFactoryPtr make_distinct(DistinctSpec spec, SchemaPtr input) {
 }
 
 NodeType distinct_type() {
-  return {.name = "distinct",
-          .role = NodeRole::transform,
-          .summary = "One row of each key: the first that came, or the last as a changelog.",
-          .options = {{.name = "key_by",
-                       .kind = OptionKind::text_list,
-                       .help = "Fields that are equal in rows that count as the same.",
-                       .example = "[\"order_id\"]",
-                       .required = true},
-                      {.name = "keep",
-                       .kind = OptionKind::choice,
-                       .help = "first: goes out at once, later ones are dropped; last: each row takes the place of the "
-                               "one before.",
-                       .example = "\"last\"",
-                       .default_value = "first",
-                       .choices = {"first", "last"}},
-                      {.name = "ttl",
-                       .kind = OptionKind::duration,
-                       .help = "A key that no row came of for so long, by the clock, is forgotten; default: never.",
-                       .example = "\"1d\""}},
-          .example =
-              "[operators.once]\ntype   = \"distinct\"\ninput  = \"payments\"\nkey_by = [\"payment_id\"]\nttl  "
-              "  = \"1d\"\n",
-          .build = build_distinct};
+  return {
+      .name = "distinct",
+      .role = NodeRole::transform,
+      .summary = "One row of each key: the first that came, or the last as a changelog.",
+      .options =
+          {{.name = "key_by",
+            .kind = OptionKind::text_list,
+            .help = "Fields that are equal in rows that count as the same.",
+            .example = "[\"order_id\"]",
+            .required = true},
+           {.name = "keep",
+            .kind = OptionKind::choice,
+            .help = "first: goes out at once, later ones are dropped; last: each row takes the place of the "
+                    "one before.",
+            .example = "\"last\"",
+            .default_value = "first",
+            .choices = {"first", "last"}},
+           {.name = "ttl",
+            .kind = OptionKind::duration,
+            .help = "A key that no row came of for so long, by the clock, is forgotten; default: `ttl` of [state], or "
+                    "never.",
+            .example = "\"1d\""}},
+      .example =
+          "[operators.once]\ntype   = \"distinct\"\ninput  = \"payments\"\nkey_by = [\"payment_id\"]\nttl  "
+          "  = \"1d\"\n",
+      .build = build_distinct};
 }
 
 }  // namespace dataflow

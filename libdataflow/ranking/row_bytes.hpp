@@ -13,7 +13,7 @@
 
 namespace dataflow {
 
-/// Fields of rows of one schema. In memory only: the bytes are of this machine and this version.
+/// Fields of rows of one schema, as stored_table.hpp has them.
 class RowBytes {
  public:
   /// All fields.

@@ -3,6 +3,8 @@
 #include <bit>
 #include <cmath>
 
+#include "libdataflow/state/store_key.hpp"
+
 namespace dataflow {
 
 namespace {
@@ -19,22 +21,13 @@ std::uint64_t ordered(double v) {
   return (bits & sign_bit) != 0 ? ~bits : bits | sign_bit;
 }
 
-/// 0 becomes 0 1, and 0 0 ends the text: no text is the beginning of another's bytes.
-void append_text(std::string_view text, std::string& out) {
-  for (const char c : text) {
-    out.push_back(c);
-    if (c == '\0') out.push_back('\1');
-  }
-  out.append(2, '\0');
-}
-
 void append_value(const Column& column, std::uint32_t row, std::string& out) {
   switch (column.type.kind()) {
     case TypeKind::boolean: out.push_back(static_cast<char>(column.as<std::uint8_t>()[row])); break;
     case TypeKind::int32: append_sort_number(ordered(std::int64_t{column.as<std::int32_t>()[row]}), out); break;
     case TypeKind::float64: append_sort_number(ordered(column.as<double>()[row]), out); break;
     case TypeKind::string:
-    case TypeKind::bytes: append_text(column.text(row), out); break;
+    case TypeKind::bytes: put_ordered_text(out, column.text(row)); break;
     default: append_sort_number(ordered(column.as<std::int64_t>()[row]), out); break;
   }
 }

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "libdataflow/ranking/row_bytes.hpp"
+#include "libdataflow/state/ttl_sweep.hpp"
 #include "serialization/builder.hpp"
 
 namespace dataflow {
@@ -31,28 +32,47 @@ std::size_t rank_in(const RankedRows& rows, std::string_view order) {
   return static_cast<std::size_t>(place - rows.begin());
 }
 
-/// Groups in the order in which their keys came first.
+struct RankedGroup {
+  std::string key;
+  RankedRows rows;
+  Timestamp seen{};  ///< by the clock, when its last row came
+};
+
+/// Groups in the order in which their keys came first, until one is erased.
 class RankedGroups {
  public:
   [[nodiscard]] std::size_t size() const { return groups_.size(); }
-  RankedRows& find_or_insert(const std::string& key) {
-    if (const auto found = index_.find(key); found != index_.end()) return groups_[found->second];
-    index_.emplace(key, groups_.size());
-    return groups_.emplace_back();
+  RankedGroup& find_or_insert(const std::string& key) {
+    if (const auto found = index_.find(key); found != index_.end()) return *groups_[found->second];
+    groups_.push_back(std::make_unique<RankedGroup>(RankedGroup{key, {}, {}}));
+    index_.emplace(groups_.back()->key, groups_.size() - 1);
+    return *groups_.back();
   }
-  [[nodiscard]] RankedRows& operator[](std::size_t i) { return groups_[i]; }
-  [[nodiscard]] const RankedRows& operator[](std::size_t i) const { return groups_[i]; }
+  [[nodiscard]] const RankedGroup& operator[](std::size_t i) const { return *groups_[i]; }
+  /// The last one takes its place.
+  void erase(std::size_t i) {
+    index_.erase(groups_[i]->key);
+    if (i + 1 != groups_.size()) {
+      groups_[i] = std::move(groups_.back());
+      index_[groups_[i]->key] = i;
+    }
+    groups_.pop_back();
+  }
 
  private:
-  absl::flat_hash_map<std::string, std::size_t> index_;
-  std::vector<RankedRows> groups_;
+  absl::flat_hash_map<std::string_view, std::size_t> index_;  ///< by the groups' own keys
+  std::vector<std::unique_ptr<RankedGroup>> groups_;
 };
 
-/// The input's fields, then these two.
+/// Of groups that no row comes of any more so many are looked at in one go, and all within this part of the TTL.
+constexpr std::size_t groups_in_a_sweep = 1024;
+
+/// The input's fields, then these three.
 SchemaPtr saved_schema(const Schema& input) {
   std::vector<Field> fields = input.fields();
   fields.push_back({"top.event_time", TypeKind::timestamp});
   fields.push_back({"top.sequence", TypeKind::int64});
+  fields.push_back({"top.seen", TypeKind::timestamp});
   return make_schema(std::move(fields));
 }
 
@@ -77,11 +97,13 @@ class Top : public Operator {
     const auto flush = [&] {
       if (!rows.empty()) state->add_keyed(rows.finish(), spec_.key_fields, context_->max_parallelism());
     };
-    for_each_group([&](const RankedRows& group) {
-      for (const RankedRow& row : group) {
+    for_each_group([&](const RankedGroup& group) {
+      if (is_expired(group, context_->now())) return;
+      for (const RankedRow& row : group.rows) {
         codec_.restore(row.bytes, rows);
         rows.column(input_->size()).append_int64(row.time.micros);
         rows.column(input_->size() + 1).append_int64(static_cast<std::int64_t>(last_sort_number(row.order)));
+        rows.column(input_->size() + 2).append_int64(group.seen.micros);
         rows.end_row();
         if (rows.full()) flush();
       }
@@ -91,13 +113,16 @@ class Top : public Operator {
   }
 
   Status restore(StateReader& state) final {
-    return state.read(rows_table, saved_schema(*input_), [this](std::uint32_t, const BatchPtr& rows) -> Status {
+    Status read = state.read(rows_table, saved_schema(*input_), [this](std::uint32_t, const BatchPtr& rows) -> Status {
       const auto numbers = rows->column(input_->size() + 1).as<std::int64_t>();
       const auto times = rows->column(input_->size()).as<std::int64_t>();
+      const Column& seen = rows->column(input_->size() + 2);
       for (std::uint32_t row = 0; row < rows->rows(); ++row) {
         const auto sequence = static_cast<std::uint64_t>(numbers[row]);
         sequence_ = std::max(sequence_, sequence + 1);
-        RankedRows& group = group_of(*rows, row);
+        RankedGroup& whole = group_of(*rows, row);
+        whole.seen = seen.is_null(row) ? context_->now() : Timestamp{seen.as<std::int64_t>()[row]};
+        RankedRows& group = whole.rows;
         order_of(*rows, row, sequence);
         RankedRow& kept = *group.emplace(group.begin() + static_cast<std::ptrdiff_t>(rank_in(group, order_)));
         kept.order = order_;
@@ -106,13 +131,20 @@ class Top : public Operator {
       }
       return {};
     });
+    restored();
+    return read;
   }
 
  protected:
   virtual RankedGroups& groups_of(const Batch& batch, std::uint32_t row) = 0;
-  virtual void for_each_group(const std::function<void(const RankedRows&)>& visit) const = 0;
+  virtual void for_each_group(const std::function<void(const RankedGroup&)>& visit) const = 0;
+  virtual void restored() {}
 
-  RankedRows& group_of(const Batch& batch, std::uint32_t row) {
+  [[nodiscard]] bool is_expired(const RankedGroup& group, Timestamp now) const {
+    return spec_.ttl && now - group.seen >= *spec_.ttl;
+  }
+
+  RankedGroup& group_of(const Batch& batch, std::uint32_t row) {
     key_.clear();
     append_sort_key(batch, row, key_order_, key_);
     return groups_of(batch, row).find_or_insert(key_);
@@ -124,8 +156,11 @@ class Top : public Operator {
     std::size_t rank = 0;
     std::optional<RankedRow> dropped;
   };
-  Placed place(const Batch& batch, std::uint32_t row) {
-    RankedRows& group = group_of(batch, row);
+  Placed place(const Batch& batch, std::uint32_t row, Timestamp now) {
+    RankedGroup& whole = group_of(batch, row);
+    if (is_expired(whole, now)) whole.rows.clear();
+    whole.seen = now;
+    RankedRows& group = whole.rows;
     order_of(batch, row, sequence_++);
     Placed placed{nullptr, rank_in(group, order_), {}};
     if (placed.rank == spec_.limit) return placed;
@@ -187,7 +222,25 @@ class RunningTop final : public Top {
     set_has_time(batch->has_event_time());
     batch_ = batch;
     row_ = 0;
+    now_ = context().now();
+    if (spec().ttl && !next_sweep_) next_sweep_ = now_ + pause();
     return resume(out);
+  }
+
+  // Keys that have outlived their time are looked for now and then, so that they do not stay for want of a next row.
+  [[nodiscard]] std::optional<Timestamp> next_processing_timer() const override { return next_sweep_; }
+  Result<Step> on_processing_time(Timestamp now, OperatorOutput&) override {
+    for (std::size_t n = std::min(groups_in_a_sweep, groups_.size()); n != 0 && groups_.size() != 0; --n) {
+      if (sweep_ >= groups_.size()) sweep_ = 0;
+      if (is_expired(groups_[sweep_], now)) {
+        groups_.erase(sweep_);
+      } else {
+        ++sweep_;
+      }
+    }
+    next_sweep_.reset();
+    if (groups_.size() != 0) next_sweep_ = now + pause();
+    return Step::done;
   }
 
   Result<Step> resume(OperatorOutput& out) override {
@@ -204,13 +257,19 @@ class RunningTop final : public Top {
 
  protected:
   RankedGroups& groups_of(const Batch&, std::uint32_t) override { return groups_; }
-  void for_each_group(const std::function<void(const RankedRows&)>& visit) const override {
+  void for_each_group(const std::function<void(const RankedGroup&)>& visit) const override {
     for (std::size_t i = 0; i < groups_.size(); ++i) visit(groups_[i]);
+  }
+  void restored() override {
+    if (spec().ttl && groups_.size() != 0) next_sweep_ = context().now() + pause();
   }
 
  private:
+  /// Between two looks at some of the groups.
+  [[nodiscard]] Duration pause() const { return pause_between_sweeps(*spec().ttl, groups_.size(), groups_in_a_sweep); }
+
   void take(std::uint32_t row) {
-    const Placed placed = place(*batch_, row);
+    const Placed placed = place(*batch_, row, now_);
     if (placed.group == nullptr) return;
     const RankedRows& now = *placed.group;
     if (spec().rank.empty()) {
@@ -229,6 +288,9 @@ class RunningTop final : public Top {
   RankedGroups groups_;
   BatchPtr batch_;
   std::uint32_t row_ = 0;
+  Timestamp now_{};                      ///< when the batch came
+  std::optional<Timestamp> next_sweep_;  ///< with a TTL, while there are groups
+  std::size_t sweep_ = 0;
 };
 
 /// Gives the first rows of a window when it is over.
@@ -249,10 +311,14 @@ class WindowedTop final : public Top {
       if (is_over(ends.as<std::int64_t>()[row])) {
         late_->add(1);
       } else {
-        place(*batch, row);
+        place(*batch, row, context().now());
       }
     }
     return Step::done;
+  }
+
+  [[nodiscard]] std::optional<Timestamp> waits_for() const override {
+    return windows_.empty() ? std::nullopt : std::optional{Timestamp{windows_.begin()->first - 1}};
   }
 
   Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out) override {
@@ -262,9 +328,9 @@ class WindowedTop final : public Top {
 
   Result<Step> resume(OperatorOutput& out) override {
     while (!windows_.empty() && is_over(windows_.begin()->first)) {
-      RankedGroups& groups = windows_.begin()->second;
+      const RankedGroups& groups = windows_.begin()->second;
       while (group_ < groups.size()) {
-        const RankedRows& rows = groups[group_];
+        const RankedRows& rows = groups[group_].rows;
         while (rank_ < rows.size()) {
           add_result(rows[rank_], rank_, RowKind::insert);
           ++rank_;
@@ -286,7 +352,7 @@ class WindowedTop final : public Top {
   RankedGroups& groups_of(const Batch& batch, std::uint32_t row) override {
     return windows_[batch.column(*spec().window_end).as<std::int64_t>()[row]];
   }
-  void for_each_group(const std::function<void(const RankedRows&)>& visit) const override {
+  void for_each_group(const std::function<void(const RankedGroup&)>& visit) const override {
     for (const auto& [end, groups] : windows_) {
       for (std::size_t i = 0; i < groups.size(); ++i) visit(groups[i]);
     }

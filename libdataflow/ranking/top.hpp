@@ -26,6 +26,9 @@ struct TopSpec {
   std::uint64_t limit = 1;
   std::string rank;                       ///< the name of a last column with the rank, from 1; empty: there is none
   std::optional<std::size_t> window_end;  ///< one of the key fields: each group gives its rows when this has passed
+  /// Without window_end: a key that no row came of for so long, by the clock, is forgotten, and its next row is the
+  /// first again. Nothing is taken back for it.
+  std::optional<Duration> ttl;
 };
 
 SchemaPtr top_output_schema(const TopSpec& spec, const Schema& input);

@@ -77,6 +77,13 @@ bool read_limit(NodeBuilder& builder, TopSpec& spec) {
   return true;
 }
 
+bool read_top_ttl(NodeBuilder& builder, TopSpec& spec) {
+  if (!spec.window_end) return read_ttl(builder, spec.ttl);
+  if (!builder.settings().has("ttl")) return true;
+  builder.error("ttl", "the rows of a window go when it is over: leave `ttl` out");
+  return false;
+}
+
 void build_top(NodeBuilder& builder) {
   const InputInfo& input = builder.inputs()[0];
   if (!check_append_only(builder, "a top")) return;
@@ -85,10 +92,12 @@ void build_top(NodeBuilder& builder) {
   const bool keys = read_keys(builder, spec);
   const bool order = read_order(builder, spec);
   const bool limit = read_limit(builder, spec);
-  if (!keys || !order || !limit) return;
+  const bool ttl = read_top_ttl(builder, spec);
+  if (!keys || !order || !limit || !ttl) return;
   StreamNode& node = builder.node();
   node.stateful = true;
-  node.details = "first " + std::to_string(spec.limit) + (spec.window_end ? " of each window" : "");
+  node.details =
+      "first " + std::to_string(spec.limit) + (spec.window_end ? " of each window" : "") + ttl_details(spec.ttl);
   node.outputs = {{.schema = top_output_schema(spec, *input.schema),
                    .event_time = input.event_time,
                    .changelog = spec.window_end ? ChangelogMode::append_only : ChangelogMode::retract}};
@@ -120,6 +129,11 @@ NodeType top_type() {
             .help = "How many rows of each key.",
             .example = "10",
             .required = true},
+           {.name = "ttl",
+            .kind = OptionKind::duration,
+            .help = "A key that no row came of for so long, by the clock, is forgotten, and its next row is the first "
+                    "again; default: `ttl` of [state], or never. Not for windows.",
+            .example = "\"1d\""},
            {.name = "rank", .help = "Adds a field of this name with the row's rank, from 1.", .example = "\"place\""}},
       .example =
           "[operators.busiest]\ntype     = \"top\"\ninput    = \"per_minute\"\nkey_by   = [\"window_start\", "

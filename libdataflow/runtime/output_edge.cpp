@@ -92,7 +92,7 @@ std::optional<Timestamp> ChannelSender::deadline() const {
 }
 
 OutputEdge::OutputEdge(const JobEdge& edge, std::uint32_t max_parallelism, std::size_t first_channel,
-                       std::size_t channels, std::uint32_t subtask, Duration buffer_timeout)
+                       std::size_t channels, std::uint32_t subtask, Duration buffer_timeout, std::size_t window)
     : partitioning_{edge.partitioning},
       key_fields_{edge.key_fields},
       max_parallelism_{max_parallelism},
@@ -100,7 +100,7 @@ OutputEdge::OutputEdge(const JobEdge& edge, std::uint32_t max_parallelism, std::
       next_{subtask % channels},  // so that the subtasks of a rebalance do not all begin with the same receiver
       rows_of_target_(channels),
       rows_for_target_(channels) {
-  for (std::size_t i = 0; i < channels; ++i) senders_.emplace_back(first_channel + i, buffer_timeout);
+  for (std::size_t i = 0; i < channels; ++i) senders_.emplace_back(first_channel + i, buffer_timeout, window);
   if (partitioning_ == Partitioning::hash) {
     for (std::uint32_t group = 0; group < max_parallelism; ++group) {
       subtask_of_group_.push_back(subtask_of_key_group(group, max_parallelism, static_cast<std::uint32_t>(channels)));

@@ -16,7 +16,9 @@ namespace dataflow {
 /// into one, neighbouring watermarks into the newest, nothing overtakes.
 class ChannelSender {
  public:
-  ChannelSender(std::size_t channel, Duration buffer_timeout) : channel_{channel}, timeout_{buffer_timeout} {}
+  /// `window`: the bytes of batches that may be sent before the receiver grants more.
+  ChannelSender(std::size_t channel, Duration buffer_timeout, std::size_t window)
+      : channel_{channel}, timeout_{buffer_timeout}, credit_{static_cast<std::int64_t>(window)} {}
 
   void push(Envelope envelope, Timestamp now);
   /// Sends what is due: all of it when enough has gathered, when the timeout is over or when `force`d; batches only
@@ -41,7 +43,7 @@ class ChannelSender {
   std::deque<Envelope> pending_;
   std::size_t pending_bytes_ = 0;
   std::size_t pending_rows_ = 0;
-  std::int64_t credit_ = static_cast<std::int64_t>(channel_window_bytes);
+  std::int64_t credit_;
   Timestamp due_at_{};  ///< valid while pending_ is not empty
   Timestamp last_sent_ = Timestamp::min();
   bool forced_ = false;
@@ -52,7 +54,7 @@ class OutputEdge {
  public:
   /// `first_channel`: the index of the edge's first channel among the task's output channels.
   OutputEdge(const JobEdge& edge, std::uint32_t max_parallelism, std::size_t first_channel, std::size_t channels,
-             std::uint32_t subtask, Duration buffer_timeout);
+             std::uint32_t subtask, Duration buffer_timeout, std::size_t window);
 
   void emit(BatchPtr batch, Timestamp now, TaskHost& host);
   /// Control envelopes go to every channel, behind what waits there.

@@ -53,6 +53,10 @@ void NodeMetrics::add(const NodeMetrics& other) {
   records_in += other.records_in;
   records_out += other.records_out;
   for (const auto& [name, value] : other.counters) counters[name] += value;
+  waits_for = Timestamp::max();
+  newest = Timestamp::min();
+  split.clear();
+  idle = false;
 }
 
 Stage::Stage(const StreamNode& node, const TaskScope& scope)
@@ -128,6 +132,7 @@ Result<Step> Stage::begin(StageInput& input) {
     if (!operator_->makes_watermarks()) to_forward_ = *status;
     return Step::done;
   }
+  if (input.of_one_input) return operator_->end_of_input(input.input, *this);
   to_forward_ = std::get<EndOfData>(input.event);
   return operator_->end_of_data(*this);
 }
@@ -216,7 +221,12 @@ NodeMetrics Stage::metrics() const {
                 .records_in = records_in_,
                 .records_out = records_out_,
                 .watermark = watermark_,
-                .counters = {}};
+                .counters = {},
+                .waits_for = Timestamp::max(),
+                .newest = Timestamp::min(),
+                .split = {},
+                .idle = false};
+  if (operator_) m.waits_for = operator_->waits_for().value_or(Timestamp::max());
   for (const auto& [name, counter] : counters_) m.counters.emplace(name, counter.value());
   return m;
 }

@@ -33,6 +33,8 @@ struct TaskScope {
 struct StageInput {
   std::variant<BatchPtr, Watermark, StreamStatus, EndOfData> event;
   std::size_t input = 0;
+  /// Of an EndOfData: only `input` has ended, not all of them.
+  bool of_one_input = false;
 };
 
 /// Numbers of one node in one subtask.
@@ -42,8 +44,14 @@ struct NodeMetrics {
   std::uint64_t records_out = 0;  ///< over all outputs
   Timestamp watermark = Timestamp::min();
   std::map<std::string, std::uint64_t> counters;  ///< "late", "errors", "filtered", ...
+  /// Of an operator: see Operator::waits_for; max: nothing waits.
+  Timestamp waits_for = Timestamp::max();
+  // Of a source with event time:
+  Timestamp newest = Timestamp::min();  ///< event time that it has read; min: none
+  std::string split;                    ///< that it reads; empty: none at present
+  bool idle = false;                    ///< it is so silent that it holds no watermark back
 
-  /// Adds another subtask's numbers; the watermark is the lesser one.
+  /// Adds another subtask's numbers; the watermark is the lesser one. Of the last four nothing is kept.
   void add(const NodeMetrics& other);
 };
 

@@ -35,8 +35,10 @@ Task::~Task() = default;
 void Task::build_inputs() {
   for (const ChannelId& id : input_channels(*scope_.graph, scope_.vertex, scope_.subtask)) {
     channels_.push_back({.input = scope_.graph->edges[id.edge].input});
+    inputs_ = std::max(inputs_, channels_.back().input + 1);
   }
   open_channels_ = channels_.size();
+  input_stopped_.resize(inputs_);
 }
 
 void Task::build_stages() {
@@ -60,7 +62,8 @@ void Task::build_stages() {
     const auto count = static_cast<std::size_t>(
         std::count_if(channels.begin(), channels.end(), [&](const ChannelId& c) { return c.edge == id; }));
     edges_.push_back(std::make_unique<OutputEdge>(edge, graph.max_parallelism, first, count, scope_.subtask,
-                                                  graph.stream->settings.buffer_timeout));
+                                                  graph.stream->settings.buffer_timeout,
+                                                  scope_.host->channel_window()));
     (*stage_of(edge.from_node))->connect(edge.output, *edges_.back());
     first += count;
   }
@@ -181,6 +184,7 @@ Stage* Task::deepest_runnable() {
 }
 
 tl::expected<bool, TaskFailure> Task::step() {
+  if (any_withheld_) release_waiting();
   if (Stage* stage = deepest_runnable()) {
     if (auto status = stage->step(); !status) return tl::unexpected(failure(*stage, status.error()));
     return true;
@@ -215,7 +219,7 @@ Status Task::poll_source() {
   Result<SourceDriver::Progress> polled = [&]() -> Result<SourceDriver::Progress> {
     const InUserCode here{head.crash_site_here()};
     try {
-      return source_->poll(scope_.now, head);
+      return source_->poll(scope_.now, head, scope_.host->batch_rows());
     } catch (const std::exception& e) {
       return fail(ErrorCode::user_code, std::string{"an exception was thrown: "} + e.what());
     }
@@ -254,33 +258,109 @@ void Task::take_received() {
   if (std::holds_alternative<BatchPtr>(envelope)) {
     InputChannel& channel = channels_[next.channel];
     channel.to_grant += next.envelope->wire_size();
-    if (channel.to_grant >= channel_window_bytes / 2) {
-      scope_.host->grant(next.channel, channel.to_grant);
-      channel.to_grant = 0;
+    // What is before a barrier that others wait for must come through.
+    if (aligning_ || takes_input(channel)) {
+      grant_what_is_due(next.channel);
+    } else {
+      any_withheld_ = true;
     }
   }
   take_envelope(next.channel, envelope);
 }
 
+bool Task::takes_input(const InputChannel& channel) const {
+  return inputs_ < 2 || stages_.front()->op()->takes(channel.input);
+}
+
+void Task::grant_what_is_due(std::size_t channel) {
+  std::size_t& bytes = channels_[channel].to_grant;
+  if (bytes < scope_.host->channel_window() / 2) return;
+  scope_.host->grant(channel, bytes);
+  bytes = 0;
+}
+
+void Task::grant_for_alignment() {
+  for (std::size_t i = 0; i < channels_.size(); ++i) grant_what_is_due(i);
+}
+
 void Task::take_envelope(std::size_t channel, const Envelope& envelope) {
-  Stage& head = *stages_.front();
   if (const auto* batch = std::get_if<BatchPtr>(&envelope)) {
-    head.push({*batch, channels_[channel].input});
-  } else if (const auto* watermark = std::get_if<Watermark>(&envelope)) {
-    take_merged(merger_.advance(channel, watermark->time));
+    stages_.front()->push({*batch, channels_[channel].input});
   } else if (const auto* barrier = std::get_if<Barrier>(&envelope)) {
     take_barrier(channel, *barrier);
+  } else if (takes_input(channels_[channel])) {
+    take_control(channel, envelope);
+  } else {
+    let_wait(channels_[channel], envelope);
+  }
+}
+
+void Task::take_control(std::size_t channel, const Envelope& envelope) {
+  if (const auto* watermark = std::get_if<Watermark>(&envelope)) {
+    take_merged(merger_.advance(channel, watermark->time));
   } else if (const auto* status = std::get_if<StreamStatus>(&envelope)) {
     take_merged(merger_.set_idle(channel, status->idle));
   } else if (const auto* end = std::get_if<EndOfData>(&envelope)) {
-    if (channels_[channel].ended) return;
-    channels_[channel].ended = true;
-    drained_ = drained_ && end->drain;
-    // A source that was stopped goes on from there in a later run: until then its time stands still.
-    if (end->drain) take_merged(merger_.finish(channel));
-    if (--open_channels_ == 0) head.push({EndOfData{.drain = drained_}, 0});
+    take_end(channel, *end);
   }
   // Latency markers are not sent by this version.
+}
+
+void Task::let_wait(InputChannel& channel, const Envelope& envelope) {
+  if (const auto* watermark = std::get_if<Watermark>(&envelope)) {
+    channel.waiting_watermark = watermark->time;
+    channel.waiting_idle.reset();  // a watermark makes a channel active
+  } else if (const auto* status = std::get_if<StreamStatus>(&envelope)) {
+    channel.waiting_idle = status->idle;
+  } else if (const auto* end = std::get_if<EndOfData>(&envelope)) {
+    channel.waiting_end = *end;
+  }
+  any_withheld_ = true;
+}
+
+/// Inputs that the operator takes again get their credit, and what waited behind their rows. When sources have been
+/// stopped before it did, their end is all that is left to be told: the rows stay in its state, and time before them.
+void Task::release_waiting() {
+  const auto is_over = [](const InputChannel& c) { return c.ended || c.waiting_end.has_value(); };
+  const auto was_stopped = [&](const InputChannel& c) {
+    return input_stopped_[c.input] || (c.waiting_end && !c.waiting_end->drain);
+  };
+  const bool stopped = std::all_of(channels_.begin(), channels_.end(), is_over) &&
+                       std::any_of(channels_.begin(), channels_.end(), was_stopped);
+  bool any = false;
+  for (std::size_t i = 0; i < channels_.size(); ++i) {
+    InputChannel& channel = channels_[i];
+    const bool takes = takes_input(channel);
+    if (!takes && !stopped) {
+      any = true;
+      continue;
+    }
+    grant_what_is_due(i);
+    const auto watermark = std::exchange(channel.waiting_watermark, {});
+    const auto idle = std::exchange(channel.waiting_idle, {});
+    const auto end = std::exchange(channel.waiting_end, {});
+    if (watermark && takes) take_control(i, Watermark{*watermark});
+    if (idle && takes) take_control(i, StreamStatus{*idle});
+    if (end) take_control(i, *end);
+  }
+  any_withheld_ = any;
+}
+
+void Task::take_end(std::size_t channel, const EndOfData& end) {
+  if (channels_[channel].ended) return;
+  channels_[channel].ended = true;
+  drained_ = drained_ && end.drain;
+  const std::size_t input = channels_[channel].input;
+  if (!end.drain) input_stopped_[input] = true;
+  // A source that was stopped goes on from there in a later run: until then its time stands still.
+  if (end.drain) take_merged(merger_.finish(channel));
+  Stage& head = *stages_.front();
+  const bool input_ended = std::all_of(channels_.begin(), channels_.end(),
+                                       [&](const InputChannel& c) { return c.ended || c.input != input; });
+  if (inputs_ > 1 && input_ended && !input_stopped_[input]) {
+    head.push({.event = end, .input = input, .of_one_input = true});
+  }
+  if (--open_channels_ == 0) head.push({EndOfData{.drain = drained_}, 0});
 }
 
 /// Channels whose data has ended still carry barriers.
@@ -292,6 +372,7 @@ void Task::take_barrier(std::size_t channel, const Barrier& barrier) {
     aligning_ = barrier;
     barriers_missing_ = channels_.size();
     alignment_began_ = scope_.now;
+    if (any_withheld_) grant_for_alignment();
   }
   if (channels_[channel].blocked) return;
   channels_[channel].blocked = true;
@@ -440,6 +521,11 @@ std::vector<NodeMetrics> Task::metrics() const {
   std::vector<NodeMetrics> all;
   all.reserve(stages_.size());
   for (const auto& stage : stages_) all.push_back(stage->metrics());
+  if (source_) {
+    all.front().newest = source_->newest();
+    all.front().split = source_->split();
+    all.front().idle = source_->idle();
+  }
   return all;
 }
 

@@ -110,6 +110,10 @@ class Task {
     std::size_t to_grant = 0;
     bool ended = false;
     bool blocked = false;  ///< its barrier is here; what follows waits for those of the others
+    // While the operator does not take this input: what came behind rows that it keeps. Of watermarks the newest.
+    std::optional<Timestamp> waiting_watermark;
+    std::optional<bool> waiting_idle;
+    std::optional<EndOfData> waiting_end;
   };
   struct Received {
     std::size_t channel;
@@ -130,6 +134,13 @@ class Task {
   void end_alignment();
   tl::expected<void, TaskFailure> restore(const RestoredCheckpoint& restored);
   void take_envelope(std::size_t channel, const Envelope& envelope);
+  void take_control(std::size_t channel, const Envelope& envelope);
+  [[nodiscard]] bool takes_input(const InputChannel& channel) const;
+  void grant_what_is_due(std::size_t channel);
+  void grant_for_alignment();
+  void let_wait(InputChannel& channel, const Envelope& envelope);
+  void release_waiting();
+  void take_end(std::size_t channel, const EndOfData& end);
   void take_merged(const WatermarkMerger::Change& change);
   tl::expected<Progress, TaskFailure> rest();
   [[nodiscard]] std::optional<Timestamp> wake_time() const;
@@ -150,7 +161,10 @@ class Task {
   std::deque<Received> received_;  ///< bounded by the senders' credit
   WatermarkMerger merger_;
   std::size_t open_channels_ = 0;
-  bool drained_ = true;  ///< every channel that ended was drained
+  std::size_t inputs_ = 0;           ///< of the first node
+  std::vector<bool> input_stopped_;  ///< by input: some of its sources were stopped before their end
+  bool any_withheld_ = false;        ///< credit, watermarks or ends of an input that the operator does not take
+  bool drained_ = true;              ///< every channel that ended was drained
   bool prepared_ = false;
   TimeUse time_use_;
   bool started_ = false;

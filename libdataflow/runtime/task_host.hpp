@@ -41,6 +41,10 @@ class TaskHost {
   /// The time now, by the clock whose times Task::run is given. Nothing: no time passes while a task runs (on virtual
   /// time).
   [[nodiscard]] virtual std::optional<Timestamp> clock_now() const { return std::nullopt; }
+  /// What may be under way in each of its channels; the same for both ends.
+  [[nodiscard]] virtual std::size_t channel_window() const { return channel_window_bytes; }
+  /// The most rows that its source may give at once. Smaller in simulation, so that faults fall between them.
+  [[nodiscard]] virtual std::uint32_t batch_rows() { return max_batch_rows; }
   /// Where its operators keep state that is too large for memory. Null: it is all in memory.
   [[nodiscard]] virtual std::shared_ptr<StateBackend> state_backend() const { return nullptr; }
   /// The task has passed a barrier: write its state and acknowledge. Only of jobs with checkpoints.

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "libdataflow/sinks/partition_path.hpp"
+#include "libdataflow/sinks/pending_parts.hpp"
 #include "libdataflow/sinks/sink_types.hpp"
 #include "serialization/builder.hpp"
 
@@ -17,21 +18,6 @@ namespace {
 
 /// Partitions that are written at the same time by one subtask; each holds a descriptor and a buffer.
 constexpr std::size_t most_open_parts = 64;
-
-constexpr const char* pending_table = "pending";
-
-const SchemaPtr& pending_schema() {
-  static const SchemaPtr schema = make_schema({{"epoch", TypeKind::int64}, {"path", TypeKind::string}});
-  return schema;
-}
-
-template <class Visit>
-Status for_each_pending(StateReader& state, Visit&& visit) {
-  return state.read(pending_table, pending_schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
-    for (std::uint32_t row = 0; row < rows->rows(); ++row) visit(std::string{rows->column(1).text(row)});
-    return {};
-  });
-}
 
 class FileSink final : public Operator {
  public:
@@ -91,8 +77,7 @@ class FileSink final : public Operator {
     for (const std::string& folder : folders) {
       if (Status synced = sync_folder(folder); !synced) return synced;
     }
-    std::vector<std::string>& pending = pending_[epoch];
-    pending.insert(pending.end(), finished_.begin(), finished_.end());
+    pending_.add(epoch, finished_);
     finished_.clear();
     return {};
   }
@@ -102,44 +87,24 @@ class FileSink final : public Operator {
       if (Status removed = publisher_->remove_replaced(); !removed) return removed;
     }
     std::set<std::string> folders;
-    while (!pending_.empty() && pending_.begin()->first <= epoch) {
-      std::vector<std::string>& paths = pending_.begin()->second;
-      // What is visible leaves the list at once, so that a commit that failed half way can be tried again.
-      for (std::size_t done = 0; done < paths.size(); ++done) {
-        if (Status published = publisher_->publish(paths[done], extension_); !published) {
-          paths.erase(paths.begin(), paths.begin() + static_cast<std::ptrdiff_t>(done));
-          return published;
-        }
-        folders.insert(std::filesystem::path{paths[done]}.parent_path().native());
-      }
-      pending_.erase(pending_.begin());
-    }
+    Status published = pending_.commit(epoch, [&](const std::string& path) -> Status {
+      if (Status done = publisher_->publish(path, extension_); !done) return done;
+      folders.insert(std::filesystem::path{path}.parent_path().native());
+      return {};
+    });
+    if (!published) return published;
     for (const std::string& folder : folders) {
       if (Status synced = sync_folder(folder); !synced) return synced;
     }
     return {};
   }
 
-  Result<CapturedStatePtr> snapshot() override {
-    auto state = std::make_unique<CopiedState>();
-    BatchBuilder rows{pending_schema()};
-    for (const auto& [epoch, paths] : pending_) {
-      last_listed_ = epoch;
-      for (const std::string& path : paths) {
-        rows.column(0).append_int64(static_cast<std::int64_t>(epoch));
-        rows.column(1).append_text(path);
-        rows.end_row();
-      }
-    }
-    state->begin({pending_table, StateKind::list, 1, pending_schema()});
-    if (!rows.empty()) state->add(rows.finish());
-    return state;
-  }
+  Result<CapturedStatePtr> snapshot() override { return pending_.snapshot(); }
 
   /// Parts that a checkpoint lists are made visible, unless that has been done already.
   Status restore(StateReader& state) override {
-    Status read = for_each_pending(state, [this](const std::string& path) {
-      if (::access(path.c_str(), F_OK) == 0) pending_[0].push_back(path);
+    Status read = PendingParts::for_each(state, [this](const std::string& path) {
+      if (::access(path.c_str(), F_OK) == 0) pending_.add(0, {path});
     });
     return read ? commit(0) : read;
   }
@@ -147,13 +112,9 @@ class FileSink final : public Operator {
   void abort() override {
     for (auto& [partition, part] : open_) part.file.discard();
     for (const std::string& path : finished_) ::unlink(path.c_str());
-    for (const auto& [epoch, paths] : pending_) {
-      if (epoch <= last_listed_) continue;
-      for (const std::string& path : paths) ::unlink(path.c_str());
-    }
+    pending_.abort([](const std::string& path) { ::unlink(path.c_str()); });
     open_.clear();
     finished_.clear();
-    pending_.clear();
   }
 
  private:
@@ -214,10 +175,9 @@ class FileSink final : public Operator {
   OperatorContext* context_ = nullptr;
   SinkIdentity identity_;
   std::optional<PartPublisher> publisher_;
-  OpenParts open_;                                             ///< by partition
-  std::vector<std::string> finished_;                          ///< hidden parts of the epoch that is going on
-  std::map<std::uint64_t, std::vector<std::string>> pending_;  ///< pre-committed hidden parts by epoch
-  std::uint64_t last_listed_ = 0;                              ///< epochs up to this are in a checkpoint, perhaps
+  OpenParts open_;                     ///< by partition
+  std::vector<std::string> finished_;  ///< hidden parts of the epoch that is going on
+  PendingParts pending_;               ///< hidden parts that were pre-committed
   std::uint64_t parts_ = 0;
   std::uint64_t uses_ = 0;
   std::string text_;
@@ -233,7 +193,7 @@ class FileSinkFactory final : public OperatorFactory {
   [[nodiscard]] Status before_attempt(const std::string& job_id, std::uint32_t, StateReader* restored) const override {
     std::set<std::string> listed;
     if (restored != nullptr) {
-      Status read = for_each_pending(*restored, [&](std::string path) { listed.insert(std::move(path)); });
+      Status read = PendingParts::for_each(*restored, [&](std::string path) { listed.insert(std::move(path)); });
       if (!read) return read;
     }
     return remove_hidden_parts(spec_->folder, {job_id, spec_->uid}, listed);
@@ -252,7 +212,7 @@ void build_file_sink(NodeBuilder& builder) {
     builder.error("input",
                   "a file cannot take back a row: \"" + input.name + "\" is a changelog (" +
                       std::string{to_string(input.changelog)} + ")",
-                  "print it, or aggregate in a window");
+                  "print takes it");
     good = false;
   }
   spec.folder = settings.text("path");

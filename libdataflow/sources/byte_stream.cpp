@@ -49,9 +49,10 @@ Status check_readable(const std::string& path) {
 
 namespace {
 
-class FileRange final : public ByteStream {
+class FileRangeStream final : public ByteStream {
  public:
-  FileRange(FileHandle file, std::uint64_t begin, std::uint64_t end) : file_{std::move(file)}, at_{begin}, end_{end} {}
+  FileRangeStream(FileHandle file, std::uint64_t begin, std::uint64_t end)
+      : file_{std::move(file)}, at_{begin}, end_{end} {}
 
   Result<Read> read(char* into, std::size_t capacity) override {
     const std::size_t wanted = std::min<std::uint64_t>(capacity, end_ - at_);
@@ -107,7 +108,7 @@ class PipeStream final : public ByteStream {
 }  // namespace
 
 std::unique_ptr<ByteStream> file_range(FileHandle file, std::uint64_t begin, std::uint64_t end) {
-  return std::make_unique<FileRange>(std::move(file), begin, end);
+  return std::make_unique<FileRangeStream>(std::move(file), begin, end);
 }
 
 std::unique_ptr<ByteStream> pipe_stream(int descriptor) {

@@ -120,8 +120,9 @@ Status SourceDriver::restore(StateReader& state) {
   return {};
 }
 
-Result<SourceDriver::Progress> SourceDriver::poll(Timestamp now, OperatorOutput& out) {
+Result<SourceDriver::Progress> SourceDriver::poll(Timestamp now, OperatorOutput& out, std::uint32_t most_rows) {
   Progress progress;
+  most_rows_ = most_rows;
   if (!started_) {
     started_ = true;
     last_record_ = now;
@@ -288,9 +289,9 @@ bool SourceDriver::full() const {
 }
 
 std::uint32_t SourceDriver::batch_rows() const {
-  if (tokens_per_second_ <= 0) return max_batch_rows;
+  if (tokens_per_second_ <= 0) return most_rows_;
   const double left = std::max(1.0, std::floor(tokens_) - rows_emitted_);
-  return static_cast<std::uint32_t>(std::min(left, static_cast<double>(max_batch_rows)));
+  return static_cast<std::uint32_t>(std::min(left, static_cast<double>(most_rows_)));
 }
 
 Status SourceDriver::close() {

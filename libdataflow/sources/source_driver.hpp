@@ -34,7 +34,8 @@ class SourceDriver final : private SourceOutput {
   Status open(OperatorContext& context);
   void assign_split(Split split);
   void no_more_splits() { no_more_splits_ = true; }
-  Result<Progress> poll(Timestamp now, OperatorOutput& out);
+  /// `most_rows`: what the reader may give at once.
+  Result<Progress> poll(Timestamp now, OperatorOutput& out, std::uint32_t most_rows = max_batch_rows);
   Status close();
 
   /// Nothing that has been read waits to be emitted: a snapshot may be taken.
@@ -45,6 +46,13 @@ class SourceDriver final : private SourceOutput {
   /// After open, before the first poll.
   Status restore(StateReader& state);
   [[nodiscard]] std::string position() const { return reader_->position(); }
+
+  // For people who ask what holds back time.
+  /// Event time that was read of the current split, or of the one before; min: none.
+  [[nodiscard]] Timestamp newest() const { return pieces_.newest(); }
+  /// The split that is being read; empty: none.
+  [[nodiscard]] std::string split() const { return reading_ ? current_.id : std::string{}; }
+  [[nodiscard]] bool idle() const { return idle_; }
 
  private:
   void emit(BatchPtr batch, std::string_view split) override;
@@ -83,6 +91,7 @@ class SourceDriver final : private SourceOutput {
   OperatorOutput* out_ = nullptr;  ///< during a poll
   std::optional<Error> failure_;
   std::uint32_t rows_emitted_ = 0;  ///< by the current poll
+  std::uint32_t most_rows_ = max_batch_rows;
   BatchBuilder error_rows_;
 
   Timestamp watermark_ = Timestamp::min();  ///< last one given out

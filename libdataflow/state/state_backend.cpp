@@ -70,6 +70,27 @@ OwnedStore::~OwnedStore() {
   fs::remove_all(folder_, ignored);
 }
 
+OwnedFolder::OwnedFolder(StateBackendPtr backend, fs::path folder)
+    : backend_{std::move(backend)}, folder_{std::move(folder)} {
+  ++backend_->open_;
+}
+
+OwnedFolder::~OwnedFolder() {
+  --backend_->open_;
+  std::error_code ignored;  // what cannot be removed goes with the process's folder
+  fs::remove_all(folder_, ignored);
+}
+
+fs::path OwnedFolder::new_file() {
+  return folder_ / std::to_string(++files_);
+}
+
+Result<OwnedFolderPtr> StateBackend::open_folder() {
+  fs::path folder = new_folder();
+  if (Status made = make_folder(folder); !made) return fail(made.error());
+  return std::make_shared<OwnedFolder>(shared_from_this(), std::move(folder));
+}
+
 fs::path OwnedStore::checkpoint_folder() {
   return folder_.parent_path() / (folder_.filename().string() + "-checkpoint-" + std::to_string(++checkpoints_));
 }

@@ -37,6 +37,25 @@ class OwnedStore {
 };
 using OwnedStorePtr = std::shared_ptr<OwnedStore>;
 
+/// A folder for what an operator writes without a store, with a share of what caches may take. Goes with its files.
+class OwnedFolder {
+ public:
+  OwnedFolder(StateBackendPtr backend, std::filesystem::path folder);
+  ~OwnedFolder();
+  OwnedFolder(const OwnedFolder&) = delete;
+  OwnedFolder& operator=(const OwnedFolder&) = delete;
+
+  /// A name in it that no other file has.
+  [[nodiscard]] std::filesystem::path new_file();
+  [[nodiscard]] const StateBackendPtr& backend() const { return backend_; }
+
+ private:
+  StateBackendPtr backend_;
+  std::filesystem::path folder_;
+  std::uint64_t files_ = 0;
+};
+using OwnedFolderPtr = std::shared_ptr<OwnedFolder>;
+
 /// Safe to use from any thread.
 class StateBackend : public std::enable_shared_from_this<StateBackend> {
  public:
@@ -50,9 +69,11 @@ class StateBackend : public std::enable_shared_from_this<StateBackend> {
   [[nodiscard]] std::filesystem::path new_folder();
   /// A store on what lies in `folder`, a new_folder, or an empty one. Errors: io, malformed_data.
   Result<OwnedStorePtr> open(std::filesystem::path folder);
+  /// An empty folder. Errors: io.
+  Result<OwnedFolderPtr> open_folder();
   /// Whether its stores are RocksDB's, and so the files of their checkpoints.
   [[nodiscard]] virtual bool on_rocksdb() const = 0;
-  /// What the write-back cache of one open store may take.
+  /// What the write-back cache of one open store, or what waits for one open folder, may take.
   [[nodiscard]] std::uint64_t cache_bytes() const;
 
  protected:
@@ -60,6 +81,7 @@ class StateBackend : public std::enable_shared_from_this<StateBackend> {
 
  private:
   friend class OwnedStore;
+  friend class OwnedFolder;
   std::filesystem::path folder_;
   std::uint64_t cache_bytes_;
   std::atomic<std::uint64_t> folders_ = 0;

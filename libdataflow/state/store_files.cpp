@@ -2,13 +2,14 @@
 
 #include <fcntl.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+
+#include "libdataflow/state/hash_state.hpp"
 
 namespace dataflow {
 
@@ -17,10 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t read_bytes = 1U << 18;
-
-struct HashFree {
-  void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
-};
 
 /// An open file.
 class Descriptor {
@@ -59,7 +56,7 @@ Result<std::uint64_t> read_through(const fs::path& from, const fs::path& to) {
   if (!in.is_open()) return cannot("read", from, errno);
   const Descriptor out{to.empty() ? -1 : ::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)};
   if (!to.empty() && !out.is_open()) return cannot("make", to, errno);
-  const std::unique_ptr<XXH3_state_t, HashFree> hash{XXH3_createState()};
+  const std::unique_ptr<XXH3_state_t, FreeHashState> hash{XXH3_createState()};
   if (hash == nullptr) throw std::bad_alloc{};
   XXH3_64bits_reset(hash.get());
   const auto buffer = std::make_unique_for_overwrite<char[]>(read_bytes);

@@ -16,6 +16,25 @@ inline void put_ordered_signed(std::string& out, std::int64_t value) {
   put_ordered(out, static_cast<std::uint64_t>(value) ^ (1ULL << 63));
 }
 
+/// A text behind which something else may follow: 0 becomes 0 1, and 0 0 ends it, so that no text is the beginning of
+/// another's bytes.
+inline void put_ordered_text(std::string& out, std::string_view text) {
+  for (const char c : text) {
+    out += c;
+    if (c == '\0') out += '\1';
+  }
+  out.append(2, '\0');
+}
+
+/// Reads into `text` what put_ordered_text wrote at the beginning of `bytes`, which must be whole.
+inline void get_ordered_text(std::string_view bytes, std::string& text) {
+  text.clear();
+  for (std::size_t i = 0; bytes[i] != '\0' || bytes[i + 1] != '\0'; ++i) {
+    text += bytes[i];
+    if (bytes[i] == '\0') ++i;
+  }
+}
+
 /// Reads what put_ordered wrote at the beginning of `bytes`, which must be long enough.
 template <class Unsigned>
 Unsigned get_ordered(std::string_view bytes) {

@@ -85,6 +85,35 @@ std::optional<std::int64_t> StoredFields::int64() {
   return value;
 }
 
+std::optional<std::string_view> StoredFields::row(const Schema& schema) {
+  const std::string_view all = left_;
+  const bool present = !all.empty() && all.front() != 0;
+  for (const Field& field : schema.fields()) {
+    if (field.type.is_variable_width()) {
+      text();
+    } else if (const std::string_view value = take(1); !value.empty() && value.front() != 0) {
+      take(field.type.width());
+    }
+  }
+  return ok_ && present ? std::optional{all.substr(0, all.size() - left_.size())} : std::nullopt;
+}
+
+void append_stored_state(const Schema* row, const StoredState& state, std::string& out) {
+  if (row == nullptr) {
+    append_stored_text(state.value, out);
+  } else if (state.value) {
+    out += *state.value;
+  } else {
+    out.append(row->size(), '\0');
+  }
+  append_stored_int64(state.value ? state.written : std::nullopt, out);
+}
+
+StoredState read_stored_state(const Schema* row, StoredFields& fields) {
+  const auto value = row == nullptr ? fields.text() : fields.row(*row);
+  return {value, fields.int64()};
+}
+
 void StoredFields::read(const DataType& type, ColumnBuilder& column) {
   if (type.is_variable_width()) {
     const auto content = text();

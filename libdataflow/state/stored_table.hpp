@@ -29,14 +29,26 @@ class StoredFields {
   /// The next field of a bytes or string column.
   std::optional<std::string_view> text();
   std::optional<std::int64_t> int64();
+  /// The bytes of the next fields, which are a row's; nothing when its first one is NULL.
+  std::optional<std::string_view> row(const Schema& schema);
   [[nodiscard]] bool ok() const { return ok_; }
   [[nodiscard]] bool at_end() const { return left_.empty(); }
+  [[nodiscard]] std::string_view left() const { return left_; }
 
  private:
   std::string_view take(std::size_t count);
   std::string_view left_;
   bool ok_ = true;
 };
+
+/// A state's value in a table's row: its fields, or, without `row`, what its Codec wrote; and when it was written.
+/// Nothing: the key has none.
+struct StoredState {
+  std::optional<std::string_view> value;
+  std::optional<std::int64_t> written;
+};
+void append_stored_state(const Schema* row, const StoredState& state, std::string& out);
+StoredState read_stored_state(const Schema* row, StoredFields& fields);
 
 /// What lies in a store: the schema of its rows, of which the first `keys` columns are the key.
 struct StoredTableForm {

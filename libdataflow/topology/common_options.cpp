@@ -76,4 +76,10 @@ const std::vector<Option>& common_options(NodeRole role) {
   return role == NodeRole::source ? of_sources : of_others;
 }
 
+std::vector<Option> common_options_of(const NodeType& type) {
+  std::vector<Option> options = common_options(type.role);
+  if (!type.has_common_input()) std::erase_if(options, [](const Option& option) { return option.name == "input"; });
+  return options;
+}
+
 }  // namespace dataflow

@@ -140,6 +140,7 @@ class Declarer {
     SettingsRules rules;
     for (const Option& option : node.type->options) rules.options.push_back(&option);
     for (const Option& option : common_options(node.role)) {
+      if (option.name == "input" && !node.type->has_common_input()) continue;
       const auto same = [&](const Option* o) { return o->name == option.name; };
       if (std::none_of(rules.options.begin(), rules.options.end(), same)) rules.options.push_back(&option);
     }
@@ -157,12 +158,19 @@ class Declarer {
 
   /// A wrong kind has been reported with the settings.
   static void read_inputs(DeclaredNode& node) {
-    const TomlValue* input = node.member->value.find("input");
+    static const std::vector<std::string> of_unknown_type{"input"};
+    const std::vector<std::string>& keys = node.type != nullptr ? node.type->inputs : of_unknown_type;
+    for (std::size_t i = 0; i < keys.size(); ++i) read_input(node, keys[i], i);
+  }
+
+  static void read_input(DeclaredNode& node, const std::string& key, std::size_t index) {
+    const TomlValue* input = node.member->value.find(key);
     if (input == nullptr) return;
     const auto add = [&](const TomlValue& value) {
       if (value.kind != TomlValue::Kind::text || value.unresolved) return;
       const std::size_t dot = value.text.find('.');
-      InputReference reference{value.text, value.text.substr(0, dot), {}, place_within(value, 0, value.text.size())};
+      InputReference reference{
+          index, value.text, value.text.substr(0, dot), {}, place_within(value, 0, value.text.size())};
       if (dot != std::string::npos) reference.output = value.text.substr(dot + 1);
       node.inputs.push_back(std::move(reference));
     };

@@ -13,6 +13,7 @@ namespace dataflow {
 
 /// One name in a node's `input`: "readings", "daily.late".
 struct InputReference {
+  std::size_t input = 0;  ///< which of the type's inputs
   std::string text;
   std::string node;    ///< the part before the dot
   std::string output;  ///< the part after it, or empty

@@ -1,15 +1,17 @@
 #include "libdataflow/topology/file_node_builder.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "libdataflow/topology/did_you_mean.hpp"
 
 namespace dataflow {
 
-FileNodeBuilder::FileNodeBuilder(const DeclaredNode& declared, std::vector<InputInfo> inputs,
+FileNodeBuilder::FileNodeBuilder(const DeclaredNode& declared, const JobSettings& job, std::vector<InputInfo> inputs,
                                  std::vector<SourceField> source_schema, const Secrets& secrets,
                                  std::vector<Diagnostic>& diagnostics)
     : declared_{declared},
+      job_{job},
       inputs_{std::move(inputs)},
       source_schema_{std::move(source_schema)},
       secrets_{secrets},
@@ -76,6 +78,23 @@ std::optional<std::size_t> FileNodeBuilder::field(std::string_view path, std::st
 
 void FileNodeBuilder::key_by(std::vector<std::size_t> fields, std::size_t input) {
   keys_.emplace_back(input, std::move(fields));
+}
+
+const std::vector<std::size_t>* FileNodeBuilder::keys_of(std::size_t input) const {
+  const auto found = std::find_if(keys_.rbegin(), keys_.rend(), [&](const auto& keys) { return keys.first == input; });
+  return found != keys_.rend() ? &found->second : nullptr;
+}
+
+bool FileNodeBuilder::is_broadcast(std::size_t input) const {
+  return std::find(broadcast_.begin(), broadcast_.end(), input) != broadcast_.end();
+}
+
+void FileNodeBuilder::put_before(std::size_t input, std::string_view suffix, StreamNode node) {
+  node.name = node_.name + "." + std::string{suffix};
+  node.uid = node_.uid + "." + std::string{suffix};
+  node.parallelism.reset();
+  node.defined_at = node_.defined_at;
+  before_.emplace_back(input, std::move(node));
 }
 
 namespace {

@@ -15,12 +15,14 @@ namespace dataflow {
 
 class FileNodeBuilder final : public NodeBuilder {
  public:
-  /// `declared`, `secrets` and `diagnostics` outlive the builder.
-  FileNodeBuilder(const DeclaredNode& declared, std::vector<InputInfo> inputs, std::vector<SourceField> source_schema,
-                  const Secrets& secrets, std::vector<Diagnostic>& diagnostics);
+  /// `declared`, `job`, `secrets` and `diagnostics` outlive the builder.
+  FileNodeBuilder(const DeclaredNode& declared, const JobSettings& job, std::vector<InputInfo> inputs,
+                  std::vector<SourceField> source_schema, const Secrets& secrets, std::vector<Diagnostic>& diagnostics);
 
   [[nodiscard]] const Settings& settings() const override { return declared_.settings; }
   [[nodiscard]] const std::string& name() const override { return declared_.name; }
+  [[nodiscard]] const std::string& type_name() const override { return declared_.type->name; }
+  [[nodiscard]] const JobSettings& job() const override { return job_; }
   [[nodiscard]] const std::vector<InputInfo>& inputs() const override { return inputs_; }
   [[nodiscard]] const std::vector<SourceField>& source_schema() const override { return source_schema_; }
 
@@ -32,22 +34,30 @@ class FileNodeBuilder final : public NodeBuilder {
 
   StreamNode& node() override { return node_; }
   void key_by(std::vector<std::size_t> fields, std::size_t input = 0) override;
+  void broadcast(std::size_t input) override { broadcast_.push_back(input); }
+  void put_before(std::size_t input, std::string_view suffix, StreamNode node) override;
 
   [[nodiscard]] bool has_errors() const { return has_errors_; }
-  /// What key_by was called with, by input.
-  [[nodiscard]] const std::vector<std::pair<std::size_t, std::vector<std::size_t>>>& keys() const { return keys_; }
+  /// What key_by was last called with for the input; null when it was not.
+  [[nodiscard]] const std::vector<std::size_t>* keys_of(std::size_t input) const;
+  [[nodiscard]] bool is_broadcast(std::size_t input) const;
+  /// What put_before was given, by input.
+  [[nodiscard]] std::vector<std::pair<std::size_t, StreamNode>>& nodes_before() { return before_; }
 
  private:
   /// `value` is what is wrong; null for the node as a whole.
   void report(const TomlValue* value, const SourceSpan& place, std::string message, std::string suggestion);
 
   const DeclaredNode& declared_;
+  const JobSettings& job_;
   std::vector<InputInfo> inputs_;
   std::vector<SourceField> source_schema_;
   const Secrets& secrets_;
   std::vector<Diagnostic>& diagnostics_;
   StreamNode node_;
   std::vector<std::pair<std::size_t, std::vector<std::size_t>>> keys_;
+  std::vector<std::size_t> broadcast_;
+  std::vector<std::pair<std::size_t, StreamNode>> before_;
   bool has_errors_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "libdataflow/topology/did_you_mean.hpp"
 #include "libdataflow/topology/file_node_builder.hpp"
@@ -21,8 +22,9 @@ bool has_substitution(const TomlValue& value) {
 
 class Assembler {
  public:
-  Assembler(std::vector<DeclaredNode>& declared, const Secrets& secrets, std::vector<Diagnostic>& diagnostics)
-      : declared_{declared}, secrets_{secrets}, diagnostics_{diagnostics}, ids_(declared.size()) {}
+  Assembler(std::vector<DeclaredNode>& declared, const JobSettings& job, const Secrets& secrets,
+            std::vector<Diagnostic>& diagnostics)
+      : declared_{declared}, job_{job}, secrets_{secrets}, diagnostics_{diagnostics}, ids_(declared.size()) {}
 
   std::vector<StreamNode> assemble() {
     for (std::size_t i = 0; i < declared_.size(); ++i) by_name_.emplace(declared_[i].name, i);
@@ -126,29 +128,54 @@ class Assembler {
     error(reference.place, "\"" + source.name + "\" has no output \"" + reference.output + "\"", suggestion);
   }
 
-  /// The union of a node's inputs: all their edges, and what is true of all. False when they cannot be united.
-  bool unite_inputs(DeclaredNode& node, std::vector<StreamEdge>& edges, InputInfo& united) {
+  /// The unions of a node's inputs: all their edges, and what is true of all. False when some cannot be united.
+  bool unite_inputs(DeclaredNode& node, std::vector<StreamEdge>& edges, std::vector<InputInfo>& united) {
+    std::vector<const InputReference*> firsts(united.size(), nullptr);
     for (const InputReference& reference : node.inputs) {
       StreamEdge edge;
       if (!reference.resolved) return false;
       const StreamOutput* output = find_output(node, reference, edge);
       if (output == nullptr) continue;  // look at the other inputs too
-      if (edges.empty()) {
-        united = {reference.text, output->schema, output->event_time, output->changelog};
-      } else if (*united.schema != *output->schema) {
+      edge.input = reference.input;
+      InputInfo& input = united[reference.input];
+      const InputReference*& first = firsts[reference.input];
+      if (first == nullptr) {
+        first = &reference;
+        input = {reference.text, output->schema, output->event_time, output->changelog, true, {}};
+      } else if (*input.schema != *output->schema) {
         error(reference.place,
-              "\"" + reference.text + "\" and \"" + node.inputs.front().text +
-                  "\" cannot be united: their schemas are " + to_string(*output->schema) + " and " +
-                  to_string(*united.schema),
+              "\"" + reference.text + "\" and \"" + first->text + "\" cannot be united: their schemas are " +
+                  to_string(*output->schema) + " and " + to_string(*input.schema),
               "make them equal with a select");
         node.broken = true;
       } else {
-        united.event_time = united.event_time && output->event_time;
-        united.changelog = std::max(united.changelog, output->changelog);
+        input.event_time = input.event_time && output->event_time;
+        input.changelog = std::max(input.changelog, output->changelog);
       }
+      add_sources(edge.from, input);
       edges.push_back(edge);
     }
     return !node.broken;
+  }
+
+  /// The sources behind a node, and whether all of them end.
+  void add_sources(NodeId id, InputInfo& input) const {
+    for (const NodeId source : sources_of_[id]) {
+      const StreamNode& node = nodes_[source];
+      if (std::count(input.sources.begin(), input.sources.end(), node.name) != 0) continue;
+      input.sources.push_back(node.name);
+      // One that has a mistake has no factory yet.
+      input.bounded = input.bounded && (!node.source || node.source->factory->bounded());
+    }
+  }
+
+  void push_node(StreamNode node) {
+    std::set<NodeId> sources;
+    for (const StreamEdge& edge : node.inputs)
+      sources.insert(sources_of_[edge.from].begin(), sources_of_[edge.from].end());
+    if (node.inputs.empty()) sources.insert(node.id);
+    sources_of_.push_back(std::move(sources));
+    nodes_.push_back(std::move(node));
   }
 
   void build(std::size_t index) {
@@ -167,7 +194,7 @@ class Assembler {
     if (diagnostics_.size() != diagnostics_before) declared.broken = true;
     if (declared.broken) return stand_in_for(index, std::move(schema), diagnostics_.size() != diagnostics_before);
 
-    FileNodeBuilder builder{declared, {}, std::move(schema), secrets_, diagnostics_};
+    FileNodeBuilder builder{declared, job_, {}, std::move(schema), secrets_, diagnostics_};
     declared.type->build(builder);
     if (!builder.has_errors() && !builder.node().outputs.empty()) {
       const Schema& read = *builder.node().outputs.front().schema;
@@ -198,28 +225,49 @@ class Assembler {
   void build_on_inputs(std::size_t index) {
     DeclaredNode& declared = declared_[index];
     std::vector<StreamEdge> edges;
-    InputInfo united;
+    std::vector<InputInfo> united(declared.type != nullptr ? declared.type->inputs.size() : 1);
     if (!unite_inputs(declared, edges, united)) return;
-    FileNodeBuilder builder{declared, {std::move(united)}, {}, secrets_, diagnostics_};
+    FileNodeBuilder builder{declared, job_, std::move(united), {}, secrets_, diagnostics_};
     declared.type->build(builder);
     StreamNode& node = builder.node();
-    for (const auto& [input, fields] : builder.keys()) {
-      for (StreamEdge& edge : edges) {
-        if (edge.input != input) continue;
+    const bool broken = builder.has_errors();
+    declared.broken = broken;
+    if (broken && !passes_schema_through(node, builder.inputs())) return;
+    for (auto& [input, before] : builder.nodes_before()) {
+      put_before(edges, input, std::move(before), has_substitution(declared.member->value));
+    }
+    for (StreamEdge& edge : edges) {
+      if (const auto* keys = builder.keys_of(edge.input)) {
         edge.partitioning = Partitioning::hash;
-        edge.key_fields = fields;
+        edge.key_fields = *keys;
+      } else if (builder.is_broadcast(edge.input)) {
+        edge.partitioning = Partitioning::broadcast;
       }
     }
     node.inputs = std::move(edges);
-    declared.broken = builder.has_errors();
-    if (!declared.broken || passes_schema_through(node, builder.inputs())) add(index, std::move(node));
+    add(index, std::move(node));
+  }
+
+  /// The edges of the input become those of `node`, which takes their place.
+  void put_before(std::vector<StreamEdge>& edges, std::size_t input, StreamNode node, bool has_secrets) {
+    const auto of_others = [&](const StreamEdge& edge) { return edge.input != input; };
+    const auto own = std::stable_partition(edges.begin(), edges.end(), of_others);
+    for (auto edge = own; edge != edges.end(); ++edge) {
+      edge->input = 0;
+      node.inputs.push_back(*edge);
+    }
+    edges.erase(own, edges.end());
+    if (has_secrets) node.details = secrets_.redact_all(std::move(node.details));
+    node.id = static_cast<NodeId>(nodes_.size());
+    edges.push_back({.from = node.id, .input = input, .partitioning = {}, .key_fields = {}});
+    push_node(std::move(node));
   }
 
   void add(std::size_t index, StreamNode node) {
     if (has_substitution(declared_[index].member->value)) node.details = secrets_.redact_all(std::move(node.details));
     node.id = static_cast<NodeId>(nodes_.size());
     ids_[index] = node.id;
-    nodes_.push_back(std::move(node));
+    push_node(std::move(node));
   }
 
   /// A filter with a mistake in its condition still gives its input's rows: what reads it can be checked.
@@ -284,19 +332,21 @@ class Assembler {
   }
 
   std::vector<DeclaredNode>& declared_;
+  const JobSettings& job_;
   const Secrets& secrets_;
   std::vector<Diagnostic>& diagnostics_;
   std::map<std::string, std::size_t, std::less<>> by_name_;
   std::vector<std::optional<NodeId>> ids_;  ///< of the nodes built, by declared index
   std::vector<StreamNode> nodes_;
+  std::vector<std::set<NodeId>> sources_of_;  ///< behind each of them; a source's own
   bool unresolved_ = false;  ///< some input names nothing, so that other nodes may only seem to reach no sink
 };
 
 }  // namespace
 
-std::vector<StreamNode> assemble_graph(std::vector<DeclaredNode>& declared, const Secrets& secrets,
-                                       std::vector<Diagnostic>& diagnostics) {
-  return Assembler{declared, secrets, diagnostics}.assemble();
+std::vector<StreamNode> assemble_graph(std::vector<DeclaredNode>& declared, const JobSettings& job,
+                                       const Secrets& secrets, std::vector<Diagnostic>& diagnostics) {
+  return Assembler{declared, job, secrets, diagnostics}.assemble();
 }
 
 }  // namespace dataflow

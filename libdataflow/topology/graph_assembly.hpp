@@ -12,7 +12,7 @@
 namespace dataflow {
 
 /// The nodes of the graph in the order in which they are built; complete only when there is no error in `diagnostics`.
-std::vector<StreamNode> assemble_graph(std::vector<DeclaredNode>& declared, const Secrets& secrets,
-                                       std::vector<Diagnostic>& diagnostics);
+std::vector<StreamNode> assemble_graph(std::vector<DeclaredNode>& declared, const JobSettings& job,
+                                       const Secrets& secrets, std::vector<Diagnostic>& diagnostics);
 
 }  // namespace dataflow

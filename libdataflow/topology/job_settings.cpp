@@ -54,28 +54,31 @@ Option checkpoint_option() {
 }
 
 Option state_option() {
-  return {
-      .name = "state",
-      .kind = OptionKind::table,
-      .help = "Where keyed state lives while the job runs.",
-      .example = "{ backend = \"rocksdb\", memory = \"256MiB\" }",
-      .nested = {{.name = "backend",
-                  .kind = OptionKind::choice,
-                  .help = "heap: in memory; rocksdb: state of process functions on the node's disk, with a cache in "
-                          "memory, so that it may be larger than memory and checkpoints write only what has "
-                          "changed (windows stay in memory).",
-                  .example = "\"heap\"",
-                  .default_value = "heap",
-                  .choices = {"heap", "rocksdb"}},
-                 {.name = "memory",
-                  .kind = OptionKind::size,
-                  .help = "rocksdb: what it may use in each worker process, caches included; default: half of the "
-                          "job's memory.",
-                  .example = "\"256MiB\""},
-                 {.name = "ttl",
-                  .kind = OptionKind::duration,
-                  .help = "State that is not used for so long is forgotten.",
-                  .example = "\"7d\""}}};
+  return {.name = "state",
+          .kind = OptionKind::table,
+          .help = "Where keyed state lives while the job runs.",
+          .example = "{ backend = \"rocksdb\", memory = \"256MiB\" }",
+          .nested = {
+              {.name = "backend",
+               .kind = OptionKind::choice,
+               .help = "heap: in memory; rocksdb: state of process functions and distinct on the node's disk, with "
+                       "a cache in memory, so that it may be larger than memory and checkpoints write only what "
+                       "has changed; tumbling windows that outgrow memory go there, too (other windows, top and "
+                       "aggregate stay in memory).",
+               .example = "\"heap\"",
+               .default_value = "heap",
+               .choices = {"heap", "rocksdb"}},
+              {.name = "memory",
+               .kind = OptionKind::size,
+               .help = "rocksdb: what it may use in each worker process, caches included; default: half of the "
+                       "job's memory.",
+               .example = "\"256MiB\""},
+              {.name = "ttl",
+               .kind = OptionKind::duration,
+               .help = "What distinct, top and aggregate keep of a key that no row came of for so long, by the "
+                       "clock, is forgotten, unless they have a `ttl` of their own; default: never. States of process "
+                       "functions say their own; windows end by time.",
+               .example = "\"7d\""}}};
 }
 
 Option restart_option() {
@@ -235,9 +238,7 @@ class JobReader {
   StateSettings read_state(const Settings& settings) {
     StateSettings out;
     if (settings.has("ttl")) {
-      positive({"state", "ttl"}, settings);
-      warning({"state", "ttl"},
-              "\"ttl\" has no effect in this version: state is kept as long as its operator needs it");
+      out.ttl = positive({"state", "ttl"}, settings);
     }
     if (settings.text("backend") == "rocksdb") out.backend = StateBackendKind::rocksdb;
     if (settings.has("memory")) {

@@ -88,6 +88,8 @@ struct InputInfo {
   SchemaPtr schema;
   bool event_time = false;
   ChangelogMode changelog = ChangelogMode::append_only;
+  bool bounded = false;                ///< every source that it comes from ends
+  std::vector<std::string> sources{};  ///< names of those sources
 };
 
 /// Given to NodeType::build: knows the inputs, collects the node and the mistakes. `path` names an option, or
@@ -97,6 +99,9 @@ class NodeBuilder {
   virtual ~NodeBuilder() = default;
   [[nodiscard]] virtual const Settings& settings() const = 0;
   [[nodiscard]] virtual const std::string& name() const = 0;
+  [[nodiscard]] virtual const std::string& type_name() const = 0;
+  /// What the file says of the job as a whole.
+  [[nodiscard]] virtual const JobSettings& job() const = 0;
   [[nodiscard]] virtual const std::vector<InputInfo>& inputs() const = 0;  ///< one for each input index
 
   /// Sources: the checked `schema` option in file order; empty when the file gives none. event_time, on_error and
@@ -118,6 +123,11 @@ class NodeBuilder {
   virtual StreamNode& node() = 0;
   /// Records of all inputs go to subtasks by these fields of input `input`.
   virtual void key_by(std::vector<std::size_t> fields, std::size_t input = 0) = 0;
+  /// Every subtask gets all records of input `input`.
+  virtual void broadcast(std::size_t input) = 0;
+  /// Puts a node without state between input `input` and this one, which then reads its main output instead: key_by
+  /// names fields of that. `node` has outputs and a factory; it is called after this node and `suffix`.
+  virtual void put_before(std::size_t input, std::string_view suffix, StreamNode node) = 0;
 };
 
 enum class NodeRole : std::uint8_t { source, transform, sink };
@@ -131,6 +141,11 @@ struct NodeType {
   std::string example;                    ///< a whole node as TOML
   bool extra_keys = false;
   std::function<void(NodeBuilder&)> build;
+  /// The keys that name its inputs, each an option of kind text_list: input i is inputs[i]. Empty for a source.
+  std::vector<std::string> inputs = {"input"};
+
+  /// Whether the common key `input` is one of them.
+  [[nodiscard]] bool has_common_input() const;
 };
 
 /// All types in the order of the reference page. The common keys (input, parallelism, uid, ...) are not repeated in
@@ -139,5 +154,7 @@ const std::vector<NodeType>& node_types();
 const NodeType* find_node_type(NodeRole role, std::string_view name);
 /// The keys that every node of the role takes.
 const std::vector<Option>& common_options(NodeRole role);
+/// Those of them that nodes of the type take: not `input` where it has others.
+std::vector<Option> common_options_of(const NodeType& type);
 
 }  // namespace dataflow

@@ -1,10 +1,15 @@
+#include <algorithm>
+
 #include "libdataflow/artifact/process_type.hpp"
+#include "libdataflow/joins/join_types.hpp"
 #include "libdataflow/operators/operator_types.hpp"
+#include "libdataflow/patterns/pattern_type.hpp"
 #include "libdataflow/ranking/distinct.hpp"
 #include "libdataflow/ranking/top.hpp"
 #include "libdataflow/sinks/sink_types.hpp"
 #include "libdataflow/sources/source_types.hpp"
 #include "libdataflow/topology/node_type.hpp"
+#include "libdataflow/windows/aggregate_type.hpp"
 #include "libdataflow/windows/window_type.hpp"
 
 namespace dataflow {
@@ -22,8 +27,12 @@ const std::vector<NodeType>& node_types() {
       select_type(),
       route_type(),
       window_type(),
+      aggregate_type(),
       top_type(),
       distinct_type(),
+      pattern_type(),
+      join_type(),
+      lookup_type(),
       process_type(),
       // Sinks.
       print_sink_type(),
@@ -31,6 +40,10 @@ const std::vector<NodeType>& node_types() {
       discard_sink_type(),
   };
   return types;
+}
+
+bool NodeType::has_common_input() const {
+  return std::find(inputs.begin(), inputs.end(), "input") != inputs.end();
 }
 
 const NodeType* find_node_type(NodeRole role, std::string_view name) {

@@ -88,7 +88,7 @@ LoadedTopology parse_topology(std::string_view text, const std::string& name, co
   if (declared.empty() && !has_errors(diagnostics))
     diagnostics.push_back(diagnose(Severity::error, root->place, "the topology has no nodes",
                                    "it needs a [sources.NAME] and a [sinks.NAME]"));
-  topology.graph.nodes = assemble_graph(declared, topology.secrets, diagnostics);
+  topology.graph.nodes = assemble_graph(declared, topology.graph.settings, topology.secrets, diagnostics);
   // Tests are read against the nodes' schemas: of a graph with holes they would report what follows from others.
   if (!has_errors(diagnostics)) topology.tests = read_tests(*root, topology.graph, diagnostics);
 

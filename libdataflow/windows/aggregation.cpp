@@ -73,7 +73,7 @@ std::vector<RowError> Aggregation::failed_records() const {
   return failed;
 }
 
-Status Aggregation::update_call(const Call& call, const StateRows& all) {
+Status Aggregation::fold_call(const Call& call, const StateRows& all, Fold fold) {
   StateRows records = all;
   const auto choose = [&](auto&& keep) {
     std::size_t n = 0;
@@ -101,14 +101,28 @@ Status Aggregation::update_call(const Call& call, const StateRows& all) {
       choose([bits = argument->validity_bits()](std::size_t row) { return bit_at(bits, row); });
     }
   }
-  if (call.accumulator->update(records, argument)) return {};
+  if ((*call.accumulator.*fold)(records, argument)) return {};
   return fail(ErrorCode::arithmetic, call.description.text + " overflows " + to_string(call.description.result_type) +
                                          "; cast its argument to float64, or use a smaller window");
 }
 
 Status Aggregation::update(const StateRows& records) {
   for (const Call& call : calls_) {
-    if (auto status = update_call(call, records); !status) return status;
+    if (auto status = fold_call(call, records, &Accumulator::update); !status) return status;
+  }
+  return {};
+}
+
+std::optional<std::string> Aggregation::irrevocable() const {
+  for (const Call& call : calls_) {
+    if (!call.accumulator->can_retract()) return call.description.text;
+  }
+  return std::nullopt;
+}
+
+Status Aggregation::retract(const StateRows& records) {
+  for (const Call& call : calls_) {
+    if (auto status = fold_call(call, records, &Accumulator::retract); !status) return status;
   }
   return {};
 }
@@ -168,20 +182,54 @@ Status Aggregation::load(const Batch& saved, std::size_t first, std::uint32_t ro
   for (std::size_t i = 0; i < calls_.size(); ++i) {
     const Column& column = saved.column(first + i);
     if (column.is_null(row)) continue;
-    const std::string_view bytes = column.text(row);
-    std::string header;
-    append_header(argument_type(calls_[i].description), header);
-    if (bytes.size() < saved_header_bytes || bytes[0] != saved_version) {
-      return fail(ErrorCode::malformed_data, calls_[i].description.text + ": its state has an unknown format");
-    }
-    if (bytes.substr(0, saved_header_bytes) != header) {
-      return fail(ErrorCode::invalid_argument, calls_[i].description.text + " was computed over another type than " +
-                                                   to_string(argument_type(calls_[i].description)) +
-                                                   "; give the window another uid to begin anew");
-    }
-    if (!calls_[i].accumulator->load(bytes.substr(saved_header_bytes), states)) {
-      return fail(ErrorCode::malformed_data, calls_[i].description.text + ": its state is damaged");
-    }
+    if (Status loaded = load_call(calls_[i], column.text(row), states); !loaded) return loaded;
+  }
+  return {};
+}
+
+Status Aggregation::load_call(const Call& call, std::string_view saved, std::byte* states) {
+  std::string header;
+  append_header(argument_type(call.description), header);
+  if (saved.size() < saved_header_bytes || saved[0] != saved_version) {
+    return fail(ErrorCode::malformed_data, call.description.text + ": its state has an unknown format");
+  }
+  if (saved.substr(0, saved_header_bytes) != header) {
+    return fail(ErrorCode::invalid_argument, call.description.text + " was computed over another type than " +
+                                                 to_string(argument_type(call.description)) +
+                                                 "; give the window another uid to begin anew");
+  }
+  if (call.accumulator->load(saved.substr(saved_header_bytes), states)) return {};
+  return fail(ErrorCode::malformed_data, call.description.text + ": its state is damaged");
+}
+
+std::optional<DataType> Aggregation::saved_argument_type(std::string_view saved) {
+  if (saved.size() < saved_header_bytes || saved[0] != saved_version) return std::nullopt;
+  const auto kind = static_cast<TypeKind>(saved[1]);
+  if (kind == TypeKind::decimal) {
+    return DataType::decimal(static_cast<std::uint8_t>(saved[2]), static_cast<std::uint8_t>(saved[3]));
+  }
+  return DataType{kind};
+}
+
+void Aggregation::save(const std::byte* states, std::string& out) const {
+  for (const Call& call : calls_) {
+    const std::size_t at = out.size();
+    out.append(sizeof(std::uint32_t), '\0');
+    append_header(argument_type(call.description), out);
+    call.accumulator->save(states, out);
+    const auto length = static_cast<std::uint32_t>(out.size() - at - sizeof(std::uint32_t));
+    std::memcpy(out.data() + at, &length, sizeof length);
+  }
+}
+
+Status Aggregation::load(std::string_view saved, std::byte* states) const {
+  for (const Call& call : calls_) {
+    std::uint32_t length = 0;
+    if (saved.size() < sizeof length) break;
+    std::memcpy(&length, saved.data(), sizeof length);
+    saved.remove_prefix(sizeof length);
+    if (Status loaded = load_call(call, saved.substr(0, length), states); !loaded) return loaded;
+    saved.remove_prefix(std::min<std::size_t>(length, saved.size()));
   }
   return {};
 }

@@ -27,6 +27,10 @@ class Aggregation {
   /// Folds records of the loaded batch, none of which is a failed one, into states. Errors: arithmetic, for a sum that
   /// overflows.
   Status update(const StateRows& records);
+  /// The first call that cannot take a record out again, as the user wrote it.
+  [[nodiscard]] std::optional<std::string> irrevocable() const;
+  /// Takes such records out again, where every call can. Errors: as for update.
+  Status retract(const StateRows& records);
   /// Folds `from[i]` into `into[i]`.
   Status merge(std::byte* const* into, const std::byte* const* from, std::size_t count) const;
   /// Back to the initial states, giving back what they own.
@@ -42,6 +46,16 @@ class Aggregation {
   /// Makes new states what was saved in row `row` of the columns from `first` on; a call whose column is NULL is new
   /// and stays as it begins. Errors: malformed_data; invalid_argument when a call's argument had another type.
   Status load(const Batch& saved, std::size_t first, std::uint32_t row, std::byte* states) const;
+
+  /// The type of what was aggregated, as the column of a call has it; nothing when it is none of this version.
+  static std::optional<DataType> saved_argument_type(std::string_view saved);
+  /// As `load`, of an aggregation with one call.
+  Status load_only_call(std::string_view saved, std::byte* states) const {
+    return load_call(calls_.front(), saved, states);
+  }
+  // For a store of this process: all calls' states one after the other.
+  void save(const std::byte* states, std::string& out) const;
+  Status load(std::string_view saved, std::byte* states) const;
 
   [[nodiscard]] bool states_own_memory() const { return !owners_.empty(); }
 
@@ -66,9 +80,11 @@ class Aggregation {
     SchemaPtr schema;                ///< of the calls' results
   };
 
+  static Status load_call(const Call& call, std::string_view saved, std::byte* states);
   std::optional<std::size_t> add_input(const std::optional<Expression>& expression);
   std::size_t add_call(const AggregateCall& call);
-  Status update_call(const Call& call, const StateRows& records);
+  using Fold = bool (Accumulator::*)(const StateRows& records, const Column* argument) const;
+  Status fold_call(const Call& call, const StateRows& records, Fold fold);
 
   std::vector<Input> inputs_;
   std::vector<Call> calls_;

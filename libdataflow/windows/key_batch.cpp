@@ -143,36 +143,45 @@ void KeyReader::read_texts(const Column& column) {
   keys_.texts = texts_.data();
 }
 
+namespace {
+
+/// So many bytes behind the last key may be read.
+constexpr std::size_t slack = 16;
+
+char* encode_cell(const Column& column, std::size_t row, char* at) {
+  const bool valid = !column.is_null(row);
+  *at++ = static_cast<char>(valid);
+  if (!valid) return at;
+  if (!column.type.is_variable_width()) {
+    const std::uint64_t word = word_at(column, row);
+    std::memcpy(at, &word, sizeof word);
+    return at + column.type.width();
+  }
+  const std::string_view text = column.text(row);
+  const auto length = static_cast<std::uint32_t>(text.size());
+  std::memcpy(at, &length, sizeof length);
+  if (length != 0) std::memcpy(at + sizeof length, text.data(), length);
+  return at + sizeof length + text.size();
+}
+
+}  // namespace
+
 void KeyReader::encode(const Batch& batch) {
   // Each cell is a byte that says whether it is NULL, then 8 bytes, or a length of 4 bytes and the text. Equal keys
   // have equal bytes, and no key is the beginning of another one.
-  encoded_.clear();
-  starts_.clear();
-  for (std::size_t row = 0; row < batch.rows(); ++row) {
-    starts_.push_back(encoded_.size());
-    for (const std::size_t field : fields_) {
-      const Column& column = batch.column(field);
-      const bool valid = !column.is_null(row);
-      encoded_.push_back(static_cast<char>(valid));
-      if (!valid) continue;
-      if (column.type.is_variable_width()) {
-        const std::string_view text = column.text(row);
-        const auto length = static_cast<std::uint32_t>(text.size());
-        const auto* raw = reinterpret_cast<const char*>(&length);
-        encoded_.insert(encoded_.end(), raw, raw + sizeof length);
-        encoded_.insert(encoded_.end(), text.begin(), text.end());
-      } else {
-        const std::uint64_t word = word_at(column, row);
-        const auto* raw = reinterpret_cast<const char*>(&word);
-        encoded_.insert(encoded_.end(), raw, raw + column.type.width());
-      }
-    }
+  std::size_t most = slack;
+  for (const std::size_t field : fields_) {
+    const Column& column = batch.column(field);
+    most += batch.rows() * (1 + sizeof(std::uint64_t));
+    if (column.type.is_variable_width()) most += column.values.size();
   }
-  starts_.push_back(encoded_.size());
+  if (encoded_.size() < most) encoded_.resize(most);
+  char* at = encoded_.data();
   texts_.resize(batch.rows());
   for (std::size_t row = 0; row < batch.rows(); ++row) {
-    texts_[row] =
-        make_text_key(encoded_.data() + starts_[row], static_cast<std::uint32_t>(starts_[row + 1] - starts_[row]));
+    char* const start = at;
+    for (const std::size_t field : fields_) at = encode_cell(batch.column(field), row, at);
+    texts_[row] = make_text_key_with_slack(start, static_cast<std::uint32_t>(at - start));
   }
   keys_.texts = texts_.data();
 }

@@ -76,7 +76,6 @@ class KeyReader {
   std::vector<std::uint64_t> words_;  ///< keys that need another form than their column's
   std::vector<TextKey> texts_;
   std::vector<char> encoded_;  ///< of several columns, row after row
-  std::vector<std::size_t> starts_;
 };
 
 }  // namespace dataflow::windows

@@ -51,17 +51,31 @@ Result<BatchPtr> ResultWriter::make_batch(Timestamp processing_time, ResultTime 
   return std::make_shared<const Batch>(schema_, rows, std::move(columns), std::move(times));
 }
 
-Status ResultWriter::flush(Timestamp processing_time, OperatorOutput& out, ResultTime time) {
-  if (states_.empty()) return {};
-  auto batch = make_batch(processing_time, time);
-  if (!batch) return fail(batch.error());
-  const std::size_t row_bytes = std::max<std::size_t>(1, (*batch)->byte_size() / states_.size());
-  limit_ = std::clamp<std::size_t>(max_batch_bytes / row_bytes, 1, max_batch_rows);
+void ResultWriter::clear() {
   keys_.clear();
   states_.clear();
   starts_.clear();
   ends_.clear();
   times_.clear();
+}
+
+Result<BatchPtr> ResultWriter::take(Timestamp processing_time, ResultTime time) {
+  auto batch = make_batch(processing_time, time);
+  clear();
+  return batch;
+}
+
+Status ResultWriter::flush(Timestamp processing_time, OperatorOutput& out, ResultTime time) {
+  if (made_) {
+    out.emit(std::exchange(made_, nullptr), window_main_output);
+    return {};
+  }
+  if (states_.empty()) return {};
+  auto batch = make_batch(processing_time, time);
+  if (!batch) return fail(batch.error());
+  const std::size_t row_bytes = std::max<std::size_t>(1, (*batch)->byte_size() / states_.size());
+  limit_ = std::clamp<std::size_t>(max_batch_bytes / row_bytes, 1, max_batch_rows);
+  clear();
   if (having_) {
     selected_.clear();
     failed_.clear();

@@ -3,6 +3,7 @@
 // Groups of several windows share a batch, so that many small windows do not become many small batches.
 
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "libdataflow/windows/aggregation.hpp"
@@ -20,8 +21,8 @@ class ResultWriter {
   ResultWriter(const WindowSpec& spec, SchemaPtr output, const KeyReader& keys, Aggregation& aggregation);
 
   /// How many more groups fit into the batch; more than that must not be added.
-  [[nodiscard]] std::size_t room() const { return limit_ - states_.size(); }
-  [[nodiscard]] bool empty() const { return states_.empty(); }
+  [[nodiscard]] std::size_t room() const { return made_ ? 0 : limit_ - states_.size(); }
+  [[nodiscard]] bool empty() const { return !made_ && states_.empty(); }
   /// A group's result. The key's text and the states must stay until `flush`.
   void add(const KeyRef& key, const std::byte* states, std::int64_t start, std::int64_t end, std::int64_t event_time) {
     keys_.push_back(key);
@@ -30,11 +31,16 @@ class ResultWriter {
     ends_.push_back(end);
     times_.push_back(event_time);
   }
+  /// The results of what was added, at once instead of by `flush`, and without `having`. Errors: as for flush.
+  Result<BatchPtr> take(Timestamp processing_time, ResultTime time);
+  /// Results that are made already: the next flush emits them. Nothing must have been added.
+  void put(BatchPtr results) { made_ = std::move(results); }
   /// Emits what was added. Errors: arithmetic, where a result does not fit or an expression over aggregates fails.
   Status flush(Timestamp processing_time, OperatorOutput& out, ResultTime time);
 
  private:
   Result<BatchPtr> make_batch(Timestamp processing_time, ResultTime time);
+  void clear();
   void append_keys(std::vector<ColumnPtr>& columns) const;
 
   SchemaPtr schema_;
@@ -44,6 +50,7 @@ class ResultWriter {
   std::size_t key_columns_;
   bool bounds_;
   std::size_t limit_ = max_batch_rows;  ///< adapted to the rows' size
+  BatchPtr made_;
   std::vector<KeyRef> keys_;
   std::vector<const std::byte*> states_;
   std::vector<std::int64_t> starts_;

@@ -139,6 +139,11 @@ Result<WindowOperator::More> SlicedWindows::produce_extra(ResultWriter& writer) 
   return More::yes;
 }
 
+void SlicedWindows::clear_groups(Slice& slice) {
+  release_states(slice.groups, states_offset_);
+  slice.groups = GroupTable{layout_};
+}
+
 void SlicedWindows::release_slice(Slice& slice) {
   release_states(slice.groups, states_offset_);
 }
@@ -177,6 +182,7 @@ void SlicedWindows::freeze_groups(const GroupFormPtr& form, std::vector<FrozenGr
     };
     groups.push_back(frozen_groups(slice->groups.freeze(ownership), std::move(save)));
   }
+  freeze_others(form, groups);
 }
 
 Status SlicedWindows::load_groups(const SavedGroups& saved) {
@@ -184,15 +190,27 @@ Status SlicedWindows::load_groups(const SavedGroups& saved) {
     const std::int64_t start = saved.number(row, 0);
     Slice& slice = store_.find_or_create(start, grid_->end(start), grid_->last_window_end(start));
     std::byte* group = nullptr;
+    const std::size_t before = slice.groups.size();
     slice.groups.find_or_insert(saved.keys, &row, 1, &group);
     std::byte* states = group + states_offset_;
-    if (Status loaded = saved.load(row, states); !loaded) return loaded;
+    // A window that had not enough memory has written a group in parts.
+    Status loaded = slice.groups.size() != before ? saved.load(row, states) : merge_saved(saved, row, states);
+    if (!loaded) return loaded;
     if (spec().early && saved.number(row, 1) != 0) {
       changed_mark(states) = 1;
       slice.changed = true;
     }
   }
-  return {};
+  return after_load();
+}
+
+Status SlicedWindows::merge_saved(const SavedGroups& saved, std::uint32_t row, std::byte* states) {
+  std::vector<std::byte> part = aggregation().initial_states();
+  Status merged = saved.load(row, part.data());
+  const std::byte* from = part.data();
+  if (merged) merged = aggregation().merge(&states, &from, 1);
+  aggregation().release(part.data());
+  return merged;
 }
 
 std::optional<std::int64_t> SlicedWindows::first_open_end() const {

@@ -27,6 +27,10 @@ class SlicedWindows : public WindowOperator {
   void freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) final;
   Status load_groups(const SavedGroups& saved) final;
 
+  /// Groups of a checkpoint are in their slices.
+  virtual Status after_load() { return {}; }
+  /// Captures groups that are not in the slices' tables.
+  virtual void freeze_others(const GroupFormPtr& /*form*/, std::vector<FrozenGroupsPtr>& /*groups*/) {}
   /// The batch's records are in their slices: carry them on to where else they count. `states[i]` are those of the
   /// i-th of the assigner's records.
   virtual Status after_absorb(const Records&, std::byte* const*) { return {}; }
@@ -43,6 +47,8 @@ class SlicedWindows : public WindowOperator {
   [[nodiscard]] std::size_t states_offset() const { return states_offset_; }
   /// The slice goes once the writer's results are out.
   void drop(std::int64_t slice_start) { dropped_.push_back(store_.take(slice_start)); }
+  /// The slice has no groups any more. Nothing refers to its rows.
+  void clear_groups(Slice& slice);
   /// Called before a dropped slice's memory goes.
   virtual void release_slice(Slice& slice);
   /// Drops the slices before `until` whose last window has expired.
@@ -56,6 +62,7 @@ class SlicedWindows : public WindowOperator {
   void add_extra(std::int64_t window_end, const KeyRef& key);
   void note_late(const Slice& slice, std::byte* const* states, std::size_t count);
   Result<More> produce_extra(ResultWriter& writer);
+  Status merge_saved(const SavedGroups& saved, std::uint32_t row, std::byte* states);
 
   std::unique_ptr<SliceGrid> grid_;
   RowLayout layout_;

@@ -21,7 +21,7 @@ WindowOperator::WindowOperator(const WindowSpec& spec, SchemaPtr input)
       key_reader_{*input_, spec.key_fields},
       aggregation_{spec.aggregates},
       writer_{spec, checked_output_schema(spec, *input_), key_reader_, aggregation_},
-      errors_{spec.on_error, window_errors_output},
+      errors_{spec.on_error, window_errors_output(spec.kind)},
       result_time_{spec.time == TimeDomain::event && has_window_bounds(spec.kind) ? ResultTime::present
                                                                                   : ResultTime::none} {}
 
@@ -29,7 +29,7 @@ Status WindowOperator::open(OperatorContext& context) {
   context_ = &context;
   late_counter_ = &context.counter("late");
   errors_.open(context);
-  return {};
+  return opened();
 }
 
 std::span<const std::int64_t> WindowOperator::record_times(const Batch& batch) {
@@ -93,6 +93,7 @@ Result<Step> WindowOperator::on_processing_time(Timestamp now, OperatorOutput& o
     early_at_.reset();
     start_early();
   }
+  if (const auto due = next_clean_up(); due && *due <= now) clean_up(now);
   return drain(out);
 }
 
@@ -102,7 +103,15 @@ std::optional<Timestamp> WindowOperator::next_processing_timer() const {
     const auto end = first_open_end();
     if (end && (!timer || *end < timer->micros)) timer = Timestamp{*end};
   }
+  const auto clean = next_clean_up();
+  if (clean && (!timer || *clean < *timer)) timer = clean;
   return timer;
+}
+
+std::optional<Timestamp> WindowOperator::waits_for() const {
+  if (spec_.time != TimeDomain::event || !has_window_bounds(spec_.kind)) return std::nullopt;
+  const auto end = first_open_end();
+  return end ? std::optional{Timestamp{saturating_sub(*end, 1)}} : std::nullopt;
 }
 
 Result<Step> WindowOperator::resume(OperatorOutput& out) {

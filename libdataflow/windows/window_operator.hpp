@@ -30,6 +30,7 @@ class WindowOperator : public Operator {
   Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out) final;
   Result<Step> on_processing_time(Timestamp now, OperatorOutput& out) final;
   [[nodiscard]] std::optional<Timestamp> next_processing_timer() const final;
+  [[nodiscard]] std::optional<Timestamp> waits_for() const final;
   Result<Step> resume(OperatorOutput& out) final;
   Result<CapturedStatePtr> snapshot() final;
   Status restore(StateReader& state) final;
@@ -45,6 +46,8 @@ class WindowOperator : public Operator {
     std::uint64_t first_sequence = 1;
   };
 
+  /// Before anything else.
+  virtual Status opened() { return {}; }
   /// Folds the records into the state; appends those that are late to `late`, ascending.
   virtual Status absorb(const Records& records, std::vector<std::uint32_t>& late) = 0;
   /// Adds results that are due to the writer, up to its room. `more`: call again after a flush or for the next window.
@@ -53,8 +56,11 @@ class WindowOperator : public Operator {
   virtual void flushed() {}
   /// Arranges for `produce` to give the current results of windows that changed since the last time.
   virtual void start_early() = 0;
-  /// In processing time: the end of the open window that ends first.
+  /// The end of the open window that ends first, of those with bounds.
   [[nodiscard]] virtual std::optional<std::int64_t> first_open_end() const = 0;
+  /// When, by the clock, `clean_up` wants to be called next.
+  [[nodiscard]] virtual std::optional<Timestamp> next_clean_up() const { return std::nullopt; }
+  virtual void clean_up(Timestamp /*now*/) {}
 
   // For checkpoints. Nothing is unfinished: no results wait, and none are due.
   /// The numbers that a row of the kind's state has beside key and aggregates.
@@ -69,8 +75,10 @@ class WindowOperator : public Operator {
   virtual Status loaded() { return {}; }
 
   [[nodiscard]] const WindowSpec& spec() const { return spec_; }
+  [[nodiscard]] OperatorContext& context() const { return *context_; }
   [[nodiscard]] Aggregation& aggregation() { return aggregation_; }
   [[nodiscard]] const Aggregation& aggregation() const { return aggregation_; }
+  [[nodiscard]] ResultWriter& writer() { return writer_; }
   [[nodiscard]] KeyForm key_form() const { return key_reader_.form(); }
   /// Time in the window's domain has passed everything up to and including this.
   [[nodiscard]] std::int64_t progress() const { return progress_; }
@@ -111,5 +119,6 @@ std::unique_ptr<Operator> make_tumbling(const WindowSpec& spec, const SchemaPtr&
 std::unique_ptr<Operator> make_shared_slices(const WindowSpec& spec, const SchemaPtr& input);  ///< sliding, cumulate
 std::unique_ptr<Operator> make_session(const WindowSpec& spec, const SchemaPtr& input);
 std::unique_ptr<Operator> make_untimed(const WindowSpec& spec, const SchemaPtr& input);  ///< count, global
+std::unique_ptr<Operator> make_running(const WindowSpec& spec, const SchemaPtr& input);
 
 }  // namespace dataflow::windows

@@ -64,8 +64,8 @@ Result<SchemaPtr> window_output_schema(const WindowSpec& spec, const Schema& inp
   std::set<std::string_view> names;
   for (const Field& field : fields) {
     if (!names.insert(field.name).second) {
-      return fail(ErrorCode::invalid_argument, "the window's output would have two fields named \"" + field.name +
-                                                   "\"; give the aggregate another name");
+      return fail(ErrorCode::invalid_argument,
+                  "the output would have two fields named \"" + field.name + "\"; give the aggregate another name");
     }
   }
   return make_schema(std::move(fields));
@@ -81,7 +81,8 @@ Status check_window(const WindowSpec& spec) {
   switch (spec.kind) {
     case WindowKind::tumbling: return positive(spec.size, "a tumbling window");
     case WindowKind::session: return positive(spec.gap, "a session window's gap");
-    case WindowKind::global: return {};
+    case WindowKind::global:
+    case WindowKind::running: return {};
     case WindowKind::count:
       if (spec.count > 0) return {};
       return fail(ErrorCode::invalid_argument, "a count window must have at least one record");
@@ -103,7 +104,8 @@ class WindowFactory final : public OperatorFactory {
 
   [[nodiscard]] std::optional<FieldUse> field_use() const override {
     if (spec_.on_error == ErrorPolicy::side_output) return std::nullopt;  // hands on whole records
-    FieldUse use{.reads = spec_.key_fields, .passing_outputs = {window_late_output}};
+    FieldUse use{.reads = spec_.key_fields, .passing_outputs = {}};
+    if (spec_.kind != WindowKind::running) use.passing_outputs = {window_late_output};
     const auto add = [&](const std::optional<Expression>& expression) {
       if (!expression) return;
       for (const std::size_t field : expression->fields_used()) use.reads.push_back(field);
@@ -125,6 +127,7 @@ class WindowFactory final : public OperatorFactory {
       case WindowKind::session: return windows::make_session(spec_, input_);
       case WindowKind::count:
       case WindowKind::global: return windows::make_untimed(spec_, input_);
+      case WindowKind::running: return windows::make_running(spec_, input_);
     }
     return nullptr;
   }

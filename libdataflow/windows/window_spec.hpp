@@ -7,6 +7,9 @@
 // then `window_start` and `window_end` (not for count and global windows, which have neither), then the aggregates;
 // a result's event time is its window's end minus one microsecond. Results of count and global windows carry the
 // newest event time of their records.
+//
+// Running aggregates (the topology's `aggregate` node) are the one kind that takes results back: no window ends them,
+// every batch gives the new values of the keys that it changed, as a changelog.
 
 #include <cstdint>
 #include <optional>
@@ -27,6 +30,7 @@ enum class WindowKind : std::uint8_t {
   cumulate,  ///< grows by `step` up to `size`, then starts anew
   count,     ///< every `count` records of a key
   global,    ///< one for all of time; fires when a bounded input ends, and early
+  running,   ///< one for all of time; each change is given at once, and takes back what was given before
 };
 
 enum class TimeDomain : std::uint8_t { event, processing };
@@ -48,6 +52,7 @@ struct WindowSpec {
   TimeDomain time = TimeDomain::event;
   Duration allowed_lateness{0};         ///< only in event time
   std::optional<Duration> early;        ///< processing time between early results of windows that changed
+  std::optional<Duration> ttl;          ///< only running: keys without records for so long, by the clock, are forgotten
   std::vector<std::size_t> key_fields;  ///< of the input; empty: one group for everything
   std::vector<WindowAggregate> aggregates;
   std::optional<Expression> having;  ///< a bool expression over window_output_schema
@@ -58,12 +63,15 @@ struct WindowSpec {
 inline constexpr std::size_t window_main_output = 0;
 /// Records whose every window is past its end and the allowed lateness, in the input's schema; counted as "late".
 inline constexpr std::size_t window_late_output = 1;
-/// Only with ErrorPolicy::side_output: what could not be computed, in source_error_schema.
-inline constexpr std::size_t window_errors_output = 2;
+/// Only with ErrorPolicy::side_output: records for which something could not be computed. Running aggregates have no
+/// late records and therefore no output for them.
+[[nodiscard]] constexpr std::size_t window_errors_output(WindowKind kind) {
+  return kind == WindowKind::running ? 1 : 2;
+}
 
 /// Whether the kind's results have `window_start` and `window_end`.
 [[nodiscard]] constexpr bool has_window_bounds(WindowKind kind) {
-  return kind != WindowKind::count && kind != WindowKind::global;
+  return kind != WindowKind::count && kind != WindowKind::global && kind != WindowKind::running;
 }
 
 /// Whether the results of a window over an input with (or without) event time have one.
@@ -79,7 +87,7 @@ inline constexpr std::size_t window_errors_output = 2;
 [[nodiscard]] Status check_window(const WindowSpec& spec);
 
 /// The operator: input 0 has the schema `input`, output 0 window_output_schema, output 1 (late) `input`, and
-/// output 2 is window_errors_output where the spec asks for it. `spec` must have passed the two checks above
+/// window_errors_output where the spec asks for it. `spec` must have passed the two checks above
 /// (asserted). Its input must be partitioned by `key_fields`, and run with parallelism 1 when there are none.
 [[nodiscard]] OperatorFactoryPtr make_window_operator(WindowSpec spec, SchemaPtr input);
 

@@ -93,6 +93,7 @@ class WindowTable {
         if (table_.flag("global")) break;
         mistake("window.global", "`global` can only be true; " + std::string{kinds_help});
         return false;
+      case WindowKind::running: break;  // no `window` names it
     }
     return true;
   }
@@ -106,21 +107,6 @@ class WindowTable {
   const Settings& table_;
   WindowSpec spec_;
 };
-
-bool read_aggregates(NodeBuilder& builder, WindowSpec& spec) {
-  bool good = true;
-  const InputInfo& input = builder.inputs()[0];
-  for (const auto& [name, text] : builder.settings().text_table("aggregate")) {
-    auto aggregate = compile_aggregate(text, *input.schema, input.name);
-    if (aggregate) {
-      spec.aggregates.push_back({name, std::move(*aggregate)});
-    } else {
-      builder.error("aggregate." + name, aggregate.error());
-      good = false;
-    }
-  }
-  return good;
-}
 
 /// What the time of the window and its lateness need of the input.
 bool check_time(NodeBuilder& builder, WindowSpec& spec) {
@@ -155,6 +141,8 @@ bool read_having(NodeBuilder& builder, WindowSpec& spec, const Schema& output) {
   return true;
 }
 
+}  // namespace
+
 std::string describe(const WindowSpec& spec) {
   switch (spec.kind) {
     case WindowKind::tumbling: return "tumbling " + to_string(spec.size);
@@ -163,9 +151,16 @@ std::string describe(const WindowSpec& spec) {
     case WindowKind::cumulate: return "cumulate " + to_string(spec.size) + " every " + to_string(spec.step);
     case WindowKind::count: return "count " + std::to_string(spec.count);
     case WindowKind::global: return "global";
+    case WindowKind::running: return "running";
   }
   return "";
 }
+
+std::optional<WindowSpec> read_window_table(NodeBuilder& builder) {
+  return WindowTable{builder}.read();
+}
+
+namespace {
 
 void build_window(NodeBuilder& builder) {
   const InputInfo& input = builder.inputs()[0];
@@ -193,6 +188,8 @@ void build_window(NodeBuilder& builder) {
   send_by_key(builder, rest.key_fields);
   node.factory = make_window_operator(std::move(rest), input.schema);
 }
+
+}  // namespace
 
 std::vector<Option> window_table_options() {
   return {{.name = "tumbling",
@@ -235,7 +232,20 @@ std::vector<Option> window_table_options() {
            .choices = {"event", "processing"}}};
 }
 
-}  // namespace
+bool read_aggregates(NodeBuilder& builder, WindowSpec& spec) {
+  bool good = true;
+  const InputInfo& input = builder.inputs()[0];
+  for (const auto& [name, text] : builder.settings().text_table("aggregate")) {
+    auto aggregate = compile_aggregate(text, *input.schema, input.name);
+    if (aggregate) {
+      spec.aggregates.push_back({name, std::move(*aggregate)});
+    } else {
+      builder.error("aggregate." + name, aggregate.error());
+      good = false;
+    }
+  }
+  return good;
+}
 
 NodeType window_type() {
   return {.name = "window",

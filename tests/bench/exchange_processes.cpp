@@ -5,6 +5,7 @@
 //   exchange_processes [--quick]
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -100,6 +101,38 @@ struct Config : caf::actor_system_config {
   }
 };
 
+using Begin = caf::atom_constant<caf::atom("begin")>;
+
+/// The cores that this program could use when it was started.
+const cpu_set_t& all_cores() {
+  static const cpu_set_t cores = [] {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    sched_getaffinity(0, sizeof(set), &set);
+    return set;
+  }();
+  return cores;
+}
+/// The calling thread, and those that it starts from now on, run on the `nth` of them, or on any when that is negative.
+/// The two processes of a measurement share no core, as if they were on two hosts: left to the scheduler, a sender and
+/// a receiver that happen to share one are three times as fast as two that do not, whatever they are made of.
+void run_on_core(int nth) {
+  cpu_set_t cores = all_cores();
+  if (nth >= 0 && CPU_COUNT(&cores) > 1) {
+    int core = 0;
+    for (int before = 0; !CPU_ISSET(core, &cores) || before++ < nth;) ++core;
+    CPU_ZERO(&cores);
+    CPU_SET(core, &cores);
+  }
+  sched_setaffinity(0, sizeof(cores), &cores);
+}
+
+bool has_one_core() {
+  cpu_set_t mine;
+  CPU_ZERO(&mine);
+  return sched_getaffinity(0, sizeof(mine), &mine) == 0 && CPU_COUNT(&mine) == 1;
+}
+
 /// Set once, waited for.
 class Moment {
  public:
@@ -125,13 +158,15 @@ class Moment {
 /// Sends the same batch again and again within its credit, as a source's Subtask would.
 class SendingActor final : public caf::event_based_actor {
  public:
-  SendingActor(caf::actor_config& config, std::size_t bytes, std::uint64_t count, Moment* finished)
-      : caf::event_based_actor{config}, batch_{batch_of(bytes)}, left_{count}, finished_{finished} {}
+  /// Takes what is in `channel` when it is told to begin: the channel can be opened only once the actor is there.
+  SendingActor(caf::actor_config& config, std::size_t bytes, std::uint64_t count, Moment* finished,
+               std::unique_ptr<OutgoingChannel>* channel)
+      : caf::event_based_actor{config}, batch_{batch_of(bytes)}, left_{count}, channel_{channel}, finished_{finished} {}
 
   caf::behavior make_behavior() override {
     return {
-        [this](std::int64_t channel) {
-          out_.reset(reinterpret_cast<OutgoingChannel*>(channel));
+        [this](Begin) {
+          out_ = std::move(*channel_);
           pump();
         },
         [this](const msg::Credit& m) {
@@ -158,6 +193,7 @@ class SendingActor final : public caf::event_based_actor {
   BatchPtr batch_;
   std::uint64_t left_;
   std::size_t in_flight_ = 0;
+  std::unique_ptr<OutgoingChannel>* channel_;
   std::unique_ptr<OutgoingChannel> out_;
   Moment* finished_;
 };
@@ -186,9 +222,10 @@ int send_by_exchange(std::uint16_t port, std::size_t bytes, std::uint64_t count)
   caf::actor_system system{config};
   auto exchange = connected_exchange(port);
   Moment finished;
-  const auto actor = system.spawn<SendingActor>(bytes, count, &finished);
-  auto out = must(exchange->open_outgoing(channel_number(), "receiver", wide_schema(), actor, 0));
-  caf::anon_send(actor, reinterpret_cast<std::int64_t>(out.release()));
+  std::unique_ptr<OutgoingChannel> out;
+  const auto actor = system.spawn<SendingActor>(bytes, count, &finished, &out);
+  out = must(exchange->open_outgoing(channel_number(), "receiver", wide_schema(), actor, 0));
+  caf::anon_send(actor, Begin::value);
   wait_for_release();
   caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
   return 0;
@@ -244,12 +281,13 @@ int send_beside_control(std::uint16_t port, std::size_t bytes) {
   caf::actor_system system{config};
   auto exchange = connected_exchange(port);
   Moment finished;
-  const auto actor = system.spawn<SendingActor>(bytes, ~std::uint64_t{0}, &finished);
-  auto out = must(exchange->open_outgoing(channel_number(), "receiver", wide_schema(), actor, 0));
+  std::unique_ptr<OutgoingChannel> out;
+  const auto actor = system.spawn<SendingActor>(bytes, ~std::uint64_t{0}, &finished, &out);
+  out = must(exchange->open_outgoing(channel_number(), "receiver", wide_schema(), actor, 0));
   const auto echo = system.spawn<EchoActor, caf::detached>();
   const auto published = system.middleman().publish(echo, 0, "127.0.0.1");
   if (!published) give_up("cannot publish an actor");
-  caf::anon_send(actor, reinterpret_cast<std::int64_t>(out.release()));
+  caf::anon_send(actor, Begin::value);
   std::cout << *published << "\n" << std::flush;
   wait_for_release();
   std::_Exit(0);  // in the middle of it all; the receiver expects that
@@ -266,6 +304,7 @@ class Sender {
     if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0) give_up("no pipe");
     pid_ = fork();
     if (pid_ == 0) {
+      if (has_one_core()) run_on_core(1);  // the receiver has the first
       dup2(in[0], STDIN_FILENO);
       dup2(out[1], STDOUT_FILENO);
       std::vector<char*> argv;
@@ -308,12 +347,12 @@ class ReceivingActor final : public caf::event_based_actor {
     Moment end;
   };
 
-  ReceivingActor(caf::actor_config& config, Seen* seen, bool stamped)
-      : caf::event_based_actor{config}, seen_{seen}, stamped_{stamped} {}
+  ReceivingActor(caf::actor_config& config, Seen* seen, bool stamped, std::unique_ptr<IncomingChannel>* channel)
+      : caf::event_based_actor{config}, seen_{seen}, stamped_{stamped}, channel_{channel} {}
 
   caf::behavior make_behavior() override {
     return {
-        [this](std::int64_t channel) { in_.reset(reinterpret_cast<IncomingChannel*>(channel)); },
+        [this](Begin) { in_ = std::move(*channel_); },
         [this](const msg::Deliver& m) { take(*m.envelope); },
     };
   }
@@ -341,6 +380,7 @@ class ReceivingActor final : public caf::event_based_actor {
   Seen* seen_;
   bool stamped_;
   std::size_t to_grant_ = 0;
+  std::unique_ptr<IncomingChannel>* channel_;
   std::unique_ptr<IncomingChannel> in_;
 };
 
@@ -352,9 +392,10 @@ void receive(const SchemaPtr& schema, ReceivingActor::Seen& seen, const Start& s
   auto settings = settings_of("receiver");
   settings.on_peer_lost = {};
   auto exchange = must(listen_exchange(std::move(settings)));
-  const auto actor = system.spawn<ReceivingActor>(&seen, schema->size() == 1);
-  auto in = must(exchange->open_incoming(channel_number(), "sender", schema, actor, 0));
-  caf::anon_send(actor, reinterpret_cast<std::int64_t>(in.release()));
+  std::unique_ptr<IncomingChannel> in;
+  const auto actor = system.spawn<ReceivingActor>(&seen, schema->size() == 1, &in);
+  in = must(exchange->open_incoming(channel_number(), "sender", schema, actor, 0));
+  caf::anon_send(actor, Begin::value);
   {
     const Sender sender{start(exchange->port())};
     use(system, sender);
@@ -397,6 +438,7 @@ double tcp_rate(std::size_t bytes, std::uint64_t count) {
 
 std::string throughput(bool quick) {
   std::string out;
+  run_on_core(0);
   for (const std::size_t size : {256 * kibi, 64 * kibi, 16 * kibi}) {
     const std::uint64_t count = (quick ? 20'000'000 : 1'000'000'000) / size;
     std::vector<double> tcp;
@@ -415,6 +457,7 @@ std::string throughput(bool quick) {
                   percentile(ratios, 0.5));
     out += line;
   }
+  run_on_core(-1);
   return out;
 }
 
@@ -480,6 +523,7 @@ int main(int argc, char** argv) {
     if (mode == "control") return send_beside_control(port, bytes);
   }
   const bool quick = mode == "--quick";
+  all_cores();
   const std::string rates = throughput(quick);
   const std::string latencies = latency(quick);
   const std::string round_trips = control(quick);

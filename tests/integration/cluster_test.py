@@ -100,10 +100,13 @@ class ClusterTest(DfnodeTest):
                 return pid
         return None
 
+    def worker_processes(self, process):
+        return [pid for pid, command in children_of(process.pid) if "worker" in command]
+
     def spares(self, process):
         """The workers on the node of `process` that have no job yet."""
-        return [pid for pid, command in children_of(process.pid)
-                if "worker" in command and not list(self.folder.glob(f"*/logs/*-{pid}.log"))]
+        return [pid for pid in self.worker_processes(process)
+                if not list(self.folder.glob(f"*/logs/*-{pid}.log"))]
 
     def works_for(self, pid, job):
         return any(self.folder.glob(f"*/logs/{job}-{pid}.log"))

@@ -20,10 +20,14 @@ void add_cluster_options(CLI::App& command, ClusterOptions& options) {
   command.add_flag("--quiet,-q", options.quiet, "Only errors on standard error");
 }
 
+Duration from_seconds(double seconds) {
+  return Duration{static_cast<std::int64_t>(seconds * 1e6)};
+}
+
 int with_cluster(const ClusterOptions& options, const std::function<Result<int>(ClusterClient&)>& work) {
   const auto endpoint = parse_endpoint(options.to);
   if (!endpoint) return show_failure(endpoint.error().within("--to"), options.json);
-  const Duration timeout{static_cast<std::int64_t>(options.timeout_seconds * 1e6)};
+  const Duration timeout = from_seconds(options.timeout_seconds);
   const auto control = control_settings(options.security);
   if (!control) return show_failure(control.error(), options.json);
   auto client = ClusterClient::connect(*endpoint, *control, timeout);

@@ -28,6 +28,9 @@ void add_cluster_options(CLI::App& command, ClusterOptions& options);
 /// Connects and hands the client to `work`. Shows its error, or that of connecting, and returns the exit code.
 int with_cluster(const ClusterOptions& options, const std::function<Result<int>(ClusterClient&)>& work);
 
+/// Of an option in seconds.
+Duration from_seconds(double seconds);
+
 /// A path as another process understands it; a URI stays what it is.
 std::string absolute_path(const std::string& path);
 

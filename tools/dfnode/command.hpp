@@ -43,6 +43,7 @@ void add_run(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
 void add_plan(CLI::App& app, Action& action);
 void add_test(CLI::App& app, Action& action);
+void add_simulate(CLI::App& app, Action& action);
 void add_infer(CLI::App& app, Action& action);
 void add_docs(CLI::App& app, Action& action);
 void add_send(CLI::App& app, Action& action);
@@ -60,6 +61,7 @@ void add_stop(CLI::App& app, Action& action);
 void add_logs(CLI::App& app, Action& action);
 void add_savepoint(CLI::App& app, Action& action);
 void add_checkpoints(CLI::App& app, Action& action);
+void add_why(CLI::App& app, Action& action);
 void add_state(CLI::App& app, Action& action);
 /// The processes that a JobManager and a TaskManager start; not for people.
 void add_child_processes(CLI::App& app, Action& action);

@@ -65,6 +65,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_check(app, action);
   add_plan(app, action);
   add_test(app, action);
+  add_simulate(app, action);
   add_infer(app, action);
   add_docs(app, action);
   add_send(app, action);
@@ -82,6 +83,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_logs(app, action);
   add_savepoint(app, action);
   add_checkpoints(app, action);
+  add_why(app, action);
   add_state(app, action);
   add_child_processes(app, action);
   if (argc > 1 && is_unknown_command(app, argv[1])) return exit_wrong;

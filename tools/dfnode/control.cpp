@@ -20,6 +20,16 @@ void add_control_options(CLI::App& command, ControlCall& call) {
   command.add_flag("--quiet,-q", call.quiet, "Print no answer");
 }
 
+std::optional<Result<std::string>> ask_job_here(const std::string& job, ControlRequest::Kind kind,
+                                                const std::string& json, Duration patience) {
+  ControlRequest request;
+  request.kind = kind;
+  request.json = json;
+  auto answer = call_local_job(job, request, patience);
+  if (!answer && answer.error().code() == ErrorCode::not_found) return std::nullopt;
+  return answer;
+}
+
 int make_call(const ControlCall& call) {
   if (!call.to.empty()) {
     const ClusterOptions options{call.to, call.security, call.timeout_seconds, call.json, call.quiet};
@@ -36,7 +46,7 @@ int make_call(const ControlCall& call) {
       return exit_done;
     });
   }
-  const Duration timeout{static_cast<std::int64_t>(call.timeout_seconds * 1e6)};
+  const Duration timeout = from_seconds(call.timeout_seconds);
   const auto answer = call_local_job(call.job, call.request, timeout);
   if (!answer) return show_failure(answer.error(), call.json);
   if (!call.quiet) std::cout << *answer << "\n";

@@ -1,6 +1,7 @@
 #pragma once
 // A call to a running job: what `dfnode send` and `dfnode ask` share.
 
+#include <optional>
 #include <string>
 
 #include "actors/control_socket.hpp"
@@ -21,6 +22,10 @@ struct ControlCall {
   bool json = false;
   bool quiet = false;
 };
+
+/// What a job of that name in a process of this machine answers; nothing: there is none.
+std::optional<Result<std::string>> ask_job_here(const std::string& job, ControlRequest::Kind kind,
+                                                const std::string& json, Duration patience);
 
 /// Adds --to, --cluster, --tls-..., --timeout, --json and --quiet.
 void add_control_options(CLI::App& command, ControlCall& call);

@@ -6,9 +6,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <iterator>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
+
+#include "tools/dfnode/padded.hpp"
 
 namespace dataflow::cli {
 
@@ -30,11 +33,6 @@ const json& list_of(const json& object, const char* key) {
   static const json empty = json::array();
   const auto found = object.find(key);
   return found != object.end() && found->is_array() ? *found : empty;
-}
-
-std::string padded(std::string text, std::size_t width) {
-  if (text.size() < width) text.append(width - text.size(), ' ');
-  return text;
 }
 
 std::string counted(std::uint64_t n, const std::string& noun) {
@@ -79,7 +77,9 @@ std::string vertex_as_text(const json& vertex) {
 }
 
 std::string failure_as_text(const json& failure) {
-  std::string out = "  " + text_of(failure, "at") + "  attempt " + std::to_string(number_of(failure, "attempt"));
+  std::string out = "  " + text_of(failure, "at");
+  if (failure.contains("attempt")) out += "  attempt " + std::to_string(number_of(failure, "attempt"));
+  if (failure.contains("master")) out += "  master " + std::to_string(number_of(failure, "master"));
   if (const auto node = text_of(failure, "node"); !node.empty()) out += ", " + node;
   out += ": " + text_of(failure, "reason") + "\n";
   for (const json& frame : list_of(failure, "backtrace")) out += "      " + frame.get<std::string>() + "\n";
@@ -133,12 +133,66 @@ std::string job_as_text(const json& job) {
   return out;
 }
 
+namespace {
+
+std::string waiting_as_text(const json& waiting) {
+  std::string out = text_of(waiting, "name") + " waits for " + text_of(waiting, "waits_for") + "; its time ";
+  const std::string watermark = text_of(waiting, "watermark");
+  out += watermark.empty() ? "has not begun\n" : "is " + watermark + ", " + text_of(waiting, "behind") + " behind\n";
+  const json& by = waiting.at("held_by");
+  out += "  held back by " + text_of(by, "source") + ", subtask " + std::to_string(number_of(by, "subtask"));
+  if (const auto split = text_of(by, "split"); !split.empty()) out += ", in " + split;
+  if (const auto newest = text_of(by, "newest"); !newest.empty()) {
+    out += ": its newest record is of " + newest + ", out_of_orderness is " + text_of(by, "out_of_orderness");
+  }
+  return out + "\n  " + text_of(waiting, "advice") + "\n";
+}
+
+/// What became of records that a node did not hand on.
+std::string rest_as_text(const json& node) {
+  constexpr std::pair<const char*, const char*> named[] = {{"filtered", "did not meet the condition"},
+                                                           {"late", "came too late"},
+                                                           {"errors", "could not be computed"},
+                                                           {"duplicates", "were there already"},
+                                                           {"forgotten", "forgotten keys"},
+                                                           {"unmatched", "took back what nobody has"}};
+  std::string out;
+  for (const auto& [name, meaning] : named) {
+    const std::uint64_t count = number_of(node, name);
+    if (count != 0) out += (out.empty() ? "" : ", ") + std::to_string(count) + " " + meaning;
+  }
+  const bool takes = text_of(node, "role") == "operator";
+  if (takes && number_of(node, "records_in") != 0 && number_of(node, "records_out") == 0) {
+    out += out.empty() ? "gives nothing" : ": gives nothing";
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string why_as_text(const json& job) {
+  std::string out = summary_of_job(job);
+  out.resize(out.find('\n') + 1);
+  if (const auto error = text_of(job, "error"); !error.empty()) out += "error: " + error + "\n";
+  for (const json& waiting : list_of(job, "waiting")) out += waiting_as_text(waiting);
+  if (list_of(job, "waiting").empty() && text_of(job, "state") == "RUNNING") out += "nothing waits for event time\n";
+  std::vector<Line> lines{{"node", "records in", "records out", "of these"}};
+  for (const json& node : list_of(job, "nodes")) {
+    const std::string role = text_of(node, "role");
+    lines.push_back({text_of(node, "name"), role == "source" ? "" : std::to_string(number_of(node, "records_in")),
+                     role == "sink" ? "" : std::to_string(number_of(node, "records_out")), rest_as_text(node)});
+  }
+  return out + table(lines);
+}
+
 std::string jobs_as_text(const json& jobs) {
   std::string out;
   for (const json& job : jobs) {
     out += text_of(job, "id") + "  " + padded(text_of(job, "state"), 11) + padded(text_of(job, "submitted"), 29) +
            text_of(job, "name");
     if (const auto reason = text_of(job, "waits_for"); !reason.empty()) out += "  (" + reason + ")";
+    if (const auto error = text_of(job, "error"); !error.empty())
+      out += "  (" + error.substr(0, error.find('\n')) + ")";
     out += "\n";
   }
   return out;
@@ -148,7 +202,7 @@ std::string nodes_as_text(const json& nodes) {
   std::string out;
   for (const json& node : nodes) {
     out += padded(text_of(node, "node"), 24) + counted(number_of(node, "slots"), "slot") + ", " +
-           std::to_string(number_of(node, "used")) + " used\n";
+           std::to_string(number_of(node, "used")) + " used" + (node.value("silent", false) ? ", silent" : "") + "\n";
   }
   return out;
 }

@@ -11,6 +11,8 @@ namespace dataflow::cli {
 std::string summary_of_job(const nlohmann::json& job);
 /// `dfnode show`: the summary, the subtasks, the failures.
 std::string job_as_text(const nlohmann::json& job);
+/// `dfnode why`: which operators wait for event time and who holds it back, and what became of the records.
+std::string why_as_text(const nlohmann::json& job);
 /// A line each.
 std::string jobs_as_text(const nlohmann::json& jobs);
 std::string nodes_as_text(const nlohmann::json& nodes);

@@ -33,9 +33,9 @@ int run_job_manager_command(const JobManagerCommand& command) {
   options.control = *control;
   options.listen = *listen;
   options.storage = command.storage;
-  options.silence_timeout = Duration{static_cast<std::int64_t>(command.silence_seconds * 1e6)};
-  options.slot_timeout = Duration{static_cast<std::int64_t>(command.slot_seconds * 1e6)};
-  options.cancel_timeout = Duration{static_cast<std::int64_t>(command.cancel_seconds * 1e6)};
+  options.silence_timeout = from_seconds(command.silence_seconds);
+  options.slot_timeout = from_seconds(command.slot_seconds);
+  options.cancel_timeout = from_seconds(command.cancel_seconds);
   const Status status =
       run_job_manager(options, [](const Endpoint& at) { std::cout << "JobManager at " << at.text() << std::endl; });
   if (status) return exit_done;
@@ -46,6 +46,7 @@ int run_job_manager_command(const JobManagerCommand& command) {
 struct ChildCommand {
   std::string parent;
   SecurityOptions security;
+  std::string data_host;
   std::uint64_t memory_limit = 0;
 };
 
@@ -58,7 +59,8 @@ int run_child(const ChildCommand& command, Status (*run)(const ChildOptions&)) {
     std::cerr << "dfnode: this command is for processes that dfnode starts itself\n";
     return exit_wrong;
   }
-  const Status status = run({*control, *parent, std::strtoull(token, nullptr, 10), command.memory_limit});
+  const Status status =
+      run({*control, *parent, std::strtoull(token, nullptr, 10), command.data_host, command.memory_limit});
   return status ? exit_done : show_failure(status.error(), false);
 }
 
@@ -69,6 +71,7 @@ void add_child(CLI::App& app, Action& action, const std::string& name, Status (*
   command.add_option("--parent", options->parent)->required();
   add_security_options(command, options->security);
   add_insecure(command, options->security);
+  command.add_option("--data-host", options->data_host);
   command.add_option("--memory-limit", options->memory_limit);
   command.callback([options, run, &action] { action = [options, run] { return run_child(*options, run); }; });
 }

@@ -1,5 +1,7 @@
 #include "tools/dfnode/plan_edges.hpp"
 
+#include "libdataflow/topology/node_type.hpp"
+
 namespace dataflow::cli {
 
 std::vector<PlannedEdge> planned_inputs(const JobGraph& plan, const StreamNode& node) {
@@ -18,6 +20,10 @@ std::vector<PlannedEdge> planned_inputs(const JobGraph& plan, const StreamNode& 
       planned.chained = false;
       planned.partitioning = exchange.partitioning;
       break;
+    }
+    const NodeType* type = find_node_type(NodeRole::transform, node.type);
+    if (type != nullptr && type->inputs.size() > 1 && edge.input < type->inputs.size()) {
+      planned.as = type->inputs[edge.input];
     }
     for (const std::size_t key : edge.key_fields) planned.keys.push_back((*planned.output->schema)[key].name);
     inputs.push_back(std::move(planned));

@@ -13,6 +13,7 @@ struct PlannedEdge {
   const StreamNode* from = nullptr;
   const StreamOutput* output = nullptr;
   std::string name;  ///< "daily.late"
+  std::string as;    ///< what the node's type calls the input, when it has several: "left"
   Partitioning partitioning = Partitioning::forward;
   bool chained = false;  ///< a call inside of one task
   std::vector<std::string> keys;

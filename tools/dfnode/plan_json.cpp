@@ -28,6 +28,7 @@ Json node_as_json(const JobGraph& plan, const StreamNode& node) {
   for (const PlannedEdge& edge : planned_inputs(plan, node)) {
     Json input = {{"from", edge.name}, {"partitioning", to_string(edge.partitioning)}, {"chained", edge.chained}};
     if (!edge.keys.empty()) input["keys"] = edge.keys;
+    if (!edge.as.empty()) input["as"] = edge.as;
     inputs.push_back(std::move(input));
   }
   Json outputs = Json::array();

@@ -2,16 +2,12 @@
 
 #include <algorithm>
 
+#include "tools/dfnode/padded.hpp"
 #include "tools/dfnode/plan_edges.hpp"
 
 namespace dataflow::cli {
 
 namespace {
-
-std::string padded(std::string text, std::size_t width) {
-  if (text.size() < width) text.append(width - text.size(), ' ');
-  return text;
-}
 
 std::string output_line(const StreamNode& node, const StreamOutput& output) {
   std::string line = output.name.empty() ? "gives " : node.name + "." + output.name + " gives ";
@@ -69,7 +65,7 @@ std::string plan_as_text(const JobGraph& plan) {
       head.erase(head.find_last_not_of(' ') + 1);
       out += head + "\n";
       for (const PlannedEdge& edge : planned_inputs(plan, node))
-        out += "      reads " + edge.name + ", " + describe(edge) + "\n";
+        out += "      reads " + edge.name + (edge.as.empty() ? "" : " as " + edge.as) + ", " + describe(edge) + "\n";
       for (const StreamOutput& output : node.outputs) out += "      " + output_line(node, output) + "\n";
     }
   }

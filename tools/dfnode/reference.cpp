@@ -9,9 +9,7 @@ namespace dataflow::cli {
 
 namespace {
 
-constexpr NodeRole roles[] = {NodeRole::source, NodeRole::transform, NodeRole::sink};
-
-std::string padded(std::string text, std::size_t width) {
+std::string padded_apart(std::string text, std::size_t width) {
   text.append(text.size() < width ? width - text.size() : 1, ' ');
   return text;
 }
@@ -42,7 +40,7 @@ void append_options(const std::vector<Option>& options, std::size_t indent, std:
   std::size_t width = 0;
   for (const Option& option : options) width = std::max(width, option.name.size() + 2);
   for (const Option& option : options) {
-    std::string head = std::string(indent, ' ') + padded(option.name, width);
+    std::string head = std::string(indent, ' ') + padded_apart(option.name, width);
     std::string notes = kind_in_words(option);
     if (option.required) notes += ", required";
     if (!option.default_value.empty()) notes += ", default " + option.default_value;
@@ -78,7 +76,7 @@ std::string type_in_words(const NodeType& type) {
     append_options(type.options, 4, out);
   }
   out += "\n  Keys of all " + std::string{section_name(type.role)} + "\n";
-  append_options(common_options(type.role), 4, out);
+  append_options(common_options_of(type), 4, out);
   return out + "\n  Example\n" + indented(type.example, 4);
 }
 
@@ -95,7 +93,7 @@ std::string functions_in_words() {
   std::string group;
   for (const FunctionDoc& function : function_docs()) {
     if (function.group != group) out += (out.empty() ? "" : "\n") + (group = function.group) + "\n";
-    out += "  " + padded(function.name, 22) + wrapped(function.help, 24) + "\n";
+    out += "  " + padded_apart(function.name, 22) + wrapped(function.help, 24) + "\n";
   }
   return out;
 }
@@ -139,7 +137,7 @@ std::string reference_overview() {
   for (const NodeRole role : roles) {
     out += std::string{heading(role)} + "\n";
     for (const NodeType& type : node_types())
-      if (type.role == role) out += "  " + padded(type.name, 12) + wrapped(type.summary, 14) + "\n";
+      if (type.role == role) out += "  " + padded_apart(type.name, 12) + wrapped(type.summary, 14) + "\n";
     out += "\n";
   }
   return out +

@@ -11,6 +11,9 @@
 
 namespace dataflow::cli {
 
+/// In the order in which they are listed.
+inline constexpr NodeRole roles[] = {NodeRole::source, NodeRole::transform, NodeRole::sink};
+
 /// Every node type and function group with a line on each.
 std::string reference_overview();
 /// The node types and functions of that name, or "job", "functions"; nothing when there is none.

@@ -12,8 +12,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr NodeRole roles[] = {NodeRole::source, NodeRole::transform, NodeRole::sink};
-
 std::string_view kind_name(OptionKind kind) {
   switch (kind) {
     case OptionKind::text: return "text";
@@ -108,7 +106,7 @@ Json type_schema(const NodeType& type) {
   Json properties = {{"type", {{"const", type.name}}}};
   Json required = {"type"};
   add_options(type.options, properties, required);
-  add_options(common_options(type.role), properties, required);
+  add_options(common_options_of(type), properties, required);
   return {{"title", type.name},
           {"description", type.summary},
           {"type", "object"},

@@ -139,6 +139,11 @@ void append_type(const NodeType& type, std::string& out) {
     for (const std::string& output : type.side_outputs) out += " `NAME." + output + "`";
     out += "\n\n";
   }
+  if (!type.has_common_input()) {
+    out += "Instead of `input` it has";
+    for (const std::string& input : type.inputs) out += (input == type.inputs.front() ? " `" : " and `") + input + "`";
+    out += ".\n\n";
+  }
   append_table(type.options, out);
   out += "\n```toml\n" + type.example + (type.example.empty() || type.example.back() == '\n' ? "" : "\n") + "```\n";
 }

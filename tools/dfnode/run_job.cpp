@@ -62,6 +62,7 @@ Result<std::string> answer_call(LocalJob& job, const Secrets& secrets, const Con
       if (!status) return fail(status.error());
       return checkpoints_as_json(status->checkpoints, secrets);
     }
+    case ControlRequest::Kind::show: return job.show(secrets);
   }
   return fail(ErrorCode::unsupported, "unknown kind of request");
 }

@@ -12,6 +12,7 @@
 #include "actors/control_socket.hpp"
 #include "tools/dfnode/cluster_options.hpp"
 #include "tools/dfnode/command.hpp"
+#include "tools/dfnode/control.hpp"
 #include "tools/dfnode/job_text.hpp"
 
 namespace dataflow::cli {
@@ -42,20 +43,10 @@ void add_patience(CLI::App& command, JobCommand& options) {
       ->check(CLI::PositiveNumber);
 }
 
-Duration in_microseconds(double seconds) {
-  return Duration{static_cast<std::int64_t>(seconds * 1e6)};
-}
-
-/// What a job of that name in a process of this machine answers; nothing: there is none, or the cluster is meant.
 std::optional<Result<std::string>> ask_here(const JobCommand& command, ControlRequest::Kind kind,
                                             const nlohmann::json& options, Duration patience) {
   if (command.to->count() > 0) return std::nullopt;
-  ControlRequest request;
-  request.kind = kind;
-  request.json = options.dump();
-  auto answer = call_local_job(command.job, request, patience);
-  if (!answer && answer.error().code() == ErrorCode::not_found) return std::nullopt;
-  return answer;
+  return ask_job_here(command.job, kind, options.dump(), patience);
 }
 
 int show_savepoint(const ClusterOptions& options, const std::string& path) {
@@ -68,7 +59,7 @@ int show_savepoint(const ClusterOptions& options, const std::string& path) {
 }
 
 int take_savepoint(const JobCommand& command, std::optional<EndOfData> stop) {
-  const Duration patience = in_microseconds(command.patience_seconds);
+  const Duration patience = from_seconds(command.patience_seconds);
   const std::string folder = absolute_path(command.folder);
   const nlohmann::json wanted{{"dir", folder}, {"stop", stop.has_value()}, {"drain", stop && stop->drain}};
   if (const auto here = ask_here(command, ControlRequest::Kind::savepoint, wanted, patience)) {
@@ -83,7 +74,7 @@ int take_savepoint(const JobCommand& command, std::optional<EndOfData> stop) {
 
 int stop(const JobCommand& command) {
   if (command.wants_savepoint) return take_savepoint(command, EndOfData{.drain = command.drain});
-  const Duration patience = in_microseconds(command.cluster.timeout_seconds);
+  const Duration patience = from_seconds(command.cluster.timeout_seconds);
   Result<std::string> told{std::string{}};
   if (auto here = ask_here(command, ControlRequest::Kind::stop, {{"drain", command.drain}}, patience)) {
     if (!*here) return show_failure(here->error(), command.cluster.json);
@@ -109,7 +100,7 @@ int show_checkpoints(const ClusterOptions& options, const nlohmann::json& checkp
 }
 
 int checkpoints(const JobCommand& command) {
-  const Duration patience = in_microseconds(command.cluster.timeout_seconds);
+  const Duration patience = from_seconds(command.cluster.timeout_seconds);
   if (const auto here = ask_here(command, ControlRequest::Kind::checkpoints, nlohmann::json::object(), patience)) {
     if (!*here) return show_failure(here->error(), command.cluster.json);
     return show_checkpoints(command.cluster, nlohmann::json::parse(**here, nullptr, false));

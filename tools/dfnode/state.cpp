@@ -2,13 +2,17 @@
 
 #include <CLI/CLI.hpp>
 
+#include <functional>
 #include <iostream>
+#include <map>
 #include <memory>
 
 #include <nlohmann/json.hpp>
 
 #include "libdataflow/checkpoint/savepoint.hpp"
 #include "libdataflow/checkpoint/state_listing.hpp"
+#include "libdataflow/process/value_json.hpp"
+#include "libdataflow/windows/aggregate_json.hpp"
 #include "tools/dfnode/cluster_options.hpp"
 #include "tools/dfnode/command.hpp"
 
@@ -93,10 +97,34 @@ int list(const StateOptions& options) {
   return exit_done;
 }
 
+/// The types of a process function's states, which lie beside them.
+std::map<std::string, std::string, std::less<>> types_of_values(const RestoredCheckpoint& checkpoint,
+                                                                const std::string& op) {
+  std::map<std::string, std::string, std::less<>> types;
+  if (checkpoint.metadata().find(op) == nullptr) return types;
+  const auto reader = checkpoint.reader_of_all(op);
+  const StateDescription* const table = reader->find("$types");
+  if (table == nullptr) return types;
+  // What cannot be read stays bytes.
+  static_cast<void>(reader->read("$types", table->schema, [&](std::uint32_t, const BatchPtr& rows) -> Status {
+    for (std::uint32_t row = 0; row < rows->rows(); ++row) {
+      types.emplace("state:" + std::string{rows->column(0).text(row)}, rows->column(1).text(row));
+    }
+    return {};
+  }));
+  return types;
+}
+
 int show(const StateOptions& options) {
   const auto savepoint = load_savepoint(options.savepoint);
   if (!savepoint) return show_problem(savepoint.error(), options.json);
-  const Status shown = show_state(**savepoint, options.query, [](const std::string& row) { std::cout << row << "\n"; });
+  StateQuery query = options.query;
+  const auto types = types_of_values(**savepoint, query.op);
+  query.read_bytes = [&types](std::string_view column, std::string_view bytes) -> std::optional<std::string> {
+    const auto type = types.find(column);
+    return type != types.end() ? value_to_json(type->second, bytes) : windows::saved_aggregate_to_json(column, bytes);
+  };
+  const Status shown = show_state(**savepoint, query, [](const std::string& row) { std::cout << row << "\n"; });
   return shown ? exit_done : show_problem(shown.error(), options.json);
 }
 

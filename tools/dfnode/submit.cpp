@@ -5,11 +5,12 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <set>
 #include <thread>
 
 #include <nlohmann/json.hpp>
 
-#include "libdataflow/artifact/job_library.hpp"
+#include "libdataflow/artifact/job_files.hpp"
 #include "tools/dfnode/cluster_options.hpp"
 #include "tools/dfnode/command.hpp"
 #include "tools/dfnode/interrupt.hpp"
@@ -71,11 +72,11 @@ Result<int> follow(ClusterClient& client, const std::string& id, const ClusterOp
   }
 }
 
-Result<int> submit(ClusterClient& client, const SubmitCommand& command,
-                   std::map<std::string, std::string> environment) {
+Result<int> submit(ClusterClient& client, const SubmitCommand& command, std::map<std::string, std::string> environment,
+                   std::set<std::string> files) {
   Submission submission;
   submission.file = command.job.file;
-  submission.libraries = loaded_function_libraries();
+  submission.libraries = std::move(files);
   submission.overrides = command.job.overrides;
   submission.environment = std::move(environment);
   submission.arguments = command.job.arguments;
@@ -97,17 +98,22 @@ Result<int> submit(ClusterClient& client, const SubmitCommand& command,
 
 int run(const SubmitCommand& command) {
   std::map<std::string, std::string> environment;
-  if (!command.job.file.ends_with(".so")) {
+  std::set<std::string> files;
+  if (command.job.file.ends_with(".so")) {
+    files = files_named_by_job(command.job.file, command.job.arguments);
+  } else {
     const auto lookup = [&, look_up = process_environment()](const std::string& name) {
       auto value = look_up(name);
       if (value) environment[name] = *value;
       return value;
     };
     if (!load_job_or_explain(command.job, command.cluster.json, command.cluster.quiet, lookup)) return exit_wrong;
+    files = named_job_files();
   }
   catch_interrupts();
-  return with_cluster(command.cluster,
-                      [&](ClusterClient& client) { return submit(client, command, std::move(environment)); });
+  return with_cluster(command.cluster, [&](ClusterClient& client) {
+    return submit(client, command, std::move(environment), std::move(files));
+  });
 }
 
 }  // namespace

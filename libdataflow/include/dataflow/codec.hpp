@@ -41,6 +41,7 @@ class ByteReader {
     left_.remove_prefix(count);
     return taken;
   }
+  std::string_view rest() { return take(left_.size()); }
   void fail() { ok_ = false; }
 
  private:
@@ -183,6 +184,56 @@ struct Codec<std::pair<A, B>> {
     Codec<A>::decode(in, value.first);
     Codec<B>::decode(in, value.second);
   }
+};
+
+/// What a Codec<T> writes, in words that are kept with a state, so that it can be read without the program: JSON, such
+/// as "int64", {"list":"string"}, {"record":[["name","string"],["n",{"optional":"int32"}]]}. `null`: nobody else can.
+template <class T>
+struct StateType {
+  static std::string text() {
+    if constexpr (std::is_same_v<T, bool>) {
+      return R"("bool")";
+    } else if constexpr (std::is_floating_point_v<T>) {
+      return "\"float" + std::to_string(8 * sizeof(T)) + "\"";
+    } else if constexpr (std::is_integral_v<T>) {
+      return (std::is_signed_v<T> ? "\"int" : "\"uint") + std::to_string(8 * sizeof(T)) + "\"";
+    } else if constexpr (std::is_same_v<T, Timestamp>) {
+      return R"("timestamp")";
+    } else if constexpr (std::is_same_v<T, Bytes>) {
+      return R"("bytes")";
+    } else if constexpr (std::is_same_v<T, std::string> || std::is_enum_v<T>) {
+      return R"("string")";
+    } else if constexpr (RecordStruct<T>) {
+      std::string fields;
+      for_each_field_type<T>([&]<class M>(std::string_view name, const M*) {
+        fields += fields.empty() ? "" : ",";
+        (fields += "[\"").append(name) += "\"," + StateType<M>::text() + "]";
+      });
+      return "{\"record\":[" + fields + "]}";
+    } else {
+      return "null";
+    }
+  }
+};
+template <int P, int S>
+struct StateType<Decimal<P, S>> {
+  static std::string text() { return "{\"decimal\":[" + std::to_string(P) + "," + std::to_string(S) + "]}"; }
+};
+template <class T>
+struct StateType<std::optional<T>> {
+  static std::string text() { return "{\"optional\":" + StateType<T>::text() + "}"; }
+};
+template <class T>
+struct StateType<std::vector<T>> {
+  static std::string text() { return "{\"list\":" + StateType<T>::text() + "}"; }
+};
+template <class K, class V>
+struct StateType<std::map<K, V>> {
+  static std::string text() { return "{\"map\":[" + StateType<K>::text() + "," + StateType<V>::text() + "]}"; }
+};
+template <class A, class B>
+struct StateType<std::pair<A, B>> {
+  static std::string text() { return "{\"pair\":[" + StateType<A>::text() + "," + StateType<B>::text() + "]}"; }
 };
 
 /// Values as JSON, for those who ask a running operator.

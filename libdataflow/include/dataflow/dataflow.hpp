@@ -17,6 +17,8 @@
 #include "dataflow/actor_ref.hpp"
 #include "dataflow/environment.hpp"
 #include "dataflow/job.hpp"
+#include "dataflow/pattern.hpp"
+#include "dataflow/pattern_stream.hpp"
 #include "dataflow/process.hpp"
 #include "dataflow/record.hpp"
 #include "dataflow/sink.hpp"

@@ -3,6 +3,8 @@
 //
 // Filters in front of a map do not build a batch: they narrow a list of rows, and the map reads only those.
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -62,17 +64,13 @@ class LambdaFilter final : public RowFilter {
 
   Status narrow(const Batch& batch, RowSelection& selection) override {
     if (auto status = reader_.bind(batch); !status) return status;
-    if (selection.rows.size() < batch.rows()) selection.rows.resize(batch.rows());
+    if (selection.rows.size() < batch.rows() + RowSelection::room)
+      selection.rows.resize(batch.rows() + RowSelection::room);
     const std::uint32_t count = selection.count;
-    std::uint32_t* to = selection.rows.data();
     std::uint32_t row = 0;
     std::uint32_t kept = 0;
     try {
-      for_each_record<T>(
-          reader_, selection, row, [&](std::uint32_t, const T& record) __attribute__((always_inline)) {
-            to[kept] = row;
-            kept += static_cast<std::uint32_t>(static_cast<bool>(keep_(record)));
-          });
+      kept = selection.all ? keep_of_all(count, row, selection.rows.data()) : keep_of_some(selection, row);
     } catch (...) {
       return fail(error_of_current_exception(batch, row));
     }
@@ -82,6 +80,35 @@ class LambdaFilter final : public RowFilter {
   }
 
  private:
+  /// First a flag for each row, then the rows of the flags: a lambda's answer waits for nothing that was stored before,
+  /// where a list that grows by each answer does.
+  std::uint32_t keep_of_all(std::uint32_t count, std::uint32_t& row, std::uint32_t* to) {
+    constexpr std::uint32_t block = 512;
+    std::array<std::uint8_t, block> flags;
+    std::uint32_t kept = 0;
+    for (std::uint32_t first = 0; first < count; first += block) {
+      const std::uint32_t rows = std::min(block, count - first);
+      for_each_record<T>(
+          reader_, rows,
+          row, [first = std::size_t{first}](std::size_t i) __attribute__((always_inline)) { return first + i; },
+          [&](std::size_t i, const T& record) __attribute__((always_inline)) {
+            flags[i] = static_cast<std::uint8_t>(static_cast<bool>(keep_(record)));
+          });
+      kept += rows_of_flags(flags.data(), rows, first, to + kept);
+    }
+    return kept;
+  }
+  std::uint32_t keep_of_some(RowSelection& selection, std::uint32_t& row) {
+    std::uint32_t* const to = selection.rows.data();
+    std::uint32_t kept = 0;
+    for_each_record<T>(
+        reader_, selection, row, [&](std::size_t, const T& record) __attribute__((always_inline)) {
+          to[kept] = row;
+          kept += static_cast<std::uint32_t>(static_cast<bool>(keep_(record)));
+        });
+    return kept;
+  }
+
   F keep_;
   RowReader<T> reader_;
 };
@@ -99,7 +126,7 @@ class LambdaMap final : public RowMap {
       RowWriter<R> writer{mapped_, selection.count};
       for_each_record<T>(
           reader_, selection,
-          row, [&](std::uint32_t i, const T& record) __attribute__((always_inline)) { writer.write(i, map_(record)); });
+          row, [&](std::size_t i, const T& record) __attribute__((always_inline)) { writer.write(i, map_(record)); });
       writer.finish(selection.count);
     } catch (...) {
       return fail(error_of_current_exception(batch, row));

@@ -48,8 +48,13 @@ class KeyedRuntime {
 
   /// The slot of each row's key; valid until end_batch. Errors: of the store behind it.
   Result<const std::uint32_t*> begin_batch(const Batch& batch, Timestamp now);
-  /// Gives back the slots of keys that have neither state nor timers. Errors: of the store behind it.
+  /// Gives back the slots of keys that have neither state nor timers, and looks at some others for values that have
+  /// expired. Errors: of the store behind it.
   Status end_batch();
+  /// Drops what has expired in the next `slots` slots: memory follows the TTL bit by bit. Between batches.
+  void expire(std::uint32_t slots);
+  /// That are in memory.
+  [[nodiscard]] std::size_t keys() const;
   void select(std::uint32_t slot) { owner_.slot_ = slot; }
   void set_now(Timestamp now) { owner_.now_ = now.micros; }
   [[nodiscard]] std::uint32_t slot() const { return owner_.slot_; }
@@ -84,11 +89,14 @@ class KeyedRuntime {
 
  private:
   struct Impl;
+  [[nodiscard]] bool has_ttl() const;
+  Status balance_timers(TimerDomain domain);
   [[nodiscard]] std::vector<Field> key_columns() const;
   std::uint32_t slot_of_row(const Batch& rows, std::uint32_t row);
   [[nodiscard]] SchemaPtr values_schema() const;
   [[nodiscard]] SchemaPtr timers_schema() const;
   Status check_declared(const StateDescription& written) const;
+  Status check_types(StateReader& state) const;
   Status restore_values(const Batch& rows, const std::string& name);
   Status restore_timers(const Batch& rows, std::uint32_t group);
   StateOwner& owner_;

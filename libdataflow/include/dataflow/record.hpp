@@ -82,7 +82,7 @@ struct FieldTraits {
   static constexpr bool optional = false;
   static constexpr bool owning = true;
   static DataType type() { return TypeKind::bytes; }
-  static void read(const ColumnView&, std::uint32_t, M&) {}
+  static void read(const ColumnView&, std::size_t, M&) {}
   template <class Rows>
   static void write(Rows&, std::byte* const*, std::size_t, std::uint32_t, const M&) {}
 };
@@ -95,7 +95,7 @@ struct FixedField {
   static constexpr bool owning = true;
   using stored_type = Stored;
   static DataType type() { return Kind; }
-  static void read(const ColumnView& column, std::uint32_t row, M& out) {
+  static void read(const ColumnView& column, std::size_t row, M& out) {
     out = static_cast<M>(column.fixed<Stored>(row));
   }
   template <class Rows>
@@ -126,7 +126,7 @@ struct FieldTraits<Timestamp> : FixedField<Timestamp, std::int64_t, TypeKind::ti
 template <int P, int S>
 struct FieldTraits<Decimal<P, S>> : FixedField<Decimal<P, S>, std::int64_t, TypeKind::decimal> {
   static DataType type() { return DataType::decimal(P, S); }
-  static void read(const ColumnView& column, std::uint32_t row, Decimal<P, S>& out) {
+  static void read(const ColumnView& column, std::size_t row, Decimal<P, S>& out) {
     out = Decimal<P, S>::from_unscaled(column.fixed<std::int64_t>(row));
   }
   template <class Rows>
@@ -141,7 +141,7 @@ struct FieldTraits<std::string> {
   static constexpr bool optional = false;
   static constexpr bool owning = true;
   static DataType type() { return TypeKind::string; }
-  static void read(const ColumnView& column, std::uint32_t row, std::string& out) {
+  static void read(const ColumnView& column, std::size_t row, std::string& out) {
     const std::string_view text = column.text(row);
     if (out.size() < text.size()) {
       out.assign(text);
@@ -163,7 +163,7 @@ struct FieldTraits<std::string> {
 template <>
 struct FieldTraits<std::string_view> : FieldTraits<std::string> {
   static constexpr bool owning = false;
-  static void read(const ColumnView& column, std::uint32_t row, std::string_view& out) { out = column.text(row); }
+  static void read(const ColumnView& column, std::size_t row, std::string_view& out) { out = column.text(row); }
 };
 
 template <>
@@ -172,7 +172,7 @@ struct FieldTraits<Bytes> {
   static constexpr bool optional = false;
   static constexpr bool owning = true;
   static DataType type() { return TypeKind::bytes; }
-  static void read(const ColumnView& column, std::uint32_t row, Bytes& out) { out.data.assign(column.text(row)); }
+  static void read(const ColumnView& column, std::size_t row, Bytes& out) { out.data.assign(column.text(row)); }
   template <class Rows>
   static void write(Rows& rows, std::byte* const* at, std::size_t column, std::uint32_t row, const Bytes& value) {
     FieldTraits<std::string>::write(rows, at, column, row, value.data);
@@ -204,7 +204,7 @@ struct FieldTraits<E> {
   static constexpr bool optional = false;
   static constexpr bool owning = true;
   static DataType type() { return TypeKind::string; }
-  static void read(const ColumnView& column, std::uint32_t row, E& out) { out = enum_value<E>(column.text(row)); }
+  static void read(const ColumnView& column, std::size_t row, E& out) { out = enum_value<E>(column.text(row)); }
   template <class Rows>
   static void write(Rows& rows, std::byte* const* at, std::size_t column, std::uint32_t row, E value) {
     FieldTraits<std::string>::write(rows, at, column, row, enum_name(value));
@@ -217,7 +217,7 @@ struct FieldTraits<std::optional<M>> {
   static constexpr bool optional = true;
   static constexpr bool owning = FieldTraits<M>::owning;
   static DataType type() { return FieldTraits<M>::type(); }
-  static void read(const ColumnView& column, std::uint32_t row, std::optional<M>& out) {
+  static void read(const ColumnView& column, std::size_t row, std::optional<M>& out) {
     if (column.is_null(row)) {
       out.reset();
     } else {
@@ -365,7 +365,7 @@ class RowReader {
   /// The columns of the batch, to be kept in registers by a loop.
   [[nodiscard]] const std::array<ColumnView, field_count<T>>& views() const { return views_; }
 
-  [[gnu::always_inline]] static void read_row(const ColumnView* views, std::uint32_t row, T& out) {
+  [[gnu::always_inline]] static void read_row(const ColumnView* views, std::size_t row, T& out) {
     std::size_t i = 0;
     for_each_field<T>(
         out, [&]<class M>(M & field) __attribute__((always_inline)) { FieldTraits<M>::read(views[i++], row, field); });

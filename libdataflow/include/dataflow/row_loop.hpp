@@ -18,29 +18,50 @@ namespace dataflow {
 struct RowSelection {
   bool all = true;
   std::uint32_t count = 0;
-  std::vector<std::uint32_t> rows;  ///< of meaning when not `all`; at least `count` long
+  std::vector<std::uint32_t> rows;  ///< of meaning when not `all`; longer than `count` by `room` when filters use it
+
+  /// What `rows_of_flags` may write past the end.
+  static constexpr std::uint32_t room = 8;
 
   [[nodiscard]] const std::uint32_t* indices() const { return all ? nullptr : rows.data(); }
 };
 
-/// Calls `use(i, record)` for each selected row, in order; `row` is the one at hand, for what is caught.
+/// Writes first + i for each i whose flag is 1, not 0, in order, and returns how many. `out` has room for `count` and
+/// RowSelection::room more.
+std::uint32_t rows_of_flags(const std::uint8_t* flags, std::uint32_t count, std::uint32_t first, std::uint32_t* out);
+
+/// Calls `use(i, record)` for i from 0 to `count`, where `row`, for what is caught, is `row_of(i)`.
+template <class T, class RowOf, class Use>
+[[gnu::always_inline]] inline void for_each_record(const RowReader<T>& reader, std::uint32_t count, std::uint32_t& row,
+                                                   RowOf row_of, Use use) {
+  const auto views = reader.views();
+  [[maybe_unused]] T reused{};
+#pragma GCC unroll 4
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t at = row_of(i);
+    row = static_cast<std::uint32_t>(at);
+    if constexpr (std::is_trivially_copyable_v<T>) {
+      T record{};  // never leaves registers
+      RowReader<T>::read_row(views.data(), at, record);
+      use(i, std::as_const(record));
+    } else {
+      RowReader<T>::read_row(views.data(), at, reused);
+      use(i, std::as_const(reused));
+    }
+  }
+}
+
+/// The same for each selected row, in order; two loops, because the compiler leaves a condition in one.
 template <class T, class Use>
 [[gnu::always_inline]] inline void for_each_record(const RowReader<T>& reader, const RowSelection& selection,
                                                    std::uint32_t& row, Use use) {
-  const auto views = reader.views();
-  const std::uint32_t* const rows = selection.indices();
-  const std::uint32_t count = selection.count;
-  [[maybe_unused]] T reused{};
-  for (std::uint32_t i = 0; i < count; ++i) {
-    row = rows != nullptr ? rows[i] : i;
-    if constexpr (std::is_trivially_copyable_v<T>) {
-      T record{};  // never leaves registers
-      RowReader<T>::read_row(views.data(), row, record);
-      use(i, std::as_const(record));
-    } else {
-      RowReader<T>::read_row(views.data(), row, reused);
-      use(i, std::as_const(reused));
-    }
+  if (const std::uint32_t* const rows = selection.indices()) {
+    for_each_record(
+        reader, selection.count,
+        row, [rows](std::size_t i) __attribute__((always_inline))->std::size_t { return rows[i]; }, use);
+  } else {
+    for_each_record(
+        reader, selection.count, row, [](std::size_t i) __attribute__((always_inline)) { return i; }, use);
   }
 }
 
@@ -57,7 +78,7 @@ class RowWriter {
     });
   }
 
-  [[gnu::always_inline]] void write(std::uint32_t row, const R& record) {
+  [[gnu::always_inline]] void write(std::size_t row, const R& record) {
     std::size_t i = 0;
     for_each_field<R>(
         record, [&]<class M>(const M& field)

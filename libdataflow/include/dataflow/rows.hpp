@@ -48,10 +48,10 @@ struct ColumnView {
   const std::uint8_t* validity = nullptr;  ///< null when no row is NULL
 
   template <class V>
-  [[nodiscard]] V fixed(std::uint32_t row) const {
+  [[nodiscard]] V fixed(std::size_t row) const {
     return reinterpret_cast<const V*>(values)[row];
   }
-  [[nodiscard]] std::string_view text(std::uint32_t row) const {
+  [[nodiscard]] std::string_view text(std::size_t row) const {
     return {reinterpret_cast<const char*>(values) + offsets[row], offsets[row + 1] - offsets[row]};
   }
   [[nodiscard]] bool is_null(std::uint32_t row) const { return validity != nullptr && !bit_at(validity, row); }

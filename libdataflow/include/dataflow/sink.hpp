@@ -28,7 +28,7 @@ class Sink {
 
 /// Records go into a transaction; the engine names it (job, operator, subtask, epoch: the same after a restart).
 /// A transaction is begun before its first record. `commit` and `abort` may be called again for the same name, and
-/// for one that an earlier process has pre-committed.
+/// for one that an earlier process has pre-committed; `abort` also for one that nobody has begun.
 template <class T>
 class TwoPhaseSink {
  public:
@@ -74,10 +74,12 @@ class UserSink : public Operator {
     std::string transaction;
   };
   [[nodiscard]] std::string transaction_name(std::uint32_t subtask, std::uint64_t epoch) const;
+  void abort_left_over(std::uint64_t until);
   OperatorContext* context_ = nullptr;
-  std::uint64_t last_listed_ = 0;  ///< epochs up to this are in a checkpoint, perhaps
-  bool restored_ = false;          ///< an earlier attempt may have used the names of what is to come
-  std::uint64_t epoch_ = 1;        ///< the one that records are written into
+  std::uint64_t last_listed_ = 0;         ///< epochs up to this are in a checkpoint, perhaps
+  bool restored_ = false;                 ///< an earlier attempt may have used the names of what is to come
+  std::vector<std::uint32_t> inherited_;  ///< subtasks of earlier attempts, whose transactions are this one's to abort
+  std::uint64_t epoch_ = 1;               ///< the one that records are written into
   std::optional<std::string> open_transaction_;
   std::vector<Pending> pending_;  ///< pre-committed, in order
 };

@@ -22,6 +22,7 @@
 
 namespace dataflow {
 
+class Schema;
 class StateBase;
 
 /// How long a state is kept after it was last written, in processing time (Flink's OnCreateAndWrite, never returning
@@ -76,6 +77,7 @@ class StateBase {
   virtual ~StateBase() = default;
 
   [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] bool has_ttl() const { return ttl_.after.count() != 0; }
   /// Appends the value of a key; false when it has none.
   virtual bool encode(std::uint32_t slot, std::string& out) const = 0;
   /// With a TTL: when the key's value was last written, in processing time.
@@ -89,12 +91,17 @@ class StateBase {
   /// Sets the value of a key to what encode wrote; false when the bytes are not such.
   virtual bool decode(std::uint32_t slot, std::string_view bytes) = 0;
   [[nodiscard]] virtual std::optional<std::string> json(std::uint32_t slot) const = 0;
-  /// Drops expired values among the next `slots` slots.
-  virtual void expire_some(std::uint32_t slots) = 0;
+  /// Forgets the value of a key if it has expired.
+  virtual void expire(std::uint32_t slot) = 0;
   /// With a TTL: says when the key's value was last written, in processing time.
   virtual void set_written_at(std::uint32_t /*slot*/, std::int64_t /*micros*/) {}
   /// Whether a checkpoint can hold it.
   [[nodiscard]] virtual bool storable() const { return true; }
+  /// What `encode` writes, as StateType says it; "null" when only this program knows.
+  [[nodiscard]] virtual std::string value_type() const { return "null"; }
+  /// Of a state whose values are rows: their schema. `encode` then gives their fields one after the other as
+  /// stored_table.hpp writes them, of which the first is never NULL, and each is a column of the state's table.
+  [[nodiscard]] virtual std::shared_ptr<const Schema> row_schema() const { return nullptr; }
 
  protected:
   [[nodiscard]] std::uint32_t slot() const { return owner_->slot_; }
@@ -154,15 +161,13 @@ class SlotState : public StateBase {
     const V* value = find(slot);
     return value == nullptr ? std::nullopt : std::optional{state_to_json(*value)};
   }
+  [[nodiscard]] std::string value_type() const override { return StateType<V>::text(); }
   void set_written_at(std::uint32_t slot, std::int64_t micros) override {
     if (slot < written_.size()) written_.write(slot) = micros;
   }
-  void expire_some(std::uint32_t count) override {
-    if (ttl_micros() == 0 || values_.size() == 0) return;
-    for (; count != 0; --count) {
-      sweep_ = sweep_ + 1 < values_.size() ? sweep_ + 1 : 0;
-      if (values_[sweep_] && expired(sweep_)) erase(sweep_);
-    }
+  void expire(std::uint32_t slot) override {
+    if (ttl_micros() == 0 || slot >= values_.size()) return;
+    if (values_[slot] && expired(slot)) erase(slot);
   }
 
  protected:
@@ -228,7 +233,6 @@ class SlotState : public StateBase {
 
   SlotArray<std::optional<V>> values_;
   SlotArray<std::int64_t> written_;  ///< processing time; only with a TTL
-  std::size_t sweep_ = 0;
 };
 
 /// One value for each key, or none. Reads like an optional: `if (small_) use(*small_); small_ = 3.0; small_.clear();`

@@ -29,6 +29,10 @@ template <class T, class K>
 class KeyedStream;
 template <class T, class K>
 class WindowedStream;
+template <class T>
+class Pattern;
+template <class T>
+class PatternStream;
 
 using Place = std::source_location;
 
@@ -233,6 +237,11 @@ class Stream : public ProcessCalls<Stream<T>> {
     return {*this, std::move(window), where};
   }
 
+  /// Looks for a pattern in all records, in one subtask: see pattern.hpp.
+  PatternStream<T> pattern(Pattern<T> pattern, Place where = Place::current()) {
+    return {*this, std::move(pattern), where};
+  }
+
   /// What the node in front emits to one of its side outputs.
   template <class S>
   Stream<S> side_output(std::string_view name, Place where = Place::current()) {
@@ -366,6 +375,11 @@ class KeyedStream : public Stream<T>, public ProcessCalls<KeyedStream<T, K>> {
 
   WindowedStream<T, K> window(WindowSpec window, Place where = Place::current()) {
     return {*this, std::move(window), where};
+  }
+
+  /// Looks for a pattern in the records of each key: see pattern.hpp.
+  PatternStream<T> pattern(Pattern<T> pattern, Place where = Place::current()) {
+    return {*this, std::move(pattern), where};
   }
 
   /// The running value of `f(what there was, the record)` for each key; a key's first record as it is.

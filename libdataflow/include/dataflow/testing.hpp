@@ -264,4 +264,31 @@ struct RunOptions {
 /// Runs a whole job in this thread on virtual time, its sinks replaced by memory. Throws Failure with the job's error.
 Outputs run(void (*job)(Environment&), const Inputs& inputs = {}, const RunOptions& options = {});
 
+/// Seeds, both included.
+struct Seeds {
+  std::uint64_t first = 1;
+  std::uint64_t last = 100;
+};
+
+/// The cluster that `simulate` runs on.
+struct SimulateOptions {
+  std::uint32_t nodes = 3;
+  std::uint32_t parallelism = 2;         ///< where the job says none
+  std::vector<std::string> arguments{};  ///< what env.args() gives
+};
+
+/// What happened to a job while it was simulated.
+struct Simulated {
+  std::uint64_t faults = 0;
+  std::uint64_t restarts = 0;
+  std::uint64_t checkpoints = 0;  ///< that were completed
+};
+
+/// Runs a bounded job on a simulated cluster for each seed, under faults drawn from it (processes killed, networks cut,
+/// disks that fail), as `dfnode simulate` does, and compares what its sinks, replaced by ones in memory, have committed
+/// with what they commit without faults. Throws Failure: with the seed, its faults and the rows that are missing or too
+/// many; with the operator whose output depends on more than its input; with the job's own error.
+Simulated simulate(void (*job)(Environment&), const Inputs& inputs = {}, Seeds seeds = {},
+                   const SimulateOptions& options = {});
+
 }  // namespace dataflow::testing

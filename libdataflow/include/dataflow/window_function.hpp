@@ -100,7 +100,7 @@ class OpenWindows final : public StateBase {
     return false;
   }
   [[nodiscard]] std::optional<std::string> json(std::uint32_t) const override { return std::nullopt; }
-  void expire_some(std::uint32_t) override {}
+  void expire(std::uint32_t) override {}
   [[nodiscard]] bool storable() const override { return Codec<A>::known; }
 
  private:
@@ -165,7 +165,8 @@ class WindowFunction final : public Base {
       case WindowKind::cumulate: for_each_cumulating_window(ts, size, spec_.step.count(), offset, add_to); break;
       case WindowKind::session: add_to_session(record, ts, windows, context, out, taken); break;
       case WindowKind::count:
-      case WindowKind::global: add_to(first_micros, last_micros); break;
+      case WindowKind::global:
+      case WindowKind::running: add_to(first_micros, last_micros); break;
     }
     if (!taken) {
       context.counter("late").add(1);

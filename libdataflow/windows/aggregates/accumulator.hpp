@@ -52,6 +52,10 @@ class Accumulator {
   /// Folds the argument's values in; records whose argument is NULL have been left out. `argument` is null for count().
   /// False when a state can no longer hold the result.
   [[nodiscard]] virtual bool update(const StateRows& records, const Column* argument) const = 0;
+  /// Whether `retract` can be called.
+  [[nodiscard]] virtual bool can_retract() const { return false; }
+  /// Takes out what `update` folded in, of an aggregate that can.
+  [[nodiscard]] virtual bool retract(const StateRows& /*records*/, const Column* /*argument*/) const { return false; }
   /// Folds `from[i]` into `into[i]`. False as for update.
   [[nodiscard]] virtual bool merge(std::byte* const* into, const std::byte* const* from, std::size_t count) const = 0;
   /// Appends each state's result. False when one does not fit the result's type.

@@ -19,6 +19,11 @@ class Count final : public Accumulator {
     for (std::size_t i = 0; i < records.count; ++i) ++at<std::int64_t>(records.states[i]);
     return true;
   }
+  [[nodiscard]] bool can_retract() const override { return true; }
+  bool retract(const StateRows& records, const Column*) const override {
+    for (std::size_t i = 0; i < records.count; ++i) --at<std::int64_t>(records.states[i]);
+    return true;
+  }
   bool merge(std::byte* const* into, const std::byte* const* from, std::size_t count) const override {
     for (std::size_t i = 0; i < count; ++i) at<std::int64_t>(into[i]) += at<std::int64_t>(from[i]);
     return true;
@@ -44,6 +49,13 @@ inline bool add(double& sum, double value) {
   sum += value;
   return true;
 }
+inline bool take_away(std::int64_t& sum, std::int64_t value) {
+  return !__builtin_sub_overflow(sum, value, &sum);
+}
+inline bool take_away(double& sum, double value) {
+  sum -= value;
+  return true;
+}
 
 /// int64 (also decimals, unscaled) or float64.
 template <class Number>
@@ -59,6 +71,17 @@ class Sum final : public Accumulator {
       auto& state = at<State>(states);
       fits &= add(state.sum, values[row]);
       ++state.count;
+    });
+    return fits;
+  }
+  [[nodiscard]] bool can_retract() const override { return true; }
+  bool retract(const StateRows& records, const Column* argument) const override {
+    const Number* values = argument->as<Number>().data();
+    bool fits = true;
+    records.for_each([&](std::byte* states, std::size_t row) {
+      auto& state = at<State>(states);
+      fits &= take_away(state.sum, values[row]);
+      --state.count;
     });
     return fits;
   }
@@ -115,6 +138,16 @@ class Average final : public Accumulator {
       auto& state = at<State>(states);
       store(state, load(state) + static_cast<Total>(values[row]));
       ++state.count;
+    });
+    return true;
+  }
+  [[nodiscard]] bool can_retract() const override { return true; }
+  bool retract(const StateRows& records, const Column* argument) const override {
+    const Number* values = argument->as<Number>().data();
+    records.for_each([&](std::byte* states, std::size_t row) {
+      auto& state = at<State>(states);
+      store(state, load(state) - static_cast<Total>(values[row]));
+      --state.count;
     });
     return true;
   }

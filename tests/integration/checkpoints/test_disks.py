@@ -174,7 +174,7 @@ class Damage(DfnodeTest):
         process.send_signal(signal.SIGKILL)
         process.communicate()
         newest = max((self.folder / "checkpoints").rglob("latest-*"))
-        _, number, epoch = newest.read_text().split()
+        _, number, epoch = newest.read_text().split()[:3]
         return job, newest.parent / f"chk-{int(number):010d}.e{int(epoch):06d}"
 
     def assert_named(self, job, file):

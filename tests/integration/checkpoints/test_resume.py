@@ -87,7 +87,7 @@ class Resume(DfnodeTest):
         self.kill_after_a_checkpoint(job)
         newest = self.completed()[-1]
         lineage = next((self.folder / "checkpoints").rglob(newest)).parent
-        _, number, epoch = (lineage / newest).read_text().split()
+        _, number, epoch = (lineage / newest).read_text().split()[:3]
         metadata = lineage / f"chk-{int(number):010d}.e{int(epoch):06d}" / "_metadata"
         damaged = bytearray(metadata.read_bytes())
         damaged[len(damaged) // 2] ^= 1

@@ -114,6 +114,9 @@ class Savepoints(DfnodeTest):
                                      "--key", "3"))
         self.assertTrue(rows)
         self.assertEqual({next(iter(row.values())) for row in rows}, {3})
+        for row in rows:
+            self.assertGreaterEqual(row["agg:count()"], 1)
+            self.assertEqual(row["agg:max(n)"] % 2003, 3)
         wrong = self.dfnode("state", "show", savepoint, "--operator", "total", "--state", "groups")
         self.assert_exit(wrong, 2)
         self.assertIn("totals", wrong.stderr)

@@ -4,31 +4,19 @@ import os
 import signal
 
 from cluster_test import ClusterTest, children_of, is_alive
+from small_jobs import file_sink, numbers
 
 ROWS = 3000
-
-# Without exchange, so that one subtask is through while the other stands still.
-NUMBERS = f"""name = "numbers"
-parallelism = 2
-
-[sources.numbers]
-type   = "generate"
-count  = {ROWS}
-fields = {{{{ id = "seq()" }}}}
-rate_limit = {{rate}}
-
-[sinks.out]
-type   = "file"
-input  = "numbers"
-path   = "out"
-format = "csv"
-"""
 
 
 class NumbersTest(ClusterTest):
     def setUp(self):
         super().setUp()
         self.stopped = []
+
+    def write_numbers(self, rate):
+        """ROWS of them, into the folder "out"."""
+        return self.write("numbers.toml", numbers(rate=rate, count=ROWS, sink=file_sink("out", "csv")))
 
     def masters(self):
         return [pid for pid, command in children_of(self.manager.pid) if "job-master" in command]

@@ -5,7 +5,7 @@ A stage is not waited for by time: who would go on to the next one is stopped, a
 
 import unittest
 
-from numbers_job import NUMBERS, ROWS, NumbersTest
+from numbers_job import ROWS, NumbersTest
 
 
 class Kills(NumbersTest):
@@ -62,11 +62,11 @@ class Kills(NumbersTest):
         return job
 
     def start_submit(self):
-        file = self.write("numbers.toml", NUMBERS.format(rate=ROWS))
+        file = self.write_numbers(ROWS)
         return self.spawn("submit", str(file), "--to", self.address, "--detach")
 
     def submit_numbers(self):
-        return self.detach(self.write("numbers.toml", NUMBERS.format(rate=ROWS)))
+        return self.detach(self.write_numbers(ROWS))
 
     # ---- Victims
 

@@ -4,33 +4,13 @@ import signal
 import unittest
 
 from cluster_test import ClusterTest, children_of, is_alive
-
-ENDLESS = """name = "{name}"
-parallelism = {parallelism}
-
-[sources.numbers]
-type   = "generate"
-fields = {{ id = "seq()", k = "seq() % 100" }}
-rate_limit = 2000
-
-[operators.per_key]
-type      = "window"
-input     = "numbers"
-key_by    = ["k"]
-window    = {{ count = 10 }}
-aggregate = {{ n = "count()" }}
-
-[sinks.out]
-type  = "discard"
-input = "per_key"
-"""
-
+from small_jobs import counts
 
 class Losses(ClusterTest):
     silence_seconds = "2"
 
     def endless(self, name="endless", parallelism=2):
-        return self.write(f"{name}.toml", ENDLESS.format(name=name, parallelism=parallelism))
+        return self.write(f"{name}.toml", counts(name, parallelism=parallelism))
 
     def worker(self, process, job):
         return self.until(f"a worker of {job}", lambda: self.worker_of(process, job))
@@ -139,7 +119,7 @@ class Losses(ClusterTest):
 class Slots(ClusterTest):
     def test_a_job_waits_for_slots_and_uses_a_node_that_joins_late(self):
         self.cluster(nodes=1, slots=1)
-        job = self.detach(self.write("wide.toml", ENDLESS.format(name="wide", parallelism=3)))
+        job = self.detach(self.write("wide.toml", counts("wide", parallelism=3)))
         shown = self.until("it says why it waits",
                            lambda: (s := self.ask("show", job)).get("waits_for") and s)
         self.assertEqual(shown["waits_for"], "needs 3 slots, 1 exists; start 2 more")
@@ -149,15 +129,15 @@ class Slots(ClusterTest):
     def test_too_few_slots_fail_the_job_after_the_deadline(self):
         self.job_manager("--slot-timeout", "0.2")
         self.task_manager(slots=1)
-        job = self.detach(self.write("wide.toml", ENDLESS.format(name="wide", parallelism=3)))
+        job = self.detach(self.write("wide.toml", counts("wide", parallelism=3)))
         shown = self.until_state(job, "FAILED")
         self.assertIn("needs 3 slots, 1 exists; start 2 more", shown["error"])
 
     def test_a_job_waits_for_another_one_and_follows_it(self):
         self.cluster(nodes=1, slots=1)
-        first = self.detach(self.write("a.toml", ENDLESS.format(name="a", parallelism=1)))
+        first = self.detach(self.write("a.toml", counts("a", parallelism=1)))
         self.until_running(first)
-        second = self.detach(self.write("b.toml", ENDLESS.format(name="b", parallelism=1)))
+        second = self.detach(self.write("b.toml", counts("b", parallelism=1)))
         self.until("it waits", lambda: "in use by job" in self.ask("show", second).get("waits_for", ""))
         self.tell("cancel", first)
         self.until_running(second)
@@ -165,7 +145,7 @@ class Slots(ClusterTest):
 
     def test_a_stopped_job_finishes(self):
         self.cluster(nodes=1, slots=2)
-        job = self.detach(self.write("a.toml", ENDLESS.format(name="a", parallelism=2)))
+        job = self.detach(self.write("a.toml", counts("a", parallelism=2)))
         self.until_running(job)
         self.tell("stop", job)
         self.until_state(job, "FINISHED")

@@ -2,26 +2,22 @@
 
 import os
 import pathlib
+import subprocess
+import sys
+import time
 import unittest
 
+from dfnode import DFNODE
 from numbers_job import NumbersTest
+from small_jobs import numbers
 
-CYCLES = 10_000 if os.environ.get("DATAFLOW_LONG_TESTS") == "1" else 30
-WARM_UP = 10 if CYCLES < 100 else 300  # the history of ended jobs is full then, and so are the logs
-GROWTH_BYTES = 16 << 20
-
-JOB = """name = "short"
-parallelism = 1
-
-[sources.numbers]
-type   = "generate"
-fields = { id = "seq()" }
-rate_limit = 100
-
-[sinks.out]
-type  = "discard"
-input = "numbers"
-"""
+LONG = os.environ.get("DATAFLOW_LONG_TESTS") == "1"
+CYCLES = int(os.environ.get("DATAFLOW_CYCLES", 10_000 if LONG else 60))
+WARM_UP = 400 if LONG else 20  # the history of ended jobs is full then, and so are the logs
+STEPS = 10
+PARALLEL = 3
+GROWTH_BYTES = 4 << 20
+CYCLES_PROGRAM = pathlib.Path(DFNODE).resolve().with_name("job_cycles")
 
 
 def size_of(pid):
@@ -32,36 +28,51 @@ def size_of(pid):
 
 
 class ManyJobs(NumbersTest):
-    def cycle(self, file):
-        job = self.detach(file)
-        self.tell("cancel", job)
-        self.until_state(job, "CANCELED")
-        self.until("its processes are gone", lambda: not self.masters() and not self.workers(job))
+    def cycle(self, count):
+        """That many jobs are submitted and cancelled, some at a time; returns when their processes are gone."""
+        done = subprocess.run([CYCLES_PROGRAM, self.address, self.file, str(count), str(PARALLEL)], timeout=3600,
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, f"{done.stderr}\n{self.logs()}")
+        node = next(iter(self.nodes.values()))
+        # Only the spare worker is left.
+        self.until("their processes are gone",
+                   lambda: not self.masters() and self.spares(node) == self.worker_processes(node))
 
     def sizes(self):
-        node = next(iter(self.nodes.values()))
-        self.until("the spare worker is up", lambda: self.spares(node))
-        return {"JobManager": size_of(self.manager.pid), "TaskManager": size_of(node.pid)}
+        return {"JobManager": size_of(self.manager.pid), "TaskManager": size_of(next(iter(self.nodes.values())).pid)}
 
     def files(self):
         return sum(1 for folder in ("jm", "tm0") for path in (self.folder / folder).rglob("*") if path.is_file())
 
+    def tell_sizes(self, cycles, began):
+        if not LONG:
+            return
+        sizes = ", ".join(f"{who} {resident >> 10} KiB {files} files {threads} threads"
+                          for who, (resident, files, threads) in self.sizes().items())
+        print(f"{cycles} cycles, {time.monotonic() - began:.0f} s: {sizes}; {self.files()} files kept",
+              file=sys.stderr, flush=True)
+
     def test_jobs_that_are_submitted_and_cancelled_leave_nothing(self):
-        self.cluster(nodes=1, slots=2)
-        file = self.write("short.toml", JOB)
-        for _ in range(WARM_UP):
-            self.cycle(file)
+        began = time.monotonic()
+        self.cluster(nodes=1, slots=PARALLEL)
+        self.file = str(self.write("short.toml", numbers("short", parallelism=1, rate=100)))
+        self.cycle(WARM_UP)
         before, files_before = self.sizes(), self.files()
-        for _ in range(CYCLES - WARM_UP):
-            self.cycle(file)
+        self.tell_sizes(WARM_UP, began)
+        step = (CYCLES - WARM_UP) // STEPS
+        for number in range(STEPS):
+            self.cycle(step)
+            self.tell_sizes(WARM_UP + (number + 1) * step, began)
+
         def small_again():
             after = self.sizes()
-            return all(after[who][1] <= before[who][1] + 3 and after[who][2] <= before[who][2] + 3 for who in after) and after
+            return all(after[who][1] <= before[who][1] + 3 and after[who][2] <= before[who][2] + 3
+                       for who in after) and after
         after = self.until(f"no more files and threads than {before}", small_again)
         for who in after:
             self.assertLess(after[who][0] - before[who][0], GROWTH_BYTES, f"{who}: {before} -> {after}")
         # A job that has ended keeps its record and its logs, until there are many.
-        kept = 0 if CYCLES > 100 else 3 * (CYCLES - WARM_UP)
+        kept = 0 if LONG else 3 * (CYCLES - WARM_UP)
         self.assertLessEqual(self.files() - files_before, kept + 3)
 
 

@@ -4,29 +4,7 @@ import json
 import unittest
 
 from network_test import NetworkTest
-
-# Keys spread over both hosts, so that records cross the link between them.
-COUNTS = """name = "counts"
-parallelism = 2
-
-[sources.numbers]
-type   = "generate"
-{count}
-fields = {{ id = "seq()", k = "seq() % 100" }}
-rate_limit = {rate}
-
-[operators.per_key]
-type      = "window"
-input     = "numbers"
-key_by    = ["k"]
-window    = {{ count = 10 }}
-aggregate = {{ n = "count()", total = "sum(id)" }}
-
-[sinks.out]
-{sink}
-input = "per_key"
-"""
-ENDLESS = COUNTS.format(count="", rate=2000, sink='type = "discard"')
+from small_jobs import counts, file_sink
 
 
 class Network(NetworkTest):
@@ -36,7 +14,7 @@ class Network(NetworkTest):
     def start(self):
         """A job on two of the three nodes; the third one is free. Returns the job and the hosts that it uses."""
         self.network_cluster()
-        job = self.detach(self.write("counts.toml", ENDLESS))
+        job = self.detach(self.write("counts.toml", counts()))
         return job, self.hosts_of(self.until_running(job))
 
     def hosts_of(self, shown):
@@ -111,8 +89,8 @@ class Network(NetworkTest):
         self.network_cluster()
         if not all(self.slow_down(host, megabits=4) for host in range(1, self.hosts)):
             self.skipTest("this kernel has no tbf queue")
-        job = self.write("counts.toml", COUNTS.format(count="count = 300000", rate=10000000,
-                                                      sink='type = "file"\npath = "out"\nformat = "json"'))
+        job = self.write("counts.toml", counts(count=300000, rate=10000000, aggregate='n = "count()", total = "sum(id)"',
+                                               sink=file_sink("out", "json")))
         running = self.detach(job)
         shown = self.until_state(running, "FINISHED", "FAILED")
         self.assertEqual((shown["state"], shown["failures"]), ("FINISHED", []))

@@ -1,4 +1,7 @@
-"""Jobs with checkpoints whose processes are killed at random moments write each row once. DATAFLOW_LONG_TESTS=1: 100."""
+"""Jobs with checkpoints whose processes are killed at random moments write each row once. DATAFLOW_LONG_TESTS=1: 100.
+
+DATAFLOW_SEED is that of the first run, default 0.
+"""
 
 import os
 import random
@@ -6,46 +9,29 @@ import time
 import unittest
 
 from numbers_job import NumbersTest
+from small_jobs import counts, file_sink
 
 RUNS = 100 if os.environ.get("DATAFLOW_LONG_TESTS") == "1" else 3
+FIRST_SEED = int(os.environ.get("DATAFLOW_SEED", 0))
 ROWS = 6000
-KEYS = 100
 
-COUNTS = f"""name = "counts"
-parallelism = 2
 
-[sources.numbers]
-type   = "generate"
-count  = {ROWS}
-fields = {{{{ id = "seq()", k = "seq() % {KEYS}" }}}}
-rate_limit = 2000
-
-[operators.per_key]
-type      = "window"
-input     = "numbers"
-key_by    = ["k"]
-window    = {{{{ count = 10 }}}}
-aggregate = {{{{ n = "count()", first = "min(id)", last = "max(id)" }}}}
-
-[sinks.out]
-type   = "file"
-input  = "per_key"
-path   = "{{out}}"
-format = "csv"
-
-[checkpoint]
-interval = "200ms"
-storage  = "file://{{storage}}"
+def counts_of(out, storage, interval="200ms"):
+    more = f"""[checkpoint]
+interval = "{interval}"
+storage  = "file://{storage}"
 
 [restart]
 max_delay = "1s"
 """
+    return counts(count=ROWS, sink=file_sink(out, "csv"), more=more,
+                  aggregate='n = "count()", first = "min(id)", last = "max(id)"')
 
 
 class UnderWay(NumbersTest):
     def test_a_checkpoint_that_is_under_way_is_given_up_with_the_only_worker(self):
         self.cluster(nodes=1, slots=2)
-        text = COUNTS.format(out="out", storage=self.folder / "chk").replace('"200ms"', '"10ms"')
+        text = counts_of("out", self.folder / "chk", interval="10ms")
         job = self.detach(self.write("counts.toml", text))
         self.until_running(job)
         worker = self.workers(job)[0]
@@ -88,7 +74,7 @@ class RandomKills(NumbersTest):
     def one_run(self, seed):
         choice = random.Random(seed)
         out = f"out-{seed}"
-        job = self.detach(self.write("counts.toml", COUNTS.format(out=out, storage=self.folder / f"chk-{seed}")))
+        job = self.detach(self.write("counts.toml", counts_of(out, self.folder / f"chk-{seed}")))
         killed = []
         for _ in range(choice.randint(1, 3)):
             time.sleep(choice.uniform(0, 1.5))  # any moment will do: there is nothing to wait for
@@ -107,7 +93,7 @@ class RandomKills(NumbersTest):
         for name in ("tm0", "tm1", "tm2"):
             self.task_manager(2, name)
             self.folders[list(self.nodes)[-1]] = name
-        for seed in range(RUNS):
+        for seed in range(FIRST_SEED, FIRST_SEED + RUNS):
             with self.subTest(seed=seed):
                 self.one_run(seed)
 

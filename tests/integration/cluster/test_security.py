@@ -7,27 +7,7 @@ import socket
 import unittest
 
 from cluster_test import ClusterTest, children_of
-
-ENDLESS = """name = "endless"
-parallelism = 2
-
-[sources.numbers]
-type   = "generate"
-fields = { id = "seq()", k = "seq() % 100" }
-rate_limit = 2000
-
-[operators.per_key]
-type      = "window"
-input     = "numbers"
-key_by    = ["k"]
-window    = { count = 10 }
-aggregate = { n = "count()" }
-
-[sinks.out]
-type  = "discard"
-input = "per_key"
-"""
-
+from small_jobs import counts
 
 def listening_ports(pid):
     """Of the TCP sockets that the process has open."""
@@ -48,7 +28,7 @@ class Strangers:
 
     def start_job(self):
         self.cluster(nodes=2, slots=1)
-        job = self.detach(self.write("endless.toml", ENDLESS))
+        job = self.detach(self.write("counts.toml", counts()))
         self.until_running(job)
         return job
 
@@ -161,7 +141,7 @@ class Certificates(Strangers, ClusterTest):
         self.job_manager(listen="0.0.0.0:0")
         self.address = self.address.replace("0.0.0.0", "127.0.0.1")
         self.task_manager(1)
-        job = self.detach(self.write("one.toml", ENDLESS.replace("parallelism = 2", "parallelism = 1")))
+        job = self.detach(self.write("one.toml", counts(parallelism=1)))
         self.until_running(job)
 
 

@@ -4,33 +4,9 @@ import unittest
 
 from cluster_test import ClusterTest
 from dfnode import SOURCE
+from small_jobs import counts, file_sink, numbers
 
 SPIKES = SOURCE / "apps" / "temperature-spikes" / "topology.toml"
-
-# Endless, with an exchange by key between every pair of subtasks.
-COUNTS = """name = "counts"
-parallelism = {parallelism}
-
-[sources.numbers]
-type   = "generate"
-{count}
-fields = {{ id = "seq()", k = "seq() % 100" }}
-rate_limit = {rate}
-
-[operators.per_key]
-type      = "window"
-input     = "numbers"
-key_by    = ["k"]
-window    = {{ count = 10 }}
-aggregate = {{ n = "count()", total = "sum(id)" }}
-
-[sinks.out]
-type  = "file"
-input = "per_key"
-path  = "out"
-format = "json"
-"""
-
 
 class Submit(ClusterTest):
     def test_the_output_of_an_attached_job_is_that_of_a_local_run(self):
@@ -45,7 +21,7 @@ class Submit(ClusterTest):
 
     def test_records_cross_from_node_to_node(self):
         self.cluster(nodes=2, slots=1)
-        job = self.write("counts.toml", COUNTS.format(parallelism=2, count="count = 100000", rate=1000000))
+        job = self.write("counts.toml", counts(count=100000, rate=1000000, sink=file_sink("out", "json")))
         result = self.submit(job, "--quiet")
         self.assertEqual(result.returncode, 0, f"{result.stderr}\n{self.logs()}")
         rows = [line for part in (self.folder / "out").glob("*") for line in part.read_text().splitlines()]
@@ -60,6 +36,23 @@ class Submit(ClusterTest):
         self.assert_exit(result, 2)
         self.assertIn("nonsense", result.stderr)
         self.assertEqual(self.ask("list"), [])
+
+    def test_two_task_managers_do_not_share_a_folder(self):
+        self.cluster(nodes=1)
+        second = self.dfnode("taskmanager", "--join", self.address, "--work-dir", "tm0")
+        self.assert_exit(second, 2)
+        self.assertIn("another TaskManager works in tm0", second.stderr)
+        self.nodes.popitem()[1].kill()
+        self.task_manager(1, "tm0")  # the lock went with the one that held it
+
+    def test_a_job_that_failed_says_why_in_the_list(self):
+        self.cluster(nodes=1)
+        job = self.write("failing.toml", numbers("failing", parallelism=1, count=10, sink=file_sink("out", "json")))
+        self.assert_exit(self.submit(job), 0)
+        self.assert_exit(self.submit(job), 2)  # its folder has the first one's output
+        listed = self.dfnode("list", "--to", self.address).stdout.splitlines()
+        self.assertRegex(listed[1], r'FAILED .* failing  \("out": the folder .* already has')
+        self.assert_exit(self.dfnode("show", "nonsense", "--to", self.address), 3)
 
     def test_nobody_answers(self):
         self.assert_exit(self.dfnode("list", "--to", "127.0.0.1:1"), 3)

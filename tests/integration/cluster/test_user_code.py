@@ -154,8 +154,29 @@ class ShippedLibraries(ClusterTest):
                                                        restart="fixed", attempts="", count="", library="mine.so"))
         shipped = self.detach(job)
         shutil.rmtree(client)
+        self.assert_built_elsewhere(shipped)
+
+    def test_a_topology_that_a_cpp_job_embeds_travels_with_it_and_so_does_its_library(self):
+        self.job_manager()
+        self.task_manager(1)
+        shutil.copy(LIBRARY, self.folder / "mine.so")
+        part = self.write("part.toml", JOB.format(name="part", how="not at all", after=0, restart="fixed", attempts="",
+                                                  count="", library="mine.so"))
+        shipped = self.detach(LIBRARY.with_name("embeds.so"))
+        part.unlink()
+        (self.folder / "mine.so").unlink()
+        self.assert_built_elsewhere(shipped)
+
+    def test_a_cpp_job_whose_topology_is_not_there_is_refused_and_says_which(self):
+        self.job_manager()
+        self.task_manager(1)
+        result = self.submit(LIBRARY.with_name("embeds.so"), "--", "--part=nowhere.toml")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("nowhere.toml", result.stderr)
+
+    def assert_built_elsewhere(self, shipped):
         self.until_running(shipped)
-        # A node that joins when the client's folder is gone builds the job, too.
+        # A node that joins when the client's files are gone builds the job, too.
         self.task_manager(1)
         self.kill(list(self.nodes.values())[0].pid)
         shown = self.until_running(shipped, attempt=1)

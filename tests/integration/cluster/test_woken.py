@@ -5,29 +5,15 @@ import signal
 import unittest
 
 from cluster_test import children_of, is_alive
-from numbers_job import NUMBERS, ROWS, NumbersTest
-
-ENDLESS = """name = "{name}"
-parallelism = {parallelism}
-
-[sources.numbers]
-type   = "generate"
-fields = {{ id = "seq()" }}
-rate_limit = 1000
-
-[sinks.out]
-type  = "discard"
-input = "numbers"
-{more}
-"""
-
+from numbers_job import ROWS, NumbersTest
+from small_jobs import numbers
 
 class Woken(NumbersTest):
-    silence_seconds = "1"
+    silence_seconds = "2"
 
     def start_numbers(self, seconds):
         self.cluster(nodes=2, slots=2)
-        job = self.detach(self.write("numbers.toml", NUMBERS.format(rate=ROWS // seconds)))
+        job = self.detach(self.write_numbers(ROWS // seconds))
         self.until_running(job)
         return job
 
@@ -79,7 +65,7 @@ class Woken(NumbersTest):
 
     def test_a_job_manager_that_wakes_up_beside_a_later_one_leaves(self):
         self.cluster(nodes=1, slots=2)
-        job = self.detach(self.write("endless.toml", ENDLESS.format(name="endless", parallelism=1, more="")))
+        job = self.detach(self.write("endless.toml", numbers("endless", parallelism=1)))
         self.until_running(job)
         first = self.manager
         self.stop(first.pid)
@@ -95,7 +81,7 @@ class JobStates(NumbersTest):
     silence_seconds = "8"
 
     def endless(self, name, parallelism=1, more=""):
-        return self.detach(self.write(f"{name}.toml", ENDLESS.format(name=name, parallelism=parallelism, more=more)))
+        return self.detach(self.write(f"{name}.toml", numbers(name, parallelism, more=more)))
 
     def test_a_job_manager_that_is_started_again_knows_each_job_in_its_state(self):
         self.cluster(nodes=1, slots=4)
@@ -137,7 +123,7 @@ class JobStates(NumbersTest):
 class Masters(NumbersTest):
     def test_a_master_that_is_killed_again_and_again_is_started_again_and_again(self):
         self.cluster(nodes=1, slots=1)
-        job = self.detach(self.write("endless.toml", ENDLESS.format(name="endless", parallelism=1, more="")))
+        job = self.detach(self.write("endless.toml", numbers("endless", parallelism=1)))
         killed = set()
         for _ in range(5):
             self.until_running(job)
@@ -150,7 +136,7 @@ class Masters(NumbersTest):
 
     def test_a_master_that_crashes_again_and_again_fails_its_job(self):
         self.cluster(nodes=1, slots=1)
-        job = self.detach(self.write("endless.toml", ENDLESS.format(name="endless", parallelism=1, more="")))
+        job = self.detach(self.write("endless.toml", numbers("endless", parallelism=1)))
         self.until_running(job)
 
         def crash():
@@ -159,6 +145,32 @@ class Masters(NumbersTest):
             return self.state(job) == "FAILED"
         self.until("it fails", crash)
         self.assertIn("killed by SIGSEGV", self.ask("show", job)["error"])
+
+
+class Silent(NumbersTest):
+    silence_seconds = "12"
+
+    def small_job(self, name):
+        return self.detach(self.write(f"{name}.toml", numbers(name, parallelism=1)))
+
+    def test_a_silent_node_gets_no_new_work_until_it_is_heard(self):
+        self.job_manager()
+        silent = self.task_manager(2)
+        self.stop(silent.pid)
+        self.task_manager(2)
+        name, other = self.nodes
+        self.until("it is silent", lambda: any(node["silent"] for node in self.ask("nodes")))
+        for job in ("first", "second"):
+            running = self.until_running(self.small_job(job))
+            self.assertEqual({s["node"] for v in running["vertices"] for s in v["subtasks"]}, {other})
+        third = self.small_job("third")
+        waiting = self.until("it waits", lambda: next((j for j in self.ask("list") if j.get("waits_for")), None))
+        self.assertEqual((waiting["id"], waiting["waits_for"]),
+                         (third, "needs 1 slot, 4 exist, 2 are on nodes that are silent"))
+        self.assertIn(f"{name:24}2 slots, 0 used, silent", self.dfnode("nodes", "--to", self.address).stdout)
+        self.go_on()
+        running = self.until_running(third)
+        self.assertEqual({s["node"] for v in running["vertices"] for s in v["subtasks"]}, {name})
 
 
 if __name__ == "__main__":

@@ -49,16 +49,20 @@ class Guide(unittest.TestCase):
             "function.hpp": "#pragma once\n" + function,
             "fraud.cpp": '#include "function.hpp"\n' + block("void fraud"),
             "settings.cpp": '#include "function.hpp"\nvoid settings(df::Environment& env) {\n' + block("env.settings()") + "}\n",
+            "patterns.cpp": '#include "function.hpp"\nvoid patterns(df::Environment& env) {\n  auto payments = env.read_csv<Payment>'
+                            '("payments.csv").event_time(&Payment::time, df::out_of_orderness(30s));\n'
+                            + block("const auto small_then_large") + "}\n",
             "speaking.cpp": '#include "function.hpp"\nclass Limited : public SmallThenLarge {\n using SmallThenLarge::SmallThenLarge;\n'
                             + block("void receives") + "  double limit_ = 500;\n};\nvoid speak() {\n  Limited limited{5min};\n"
                             + block("df::ActorRef") + "}\n",
             "fraud_test.cpp": "#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN\n#include <doctest/doctest.h>\n#include \"function.hpp\"\n"
-                              + block("#include <dataflow/testing.hpp>"),
+                              + block("#include <dataflow/testing.hpp>") + "void fraud(df::Environment& env);\n"
+                              + block('TEST_CASE("alerts are exact'),
             "CMakeLists.txt": block("cmake_minimum_required") + """
-add_library(parts OBJECT settings.cpp speaking.cpp)
+add_library(parts OBJECT settings.cpp patterns.cpp speaking.cpp)
 target_link_libraries(parts PRIVATE dataflow::dataflow)
 find_package(doctest REQUIRED)
-add_executable(fraud_test fraud_test.cpp)
+add_executable(fraud_test fraud_test.cpp fraud.cpp)
 target_link_libraries(fraud_test PRIVATE dataflow::dataflow doctest::doctest)
 """,
             "payments.csv": PAYMENTS,
@@ -68,7 +72,7 @@ target_link_libraries(fraud_test PRIVATE dataflow::dataflow doctest::doctest)
         cls.dfnode = install_and_build(cls.folder)
 
     def test_every_block_is_here(self):
-        self.assertEqual(len(re.findall(r"^```(?:cpp|cmake)$", GUIDE, re.MULTILINE)), 8)
+        self.assertEqual(len(re.findall(r"^```(?:cpp|cmake)$", GUIDE, re.MULTILINE)), 10)
 
     def test_the_job_runs_as_both(self):
         for command in (["build/fraud"], [self.dfnode, "run", "build/fraud.so"]):

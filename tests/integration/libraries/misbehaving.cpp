@@ -1,7 +1,9 @@
 // A process function that goes wrong in the way that its setting `how` says, once it has seen `after` records. Each
-// crash has a function of its own, by whose name a test finds it in the backtrace. "slow" takes 500 records a second.
+// crash has a function of its own, by whose name a test finds it in the backtrace. "slow" takes 500 records a second,
+// and "throw once" goes wrong once in the life of a process.
 #include <dataflow/dataflow.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -25,7 +27,7 @@ DATAFLOW_RECORD(Number, id)
 
 [[gnu::noinline]] void follow_null_pointer() {
   volatile int* nowhere = nullptr;
-  *nowhere = 1;
+  *nowhere = 1;  // NOLINT(clang-analyzer-core.NullDereference): it is meant
 }
 
 [[gnu::noinline]] void call_abort() {
@@ -77,6 +79,8 @@ class Misbehave : public df::Process<Number, Number> {
     if (how_.how == "overflow") recurse_without_end(0);
     if (how_.how == "terminate") throw_where_nobody_may();
     if (how_.how == "memory") take_all_memory();
+    static std::atomic<bool> has_thrown{false};
+    if (how_.how == "throw once" && !has_thrown.exchange(true)) throw std::runtime_error("thrown once");
     if (how_.how == "throw") throw std::runtime_error("thrown on purpose");
     while (how_.how == "loop") {
       asm volatile("");

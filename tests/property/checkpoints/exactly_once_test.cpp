@@ -176,7 +176,7 @@ TEST_CASE("a process that dies at a certain point of completing a checkpoint los
       REQUIRE(difference(actual, expected) == "");
       processes += totals.processes;
     }
-    CHECK(processes > 0);
+    if (!testing_support::is_set("DATAFLOW_SHORT_TESTS")) CHECK(processes > 0);
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // Random small jobs whose output does not depend on who runs first: sources with splits in the order of time, keyed
-// windows of every kind that time ends, a process function with state and timers, unions, parallelism 1 to 3.
+// windows of every kind that time ends, a process function with state and timers, joins of all records with themselves
+// and with a table, unions, parallelism 1 to 3.
 
 #include <memory>
 #include <random>
@@ -9,6 +10,7 @@
 
 #include "dataflow/dataflow.hpp"
 #include "libdataflow/graph/job_graph.hpp"
+#include "libdataflow/joins/join_plan.hpp"
 #include "libdataflow/windows/window_spec.hpp"
 #include "tests/support/batches.hpp"
 #include "tests/support/graphs.hpp"
@@ -72,6 +74,8 @@ class RandomJob {
     filter_ = pick(2) == 0;
     window_branch_ = pick(3) != 0;
     process_branch_ = !window_branch_ || pick(2) == 0;
+    join_ = static_cast<Join>(pick(5));
+    table_ = random_scripts(5);
   }
 
   /// The job with parallelism chosen anew.
@@ -104,6 +108,7 @@ class RandomJob {
       by_key(node, parallelism());
       sink(builder, "results", "totals", parallelism());
     }
+    if (join_ != Join::none) add_join(builder, inputs, parallelism);
     builder.graph.name = "job";
     builder.graph.settings.max_parallelism = 16;
     builder.graph.settings.buffer_timeout = Duration{500};
@@ -115,7 +120,62 @@ class RandomJob {
   }
 
  private:
+  /// Those whose results do not depend on which record of two came first.
+  enum class Join : std::uint8_t { none, window, interval, regular, lookup };
   static constexpr Duration disorder{20};
+
+  template <class Parallelism>
+  void add_join(GraphBuilder& builder, const std::vector<std::string>& inputs, const Parallelism& parallelism) const {
+    if (join_ == Join::lookup) {
+      builder.source("table", schema(), std::make_shared<ScriptedSource>(table_)).parallelism = parallelism();
+    }
+    const bool has_window = join_ == Join::window;
+    const joins::JoinKind kind = join_ == Join::regular ? joins::JoinKind::inner : joins::JoinKind::left;
+    joins::JoinSpec spec = join_spec(kind, has_window);
+    const SchemaPtr output = spec.output;
+    StreamNode& node = builder.transform("join", inputs, join_factory(std::move(spec)));
+    node.outputs[0].schema = output;
+    by_key(node, parallelism());
+    const std::size_t edges = node.inputs.size();
+    for (std::size_t i = 0; i < (join_ == Join::lookup ? 1 : edges); ++i) {
+      StreamEdge right = node.inputs[i];
+      right.input = 1;
+      if (join_ == Join::lookup) {
+        right.from = builder.graph.find("table")->id;
+        right.partitioning = Partitioning::broadcast;
+        right.key_fields.clear();
+      }
+      node.inputs.push_back(right);
+    }
+    sink(builder, "joined", "join", parallelism());
+  }
+
+  static joins::JoinSpec join_spec(joins::JoinKind kind, bool windowed) {
+    const joins::JoinNames names{{"left", "l", schema()}, {"right", "r", schema()}, windowed};
+    std::vector<joins::JoinMistake> mistakes;
+    joins::JoinPlan plan =
+        joins::plan_join(names, kind,
+                         {"left.key = right.key AND left.value <= right.value",
+                          {{{"key", "left.key"}, {"a", "left.id"}, {"b", "right.id"}, {"at", "right.at"}}}},
+                         mistakes);
+    assert(mistakes.empty());
+    for (joins::JoinSide& side : plan.spec.sides) side.event_time = true;
+    plan.spec.event_time = true;
+    return std::move(plan.spec);
+  }
+
+  [[nodiscard]] OperatorFactoryPtr join_factory(joins::JoinSpec spec) const {
+    WindowSpec window;
+    window.kind = WindowKind::sliding;
+    window.size = Duration{40};
+    window.slide = Duration{20};
+    switch (join_) {
+      case Join::window: return joins::make_window_join({std::move(spec), window});
+      case Join::interval: return joins::make_interval_join({std::move(spec), Duration{-15}, Duration{25}});
+      case Join::lookup: return joins::make_lookup({std::move(spec)});
+      default: return joins::make_regular_join({std::move(spec), {}});
+    }
+  }
 
   static const SchemaPtr& schema() {
     static const SchemaPtr s = schema_of<Event>();
@@ -200,6 +260,8 @@ class RandomJob {
   bool filter_ = false;
   bool window_branch_ = false;
   bool process_branch_ = false;
+  Join join_ = Join::none;
+  std::vector<Script> table_;
 };
 
 }  // namespace dataflow::testing_support

@@ -20,6 +20,14 @@ struct Books {
   std::map<std::string, std::map<std::uint32_t, SlotId>> held;  ///< by job and slot number
   std::map<std::string, std::uint32_t> wanted;
   std::set<std::string> waiting;
+  std::set<NodeInstance> silent;
+
+  /// As many slots as are free on nodes that are heard.
+  std::uint32_t to_give(const SlotAllocator& slots, const std::map<std::string, std::uint32_t>& sizes) const {
+    std::uint32_t unheard = 0;
+    for (const NodeInstance& node : silent) unheard += sizes.at(node.name) - slots.used_slots(node);
+    return slots.free_slots() - unheard;
+  }
 
   void take(const SlotEffects& effects) {
     for (const SlotEffect& effect : effects) std::visit([&](const auto& e) { note(e); }, effect);
@@ -29,7 +37,9 @@ struct Books {
     REQUIRE(e.slots.size() == wanted.at(e.job));
     auto& mine = held[e.job];
     for (std::uint32_t i = 0; i < e.slots.size(); ++i) {
-      if (const auto at = mine.find(i); at != mine.end()) REQUIRE(at->second == e.slots[i]);
+      const auto at = mine.find(i);
+      if (at != mine.end()) REQUIRE(at->second == e.slots[i]);
+      if (at == mine.end()) REQUIRE(silent.count(e.slots[i].node) == 0);
       mine[i] = e.slots[i];
     }
   }
@@ -45,7 +55,8 @@ struct Books {
   }
 };
 
-void check(const SlotAllocator& slots, const Books& books, const std::map<std::string, std::uint64_t>& alive) {
+void check(const SlotAllocator& slots, const Books& books, const std::map<std::string, std::uint64_t>& alive,
+           const std::map<std::string, std::uint32_t>& sizes) {
   std::set<SlotId> given;
   std::uint32_t count = 0;
   for (const auto& [job, held] : books.held) {
@@ -63,7 +74,7 @@ void check(const SlotAllocator& slots, const Books& books, const std::map<std::s
     REQUIRE_FALSE(slots.waiting_reason(job).empty());
     const std::uint32_t missing =
         books.wanted.at(job) - static_cast<std::uint32_t>(books.held.count(job) == 0 ? 0 : books.held.at(job).size());
-    const bool fits = missing <= slots.free_slots() && books.wanted.at(job) <= slots.slots_in_all();
+    const bool fits = missing <= books.to_give(slots, sizes) && books.wanted.at(job) <= slots.slots_in_all();
     if (fits) REQUIRE(slots.waiting_reason(job).find("waits behind job ") != std::string::npos);
     first = first && fits;
   }
@@ -82,17 +93,23 @@ TEST_CASE("no slot is given twice, none is lost, and nobody waits who could be s
     Books books;
     std::map<std::string, std::uint64_t> alive;   // present lives
     std::map<std::string, std::uint64_t> newest;  // last incarnation that was taken
+    std::map<std::string, std::uint32_t> sizes;   // slots of the present life
     Timestamp now{};
     for (int step = 0; step < 200; ++step) {
       now = now + std::chrono::seconds{below(10)};
       const std::string job = "job-" + std::to_string(below(5));
-      switch (below(6)) {
+      switch (below(8)) {
         case 0: {  // often of an earlier life, or heard twice
           const std::string name = node_name();
           const NodeInstance node{name,
                                   std::max<std::uint64_t>(1, newest[name] + below(3)) - (newest[name] > 1 ? 1 : 0)};
-          if (node.incarnation > newest[name]) newest[name] = alive[name] = node.incarnation;
-          books.take(slots.on_node(node, static_cast<std::uint32_t>(below(4)), now));
+          const auto size = static_cast<std::uint32_t>(below(4));
+          if (node.incarnation > newest[name]) {
+            if (alive.count(name) != 0) books.silent.erase({name, alive[name]});
+            newest[name] = alive[name] = node.incarnation;
+            sizes[name] = size;
+          }
+          books.take(slots.on_node(node, size, now));
           break;
         }
         case 1: {
@@ -100,6 +117,7 @@ TEST_CASE("no slot is given twice, none is lost, and nobody waits who could be s
           const NodeInstance node{name, newest[name] - (newest[name] > 0 ? below(2) : 0)};
           const auto at = alive.find(name);
           if (at != alive.end() && at->second == node.incarnation) alive.erase(at);
+          books.silent.erase(node);
           books.take(slots.on_node_gone(node, now));
           break;
         }
@@ -110,7 +128,15 @@ TEST_CASE("no slot is given twice, none is lost, and nobody waits who could be s
           held.erase(held.lower_bound(count), held.end());
           books.wanted[job] = count;
           books.waiting.insert(job);
-          books.take(slots.request(job, count, below(2) == 0 ? SlotPlacement::spread : SlotPlacement::previous, now));
+          std::vector<std::uint32_t> vacant;
+          for (std::uint32_t i = 0; i < 6; ++i) {
+            if (below(3) != 0) continue;
+            vacant.push_back(i);
+            if (const auto at = held.find(i); at != held.end() && books.silent.count(at->second.node) != 0)
+              held.erase(at);
+          }
+          const auto placement = below(2) == 0 ? SlotPlacement::spread : SlotPlacement::previous;
+          books.take(slots.request(job, count, placement, now, vacant));
           break;
         }
         case 4:
@@ -119,8 +145,22 @@ TEST_CASE("no slot is given twice, none is lost, and nobody waits who could be s
           books.take(slots.release(job, now));
           break;
         case 5: books.take(slots.on_time(now)); break;
+        case 6:
+        case 7: {
+          const std::string name = node_name();
+          const NodeInstance node{name, newest[name] - (newest[name] > 0 ? below(2) : 0)};
+          const bool is_present = alive.count(name) != 0 && alive[name] == node.incarnation;
+          if (below(2) == 0) {
+            if (is_present) books.silent.insert(node);
+            slots.on_node_silent(node);
+          } else {
+            books.silent.erase(node);
+            books.take(slots.on_node_heard(node, now));
+          }
+          break;
+        }
       }
-      check(slots, books, alive);
+      check(slots, books, alive, sizes);
     }
     for (int j = 0; j < 5; ++j) {
       const std::string job = "job-" + std::to_string(j);

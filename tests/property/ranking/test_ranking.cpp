@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <random>
 #include <string>
@@ -12,8 +13,10 @@
 #include "libdataflow/include/dataflow/testing.hpp"
 #include "libdataflow/ranking/distinct.hpp"
 #include "libdataflow/ranking/top.hpp"
+#include "libdataflow/state/state_backend.hpp"
 #include "tests/support/batches.hpp"
 #include "tests/support/seeds.hpp"
+#include "tests/support/temporary_folder.hpp"
 #include "tests/unit/windows/windowing.hpp"
 
 namespace dataflow {
@@ -144,6 +147,13 @@ class Case {
     DistinctSpec spec;
     spec.key_fields = pick(2) == 0 ? std::vector<std::size_t>{0} : std::vector<std::size_t>{2, 0};
     spec.keep = pick(2) == 0 ? DistinctSpec::Keep::first : DistinctSpec::Keep::last;
+    const testing_support::TemporaryFolder folder;
+    std::size_t backends = 0;
+    new_backend_ = [&, kind = pick(3)]() -> StateBackendPtr {
+      const auto path = folder / std::to_string(++backends);
+      if (kind == 0) return nullptr;
+      return kind == 1 ? *make_memory_backend(path, pick(2) * 1000) : *make_rocksdb_backend(path, 16U << 20);
+    };
     const auto factory = make_distinct(spec, schema());
     std::map<std::string, Row> kept;
     live(
@@ -169,6 +179,7 @@ class Case {
   template <class Take, class Expected>
   void live(const OperatorFactory& factory, const Take& take, const Expected& expected, bool append_only) {
     window_tests::Context context;
+    context.backend = new_backend_();
     auto op = factory.create();
     REQUIRE(op->open(context).has_value());
     MoodyOutput out{random_};
@@ -189,6 +200,7 @@ class Case {
       if (pick(4) == 0) {
         const std::string saved = testing::save_state(*op);
         op = factory.create();
+        context.backend = new_backend_();
         REQUIRE(op->open(context).has_value());
         testing::load_state(*op, saved);
       }
@@ -245,6 +257,7 @@ class Case {
   }
 
   std::mt19937_64 random_;
+  std::function<StateBackendPtr()> new_backend_ = [] { return StateBackendPtr{}; };
 };
 
 }  // namespace

@@ -14,10 +14,12 @@
 #include <utility>
 
 #include "dataflow/testing.hpp"
+#include "libdataflow/state/state_backend.hpp"
 #include "libdataflow/windows/aggregates/quantile_sketch.hpp"
 #include "libdataflow/windows/assign.hpp"
 #include "serialization/builder.hpp"
 #include "tests/support/seeds.hpp"
+#include "tests/support/temporary_folder.hpp"
 #include "tests/unit/windows/windowing.hpp"
 
 namespace dataflow {
@@ -341,6 +343,16 @@ class Case {
     const OperatorFactoryPtr factory = make_window_operator(spec, schema());
     auto op = factory->create();
     window_tests::Context context;
+    const testing_support::TemporaryFolder folder;
+    std::size_t backends = 0;
+    const auto new_backend = [&]() -> StateBackendPtr {
+      const auto path = folder / std::to_string(++backends);
+      if (seed_ % 2 == 0) return nullptr;
+      // So little that every batch's groups are written at once, or after some batches.
+      return seed_ % 16 == 1 ? *make_rocksdb_backend(path, 0)
+                             : *make_memory_backend(path, seed_ % 4 == 1 ? 0 : 100'000);
+    };
+    context.backend = new_backend();
     REQUIRE(op->open(context).has_value());
     RandomOutput out{random_};
     const auto finish = [&](Result<Step> step) {
@@ -358,9 +370,11 @@ class Case {
       if (life_ == Life::many && rebirths_() % 3 == 0) {
         const std::string saved = testing::save_state(*op);
         op = factory->create();
+        context.backend = new_backend();
         REQUIRE(op->open(context).has_value());
         testing::load_state(*op, saved);
-        REQUIRE(testing::save_state(*op).size() == saved.size());
+        // Parts of a group, some of which were in a store, are put together.
+        if (!context.backend) REQUIRE(testing::save_state(*op).size() == saved.size());
       }
       if (spec.early && step != steps && pick(4) == 0) {
         context.clock = context.clock + *spec.early;

@@ -174,7 +174,7 @@ TEST_CASE("a storage that is another one than before completes nothing") {
   storage.files().clear();  // as when a disk is not mounted any more
   const Status there = confirm_storage(storage, run.lineage, run.epoch);
   REQUIRE_FALSE(there);
-  CHECK(there.error().code() == ErrorCode::io);
+  CHECK(there.error().code() == ErrorCode::unavailable);
   CompletedCheckpoint one{1, 1, 1, checkpoint_folder(run.lineage, 1, 1)};
   CHECK_FALSE(advance_latest(storage, run.lineage, one));
   CHECK(storage.list("job/").value().empty());

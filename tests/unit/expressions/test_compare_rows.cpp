@@ -56,3 +56,21 @@ TEST_CASE("eight rows at a time are kept or dropped like one at a time, NULLs, N
   for (const std::int64_t wanted : {-2, 0, 1}) check_all_comparisons(longs, wanted, valid);
   for (const std::int32_t wanted : {-2, 0, 1}) check_all_comparisons(ints, wanted, valid);
 }
+
+TEST_CASE("the rows of flags, whatever their number and whatever stands behind them") {
+  std::mt19937_64 random{8};
+  for (std::uint32_t count = 0; count < 200; ++count) {
+    std::vector<std::uint8_t> flags(count + 32, 1);  // those behind are not looked at
+    for (std::uint32_t i = 0; i < count; ++i) flags[i] = static_cast<std::uint8_t>(random() % 2);
+    std::vector<std::uint32_t> fast(count + 8);
+    std::vector<std::uint32_t> expected;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (flags[i] == 1) expected.push_back(1000 + i);
+    }
+    fast.resize(rows_of_flags(flags.data(), count, 1000, fast.data()));
+    REQUIRE(fast == expected);
+    fast.resize(count + 8);
+    fast.resize(rows_of_flags_scalar(flags.data(), count, 1000, fast.data()));
+    REQUIRE(fast == expected);
+  }
+}

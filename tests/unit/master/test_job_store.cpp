@@ -217,6 +217,20 @@ TEST_CASE("an artifact that was asked for stays until a record refers to it, als
   CHECK(store.artifact(hash));
 }
 
+TEST_CASE("artifacts that no job ever refers to are bounded, and those of jobs do not count among them") {
+  MemoryFiles files;
+  JobStore store = JobStore::open(files, {.folder = "jm", .unclaimed_artifacts = 2}).value();
+  const std::string used = store.put_artifact("used").value();
+  const std::string first = store.put_artifact("first").value();
+  REQUIRE(store.put(job("a", JobState::running, used)));
+  const std::string second = store.put_artifact("second").value();
+  CHECK(store.keep_artifact(first));  // now the newest
+  CHECK(store.put_artifact("third"));
+  CHECK_FALSE(store.artifact(second));
+  CHECK(store.artifact(first));
+  CHECK(store.artifact(used));
+}
+
 TEST_CASE("the store of another cluster is refused") {
   MemoryFiles files;
   open(files);

@@ -148,3 +148,41 @@ TEST_CASE("a job that holds all it needs is told so at once, though others wait 
   CHECK(slots.used_slots({"a", 1}) == 2);
   CHECK(slots.used_slots({"a", 2}) == 0);
 }
+
+TEST_CASE("a silent node gets nothing new until it is heard again, and keeps what it has") {
+  SlotAllocator slots;
+  slots.on_node({"a", 1}, 2, {});
+  slots.on_node({"b", 1}, 2, {});
+  CHECK(nodes_of(slots.request("j", 1, spread, {})) == "a");
+  slots.on_node_silent({"a", 1});
+  CHECK(nodes_of(slots.request("k", 2, spread, {})) == "b b");
+  CHECK(slots.request("waits", 1, spread, {}).empty());
+  CHECK(slots.waiting_reason("waits") == "needs 1 slot, 4 exist, 1 is on nodes that are silent");
+  CHECK(slots.used_slots({"a", 1}) == 1);
+  CHECK(slots.on_node_heard({"a", 2}, {}).empty());  // another life
+  CHECK(nodes_of(slots.on_node_heard({"a", 1}, {})) == "a");
+  CHECK(slots.on_node_heard({"a", 1}, {}).empty());
+}
+
+TEST_CASE("a job whose worker is lost on a silent node gets another slot, and its others stay where they are") {
+  SlotAllocator slots;
+  slots.on_node({"a", 1}, 1, {});
+  slots.on_node({"b", 1}, 1, {});
+  CHECK(nodes_of(slots.request("j", 2, spread, {})) == "a b");
+  slots.on_node_silent({"b", 1});
+  slots.on_node_silent({"a", 1});
+  CHECK(slots.request("j", 2, SlotPlacement::previous, {}, {1}).empty());
+  CHECK(slots.used_slots({"b", 1}) == 0);
+  CHECK(nodes_of(slots.on_node({"c", 1}, 1, {})) == "a c");
+}
+
+TEST_CASE("a silent node that is lost takes along what it had, and one that comes back is not silent") {
+  SlotAllocator slots;
+  slots.on_node({"a", 1}, 1, {});
+  slots.request("j", 1, spread, {});
+  slots.on_node_silent({"a", 1});
+  CHECK(slots.on_node_gone({"a", 1}, {}).size() == 1);
+  CHECK(slots.request("j", 1, spread, {}).empty());
+  CHECK(slots.waiting_reason("j") == "needs 1 slot, 0 exist; start 1 more");
+  CHECK(nodes_of(slots.on_node({"a", 2}, 1, {})) == "a");
+}

@@ -3,12 +3,15 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <functional>
 #include <map>
 #include <optional>
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
+#include <tuple>
 #include <vector>
 
 #include "dataflow/keyed_runtime.hpp"
@@ -299,6 +302,175 @@ TEST_CASE("keyed state goes through a checkpoint of any backend into any other, 
   }
 }
 
+TEST_CASE("a checkpoint is written on another thread while the function goes on, in every backend") {
+  TemporaryFolder folder;
+  int number = 0;
+  for (const BackendKind& backend : backend_kinds()) {
+    const std::string backend_name = backend.name;
+    CAPTURE(backend_name);
+    for (const KeyKind& keys : key_kinds()) {
+      std::mt19937_64 random{static_cast<std::uint64_t>(++number)};
+      Subtask subtask{keys, backend.make(folder / ("from" + std::to_string(number)))};
+      Model model;
+      std::int64_t now = 0;
+      const auto change_some = [&](int batches) {
+        for (int i = 0; i < batches; ++i) {
+          change(subtask, model, random, now += 5, 300);
+          subtask.batch({static_cast<std::int64_t>(random() % 300)}, now, [&](std::int64_t) {
+            subtask.runtime->set_timer(TimerDomain::event_time, Timestamp{now + 1000}, "t");
+          });
+        }
+      };
+      change_some(30);
+      const auto storage = std::make_shared<MemoryStorage>();
+      UploadedFiles uploaded;
+      for (int round = 0; round < 5; ++round) {
+        auto snapshot = subtask.runtime->snapshot(key_groups);
+        REQUIRE(snapshot.has_value());
+        const Model at_snapshot = model;
+        const std::int64_t then = now;
+        std::vector<CapturedStatePtr> captured(1);
+        captured[0] = std::move(*snapshot);
+        std::shared_ptr<const RestoredCheckpoint> checkpoint;
+        std::thread writer{[&, name = "chk" + std::to_string(round)] {
+          checkpoint = checkpoint_of(std::move(captured), round % 2 == 0, name, storage, uploaded);
+        }};
+        change_some(20);
+        writer.join();
+        Subtask restored{keys, nullptr};
+        const auto reader = checkpoint->reader("op", 0, 1);
+        REQUIRE(restored.runtime->restore(*reader).has_value());
+        check_all(restored, at_snapshot, then, 300);
+      }
+    }
+  }
+}
+
+TEST_CASE("timers fire in their order, once each, in every backend, however many there are and through checkpoints") {
+  TemporaryFolder folder;
+  int number = 0;
+  using Timer = std::tuple<std::int64_t, std::int64_t, std::string>;  // time, key, name
+  for (const BackendKind& backend : backend_kinds()) {
+    for (const KeyKind& keys : {key_kinds()[0], key_kinds()[1]}) {
+      for (const std::uint64_t seed : testing_support::seeds(4)) {
+        const std::string backend_name = backend.name;
+        CAPTURE(backend_name);
+        const std::string keys_name = keys.name;
+        CAPTURE(keys_name);
+        CAPTURE(seed);
+        std::mt19937_64 random{seed};
+        const auto pick = [&](std::int64_t below) {
+          return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(below));
+        };
+        // Keys of one length: their texts are in the order of their numbers.
+        constexpr std::int64_t least_key = 1000;
+        auto subtask = std::make_unique<Subtask>(keys, backend.make(folder / std::to_string(++number)));
+        std::array<std::set<Timer>, 2> model;
+        std::int64_t now = 0;
+        for (int step = 0; step < 40; ++step) {
+          std::vector<std::int64_t> batch;
+          for (std::int64_t n = 1 + pick(60); n > 0; --n) batch.push_back(least_key + pick(200));
+          subtask->batch(batch, now, [&](std::int64_t key) {
+            subtask->function.value = key;
+            const auto domain = static_cast<TimerDomain>(pick(2));
+            auto& timers = model[static_cast<std::size_t>(domain)];
+            const Timer timer{now + 1 + pick(50), key, pick(3) == 0 ? "other" : ""};
+            const auto& [time, of, name] = timer;
+            if (pick(3) != 0) {
+              subtask->runtime->set_timer(domain, Timestamp{time}, name);
+              timers.insert(timer);
+            } else {
+              // One that is there, if the key has any.
+              const auto at =
+                  std::find_if(timers.begin(), timers.end(), [&](const Timer& t) { return std::get<1>(t) == key; });
+              const Timer gone = at == timers.end() ? timer : *at;
+              subtask->runtime->delete_timer(domain, Timestamp{std::get<0>(gone)}, std::get<2>(gone));
+              timers.erase(gone);
+            }
+          });
+          if (pick(5) == 0) {
+            std::vector<CapturedStatePtr> captured(1);
+            auto snapshot = subtask->runtime->snapshot(key_groups);
+            REQUIRE(snapshot.has_value());
+            captured[0] = std::move(*snapshot);
+            // What comes afterwards is not in it.
+            subtask->batch({least_key}, now, [&](std::int64_t) {
+              for (int i = 0; i < 50; ++i)
+                subtask->runtime->set_timer(TimerDomain::event_time, Timestamp{now + i}, "late");
+            });
+            if (pick(2) == 0) subtask = nullptr;
+            UploadedFiles uploaded;
+            const CheckpointStoragePtr storage = std::make_shared<MemoryStorage>();
+            const auto checkpoint = checkpoint_of(std::move(captured), pick(2) == 0, "chk", storage, uploaded);
+            subtask = std::make_unique<Subtask>(keys, backend.make(folder / std::to_string(++number)));
+            const auto reader = checkpoint->reader("op", 0, 1);
+            REQUIRE(subtask->runtime->restore(*reader).has_value());
+          }
+          const bool last = step == 39;
+          now += last ? 1000 : pick(10);
+          for (const TimerDomain domain : {TimerDomain::event_time, TimerDomain::processing_time}) {
+            auto& timers = model[static_cast<std::size_t>(domain)];
+            std::int64_t most = last ? 1'000'000 : pick(300);
+            while (most-- > 0) {
+              const auto due = subtask->runtime->pop_due(domain, Timestamp{now});
+              REQUIRE(due.has_value());
+              if (!*due) {
+                CHECK((timers.empty() || std::get<0>(*timers.begin()) > now));
+                break;
+              }
+              REQUIRE(!timers.empty());
+              const auto [time, key, name] = *timers.begin();
+              timers.erase(timers.begin());
+              CHECK((*due)->time.micros == time);
+              CHECK((*due)->name == name);
+              REQUIRE(subtask->function.value.has_value());
+              CHECK(*subtask->function.value == key);
+              if (pick(10) == 0) {  // from a timer, too
+                const Timer next{time + 1 + pick(100), key, "next"};
+                subtask->runtime->set_timer(domain, Timestamp{std::get<0>(next)}, "next");
+                if (std::get<0>(next) <= now || !last) timers.insert(next);
+                if (std::get<0>(next) > now && last) {
+                  subtask->runtime->delete_timer(domain, Timestamp{std::get<0>(next)}, "next");
+                }
+              }
+              subtask->runtime->end_timer((*due)->slot);
+            }
+          }
+          for (const TimerDomain domain : {TimerDomain::event_time, TimerDomain::processing_time}) {
+            const auto& timers = model[static_cast<std::size_t>(domain)];
+            // Of what is left the next one is known; it may be due.
+            subtask->batch({}, now, [](std::int64_t) {});
+            const auto next = subtask->runtime->next_timer(domain);
+            CHECK(next.has_value() == !timers.empty());
+            if (next && !timers.empty()) CHECK(next->micros == std::get<0>(*timers.begin()));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("keys that have nothing but timers far off take no memory with a store") {
+  TemporaryFolder folder;
+  const KeyKind& keys = key_kinds()[1];
+  Subtask subtask{keys, *make_memory_backend(folder / "state", 0)};
+  for (std::int64_t key = 0; key < 5000; ++key) {
+    subtask.batch({key}, 0, [&](std::int64_t k) {
+      subtask.runtime->set_timer(TimerDomain::event_time, Timestamp{1'000'000 - k}, "t");
+    });
+  }
+  CHECK(subtask.runtime->keys() < 100);
+  for (std::int64_t key = 4999; key >= 0; --key) {
+    const auto due = subtask.runtime->pop_due(TimerDomain::event_time, Timestamp::max());
+    REQUIRE(due.has_value());
+    REQUIRE(*due);
+    CHECK((*due)->time.micros == 1'000'000 - key);
+    CHECK(subtask.runtime->text_key((*due)->slot) == "key " + std::to_string(key));
+    subtask.runtime->end_timer((*due)->slot);
+  }
+  CHECK(subtask.runtime->keys() < 100);
+}
+
 TEST_CASE("keyed state in a store is dealt out to any number of subtasks, each key once") {
   TemporaryFolder folder;
   int number = 0;
@@ -353,6 +525,31 @@ TEST_CASE("keyed state in a store is dealt out to any number of subtasks, each k
       CHECK(fired.size() == most_keys);
     }
   }
+}
+
+TEST_CASE("keys whose values have expired give their memory back, though no record of theirs comes again") {
+  struct Brief : StateOwner {
+    ValueState<std::int64_t> value{this, "value", ttl(ttl_time)};
+  };
+  Brief function;
+  const SchemaPtr schema = make_schema({{"key", TypeKind::int64}});
+  KeyedRuntime runtime{function, {0}, {DataType{TypeKind::int64}}, false};
+  const auto put = [&](std::int64_t key, std::int64_t now) {
+    const auto slots = runtime.begin_batch(*make_batch(schema, {{key}}), Timestamp{now});
+    REQUIRE(slots.has_value());
+    runtime.select((*slots)[0]);
+    function.value = key;
+    REQUIRE(runtime.end_batch().has_value());
+  };
+  for (std::int64_t key = 0; key < 1000; ++key) put(key, 0);
+  CHECK(runtime.keys() == 1000);
+  put(0, ttl_time.count());
+  CHECK(runtime.keys() < 1000);
+  CHECK(runtime.keys() > 900);  // bit by bit
+  for (int i = 0; i < 20; ++i) put(0, ttl_time.count() + i);
+  CHECK(runtime.keys() == 1);
+  for (std::int64_t key = 2000; key < 2100; ++key) put(key, ttl_time.count() + 20);
+  CHECK(runtime.keys() == 101);
 }
 
 TEST_CASE("values in a store whose time is over go with the checkpoints, also of keys that never come again") {

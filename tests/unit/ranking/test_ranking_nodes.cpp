@@ -81,7 +81,8 @@ TEST_CASE("rows that are taken back are refused where they cannot be taken back"
             .find("a file cannot take back a row: \"x\" is a changelog (retract)") != std::string::npos);
   CHECK(mistakes(last + "[operators.y]\ntype = \"top\"\ninput = \"x\"\norder_by = [\"price\"]\nlimit = 1\n[sinks.two]\n"
                         "type = \"discard\"\ninput = \"y\"\n")
-            .find("a top takes only rows that are never taken back; \"x\" is retract") != std::string::npos);
+            .find("a top takes only rows that are never taken back; \"x\" is a changelog (retract)") !=
+        std::string::npos);
   CHECK(mistakes("type = \"distinct\"\ninput = \"bids\"\nkey_by = [\"auction\"]\nttl = \"0s\"") ==
         "must be more than nothing");
 }

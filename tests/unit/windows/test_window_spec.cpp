@@ -76,8 +76,8 @@ TEST_CASE("an aggregate must not take the name of a key or a bound") {
     const auto schema =
         window_output_schema(windows_by_key(WindowKind::tumbling, {{name, "count()"}}), *input_schema());
     REQUIRE(!schema.has_value());
-    CHECK(schema.error().message() == "the window's output would have two fields named \"" + std::string{name} +
-                                          "\"; give the aggregate another name");
+    CHECK(schema.error().message() ==
+          "the output would have two fields named \"" + std::string{name} + "\"; give the aggregate another name");
   }
 }
 

@@ -54,6 +54,7 @@ class Context final : public OperatorContext {
  public:
   Timestamp clock{};
   Timestamp event_time = Timestamp::min();  ///< as the engine restores it, too
+  std::shared_ptr<StateBackend> backend;    ///< null: state is on the heap
   [[nodiscard]] const std::string& operator_name() const override { return name_; }
   [[nodiscard]] std::uint32_t subtask() const override { return 0; }
   [[nodiscard]] std::uint32_t parallelism() const override { return 1; }
@@ -62,6 +63,7 @@ class Context final : public OperatorContext {
   [[nodiscard]] const std::string& job_id() const override { return name_; }
   [[nodiscard]] Timestamp now() const override { return clock; }
   [[nodiscard]] Timestamp watermark() const override { return event_time; }
+  [[nodiscard]] std::shared_ptr<StateBackend> state_backend() const override { return backend; }
   Counter& counter(std::string_view name) override { return counters_[std::string{name}]; }
 
  private:

@@ -34,10 +34,10 @@ struct RestorePoint {
 
 class JobCheckpoints {
  public:
-  /// For a job with [checkpoint]; does I/O. Errors: invalid_argument, io; also what is wrong with the checkpoint or
-  /// savepoint that it starts from.
+  /// For a job with [checkpoint]; does I/O. `storage`: null for the one that the job names. Errors: invalid_argument,
+  /// io; also what is wrong with the checkpoint or savepoint that it starts from.
   static Result<std::unique_ptr<JobCheckpoints>> open(JobGraphPtr graph, const std::string& job_id,
-                                                      const StartPoint& start);
+                                                      const StartPoint& start, CheckpointStoragePtr storage = nullptr);
 
   /// What an attempt that begins now starts from. Does I/O. Not while in doubt.
   Result<RestorePoint> restore_point();
@@ -58,7 +58,10 @@ class JobCheckpoints {
  private:
   static constexpr std::uint32_t attempts_per_process = 1U << 16;
   JobCheckpoints() = default;
-  [[nodiscard]] Result<RestorePoint> load_origin(const RunOrigin& origin) const;
+  [[nodiscard]] Result<RestorePoint> load_origin(const RunOrigin& origin);
+  /// The metadata of a checkpoint that is known to be there, checked against the job; read once.
+  [[nodiscard]] Result<RestoredCheckpointPtr> load(const CheckpointStoragePtr& storage, const std::string& folder,
+                                                   UnclaimedState unclaimed);
 
   JobGraphPtr graph_;
   CheckpointStoragePtr storage_;
@@ -68,6 +71,8 @@ class JobCheckpoints {
   UnclaimedState unclaimed_ = UnclaimedState::refused;
   std::unique_ptr<CheckpointCoordinator> coordinator_;
   std::uint64_t resumed_from_ = 0;
+  RestoredCheckpointPtr loaded_;  ///< the one that was read last,
+  std::string loaded_from_;       ///< and where it is
 };
 
 }  // namespace dataflow

@@ -1,16 +1,19 @@
-#include "actors/job_checkpoints.hpp"
+#include "libdataflow/checkpoint/job_checkpoints.hpp"
 
 #include "libdataflow/checkpoint/savepoint.hpp"
 
 namespace dataflow {
 
 Result<std::unique_ptr<JobCheckpoints>> JobCheckpoints::open(JobGraphPtr graph, const std::string& job_id,
-                                                             const StartPoint& start) {
+                                                             const StartPoint& start, CheckpointStoragePtr storage) {
   auto made = std::unique_ptr<JobCheckpoints>(new JobCheckpoints);
-  auto storage = open_checkpoint_storage(graph->stream->settings.checkpoint->storage);
-  if (!storage) return fail(storage.error());
+  if (storage == nullptr) {
+    auto opened = open_checkpoint_storage(graph->stream->settings.checkpoint->storage);
+    if (!opened) return fail(opened.error());
+    storage = std::move(*opened);
+  }
   made->graph_ = graph;
-  made->storage_ = std::move(*storage);
+  made->storage_ = std::move(storage);
   made->unclaimed_ = start.unclaimed;
   Result<std::optional<Leadership>> leadership{std::nullopt};
   if (start.from != StartFrom::nothing) {
@@ -19,6 +22,9 @@ Result<std::unique_ptr<JobCheckpoints>> JobCheckpoints::open(JobGraphPtr graph, 
   }
   if (!leadership) return fail(leadership.error());
   if (!*leadership) {
+    // A master that stood still before it could begin may have been replaced by now.
+    Status first = confirm_first(*made->storage_, graph->stream->name, job_id);
+    if (!first) return fail(first.error());
     RunOrigin origin{start.savepoint, start.unclaimed == UnclaimedState::dropped};
     if (!origin.savepoint.empty()) {
       // Before there is a run that would be taken up again.
@@ -45,20 +51,37 @@ Result<std::unique_ptr<JobCheckpoints>> JobCheckpoints::open(JobGraphPtr graph, 
   return made;
 }
 
-Result<RestorePoint> JobCheckpoints::load_origin(const RunOrigin& origin) const {
+Result<RestoredCheckpointPtr> JobCheckpoints::load(const CheckpointStoragePtr& storage, const std::string& folder,
+                                                   UnclaimedState unclaimed) {
+  // What is in a checkpoint's folder does not change; that its storage is there has been looked at.
+  std::string place = storage->describe(folder);
+  if (loaded_ != nullptr && loaded_from_ == place) return loaded_;
+  auto read = RestoredCheckpoint::load(storage, folder);
+  if (!read) return fail(read.error());
+  if (Status fits = (*read)->check(*graph_, unclaimed); !fits) return fail(fits.error());
+  loaded_ = std::move(*read);
+  loaded_from_ = std::move(place);
+  return loaded_;
+}
+
+Result<RestorePoint> JobCheckpoints::load_origin(const RunOrigin& origin) {
   auto place = find_savepoint(origin.savepoint);
   if (!place) return fail(place.error());
-  auto restored = RestoredCheckpoint::load(place->storage, place->folder);
-  if (!restored) return fail(restored.error());
   const auto unclaimed = origin.drop_unclaimed ? UnclaimedState::dropped : unclaimed_;
-  if (Status fits = (*restored)->check(*graph_, unclaimed); !fits) return fail(fits.error().within(origin.savepoint));
+  auto restored = load(place->storage, place->folder, unclaimed);
+  if (!restored) {
+    // What is wrong with a file names it.
+    const bool fits = restored.error().code() != ErrorCode::invalid_argument;
+    return fail(fits ? restored.error() : restored.error().within(origin.savepoint));
+  }
   std::string parent = place->storage->describe({});
   return RestorePoint{std::move(*restored), std::move(parent), std::move(place->folder)};
 }
 
 Result<RestorePoint> JobCheckpoints::restore_point() {
   // A disk that is not there looks like one without checkpoints, and the job would begin from nothing.
-  if (Status there = confirm_storage(*storage_, lineage_, coordinator_->epoch()); !there) return fail(there.error());
+  // Nor may one that has been overtaken: what it takes for left behind is what its successor is about to commit.
+  if (Status leads = confirm_leadership(*storage_, lineage_, coordinator_->epoch()); !leads) return fail(leads.error());
   auto completed = list_completed(*storage_, lineage_);
   if (!completed) return fail(completed.error());
   coordinator_->reload(std::move(*completed));
@@ -69,13 +92,13 @@ Result<RestorePoint> JobCheckpoints::restore_point() {
     if (from) coordinator_->number_above(from->checkpoint->metadata().id);
     return from;
   }
-  auto restored = RestoredCheckpoint::load(storage_, latest->folder);
-  if (!restored) {
+  auto restored = load(storage_, latest->folder, unclaimed_);
+  if (!restored && restored.error().code() != ErrorCode::invalid_argument) {  // that is one that does not fit the job
     return fail(Error{restored.error().code(),
                       restored.error().message() +
                           "; going on from an older checkpoint would write rows twice, so the job does not do it"});
   }
-  if (Status fits = (*restored)->check(*graph_, unclaimed_); !fits) return fail(fits.error());
+  if (!restored) return fail(restored.error());
   return RestorePoint{std::move(*restored), {}, latest->folder};
 }
 

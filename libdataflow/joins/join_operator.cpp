@@ -1,0 +1,31 @@
+#include "libdataflow/joins/join_operator.hpp"
+
+namespace dataflow::joins {
+
+JoinOperator::JoinOperator(const JoinSpec& spec, const std::vector<std::string>& numbers)
+    : spec_{spec},
+      layouts_{std::make_shared<const PackedLayout>(layout_of(spec, left_input)),
+               std::make_shared<const PackedLayout>(layout_of(spec, right_input))},
+      evaluator_{spec, *layouts_[left_input], *layouts_[right_input]} {
+  for (const std::size_t side : {left_input, right_input}) {
+    tables_.emplace_back(side, layouts_[side], numbers);
+    input_keys_.emplace_back(*spec.sides[side].schema, spec.sides[side].keys);
+    table_keys_.emplace_back(*tables_[side].schema(), tables_[side].key_fields());
+  }
+}
+
+Status JoinOperator::open(OperatorContext& context) {
+  context_ = &context;
+  return {};
+}
+
+Status JoinOperator::emit(Pairs& results, OperatorOutput& out) {
+  if (results.count == 0) return {};
+  auto batch = evaluator_.results(results, context_->now());
+  results.clear();
+  if (!batch) return fail(batch.error());
+  out.emit(std::move(*batch));
+  return {};
+}
+
+}  // namespace dataflow::joins

@@ -1,0 +1,71 @@
+#pragma once
+// What all joins have in common: how their sides' rows are packed, where a batch's keys are, how pairs become results.
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "libdataflow/joins/pairs.hpp"
+#include "libdataflow/joins/row_state.hpp"
+#include "libdataflow/windows/key_batch.hpp"
+
+namespace dataflow::joins {
+
+/// A list of candidates ends here, also within one row's.
+inline constexpr std::size_t candidates_at_once = 1024;
+/// A table of keys is made anew without empty ones when so many may be empty.
+inline constexpr std::size_t few_empty_keys = 1024;
+
+class JoinOperator : public Operator {
+ public:
+  /// `numbers`: what the join keeps with each row, for checkpoints. `spec` outlives the operator.
+  JoinOperator(const JoinSpec& spec, const std::vector<std::string>& numbers);
+
+  Status open(OperatorContext& context) override;
+
+ protected:
+  [[nodiscard]] const JoinSpec& join() const { return spec_; }
+  [[nodiscard]] OperatorContext& context() const { return *context_; }
+  [[nodiscard]] const PackedLayout& layout(std::size_t side) const { return *layouts_[side]; }
+  [[nodiscard]] const RowTable& table(std::size_t side) const { return tables_[side]; }
+  /// Reads keys of batches of a side's input, and of its table in a checkpoint.
+  [[nodiscard]] windows::KeyReader& keys_of_input(std::size_t side) { return input_keys_[side]; }
+  [[nodiscard]] windows::KeyReader& keys_of_table(std::size_t side) { return table_keys_[side]; }
+
+  /// Of `candidates` those for which the condition is true, in `selected`.
+  Status select(const Pairs& candidates) { return evaluator_.select(candidates, context_->now(), selected_); }
+  [[nodiscard]] const std::vector<std::uint32_t>& selected() const { return selected_; }
+  /// Emits a batch of them, and clears them.
+  Status emit(Pairs& results, OperatorOutput& out);
+
+  static Result<Step> ended(const Status& status, Step step = Step::done) {
+    if (!status) return fail(status.error());
+    return step;
+  }
+
+ private:
+  const JoinSpec& spec_;
+  std::array<std::shared_ptr<const PackedLayout>, 2> layouts_;
+  std::vector<RowTable> tables_;
+  std::vector<windows::KeyReader> input_keys_;
+  std::vector<windows::KeyReader> table_keys_;
+  PairEvaluator evaluator_;
+  std::vector<std::uint32_t> selected_;
+  OperatorContext* context_ = nullptr;
+};
+
+/// The factory of an operator that is made from a spec with a JoinSpec in it.
+template <class Op, class Spec>
+class JoinFactory final : public OperatorFactory {
+ public:
+  explicit JoinFactory(Spec spec) : spec_{std::make_shared<const Spec>(std::move(spec))} {}
+  [[nodiscard]] std::unique_ptr<Operator> create() const override { return std::make_unique<Op>(spec_); }
+  [[nodiscard]] std::optional<FieldUse> field_use_of(std::size_t input) const override {
+    return fields_used(spec_->join, input);
+  }
+
+ private:
+  std::shared_ptr<const Spec> spec_;
+};
+
+}  // namespace dataflow::joins

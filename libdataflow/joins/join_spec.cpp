@@ -1,0 +1,44 @@
+#include "libdataflow/joins/join_spec.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace dataflow::joins {
+
+namespace {
+
+/// Fields of one side that are used, without its keys.
+std::set<std::size_t> fields_beside_keys(const JoinSpec& spec, std::size_t side) {
+  std::set<std::size_t> used;
+  const std::size_t first = side == left_input ? 0 : spec.left_fields();
+  const std::size_t fields = spec.sides[side].schema->size();
+  const auto use = [&](const Expression& expression) {
+    for (const std::size_t field : expression.fields_used()) {
+      if (field >= first && field < first + fields) used.insert(field - first);
+    }
+  };
+  if (spec.condition) use(*spec.condition);
+  for (const Expression& output : spec.outputs) use(output);
+  for (const std::size_t key : spec.sides[side].keys) used.erase(key);
+  return used;
+}
+
+}  // namespace
+
+FieldUse fields_used(const JoinSpec& spec, std::size_t side) {
+  const auto others = fields_beside_keys(spec, side);
+  FieldUse use;
+  use.reads = spec.sides[side].keys;
+  use.reads.insert(use.reads.end(), others.begin(), others.end());
+  return use;
+}
+
+PackedLayout layout_of(const JoinSpec& spec, std::size_t side) {
+  const JoinSide& of = spec.sides[side];
+  const auto others = fields_beside_keys(spec, side);
+  std::vector<std::size_t> stored = of.keys;
+  stored.insert(stored.end(), others.begin(), others.end());
+  return {*of.schema, std::move(stored), of.keys.size()};
+}
+
+}  // namespace dataflow::joins

@@ -1,0 +1,74 @@
+#pragma once
+// The rows that a join remembers, in checkpoints: a keyed table for each side, with the stored fields and, behind them,
+// numbers that the join keeps with each row. Capturing copies bytes; the columns are made by whoever writes them.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libdataflow/joins/join_spec.hpp"
+#include "libdataflow/state/snapshot.hpp"
+
+namespace dataflow::joins {
+
+class RowTable {
+ public:
+  /// `numbers`: the names of the int64 fields that stand behind the stored ones.
+  RowTable(std::size_t side, std::shared_ptr<const PackedLayout> layout, const std::vector<std::string>& numbers);
+
+  /// "left by id": what has other keys is another table.
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const PackedLayout& layout() const { return *layout_; }
+  [[nodiscard]] const std::shared_ptr<const PackedLayout>& shared_layout() const { return layout_; }
+  [[nodiscard]] const SchemaPtr& schema() const { return schema_; }
+  /// How rows of the table's own batches are packed: the same bytes as from the input's.
+  [[nodiscard]] const PackedLayout& own_layout() const { return own_layout_; }
+  [[nodiscard]] std::vector<std::size_t> key_fields() const;
+  /// A number of a batch of the table.
+  [[nodiscard]] std::span<const std::int64_t> number(const Batch& rows, std::size_t i) const {
+    return rows.column(layout_->stored().size() + i).as<std::int64_t>();
+  }
+
+  /// Errors: invalid_argument when the state has rows of the side under other keys; those of StateReader::read.
+  Status restore(StateReader& state, const std::function<Status(const BatchPtr&)>& visit) const;
+
+ private:
+  std::string side_;
+  std::string name_;
+  std::shared_ptr<const PackedLayout> layout_;
+  SchemaPtr schema_;
+  PackedLayout own_layout_;
+};
+
+/// Rows as they were at a barrier.
+class CapturedRows final : public CapturedState {
+ public:
+  explicit CapturedRows(std::uint32_t max_parallelism) : max_parallelism_{max_parallelism} {}
+
+  /// Begins a table, which outlives the capture's making but not its writing.
+  void begin(const RowTable& table);
+  /// A row of the table begun last, with its numbers.
+  void add(const std::byte* row, std::initializer_list<std::int64_t> numbers);
+  /// What is written beside them.
+  void also(std::unique_ptr<CapturedState> more) { more_ = std::move(more); }
+
+  Status write(StateWriter& writer) override;
+
+ private:
+  struct Table {
+    StateDescription description;
+    std::vector<std::size_t> key_fields;
+    std::shared_ptr<const PackedLayout> layout;
+    std::vector<std::byte> bytes;  ///< of all rows, one after the other
+    std::vector<std::size_t> starts;
+    std::vector<std::int64_t> numbers;
+  };
+  Status write_table(const Table& table, StateWriter& writer) const;
+
+  std::uint32_t max_parallelism_;
+  std::vector<Table> tables_;
+  std::unique_ptr<CapturedState> more_;
+};
+
+}  // namespace dataflow::joins

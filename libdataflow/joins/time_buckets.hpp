@@ -1,0 +1,93 @@
+#pragma once
+// Rows in the order of the time at which they are due: a calendar queue (R. Brown, CACM 31(10), 1988). Adding is
+// appending to the bucket of the time; only a bucket whose time has come is sorted.
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+namespace dataflow::joins {
+
+/// `Row` has `due()` and `sequence`, by which rows that are due together are ordered.
+template <class Row>
+class TimeBuckets {
+ public:
+  /// `width`, at least 1: how many microseconds a bucket has.
+  explicit TimeBuckets(std::int64_t width) : width_{std::max<std::int64_t>(1, width)} {}
+
+  void add(Row* row) {
+    const std::int64_t number = bucket_of(row->due());
+    if (last_ == nullptr || number != last_number_) {
+      last_ = &buckets_[number];
+      last_number_ = number;
+    }
+    last_->sorted = false;
+    last_->rows.push_back(row);
+  }
+
+  /// Takes out rows that are due at `now` or before, in order, until `visit(row)` is false, which takes that row too.
+  /// True when there are no more such rows.
+  template <class Visit>
+  bool take_due(std::int64_t now, Visit&& visit) {
+    while (!buckets_.empty() && first_of(buckets_.begin()->first) <= now) {
+      Bucket& bucket = buckets_.begin()->second;
+      sort(bucket);
+      while (bucket.next < bucket.rows.size() && bucket.rows[bucket.next]->due() <= now) {
+        if (!visit(*bucket.rows[bucket.next++])) return false;
+      }
+      if (bucket.next < bucket.rows.size()) return true;
+      erase_first();
+    }
+    return true;
+  }
+  /// The same, but for buckets that are over alone: for rows that may stay a little longer.
+  template <class Visit>
+  void take_buckets(std::int64_t now, Visit&& visit) {
+    while (!buckets_.empty() && bucket_of(now) > buckets_.begin()->first) {
+      Bucket& bucket = buckets_.begin()->second;
+      sort(bucket);
+      for (std::size_t i = bucket.next; i < bucket.rows.size(); ++i) visit(*bucket.rows[i]);
+      erase_first();
+    }
+  }
+  /// All rows, in no order.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (const auto& [start, bucket] : buckets_) {
+      for (std::size_t i = bucket.next; i < bucket.rows.size(); ++i) visit(*bucket.rows[i]);
+    }
+  }
+
+ private:
+  struct Bucket {
+    std::vector<Row*> rows;
+    std::size_t next = 0;  ///< those before it have been taken
+    bool sorted = true;
+  };
+
+  [[nodiscard]] std::int64_t bucket_of(std::int64_t time) const { return time / width_ - (time % width_ < 0 ? 1 : 0); }
+  [[nodiscard]] std::int64_t first_of(std::int64_t bucket) const {
+    std::int64_t first = 0;
+    return __builtin_mul_overflow(bucket, width_, &first) ? INT64_MIN : first;
+  }
+  void erase_first() {
+    last_ = nullptr;
+    buckets_.erase(buckets_.begin());
+  }
+  static void sort(Bucket& bucket) {
+    if (bucket.sorted) return;
+    const auto earlier = [](const Row* a, const Row* b) {
+      return a->due() != b->due() ? a->due() < b->due() : a->sequence < b->sequence;
+    };
+    std::sort(bucket.rows.begin() + static_cast<std::ptrdiff_t>(bucket.next), bucket.rows.end(), earlier);
+    bucket.sorted = true;
+  }
+
+  std::int64_t width_;
+  std::map<std::int64_t, Bucket> buckets_;
+  Bucket* last_ = nullptr;  ///< the one that was added to last
+  std::int64_t last_number_ = 0;
+};
+
+}  // namespace dataflow::joins

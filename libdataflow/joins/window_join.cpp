@@ -1,0 +1,401 @@
+// Rows of both sides that are in the same window. Until a window is over its rows only lie there, in slices of time
+// each of which is in whole windows; then the right's rows are put into a hash table and the left's are looked up in
+// it: the classic hash join, once a window, with nothing but an append for each row before. (Flink's WindowJoinOperator
+// keeps windows by key.)
+
+#include <algorithm>
+#include <bit>
+#include <map>
+#include <numeric>
+
+#include "libdataflow/joins/join_operator.hpp"
+#include "libdataflow/windows/assign.hpp"
+
+namespace dataflow::joins {
+
+namespace {
+
+/// What stands in memory before a row's bytes.
+struct WindowRow {
+  std::uint64_t hash;
+  std::int64_t time;
+  std::int64_t sequence;  ///< in the order of arrival
+  std::uint64_t has_key;  ///< else it has no match
+
+  [[nodiscard]] const std::byte* bytes() const { return reinterpret_cast<const std::byte*>(this + 1); }
+  [[nodiscard]] std::byte* bytes() { return reinterpret_cast<std::byte*>(this + 1); }
+};
+using WindowRows = std::vector<WindowRow*>;
+
+struct Slice {
+  std::int64_t last_end = first_micros;  ///< of the last window that it is in
+  WindowRows sides[2];
+  RowArena arena;
+};
+
+struct Bounds {
+  std::int64_t start;
+  std::int64_t end;
+};
+
+/// A window that is being joined.
+class Firing {
+ public:
+  Firing(Bounds window, WindowRows left, WindowRows right)
+      : window_{window}, left_{std::move(left)}, right_{std::move(right)}, matched_(right_.size(), false) {
+    heads_.resize(std::bit_ceil(right_.size() * 2 + 1), none);
+    next_.resize(right_.size(), none);
+    for (std::size_t i = right_.size(); i-- > 0;) {  // backwards, so that a chain is in the order of arrival
+      if (right_[i]->has_key == 0) continue;
+      std::uint32_t& head = heads_[right_[i]->hash & (heads_.size() - 1)];
+      next_[i] = head;
+      head = static_cast<std::uint32_t>(i);
+    }
+  }
+
+  static constexpr std::uint32_t none = UINT32_MAX;
+
+  [[nodiscard]] const Bounds& window() const { return window_; }
+  [[nodiscard]] const WindowRows& left() const { return left_; }
+  [[nodiscard]] const WindowRows& right() const { return right_; }
+  [[nodiscard]] std::uint32_t first_in_chain(const WindowRow& row) const {
+    return row.has_key == 0 ? none : heads_[row.hash & (heads_.size() - 1)];
+  }
+  [[nodiscard]] std::uint32_t next_in_chain(std::uint32_t right) const { return next_[right]; }
+
+  void set_matched(std::uint32_t right) { matched_[right] = true; }
+  [[nodiscard]] bool is_matched(std::size_t right) const { return matched_[right]; }
+
+  std::size_t left_row = 0;         ///< the next one
+  bool walking = false;             ///< it is half through,
+  std::uint32_t walk = none;        ///< and this is next of its chain
+  std::uint64_t matches = 0;        ///< of the left row whose candidates are being decided
+  std::size_t unmatched_right = 0;  ///< right rows before this one have been looked at for having no match
+
+ private:
+  Bounds window_;
+  WindowRows left_;
+  WindowRows right_;
+  std::vector<std::uint32_t> heads_;
+  std::vector<std::uint32_t> next_;
+  std::vector<bool> matched_;
+};
+
+class WindowJoin final : public JoinOperator {
+ public:
+  explicit WindowJoin(std::shared_ptr<const WindowJoinSpec> spec)
+      : JoinOperator{spec->join, {"join.event_time", "join.sequence"}}, spec_{std::move(spec)} {
+    const WindowSpec& window = spec_->window;
+    switch (window.kind) {
+      case WindowKind::sliding: slice_width_ = std::gcd(window.size.count(), window.slide.count()); break;
+      case WindowKind::cumulate: slice_width_ = window.step.count(); break;
+      default: slice_width_ = window.size.count(); break;
+    }
+  }
+
+  Status open(OperatorContext& context) override {
+    late_ = &context.counter("late");
+    return JoinOperator::open(context);
+  }
+
+  Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput&) override {
+    rows_with_key(*batch, join().sides[input].keys, with_key_, without_key_);
+    const std::size_t with_key = with_key_.size();
+    if (gives_unmatched(join().kind, input)) {
+      with_key_.insert(with_key_.end(), without_key_.begin(), without_key_.end());
+    }
+    key_columns_.clear();
+    for (const std::size_t key : join().sides[input].keys) key_columns_.push_back(&batch->column(key));
+    hash_rows(key_columns_, batch->rows(), hashes_);
+    std::vector<std::uint32_t>& rows = kept_;
+    rows.clear();
+    slices_of_rows_.clear();
+    for (const std::uint32_t row : with_key_) {
+      Slice* const slice = slice_at(batch->timestamp(row).micros);
+      if (slice == nullptr) continue;
+      rows.push_back(row);
+      slices_of_rows_.push_back(slice);
+    }
+    has_key_.assign(batch->rows(), false);
+    for (std::size_t i = 0; i < with_key; ++i) has_key_[with_key_[i]] = true;
+    const PackedLayout& form = layout(input);
+    form.sizes(*batch, rows, sizes_);
+    to_.resize(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      WindowRow* const row = store(*slices_of_rows_[i], input, sizes_[i]);
+      *row = {hashes_[rows[i]], batch->timestamp(rows[i]).micros, sequence_++, has_key_[rows[i]] ? 1U : 0U};
+      to_[i] = row->bytes();
+    }
+    form.pack(*batch, rows, to_.data());
+    return Step::done;
+  }
+
+  Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out) override {
+    passed_ = watermark.micros;
+    return resume(out);
+  }
+
+  Result<Step> resume(OperatorOutput& out) override {
+    while (firing_ || begin_window()) {
+      if (Status joined = go_on(); !joined) return fail(joined.error());
+      if (!results_.full()) continue;
+      if (Status emitted = emit(results_, out); !emitted) return fail(emitted.error());
+      drop_slices();
+      if (out.full()) return Step::yield;
+    }
+    if (Status emitted = emit(results_, out); !emitted) return fail(emitted.error());
+    drop_slices();
+    return Step::done;
+  }
+
+  Result<CapturedStatePtr> snapshot() override {
+    auto captured = std::make_unique<CapturedRows>(context().max_parallelism());
+    for (const std::size_t side : {left_input, right_input}) {
+      captured->begin(table(side));
+      for (const auto& [start, slice] : slices_) {
+        for (const WindowRow* row : slice.sides[side]) captured->add(row->bytes(), {row->time, row->sequence});
+      }
+    }
+    return captured;
+  }
+
+  Status restore(StateReader& state) override {
+    for (const std::size_t side : {left_input, right_input}) {
+      Status read = table(side).restore(state, [&](const BatchPtr& rows) -> Status {
+        restore_rows(side, *rows);
+        return {};
+      });
+      if (!read) return read;
+    }
+    for (auto& [start, slice] : slices_) {
+      for (WindowRows& rows : slice.sides) {
+        std::stable_sort(rows.begin(), rows.end(),
+                         [](const WindowRow* a, const WindowRow* b) { return a->sequence < b->sequence; });
+      }
+    }
+    return {};
+  }
+
+ private:
+  /// Calls `visit(start, end)` for each window that has the time.
+  template <class Visit>
+  void for_each_window(std::int64_t time, Visit&& visit) const {
+    const WindowSpec& window = spec_->window;
+    const std::int64_t offset = window.offset.count();
+    switch (window.kind) {
+      case WindowKind::sliding:
+        return for_each_sliding_window(time, window.size.count(), window.slide.count(), offset, visit);
+      case WindowKind::cumulate:
+        return for_each_cumulating_window(time, window.size.count(), window.step.count(), offset, visit);
+      default:
+        visit(tumbling_start(time, window.size.count(), offset), tumbling_end(time, window.size.count(), offset));
+    }
+  }
+
+  [[nodiscard]] std::int64_t watermark() const { return std::max(passed_, context().watermark().micros); }
+
+  /// Null: all windows of the time are over, or it is in none.
+  Slice* slice_at(std::int64_t time) {
+    const std::int64_t start = tumbling_start(time, slice_width_, spec_->window.offset.count());
+    if (const auto found = slices_.find(start); found != slices_.end()) return &found->second;
+    std::int64_t last_end = first_micros;
+    bool any = false;  // windows may have gaps between them
+    for_each_window(start, [&](std::int64_t window_start, std::int64_t end) {
+      any = true;
+      if (window_complete(end, watermark())) return;
+      last_end = std::max(last_end, end);
+      windows_.emplace(end, window_start);
+    });
+    if (last_end == first_micros) {
+      late_->add(any ? 1 : 0);
+      return nullptr;
+    }
+    Slice& slice = slices_[start];
+    slice.last_end = last_end;
+    return &slice;
+  }
+
+  WindowRow* store(Slice& slice, std::size_t side, std::size_t bytes) {
+    auto* const row = reinterpret_cast<WindowRow*>(slice.arena.allocate(sizeof(WindowRow) + bytes));
+    slice.sides[side].push_back(row);
+    return row;
+  }
+
+  /// The first window that is over and has not been joined; false when there is none.
+  bool begin_window() {
+    if (windows_.empty() || !window_complete(windows_.begin()->first, passed_)) return false;
+    const Bounds window{windows_.begin()->second, windows_.begin()->first};
+    WindowRows sides[2];
+    for (auto at = slices_.lower_bound(window.start); at != slices_.end() && at->first < window.end; ++at) {
+      for (const std::size_t side : {left_input, right_input}) {
+        sides[side].insert(sides[side].end(), at->second.sides[side].begin(), at->second.sides[side].end());
+      }
+    }
+    firing_.emplace(window, std::move(sides[left_input]), std::move(sides[right_input]));
+    return true;
+  }
+
+  /// A part of the window that is being joined.
+  Status go_on() {
+    if (firing_->left_row < firing_->left().size()) {
+      collect();
+      return apply();
+    }
+    if (gives_unmatched(join().kind, right_input)) {
+      std::size_t& at = firing_->unmatched_right;
+      for (; at < firing_->right().size() && !results_.full(); ++at) {
+        if (!firing_->is_matched(at)) add_result(nullptr, firing_->right()[at]);
+      }
+      if (at < firing_->right().size()) return {};
+    }
+    joined_until_ = firing_->window().end;
+    windows_.erase(windows_.begin());
+    firing_.reset();
+    return {};
+  }
+
+  void collect() {
+    Firing& firing = *firing_;
+    candidates_.clear();
+    met_.clear();
+    ends_.clear();
+    const bool one_is_enough = is_of_left_rows(join().kind) && !join().condition;
+    while (firing.left_row < firing.left().size() && ends_.size() < candidates_at_once) {
+      const WindowRow& row = *firing.left()[firing.left_row];
+      if (!firing.walking) firing.walk = firing.first_in_chain(row);
+      firing.walking = true;
+      while (firing.walk != Firing::none && candidates_.count < candidates_at_once &&
+             candidates_.bytes < max_batch_bytes / 2) {
+        const WindowRow& right = *firing.right()[firing.walk];
+        const bool equal = right.hash == row.hash && PackedLayout::equal_keys(layout(left_input), row.bytes(),
+                                                                              layout(right_input), right.bytes());
+        if (equal) add_candidate(row, firing.walk);
+        firing.walk = equal && one_is_enough ? Firing::none : firing.next_in_chain(firing.walk);
+      }
+      const bool complete = firing.walk == Firing::none;
+      ends_.push_back({firing.left_row, candidates_.count, complete});
+      if (!complete) return;
+      firing.walking = false;
+      ++firing.left_row;
+    }
+  }
+
+  void add_candidate(const WindowRow& left, std::uint32_t right) {
+    candidates_.sides[left_input].stored.push_back(left.bytes());
+    candidates_.sides[right_input].stored.push_back(firing_->right()[right]->bytes());
+    met_.push_back(right);
+    if (join().condition) {
+      candidates_.window_starts.push_back(firing_->window().start);
+      candidates_.window_ends.push_back(firing_->window().end);
+    }
+    candidates_.bytes += PackedLayout::size_of(left.bytes()) + PackedLayout::size_of(firing_->right()[right]->bytes());
+    ++candidates_.count;
+  }
+
+  Status apply() {
+    if (Status chosen = select(candidates_); !chosen) return chosen;
+    std::size_t next = 0;
+    for (const RowEnd& end : ends_) {
+      const WindowRow* const left = firing_->left()[end.left];
+      for (; next < selected().size() && selected()[next] < end.candidates; ++next) {
+        const std::uint32_t right = met_[selected()[next]];
+        ++firing_->matches;
+        firing_->set_matched(right);
+        if (!is_of_left_rows(join().kind)) add_result(left, firing_->right()[right]);
+      }
+      if (!end.complete) continue;
+      const bool alone =
+          firing_->matches == 0 ? gives_unmatched(join().kind, left_input) : join().kind == JoinKind::semi;
+      if (alone) add_result(left, nullptr);
+      firing_->matches = 0;
+    }
+    return {};
+  }
+
+  void add_result(const WindowRow* left, const WindowRow* right) {
+    const Bounds& window = firing_->window();
+    results_.sides[left_input].stored.push_back(left != nullptr ? left->bytes() : nullptr);
+    results_.sides[right_input].stored.push_back(right != nullptr ? right->bytes() : nullptr);
+    for (const WindowRow* row : {left, right}) {
+      if (row != nullptr) results_.bytes += PackedLayout::size_of(row->bytes());
+    }
+    results_.times.push_back(window.end - 1);
+    results_.window_starts.push_back(window.start);
+    results_.window_ends.push_back(window.end);
+    ++results_.count;
+  }
+
+  /// Those whose windows have all been joined, and whose rows no result refers to any more.
+  void drop_slices() {
+    // Later slices are in no window that ends earlier.
+    while (!slices_.empty() && slices_.begin()->second.last_end <= joined_until_) slices_.erase(slices_.begin());
+  }
+
+  void restore_rows(std::size_t side, const Batch& rows) {
+    const RowTable& from = table(side);
+    rows_with_key(rows, from.key_fields(), with_key_, without_key_);
+    has_key_.assign(rows.rows(), false);
+    for (const std::uint32_t row : with_key_) has_key_[row] = true;
+    key_columns_.clear();
+    for (const std::size_t key : from.key_fields()) key_columns_.push_back(&rows.column(key));
+    hash_rows(key_columns_, rows.rows(), hashes_);
+    kept_.clear();
+    slices_of_rows_.clear();
+    for (std::uint32_t row = 0; row < rows.rows(); ++row) {
+      Slice* const slice = slice_at(from.number(rows, 0)[row]);
+      if (slice == nullptr) continue;
+      kept_.push_back(row);
+      slices_of_rows_.push_back(slice);
+    }
+    from.own_layout().sizes(rows, kept_, sizes_);
+    to_.resize(kept_.size());
+    for (std::size_t i = 0; i < kept_.size(); ++i) {
+      WindowRow* const row = store(*slices_of_rows_[i], side, sizes_[i]);
+      *row = {hashes_[kept_[i]], from.number(rows, 0)[kept_[i]], from.number(rows, 1)[kept_[i]],
+              has_key_[kept_[i]] ? 1U : 0U};
+      sequence_ = std::max(sequence_, row->sequence + 1);
+      to_[i] = row->bytes();
+    }
+    from.own_layout().pack(rows, kept_, to_.data());
+  }
+
+  struct RowEnd {
+    std::size_t left;
+    std::size_t candidates;
+    bool complete;
+  };
+
+  std::shared_ptr<const WindowJoinSpec> spec_;
+  std::int64_t slice_width_ = 1;
+  std::map<std::int64_t, Slice> slices_;          ///< by their start
+  std::map<std::int64_t, std::int64_t> windows_;  ///< with rows and not joined yet: end and start
+  std::int64_t sequence_ = 0;
+  std::int64_t passed_ = Timestamp::min().micros;
+  std::int64_t joined_until_ = first_micros;  ///< the end of the last window that was joined
+  Counter* late_ = nullptr;
+
+  std::optional<Firing> firing_;
+  Pairs candidates_;
+  Pairs results_;
+  std::vector<std::uint32_t> met_;  ///< the candidates' right rows
+  std::vector<RowEnd> ends_;
+
+  // Scratch of a batch.
+  std::vector<std::uint32_t> with_key_;
+  std::vector<std::uint32_t> without_key_;
+  std::vector<std::uint32_t> kept_;
+  std::vector<Slice*> slices_of_rows_;
+  std::vector<bool> has_key_;
+  std::vector<const Column*> key_columns_;
+  std::vector<std::uint64_t> hashes_;
+  std::vector<std::uint32_t> sizes_;
+  std::vector<std::byte*> to_;
+};
+
+}  // namespace
+
+OperatorFactoryPtr make_window_join(WindowJoinSpec spec) {
+  return std::make_shared<JoinFactory<WindowJoin, WindowJoinSpec>>(std::move(spec));
+}
+
+}  // namespace dataflow::joins

@@ -1,0 +1,112 @@
+// Joins within an interval of time: the right's time from the left's.
+#include "tests/support/joining.hpp"
+
+namespace dataflow {
+namespace {
+
+constexpr std::size_t left = 0;
+constexpr std::size_t right = 1;
+using namespace std::chrono_literals;
+using testing_support::JoinBench;
+
+const std::string fields = "k = \"string\", id = \"string\", at = \"timestamp\"";
+const std::string within_4 = "on = \"left.k = right.k\"\nbetween = [\"-2us\", \"1us\"]\n";
+const std::string ids = "fields = { l = \"left.id\", r = \"right.id\" }\n";
+
+TEST_CASE("rows meet when the right's time is within the bounds, both included") {
+  // Flink's picture of interval joins: bounds -2 and +1, green events at 0 1 6 7, orange at 0 2 3 4 5 7.
+  JoinBench join{within_4 + ids, fields, fields};
+  join.push(left,
+            {{"k", "0", 0us}, {"k", "2", 2us}, {"k", "3", 3us}, {"k", "4", 4us}, {"k", "5", 5us}, {"k", "7", 7us}});
+  join.push(right, {{"k", "0", 0us}, {"k", "1", 1us}, {"k", "6", 6us}, {"k", "7", 7us}});
+  CHECK(join.take() == "0 0 @0; 2 0 @2; 0 1 @1; 2 1 @2; 3 1 @3; 5 6 @6; 7 6 @7; 7 7 @7");
+}
+
+TEST_CASE("a pair comes with its second row, whichever that is, and has the later time of the two") {
+  JoinBench join{within_4 + ids, fields, fields};
+  join.push(right, {{"k", "R", 9us}});
+  CHECK(join.take().empty());
+  join.push(left, {{"k", "L", 10us}});
+  CHECK(join.take() == "L R @10");
+  join.push(right, {{"k", "S", 11us}});
+  CHECK(join.take() == "L S @11");
+}
+
+TEST_CASE("a row is kept as long as time allows a match, and no longer") {
+  JoinBench join{within_4 + ids, fields, fields};
+  join.push(left, {{"k", "L", 10us}});
+  join.watermark(10us);
+  CHECK(join.restore(2) == 1);
+  join.push(right, {{"k", "R", 11us}});
+  CHECK(join.take() == "L R @11");
+  join.watermark(14us);
+  CHECK(join.restore(1) == 0);
+}
+
+TEST_CASE("a row without a match comes when it is certain that it has none, with that time") {
+  JoinBench join{within_4 + ids + "kind = \"full\"\n", fields, fields};
+  join.push(left, {{"k", "L", 10us}});
+  join.push(right, {{"k", "R", 20us}});
+  join.watermark(10us);
+  CHECK(join.take().empty());
+  join.watermark(11us);
+  CHECK(join.take() == "L NULL @11");
+  join.watermark(21us);
+  CHECK(join.take().empty());
+  join.watermark(22us);
+  CHECK(join.take() == "NULL R @22");
+}
+
+TEST_CASE("a NULL key meets nothing, which is certain at once") {
+  JoinBench join{within_4 + ids + "kind = \"left\"\n", fields, fields};
+  join.push(right, {{nullptr, "R", 10us}});
+  join.push(left, {{nullptr, "L", 10us}});
+  CHECK(join.take() == "L NULL @11");
+  CHECK(join.restore(1) == 0);
+}
+
+TEST_CASE("a semi join gives a left row once, with its first match") {
+  JoinBench join{within_4 + "fields = { l = \"left.id\" }\nkind = \"semi\"\n", fields, fields};
+  join.push(left, {{"k", "L", 10us}, {"k", "M", 30us}});
+  join.push(right, {{"k", "R", 11us}, {"k", "S", 9us}});
+  CHECK(join.take() == "L @11");
+  join.watermark(100us);
+  CHECK(join.take().empty());
+}
+
+TEST_CASE("an anti join gives a left row when nothing can match it any more") {
+  JoinBench join{within_4 + "fields = { l = \"left.id\" }\nkind = \"anti\"\n", fields, fields};
+  join.push(left, {{"k", "L", 10us}, {"k", "M", 30us}});
+  join.push(right, {{"k", "R", 11us}});
+  join.watermark(100us);
+  CHECK(join.take() == "M @31");
+}
+
+TEST_CASE("a row that is behind the watermark is dropped and counted") {
+  JoinBench join{within_4 + ids + "kind = \"full\"\n", fields, fields};
+  join.watermark(10us);
+  join.push(left, {{"k", "L", 10us}});
+  join.push(right, {{"k", "R", 9us}});
+  join.watermark(100us);
+  CHECK(join.take().empty());
+  CHECK(join.counted("late") == 2);
+}
+
+TEST_CASE("a key with many rows costs what its matches cost, and gives them in batches") {
+  std::mt19937_64 moods{7};
+  JoinBench join{within_4 + ids, fields, fields};
+  join.moods = &moods;
+  std::vector<testing_support::Row> rows;
+  for (std::int64_t i = 0; i < 20'000; ++i) rows.push_back({std::string{"hot"}, std::to_string(i), i / 1000});
+  for (std::size_t at = 0; at < rows.size(); at += 4000) {
+    join.push(left,
+              {rows.begin() + static_cast<std::ptrdiff_t>(at), rows.begin() + static_cast<std::ptrdiff_t>(at) + 4000});
+  }
+  join.push(right, {{"hot", "R", 5us}});  // meets the left's 4 to 7
+  std::size_t pairs = 0;
+  for (const BatchPtr& batch : join.batches()) pairs += batch->rows();
+  CHECK(pairs == 4000);
+}
+
+}  // namespace
+}  // namespace dataflow

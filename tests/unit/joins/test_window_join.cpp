@@ -1,0 +1,113 @@
+// Joins within windows: after the examples of Flink's page on window joins, with minutes for its times.
+#include "tests/support/joining.hpp"
+
+namespace dataflow {
+namespace {
+
+constexpr std::size_t left = 0;
+constexpr std::size_t right = 1;
+using namespace std::chrono_literals;
+using testing_support::JoinBench;
+
+const std::string fields = "k = \"string\", id = \"string\", at = \"timestamp\"";
+const std::string five_minutes = "on = \"left.k = right.k\"\nwindow = { tumbling = \"5m\" }\n";
+const std::string ids = "fields = { l = \"left.id\", r = \"right.id\", e = \"epoch_ms(window_end) / 60000\" }\n";
+
+/// 1, 2, 3 on the left and 2, 3, 4 on the right, in two windows of five minutes; one of each meets.
+void push_example(JoinBench& join) {
+  join.push(left, {{"1", "L1", 2min}, {"2", "L2", 6min}, {"3", "L3", 4min}});
+  join.push(right, {{"2", "R2", 1min}, {"3", "R3", 4min}, {"4", "R4", 5min}});
+}
+std::string example_of(const std::string& kind) {
+  const bool alone = kind == "semi" || kind == "anti";
+  JoinBench join{five_minutes + "kind = \"" + kind + "\"\n" + (alone ? "fields = { l = \"left.id\" }\n" : ids), fields,
+                 fields};
+  push_example(join);
+  CHECK(join.take().empty());
+  join.watermark(20min);
+  return join.take();
+}
+const std::string at_5 = " @299999999";
+const std::string at_10 = " @599999999";
+
+TEST_CASE("rows of a key meet when they are in the same window") {
+  CHECK(example_of("inner") == "L3 R3 5" + at_5);
+}
+
+TEST_CASE("rows that meet none in their window come with NULL where they are asked for") {
+  CHECK(example_of("left") == "L1 NULL 5" + at_5 + "; L3 R3 5" + at_5 + "; L2 NULL 10" + at_10);
+  CHECK(example_of("right") == "L3 R3 5" + at_5 + "; NULL R2 5" + at_5 + "; NULL R4 10" + at_10);
+  CHECK(example_of("full") == "L1 NULL 5" + at_5 + "; L3 R3 5" + at_5 + "; NULL R2 5" + at_5 + "; L2 NULL 10" + at_10 +
+                                  "; NULL R4 10" + at_10);
+}
+
+TEST_CASE("a semi join gives left rows that meet another in their window, an anti join the others") {
+  CHECK(example_of("semi") == "L3" + at_5);
+  CHECK(example_of("anti") == "L1" + at_5 + "; L2" + at_10);
+}
+
+TEST_CASE("a window is joined when time has passed its end, and no earlier") {
+  JoinBench join{five_minutes + ids, fields, fields};
+  push_example(join);
+  join.watermark(Timestamp{5min - 2us});
+  CHECK(join.take().empty());
+  join.watermark(Timestamp{5min - 1us});
+  CHECK(join.take() == "L3 R3 5" + at_5);
+  CHECK(join.restore(1) == 2);  // L2 and R4: what is over is forgotten
+}
+
+TEST_CASE("a row that comes after all its windows is dropped and counted") {
+  JoinBench join{five_minutes + ids, fields, fields};
+  join.push(left, {{"1", "L1", 2min}});
+  join.watermark(5min);
+  join.push(right, {{"1", "R1", 2min}, {"1", "R2", 6min}});
+  join.push(left, {{"1", "L2", 7min}});
+  join.watermark(20min);
+  CHECK(join.take() == "L2 R2 10" + at_10);
+  CHECK(join.counted("late") == 1);
+}
+
+TEST_CASE("rows meet once in each window that has both") {
+  JoinBench sliding{"on = \"left.k = right.k\"\nwindow = { sliding = \"4m\", every = \"2m\" }\n" + ids, fields, fields};
+  sliding.push(left, {{"1", "L", 3min}});
+  sliding.push(right, {{"1", "R", 2min}});
+  sliding.watermark(20min);
+  CHECK(sliding.take() == "L R 4 @239999999; L R 6 @359999999");
+
+  JoinBench cumulating{"on = \"left.k = right.k\"\nwindow = { cumulate = \"6m\", every = \"2m\" }\n" + ids, fields,
+                       fields};
+  cumulating.push(left, {{"1", "L", 1min}});
+  cumulating.push(right, {{"1", "R", 3min}});
+  cumulating.watermark(20min);
+  CHECK(cumulating.take() == "L R 4 @239999999; L R 6 @359999999");
+}
+
+TEST_CASE("a condition beside the keys decides which rows meet, and which meet none") {
+  JoinBench join{
+      "on = \"left.k = right.k AND left.id < right.id\"\nkind = \"left\"\nwindow = { tumbling = \"5m\" }\n" + ids,
+      fields, fields};
+  join.push(left, {{"1", "b", 1min}, {"1", "e", 1min}});
+  join.push(right, {{"1", "a", 1min}, {"1", "c", 1min}, {"1", "d", 1min}});
+  join.watermark(20min);
+  CHECK(join.take() == "b c 5" + at_5 + "; b d 5" + at_5 + "; e NULL 5" + at_5);
+}
+
+TEST_CASE("a key of thousands of pairs leaves in batches, between which the output may be full") {
+  std::mt19937_64 moods{1};
+  JoinBench join{five_minutes + "fields = { l = \"left.id\", r = \"right.id\" }", fields, fields};
+  join.moods = &moods;
+  std::vector<testing_support::Row> rows;
+  for (int i = 0; i < 150; ++i) rows.push_back({std::string{"hot"}, std::to_string(i), std::int64_t{1}});
+  join.push(left, rows);
+  join.push(right, rows);
+  join.watermark(20min);
+  std::size_t pairs = 0;
+  for (const BatchPtr& batch : join.batches()) {
+    CHECK(batch->rows() <= 2048);
+    pairs += batch->rows();
+  }
+  CHECK(pairs == 150 * 150);
+}
+
+}  // namespace
+}  // namespace dataflow
