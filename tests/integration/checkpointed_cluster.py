@@ -47,13 +47,14 @@ class CheckpointedCluster(ClusterTest):
         return max(self.run_folder().glob("chk-*"), default=None)
 
     def spin_until(self, what, condition):
-        """Without a pause: a moment is waited for that does not last."""
+        """With hardly a pause: a moment is waited for that does not last."""
         deadline = time.monotonic() + 30
         while True:
             value = condition()
             if value:
                 return value
             self.assertLess(time.monotonic(), deadline, f"not in time: {what}\n{self.logs()}")
+            time.sleep(0.0003)
 
     def in_the_middle(self):
         before = self.newest_checkpoint()

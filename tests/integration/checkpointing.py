@@ -1,6 +1,6 @@
 """What tests of checkpoints share: a job with windows and two file sinks, and a look at what these have made visible."""
 
-import pathlib
+from dfnode import files_below
 
 JOB = """name = "totals"
 
@@ -40,7 +40,7 @@ path  = "{folder}/totals"
 def lines_in(folder):
     """The visible rows, sorted, and the names of hidden parts."""
     rows, hidden = [], []
-    for path in sorted(pathlib.Path(folder).rglob("*")):
+    for path in files_below(folder):
         if path.name.startswith(".part."):
             hidden.append(path.name)
         elif path.name.startswith("part-"):
@@ -50,4 +50,4 @@ def lines_in(folder):
 
 def committed(folder):
     """Whether rows are visible."""
-    return any(path.stat().st_size for path in pathlib.Path(folder).rglob("part-*"))
+    return any(path.stat().st_size for path in files_below(folder, "part-*"))

@@ -147,7 +147,7 @@ class ClusterTest(DfnodeTest):
             value = condition()
             if value:
                 return value
-            time.sleep(0.02)
+            time.sleep(0.05)  # a condition often starts a dfnode, which is work for the machine
         return self.fail(f"not in time: {what}\n{self.logs()}")
 
     def state(self, job):

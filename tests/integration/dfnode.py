@@ -3,6 +3,7 @@
 Tests find this module by PYTHONPATH, and the program by DFNODE; ctest sets both.
 """
 
+import fnmatch
 import json
 import os
 import pathlib
@@ -40,6 +41,15 @@ type  = "print"
 input = "hot"
 """
 )
+
+
+def files_below(folder, pattern="*"):
+    """The files below `folder` whose names match, while a job adds and deletes there (pathlib's rglob raises then)."""
+    return sorted(
+        pathlib.Path(where, name)
+        for where, _, names in os.walk(folder)
+        for name in fnmatch.filter(names, pattern)
+    )
 
 
 class DfnodeTest(unittest.TestCase):

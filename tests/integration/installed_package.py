@@ -12,9 +12,11 @@ def run(command, folder, **options):
 
 
 def install_and_build(folder):
-    """Builds the project in `folder` into `folder`/build, against what it installs into `folder`/prefix. Gives dfnode there."""
+    """Builds the project in `folder` into `folder`/build, against what it installs into `folder`/prefix. Gives dfnode there.
+
+    Without optimisation, which would take most of the time of these tests."""
     prefix = folder / "prefix"
-    flags = f"-O1 {os.environ.get('DATAFLOW_USER_FLAGS', '')}".strip()
+    flags = f"-O0 {os.environ.get('DATAFLOW_USER_FLAGS', '')}".strip()
     for command in (
         ["cmake", "--install", BUILD, "--prefix", prefix],
         ["cmake", "-S", ".", "-B", "build", "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_CXX_FLAGS={flags}"],

@@ -11,7 +11,7 @@ import time
 import unittest
 
 from checkpointing import JOB, lines_in
-from dfnode import SOURCE, DfnodeTest
+from dfnode import SOURCE, DfnodeTest, files_below
 
 
 def can_mount():
@@ -168,12 +168,12 @@ class Damage(DfnodeTest):
         job = str(self.write("job.toml", text))
         process = self.start("run", job, "--quiet")
         deadline = time.monotonic() + 30
-        while len(list((self.folder / "checkpoints").rglob("latest-*"))) < 2:
+        while len(files_below(self.folder / "checkpoints", "latest-*")) < 2:
             self.assertLess(time.monotonic(), deadline, "no checkpoint was completed")
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        newest = max((self.folder / "checkpoints").rglob("latest-*"))
+        newest = max(files_below(self.folder / "checkpoints", "latest-*"))
         _, number, epoch = newest.read_text().split()[:3]
         return job, newest.parent / f"chk-{int(number):010d}.e{int(epoch):06d}"
 

@@ -5,7 +5,7 @@ import time
 import unittest
 
 from checkpointing import JOB, committed, lines_in
-from dfnode import DfnodeTest
+from dfnode import DfnodeTest, files_below
 
 
 class Messages(DfnodeTest):
@@ -22,10 +22,10 @@ class Messages(DfnodeTest):
             time.sleep(0.01)
 
     def messages(self):
-        return sorted(path.name for path in (self.folder / "checkpoints").rglob("message-*"))
+        return sorted(path.name for path in files_below(self.folder / "checkpoints", "message-*"))
 
     def newest(self):
-        names = [path.name for path in (self.folder / "checkpoints").rglob("latest-*")]
+        names = [path.name for path in files_below(self.folder / "checkpoints", "latest-*")]
         return max((int(name.split("-")[1]) for name in names), default=0)
 
     def kill(self, process):

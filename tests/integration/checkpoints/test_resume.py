@@ -6,7 +6,7 @@ import time
 import unittest
 
 from checkpointing import JOB, lines_in
-from dfnode import DfnodeTest
+from dfnode import DfnodeTest, files_below
 
 class Resume(DfnodeTest):
     def job(self, folder, rate, checkpoint):
@@ -17,7 +17,7 @@ class Resume(DfnodeTest):
         return str(self.write(f"{folder}.toml", JOB.format(rate=limit, folder=folder, checkpoint=table)))
 
     def completed(self):
-        return sorted(path.name for path in (self.folder / "checkpoints").rglob("latest-*"))
+        return sorted(path.name for path in files_below(self.folder / "checkpoints", "latest-*"))
 
     def reference(self):
         run = self.dfnode("run", self.job("expected", None, False), "--quiet")
@@ -86,7 +86,7 @@ class Resume(DfnodeTest):
         job = self.job("out", 150000, True)
         self.kill_after_a_checkpoint(job)
         newest = self.completed()[-1]
-        lineage = next((self.folder / "checkpoints").rglob(newest)).parent
+        lineage = files_below(self.folder / "checkpoints", newest)[0].parent
         _, number, epoch = (lineage / newest).read_text().split()[:3]
         metadata = lineage / f"chk-{int(number):010d}.e{int(epoch):06d}" / "_metadata"
         damaged = bytearray(metadata.read_bytes())

@@ -10,7 +10,7 @@ import unittest
 
 from checkpointed_cluster import CHECKPOINT, CheckpointedCluster
 from checkpointing import JOB, lines_in
-from dfnode import DFNODE
+from dfnode import DFNODE, files_below
 
 LIBRARY = pathlib.Path(DFNODE).resolve().with_name("stateful.so")
 WINDOW = """type      = "window"
@@ -84,7 +84,7 @@ class RocksDb(CheckpointedCluster):
         self.assert_output()
 
     def stores(self):
-        return list((self.folder / "checkpoints").rglob("*.sst"))
+        return files_below(self.folder / "checkpoints", "*.sst")
 
     # ---- On one machine
 

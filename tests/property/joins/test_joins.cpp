@@ -233,7 +233,7 @@ class Case {
       }
       const std::size_t side = loaded ? left : pick(2);
       std::vector<Row> rows;
-      for (std::size_t n = 1 + pick(pick(6) == 0 ? 3000 : 20); n-- > 0;) {
+      for (std::size_t n = 1 + pick(pick(6) != 0 ? 20 : few_keys_ ? 300 : 3000); n-- > 0;) {
         all.push_back(random_record(side));
         rows.push_back(all.back().row());
         rows.back().pop_back();
