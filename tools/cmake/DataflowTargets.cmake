@@ -21,6 +21,10 @@ function(dataflow_configure target)
   # missing-field-initializers fights designated initialisers whose other members have defaults.
   target_compile_options(${target} PRIVATE
     -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror -Wno-missing-field-initializers)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # gcc looks for memory to reuse from 128 MiB on, again and again; from 512 MiB on saves a tenth of its time.
+    target_compile_options(${target} PRIVATE --param=ggc-min-heapsize=524288)
+  endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # gcc 12 sees overlaps and overruns in std::string and std::variant that are not there (its bugs 105329, 105562,
     # 105651), depending on what it inlines. The address sanitizer looks for the real ones.
