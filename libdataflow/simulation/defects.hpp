@@ -8,10 +8,13 @@
 
 namespace dataflow::simulation {
 
-/// For forgotten_state: damages what a subtask is about to give to a checkpoint.
+/// For forgotten_state and lost_watermark: damages what a subtask is about to give to a checkpoint.
 void plant_in_snapshot(World& world, CapturedStates& states);
 
 /// For older_checkpoint: an attempt goes on from the one before the latest, where there are two.
 void plant_older_checkpoint(RestorePoint& point, const CheckpointStoragePtr& storage, const std::string& lineage);
+
+/// For missing_fence: `storage` as one coordinator sees it that is blind for the epochs after its own.
+CheckpointStoragePtr without_later_epochs(CheckpointStoragePtr storage);
 
 }  // namespace dataflow::simulation

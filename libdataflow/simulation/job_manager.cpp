@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "libdataflow/simulation/defects.hpp"
+
 namespace dataflow::simulation {
 
 namespace {
@@ -128,6 +130,7 @@ void JobManager::start_master() {
   MasterSettings settings;
   settings.job_id = job.record.id;
   settings.storage = directory_.storage();
+  if (world_.defect == Defect::missing_fence) settings.storage = without_later_epochs(std::move(settings.storage));
   settings.start_from.from = again ? StartFrom::own_run : job.resume ? StartFrom::last_run : StartFrom::nothing;
   // A job that went on from another's run has not begun one of its own.
   if (again && job.resume) settings.start_from.from = StartFrom::last_run;

@@ -40,6 +40,8 @@ enum class Defect : std::uint8_t {
   lost_credit,               ///< a receiver forgets to grant
   commit_twice,              ///< what was committed is not taken off the list
   lying_storage,             ///< a checkpoint is announced whose metadata was not written
+  lost_watermark,            ///< a snapshot says that no watermark has passed
+  missing_fence,             ///< a coordinator does not see that another leads since
 };
 
 struct Counts {

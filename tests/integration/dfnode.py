@@ -13,6 +13,8 @@ import tempfile
 import unittest
 
 DFNODE = os.environ["DFNODE"]
+# tools/test sets it to 1 with --long, and else to 0.
+LONG = os.environ.get("DATAFLOW_LONG_TESTS") == "1"
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
 # A bounded job over three readings, the ground of most tests.

@@ -7,11 +7,10 @@ import sys
 import time
 import unittest
 
-from dfnode import DFNODE, files_below
+from dfnode import DFNODE, LONG, files_below
 from numbers_job import NumbersTest
 from small_jobs import numbers
 
-LONG = os.environ.get("DATAFLOW_LONG_TESTS") == "1"
 CYCLES = int(os.environ.get("DATAFLOW_CYCLES", 10_000 if LONG else 60))
 WARM_UP = 400 if LONG else 20  # the history of ended jobs is full then, and so are the logs
 STEPS = 10

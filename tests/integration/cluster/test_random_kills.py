@@ -8,10 +8,11 @@ import random
 import time
 import unittest
 
+from dfnode import LONG
 from numbers_job import NumbersTest
 from small_jobs import counts, file_sink
 
-RUNS = 100 if os.environ.get("DATAFLOW_LONG_TESTS") == "1" else 3
+RUNS = 100 if LONG else 3
 FIRST_SEED = int(os.environ.get("DATAFLOW_SEED", 0))
 ROWS = 6000
 

@@ -1,17 +1,16 @@
 """The Nexmark queries under apps/nexmark against the plainest Python that computes the same from the same bids.
 
-DATAFLOW_LONG_TESTS takes a million events instead of fifty thousand."""
+DATAFLOW_LONG_TESTS=1 takes a million events instead of fifty thousand."""
 
 import collections
 import csv
 import datetime
-import os
 import re
 import unittest
 
-from dfnode import SOURCE, DfnodeTest
+from dfnode import LONG, SOURCE, DfnodeTest
 
-EVENTS = 1_000_000 if os.environ.get("DATAFLOW_LONG_TESTS") else 50_000
+EVENTS = 1_000_000 if LONG else 50_000
 QUERIES = SOURCE / "apps/nexmark"
 BIDS = """
 parallelism = 1 # in their order: the first of two equal bids is the one that is kept

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <random>
 
@@ -109,6 +110,8 @@ TEST_CASE("each planted bug is found within so many seeds") {
     Defect defect;
     std::string name;
     std::uint64_t seeds;
+    /// Of the job in which it shows.
+    std::function<StreamGraph()> graph = [] { return graph_of(testing_support::simulated_jobs()[1]); };
   };
   const Planted all[] = {
       {Defect::commit_before_completion, "sinks commit at the barrier", 50},
@@ -119,12 +122,15 @@ TEST_CASE("each planted bug is found within so many seeds") {
       {Defect::lost_credit, "a receiver does not grant again", 200},
       {Defect::commit_twice, "a part that was committed stays listed", 500},
       {Defect::lying_storage, "a checkpoint is announced that was not written", 100},
+      {Defect::lost_watermark, "a snapshot forgets the watermark", 500,
+       [] { return graph_of(testing_support::late_job); }},
+      {Defect::missing_fence, "a coordinator does not see that another leads since", 5000},
   };
   for (const Planted& planted : all) {
     CAPTURE(planted.name);
     Options options;
     options.defect = planted.defect;
-    const Simulation simulation = prepared(graph_of(testing_support::simulated_jobs()[1]), options);
+    const Simulation simulation = prepared(planted.graph(), options);
     const std::uint64_t first = first_seed();
     std::uint64_t needed = 0;
     for (std::uint64_t seed = 1; seed <= planted.seeds && needed == 0; ++seed) {

@@ -89,8 +89,8 @@ TEST_CASE("what one worker sends arrives at the other's actor in order, and cred
 TEST_CASE("small batches arrive joined, and all of their credit comes back") {
   System system;
   Pair pair{system};
-  // As a Task does it: sends while there is credit, grants in halves of the window. What arrives joined is far less than
-  // half a window for a whole one sent, so that its credit comes of the joining; how much is joined is up to the
+  // As a Task does it: sends while there is credit, grants in halves of the window. What arrives joined is far less
+  // than half a window for a whole one sent, so that its credit comes of the joining; how much is joined is up to the
   // scheduler, and without any of it the halves must do.
   constexpr auto window = static_cast<std::int64_t>(channel_window_bytes);
   constexpr std::int64_t total = 20'000;
