@@ -69,12 +69,9 @@ void Connection::tell_down(std::size_t to, const std::string& why) {
   auto tell = [self = shared_from_this(), to, why] {
     if (const auto down = std::exchange(self->sides_[to].down, nullptr)) down(why);
   };
-  // Through a link that is cut nothing is heard: in time it is noticed that nothing comes.
-  if (world_.network.is_cut(sides_[1 - to].process->machine, side.process->machine)) {
-    world_.loop.after(world_.tuning.silence * 2, side.process, std::move(tell));
-  } else {
-    push(to, std::move(tell));
-  }
+  if (!world_.network.is_cut(sides_[1 - to].process->machine, side.process->machine)) push(to, tell);
+  // Through a link that is cut, now or before that arrives, nothing is heard: in time it is noticed that nothing comes.
+  world_.loop.after(world_.tuning.silence * 2, side.process, std::move(tell));
 }
 
 void Connection::reset(const std::string& why) {

@@ -190,7 +190,9 @@ void CommitWatch::look() {
   const Disk::Unwatched outside{world_.disk};
   const auto storage = make_disk_storage(world_.disk, storage_folder_);
   const std::string marker = "/latest-";
-  for (const std::string& path : world_.disk.paths(storage_folder_ + "/")) {
+  const std::vector<std::string> paths = world_.disk.paths(storage_folder_ + "/");
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    const std::string& path = paths[i];
     const std::size_t at = path.find(marker);
     if (at == std::string::npos) continue;
     const std::string lineage = path.substr(storage_folder_.size() + 1, at - storage_folder_.size() - 1);
@@ -198,6 +200,9 @@ void CommitWatch::look() {
     if (!latest || !seen_.insert(latest->folder).second) continue;
     const auto checkpoint = RestoredCheckpoint::load(storage, latest->folder);
     if (!checkpoint) {
+      // A power cut may bring the name of one back that was removed, and not the rest of it: nobody goes on from that.
+      const bool is_newest = i + 1 == paths.size() || !paths[i + 1].starts_with(path.substr(0, at + marker.size()));
+      if (!is_newest) continue;
       world_.violation("a completed checkpoint cannot be read: " + checkpoint.error().message());
       continue;
     }
