@@ -25,6 +25,7 @@ TEST_CASE("both ends hear that their connection is gone, also through a link tha
     }
     CHECK(heard_by_one == 1);
     CHECK(heard_by_other == 1);
+    world.network.forget();
   }
 }
 
