@@ -35,6 +35,7 @@ fields = { id = "seq()", run = "'c'" }
     + SINK
 )
 
+
 class SharedFolder(DfnodeTest):
     def setUp(self):
         super().setUp()
