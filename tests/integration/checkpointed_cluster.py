@@ -37,6 +37,27 @@ class CheckpointedCluster(ClusterTest):
         self.job = self.detach(job)
         self.until("checkpoints are taken", lambda: self.latest() >= 2)
 
+    def rescale_with_kills(self, *parallelisms):
+        """For each: a worker is killed, the job is stopped with a savepoint, and goes on from it with that parallelism."""
+        for parallelism in parallelisms:
+            workers = [pid for process in self.nodes.values() if (pid := self.worker_of(process, self.job))]
+            self.in_the_middle()
+            self.kill(workers[0])
+            self.until_more()
+            stopped = self.dfnode("stop", self.job, "--to", self.address, "--savepoint", "savepoints", "--json",
+                                  timeout=60)
+            self.assert_exit(stopped, 0)
+            savepoint = json.loads(stopped.stdout)["path"]
+            self.until_state(self.job, "FINISHED")
+            again = self.write_job(f"again{parallelism}.toml", "out", 60000, CHECKPOINT.format(folder=self.folder),
+                                   parallelism=parallelism)
+            plan = self.dfnode("plan", str(again), "--from", savepoint)
+            self.assert_exit(plan, 0)
+            self.job = self.detach(again, "--from", savepoint)
+            runs = sorted((self.folder / "checkpoints" / "totals").glob("run-*"))
+            self.run_folder = lambda last=runs[-1]: last
+            self.until("it takes checkpoints", lambda: self.latest() >= 1 or self.state_of_job() == "FINISHED")
+
     def run_folder(self):
         return self.folder / "checkpoints" / "totals" / "run-000001"
 

@@ -2,10 +2,9 @@
 file sinks is exact all the same.
 """
 
-import json
 import unittest
 
-from checkpointed_cluster import CHECKPOINT, CheckpointedCluster
+from checkpointed_cluster import CheckpointedCluster
 
 
 class Kills(CheckpointedCluster):
@@ -87,24 +86,7 @@ class Rescaling(CheckpointedCluster):
     def test_two_then_five_then_one_with_kills_between(self):
         self.cluster(nodes=3, slots=2)
         self.begin(rate=60000, parallelism=2)
-        for parallelism in (5, 1):
-            workers = [pid for process in self.nodes.values() if (pid := self.worker_of(process, self.job))]
-            self.in_the_middle()
-            self.kill(workers[0])
-            self.until_more()
-            stopped = self.dfnode("stop", self.job, "--to", self.address, "--savepoint", "savepoints", "--json",
-                                  timeout=60)
-            self.assert_exit(stopped, 0)
-            savepoint = json.loads(stopped.stdout)["path"]
-            self.until_state(self.job, "FINISHED")
-            again = self.write_job(f"again{parallelism}.toml", "out", 60000, CHECKPOINT.format(folder=self.folder),
-                                   parallelism=parallelism)
-            plan = self.dfnode("plan", str(again), "--from", savepoint)
-            self.assert_exit(plan, 0)
-            self.job = self.detach(again, "--from", savepoint)
-            runs = sorted((self.folder / "checkpoints" / "totals").glob("run-*"))
-            self.run_folder = lambda last=runs[-1]: last
-            self.until("it takes checkpoints", lambda: self.latest() >= 1 or self.state_of_job() == "FINISHED")
+        self.rescale_with_kills(5, 1)
         self.assert_exact()
 
 
