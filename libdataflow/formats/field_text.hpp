@@ -124,16 +124,16 @@ inline bool is_digit(char c) {
   return parse_plain_float64(text, out) || parse_float64_slow(text, out);
 }
 
-/// parse_float64 for texts behind whose end eight more bytes can be read. At most eight bytes are read in a word: the
-/// digits behind the point move one place, over it, and what remains is an integer. Exact as parse_plain_float64 is.
-[[gnu::always_inline]] inline bool parse_float64_padded(std::string_view text, double& out) {
+/// parse_plain_float64 of at most eight bytes, in a word, for texts behind whose end eight more bytes can be read: the
+/// digits behind the point move one place, over it, and what remains is an integer. False for every other spelling.
+[[gnu::always_inline]] inline bool parse_short_float64(std::string_view text, double& out) {
   static constexpr double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7};
   const char* at = text.data();
   std::size_t size = text.size();
   const bool negative = size != 0 && *at == '-';
   at += negative;
   size -= negative;
-  if (size == 0 || size > 8) return parse_float64(text, out);
+  if (size == 0 || size > 8) return false;
   std::uint64_t word = eight_bytes(at);
   // The lowest byte that is a point has its highest bit set; so may bytes above it, which does not matter.
   const std::uint64_t differing = word ^ 0x2E2E2E2E2E2E2E2E;
@@ -142,16 +142,21 @@ inline bool is_digit(char c) {
   std::size_t fraction = 0;
   if (whole < size) {
     fraction = size - whole - 1;
-    if (whole == 0 || fraction == 0) return parse_float64(text, out);
+    if (whole == 0 || fraction == 0) return false;
     const std::uint64_t before = (1ULL << (8 * whole)) - 1;
     word = (word & before) | (word >> 8 & ~before);
     --size;
   }
   std::uint64_t value = 0;
-  if (!parse_digits(word, size, value)) return parse_float64(text, out);
+  if (!parse_digits(word, size, value)) return false;
   const double magnitude = static_cast<double>(static_cast<std::int64_t>(value)) / powers[fraction];
   out = negative ? -magnitude : magnitude;
   return true;
+}
+
+/// parse_float64 for texts behind whose end eight more bytes can be read.
+[[gnu::always_inline]] inline bool parse_float64_padded(std::string_view text, double& out) {
+  return parse_short_float64(text, out) || parse_float64(text, out);
 }
 
 /// true/false/1/0 in any case.

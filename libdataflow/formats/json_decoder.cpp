@@ -197,27 +197,13 @@ bool JsonDecoder::decode_object(Tokens& tokens) {
   if (tokens.peek() != '{') return mistake("the line is not a JSON object");
   ++tokens.at;
   ++objects_;
-  std::size_t place = 0;
   if (tokens.peek() == '}') {
     ++tokens.at;
   } else {
-    for (;; ++place) {
-      if (tokens.peek() != '"') {
-        return mistake(tokens.more() ? "expected a member name in quotes" : "the object is not closed on its line");
-      }
-      const std::string_view name = tokens.scalar();
-      ++tokens.at;
-      if (name.size() < 2 || name.back() != '"' || tokens.peek() != ':') {
-        return mistake("expected a colon behind the member name " + excerpt(name));
-      }
-      ++tokens.at;
-      if (!tokens.more()) return mistake("the object is not closed on its line");
-      if (!append_member(tokens, find_field(name.substr(1, name.size() - 2), place))) return false;
-      const char next = tokens.peek();
-      if (next == '\n') return mistake("the object is not closed on its line");
-      ++tokens.at;
-      if (next == '}') break;
-      if (next != ',') return mistake("expected a comma or } behind the member " + excerpt(name));
+    for (std::size_t place = 0;; ++place) {
+      const MemberEnd end = decode_member(tokens, place);
+      if (end == MemberEnd::wrong) return false;
+      if (end == MemberEnd::brace) break;
     }
   }
   if (tokens.more()) return mistake("text behind the object: a line must hold one object only");
@@ -227,16 +213,57 @@ bool JsonDecoder::decode_object(Tokens& tokens) {
   return true;
 }
 
-/// The field that a member belongs to. Objects of one file mostly have their members in the same order, so the name
-/// that was at this place in the object before is tried first.
-inline std::size_t JsonDecoder::find_field(std::string_view raw_name, std::size_t place) {
-  if (place < guesses_.size() && guesses_[place].size == raw_name.size() &&
-      same_bytes(guesses_[place].name.data(), raw_name.data(), raw_name.size())) [[likely]] {
-    return guesses_[place].field;
+/// Reads the member at the cursor, which moves behind the comma or brace that ends it. Objects of one file mostly have
+/// their members in the same order and spelling: a member with the name that was at this place before, no blanks in
+/// front of its colon, and no object or array for its value is four tokens, recognised here without looking at each.
+inline JsonDecoder::MemberEnd JsonDecoder::decode_member(Tokens& tokens, std::size_t place) {
+  const std::uint32_t* const at = tokens.positions + tokens.at;  // name, colon, value, end
+  if (place >= guesses_.size() || tokens.at + 3 >= tokens.count || at[3] >= tokens.line_end) [[unlikely]] {
+    return decode_any_member(tokens, place);
   }
-  return search_field(raw_name, place);
+  const Guess& guess = guesses_[place];
+  const char* const value = tokens.block + at[2];
+  const char end = tokens.block[at[3]];
+  const bool plain = at[1] + 1 - at[0] == guess.size &&
+                     same_bytes(guess.name.data(), tokens.block + at[0], guess.size) && (end == ',' || end == '}') &&
+                     *value != '{' && *value != '[' && *value != ',' && *value != ':' && *value != ']' && *value != '}';
+  if (!plain) [[unlikely]]
+    return decode_any_member(tokens, place);
+  if (guess.field != no_field) {
+    std::size_t size = at[3] - at[2];
+    while (is_blank(value[size - 1])) --size;  // ends at the value's first byte, which is no blank
+    if (!append_plain({value, size}, guess.field)) return MemberEnd::wrong;
+  }
+  tokens.at += 4;
+  return end == ',' ? MemberEnd::comma : MemberEnd::brace;
 }
 
+/// decode_member for every spelling, and for those that are wrong.
+JsonDecoder::MemberEnd JsonDecoder::decode_any_member(Tokens& tokens, std::size_t place) {
+  const auto wrong = [this](std::string message) {
+    mistake(std::move(message));
+    return MemberEnd::wrong;
+  };
+  if (tokens.peek() != '"') {
+    return wrong(tokens.more() ? "expected a member name in quotes" : "the object is not closed on its line");
+  }
+  const std::string_view name = tokens.scalar();
+  ++tokens.at;
+  if (name.size() < 2 || name.back() != '"' || tokens.peek() != ':') {
+    return wrong("expected a colon behind the member name " + excerpt(name));
+  }
+  ++tokens.at;
+  if (!tokens.more()) return wrong("the object is not closed on its line");
+  if (!append_member(tokens, search_field(name.substr(1, name.size() - 2), place))) return MemberEnd::wrong;
+  const char next = tokens.peek();
+  if (next == '\n') return wrong("the object is not closed on its line");
+  ++tokens.at;
+  if (next == '}') return MemberEnd::brace;
+  if (next != ',') return wrong("expected a comma or } behind the member " + excerpt(name));
+  return MemberEnd::comma;
+}
+
+/// The field that a member belongs to, which is the guess for this place from now on.
 std::size_t JsonDecoder::search_field(std::string_view raw_name, std::size_t place) {
   std::string_view name = raw_name;
   if (name.find('\\') != std::string_view::npos) {
@@ -252,9 +279,9 @@ std::size_t JsonDecoder::search_field(std::string_view raw_name, std::size_t pla
   if (place < most_guesses) {
     if (place >= guesses_.size()) guesses_.resize(place + 1);
     Guess& guess = guesses_[place];
-    guess.name.assign(raw_name);
+    guess.name.assign("\"").append(raw_name).append("\":");
+    guess.size = guess.name.size();
     guess.name.append(8, '\0');
-    guess.size = raw_name.size();
     guess.field = field;
   }
   return field;
@@ -263,14 +290,11 @@ std::size_t JsonDecoder::search_field(std::string_view raw_name, std::size_t pla
 /// Converts or skips the value at the cursor.
 bool JsonDecoder::append_member(Tokens& tokens, std::size_t field) {
   const char first = tokens.peek();
-  if (field != no_field) {
-    if (seen_[field] == objects_) return mistake("the member \"" + fields_[field].field.name + "\" is there twice");
-    seen_[field] = objects_;
-  }
   if (first == '{' || first == '[') {
     const std::string_view nested = tokens.skip_nested();
     if (nested.empty()) return mistake("the object is not closed on its line");
     if (field == no_field) return true;
+    if (!first_of_object(field)) return false;
     if (fields_[field].field.type.kind() != TypeKind::string) return wrong_type(field, nested);
     rows_.column(field).append_text(nested);
     return true;
@@ -278,8 +302,20 @@ bool JsonDecoder::append_member(Tokens& tokens, std::size_t field) {
   if (first == ',' || first == '}' || first == ':' || first == ']') return mistake("expected a value behind a colon");
   const std::string_view token = tokens.scalar();
   ++tokens.at;
-  if (field == no_field) return true;
-  if (first == '"') {
+  return field == no_field || append_plain(token, field);
+}
+
+/// Notes that the object has this field; a mistake when it has had it before.
+inline bool JsonDecoder::first_of_object(std::size_t field) {
+  if (seen_[field] == objects_) return mistake("the member \"" + fields_[field].field.name + "\" is there twice");
+  seen_[field] = objects_;
+  return true;
+}
+
+/// Converts a value that is no object or array.
+inline bool JsonDecoder::append_plain(std::string_view token, std::size_t field) {
+  if (!first_of_object(field)) return false;
+  if (token.front() == '"') {
     if (token.size() < 2 || token.back() != '"') return mistake("expected a comma or } behind " + excerpt(token));
     return append_string(token.substr(1, token.size() - 2), field);
   }
@@ -345,7 +381,7 @@ inline bool leading_zero(std::string_view token) {
 
 /// A JSON number as an int64 when its value is exactly integral: 12, -3, 1.0, 1e3.
 bool integral_number(std::string_view token, std::int64_t& out) {
-  if (!leading_zero(token) && text::parse_int64(token, out)) return true;
+  if (!leading_zero(token) && text::parse_int64_padded(token, out)) return true;
   if (!text::is_json_number(token)) return false;
   double value = 0;
   if (token.find_first_of(".eE") == std::string_view::npos) return text::parse_int64(token, out);
@@ -365,7 +401,8 @@ bool JsonDecoder::append_number(std::string_view token, std::size_t field) {
   switch (type.kind()) {
     case TypeKind::float64: {
       double value = 0;
-      const bool plain = !leading_zero(token) && text::parse_plain_float64(token, value);
+      const bool plain =
+          !leading_zero(token) && (text::parse_short_float64(token, value) || text::parse_plain_float64(token, value));
       if (!plain && (!text::is_json_number(token) || !text::parse_float64_slow(token, value))) {
         return wrong_type(field, token);
       }

@@ -37,16 +37,21 @@ class JsonDecoder final : public RecordDecoder {
 
   /// A member name met before at this place of an object, and the field it belongs to (or no_field).
   struct Guess {
-    std::string name;  ///< with eight bytes of padding
-    std::size_t size = SIZE_MAX;
+    std::string name;             ///< as it was written, `"name":`, with eight bytes of padding
+    std::size_t size = SIZE_MAX;  ///< without the padding
     std::size_t field = no_field;
   };
 
+  enum class MemberEnd { comma, brace, wrong };
+
   void decode_lines(std::string_view window, std::size_t first, std::size_t last, DecodedRecords& result);
   bool decode_object(Tokens& tokens);
-  std::size_t find_field(std::string_view raw_name, std::size_t place);
+  MemberEnd decode_member(Tokens& tokens, std::size_t place);
+  MemberEnd decode_any_member(Tokens& tokens, std::size_t place);
   std::size_t search_field(std::string_view raw_name, std::size_t place);
   bool append_member(Tokens& tokens, std::size_t field);
+  bool first_of_object(std::size_t field);
+  bool append_plain(std::string_view token, std::size_t field);
   bool append_string(std::string_view raw, std::size_t field);
   bool append_scalar(std::string_view token, std::size_t field);
   bool append_number(std::string_view token, std::size_t field);

@@ -236,8 +236,8 @@ class FileEnumerator final : public SplitEnumerator {
   std::uint64_t size_ = 0;
   FileHandle opened_;
   CsvQuoteScan scan_{','};
-  std::uint64_t scanned_ = 0;  ///< bytes of the file that scan_ has passed
-  std::vector<char> chunk_ = std::vector<char>(256 * 1024);
+  std::uint64_t scanned_ = 0;                               ///< bytes of the file that scan_ has passed
+  std::vector<char> chunk_ = std::vector<char>(64 * 1024);  ///< stays in a core's cache
   Timestamp look_again_ = Timestamp::min();
 };
 

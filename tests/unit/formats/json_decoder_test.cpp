@@ -146,6 +146,59 @@ TEST_CASE("the same rows come whatever the batch size, with broken lines among t
   }
 }
 
+// The decoder remembers which name was at which place of an object.
+TEST_CASE("a line means the same whatever line came before it") {
+  const std::vector<std::string> lines = {
+      R"({"name":"a","n":1})",
+      R"({"n":2,"name":"b"})",
+      R"({ "name" : "c" , "n" : 3 })",
+      R"({"name": "d"	,"n": -4 })",
+      R"({"name":"e"})",
+      R"({"n":5})",
+      R"({})",
+      R"({"name":null,"n":null})",
+      R"({"name":{"x":1},"n":6})",
+      R"({"name":[],"n":7})",
+      R"({"name":{},"n":8})",
+      R"({"x":{},"n":9})",
+      R"({"x":"y","n":10})",
+      R"({"x":[1,2],"n":11})",
+      R"({"na\u006de":"f","n":12})",
+      R"({"name":"","n":0})",
+      R"({"name":"q\"}","n":13})",
+      R"({"name":"twice","name":"again"})",
+      R"({"n":1,"n":2})",
+      R"({"name":"g" "n":14})",
+      R"({"name":"h","n":15)",
+      R"({"name":"i","n":})",
+      R"({"name":,"n":16})",
+      R"({"name"::"j"})",
+      R"({"name":"k"]})",
+      R"({"name":]})",
+      R"({"name":"l","n":1-})",
+      R"({"name":"m","n":18}})",
+      R"({"name":"n","n":19} {"name":"o"})",
+      R"({"name":"p","n":20,})",
+      R"({"name":"q"x,"n":21})",
+      R"({"name","n":22})",
+      R"({name:"r"})",
+      R"(["name","n"])",
+  };
+  for (const std::string& before : lines) {
+    const auto first = decode_all(json(name_and_n), before);
+    for (const std::string& line : lines) {
+      const auto alone = decode_all(json(name_and_n), line);
+      const auto behind = decode_all(json(name_and_n), before + "\n" + line);
+      CAPTURE(before);
+      CAPTURE(line);
+      CHECK(behind.rows == first.rows + alone.rows);
+      std::vector<std::string> errors = first.errors;
+      errors.insert(errors.end(), alone.errors.begin(), alone.errors.end());
+      CHECK(behind.errors == errors);
+    }
+  }
+}
+
 TEST_CASE("base64 is read with and without padding, and nothing else is") {
   const auto decoded = [](std::string_view in) {
     std::string out;
