@@ -1,11 +1,10 @@
 #include "libdataflow/checkpoint/job_checkpoints.hpp"
 
-#include "libdataflow/checkpoint/savepoint.hpp"
-
 namespace dataflow {
 
 Result<std::unique_ptr<JobCheckpoints>> JobCheckpoints::open(JobGraphPtr graph, const std::string& job_id,
-                                                             const StartPoint& start, CheckpointStoragePtr storage) {
+                                                             const StartPoint& start, CheckpointStoragePtr storage,
+                                                             SavepointFinder find) {
   auto made = std::unique_ptr<JobCheckpoints>(new JobCheckpoints);
   if (storage == nullptr) {
     auto opened = open_checkpoint_storage(graph->stream->settings.checkpoint->storage);
@@ -14,6 +13,7 @@ Result<std::unique_ptr<JobCheckpoints>> JobCheckpoints::open(JobGraphPtr graph, 
   }
   made->graph_ = graph;
   made->storage_ = std::move(storage);
+  made->find_ = std::move(find);
   made->unclaimed_ = start.unclaimed;
   Result<std::optional<Leadership>> leadership{std::nullopt};
   if (start.from != StartFrom::nothing) {
@@ -65,7 +65,7 @@ Result<RestoredCheckpointPtr> JobCheckpoints::load(const CheckpointStoragePtr& s
 }
 
 Result<RestorePoint> JobCheckpoints::load_origin(const RunOrigin& origin) {
-  auto place = find_savepoint(origin.savepoint);
+  auto place = find_(origin.savepoint);
   if (!place) return fail(place.error());
   const auto unclaimed = origin.drop_unclaimed ? UnclaimedState::dropped : unclaimed_;
   auto restored = load(place->storage, place->folder, unclaimed);

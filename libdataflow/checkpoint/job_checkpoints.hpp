@@ -6,6 +6,7 @@
 
 #include "libdataflow/checkpoint/coordinator.hpp"
 #include "libdataflow/checkpoint/restored_checkpoint.hpp"
+#include "libdataflow/checkpoint/savepoint.hpp"
 #include "libdataflow/checkpoint/storage.hpp"
 
 namespace dataflow {
@@ -34,10 +35,11 @@ struct RestorePoint {
 
 class JobCheckpoints {
  public:
-  /// For a job with [checkpoint]; does I/O. `storage`: null for the one that the job names. Errors: invalid_argument,
-  /// io; also what is wrong with the checkpoint or savepoint that it starts from.
+  /// For a job with [checkpoint]; does I/O. `storage`: null for the one that the job names. `find`: where the savepoint
+  /// is that it starts from. Errors: invalid_argument, io; also what is wrong with the checkpoint or savepoint.
   static Result<std::unique_ptr<JobCheckpoints>> open(JobGraphPtr graph, const std::string& job_id,
-                                                      const StartPoint& start, CheckpointStoragePtr storage = nullptr);
+                                                      const StartPoint& start, CheckpointStoragePtr storage = nullptr,
+                                                      SavepointFinder find = find_savepoint);
 
   /// What an attempt that begins now starts from. Does I/O. Not while in doubt.
   Result<RestorePoint> restore_point();
@@ -65,6 +67,7 @@ class JobCheckpoints {
 
   JobGraphPtr graph_;
   CheckpointStoragePtr storage_;
+  SavepointFinder find_;
   std::string lineage_;
   std::string job_id_;
   RunOrigin origin_;

@@ -161,8 +161,11 @@ Status prepare_savepoint_folder(const std::string& target) {
 }
 
 Result<std::string> export_savepoint(CheckpointStorage& from, const std::string& folder, const std::string& target) {
-  auto to = open_checkpoint_storage(target);
-  if (!to) return fail(to.error());
+  const auto to = open_checkpoint_storage(target);
+  return to ? export_savepoint(from, folder, **to) : fail(to.error());
+}
+
+Result<std::string> export_savepoint(CheckpointStorage& from, const std::string& folder, CheckpointStorage& to) {
   const std::string key = folder + "/" + std::string{metadata_name};
   const auto bytes = from.get(key);
   if (!bytes) return fail(bytes.error());
@@ -180,17 +183,17 @@ Result<std::string> export_savepoint(CheckpointStorage& from, const std::string&
   // Another job of that name may have put one of the same number there.
   for (int number = 1;; ++number) {
     const std::string savepoint = folder_name(*metadata, number);
-    const auto there = (*to)->list(savepoint + "/");
+    const auto there = to.list(savepoint + "/");
     if (!there) return fail(there.error());
     if (!there->empty()) continue;
-    Status copied = copy_files(from, folder, **to, savepoint, *metadata);
+    Status copied = copy_files(from, folder, to, savepoint, *metadata);
     if (copied) {
-      const auto put = (*to)->put(savepoint + "/" + std::string{metadata_name}, encode_metadata(*metadata));
-      if (put && *put == PutOutcome::stored) return (*to)->describe(savepoint);
-      copied = put ? fail(ErrorCode::io, (*to)->describe(savepoint) + " is being written by somebody else")
-                   : fail(put.error());
+      const auto put = to.put(savepoint + "/" + std::string{metadata_name}, encode_metadata(*metadata));
+      if (put && *put == PutOutcome::stored) return to.describe(savepoint);
+      copied =
+          put ? fail(ErrorCode::io, to.describe(savepoint) + " is being written by somebody else") : fail(put.error());
     }
-    remove_folder(**to, savepoint);
+    remove_folder(to, savepoint);
     return fail(copied.error().within("the savepoint"));
   }
 }

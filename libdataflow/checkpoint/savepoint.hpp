@@ -9,6 +9,7 @@
 // (Flink's canonical savepoint format, FLIP-41.)
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,9 @@ struct SavepointPlace {
   CheckpointStoragePtr storage;
   std::string folder;
 };
+
+/// Finds a savepoint by what a user calls it.
+using SavepointFinder = std::function<Result<SavepointPlace>(std::string_view)>;
 
 /// Takes the path of a savepoint's folder, of its `_metadata`, or of a folder with one savepoint in it. Errors:
 /// not_found when there is none; invalid_argument naming them when there are several.
@@ -38,5 +42,7 @@ Status prepare_savepoint_folder(const std::string& target);
 /// was copied is removed again when it fails. Errors: io of either side; malformed_data naming the damaged file;
 /// unsupported when the checkpoint's state is not all tables.
 Result<std::string> export_savepoint(CheckpointStorage& from, const std::string& folder, const std::string& target);
+/// The same to the root of another storage; the path is as that describes it.
+Result<std::string> export_savepoint(CheckpointStorage& from, const std::string& folder, CheckpointStorage& to);
 
 }  // namespace dataflow

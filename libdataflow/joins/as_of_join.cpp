@@ -150,7 +150,7 @@ class AsOfJoin final : public JoinOperator {
         ++candidates_.count;
       }
       bytes += PackedLayout::size_of(row.bytes()) + (version != nullptr ? PackedLayout::size_of(version->bytes()) : 0);
-      return collected_.size() < Pairs::enough && bytes < max_batch_bytes;
+      return collected_.size() < candidates_.enough && bytes < max_batch_bytes;
     });
   }
 

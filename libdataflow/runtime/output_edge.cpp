@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "libdataflow/runtime/buggify.hpp"
 #include "serialization/key_hash.hpp"
 
 namespace dataflow {
@@ -14,9 +15,16 @@ constexpr std::size_t worthwhile_rows = 1024;
 constexpr std::size_t worthwhile_bytes = 32 * 1024;
 /// Beyond this the feeder pauses until the receiver grants credit.
 constexpr std::size_t blocked_bytes = 64 * 1024;
+constexpr std::size_t few_bytes = 200;
 constexpr std::size_t blocked_envelopes = 64;
 
 }  // namespace
+
+ChannelSender::ChannelSender(std::size_t channel, Duration buffer_timeout, std::size_t window)
+    : channel_{channel},
+      timeout_{buffer_timeout},
+      blocked_bytes_{buggified(Buggify::small_output_queue) ? few_bytes : blocked_bytes},
+      credit_{static_cast<std::int64_t>(window)} {}
 
 void ChannelSender::push(Envelope envelope, Timestamp now) {
   if (pending_.empty()) due_at_ = std::max(now, last_sent_ == Timestamp::min() ? now : last_sent_ + timeout_);
@@ -46,7 +54,7 @@ Envelope ChannelSender::take_front() {
   if (first == nullptr) return front;
   std::size_t rows = (*first)->rows();
   std::size_t bytes = (*first)->byte_size();
-  if (pending_.empty()) {  // the usual case
+  if (pending_.empty() || buggified(Buggify::no_joined_batches)) {  // the usual case
     pending_rows_ -= rows;
     pending_bytes_ -= bytes;
     return front;
@@ -81,7 +89,7 @@ void ChannelSender::pump(Timestamp now, TaskHost& host) {
 }
 
 bool ChannelSender::blocked() const {
-  return pending_bytes_ >= blocked_bytes || pending_.size() >= blocked_envelopes ||
+  return pending_bytes_ >= blocked_bytes_ || pending_.size() >= blocked_envelopes ||
          (!pending_.empty() && !may_send_batches());
 }
 

@@ -17,8 +17,7 @@ namespace dataflow {
 class ChannelSender {
  public:
   /// `window`: the bytes of batches that may be sent before the receiver grants more.
-  ChannelSender(std::size_t channel, Duration buffer_timeout, std::size_t window)
-      : channel_{channel}, timeout_{buffer_timeout}, credit_{static_cast<std::int64_t>(window)} {}
+  ChannelSender(std::size_t channel, Duration buffer_timeout, std::size_t window);
 
   void push(Envelope envelope, Timestamp now);
   /// Sends what is due: all of it when enough has gathered, when the timeout is over or when `force`d; batches only
@@ -40,6 +39,7 @@ class ChannelSender {
 
   std::size_t channel_;
   Duration timeout_;
+  std::size_t blocked_bytes_;
   std::deque<Envelope> pending_;
   std::size_t pending_bytes_ = 0;
   std::size_t pending_rows_ = 0;

@@ -1,4 +1,5 @@
 #include "libdataflow/runtime/task.hpp"
+#include "libdataflow/runtime/buggify.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -168,7 +169,8 @@ tl::expected<Task::Progress, TaskFailure> Task::run_steps(Timestamp now) {
   for (const auto& stage : stages_) {
     if (auto status = stage->fire_processing_timers(); !status) return tl::unexpected(failure(*stage, status.error()));
   }
-  for (int i = 0; i < steps_per_run; ++i) {
+  const int steps = buggified(Buggify::one_step) ? 1 : steps_per_run;
+  for (int i = 0; i < steps; ++i) {
     auto stepped = step();
     if (!stepped) return tl::unexpected(stepped.error());
     if (!*stepped) return rest();
@@ -274,7 +276,7 @@ bool Task::takes_input(const InputChannel& channel) const {
 
 void Task::grant_what_is_due(std::size_t channel) {
   std::size_t& bytes = channels_[channel].to_grant;
-  if (bytes < scope_.host->channel_window() / 2) return;
+  if (bytes < scope_.host->channel_window() / 2 && !(bytes > 0 && buggified(Buggify::grants_at_once))) return;
   scope_.host->grant(channel, bytes);
   bytes = 0;
 }

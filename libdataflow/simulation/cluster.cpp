@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "libdataflow/checkpoint/lineage.hpp"
+#include "libdataflow/checkpoint/memory_storage.hpp"
+#include "libdataflow/checkpoint/savepoint.hpp"
 #include "libdataflow/simulation/storage.hpp"
 
 namespace dataflow::simulation {
@@ -10,6 +13,7 @@ namespace dataflow::simulation {
 namespace {
 
 constexpr const char* storage_folder = "checkpoints";
+constexpr const char* savepoint_folder = "savepoints";
 constexpr Duration keep_up_interval{15'000};
 constexpr Duration client_interval{10'000};
 /// After the job's end: those that stand still go on, and may do no more harm.
@@ -28,8 +32,10 @@ Cluster::Cluster(const StreamGraph& job, RunSettings settings)
       settings_{std::move(settings)},
       world_{settings_.seed, draw_tuning(settings_.seed, !settings_.faults.empty()), settings_.traced,
              settings_.defect},
+      chances_{Random{settings_.seed ^ 0x62756767ULL}, !settings_.faults.empty() || settings_.seed != 0, world_.met},
       watch_{world_, storage_folder},
-      storage_{make_disk_storage(world_.disk, storage_folder)} {
+      storage_{make_disk_storage(world_.disk, storage_folder)},
+      savepoints_{make_disk_storage(world_.disk, savepoint_folder)} {
   Random random{settings_.seed ^ 0x636c7573ULL};
   checkpoint_interval_ = std::max(Duration{2000}, settings_.checkpoint_interval);
   checkpoint_timeout_ = std::max(Duration{400'000}, checkpoint_interval_ * 10);
@@ -73,7 +79,8 @@ StreamGraph Cluster::with_sinks(std::uint32_t layout) {
     }
     if (node.is_sink()) {
       const StreamEdge& input = node.inputs.front();
-      node.factory = make_sink({&world_, &watch_}, node.name, graph.nodes[input.from].outputs[input.output].schema);
+      node.factory =
+          make_sink({&world_, &watch_}, node.name, graph.nodes[input.from].outputs[input.output].schema, random);
     }
     if (!settings_.taps) continue;
     for (std::size_t output = 0; output < graph.nodes[i].outputs.size(); ++output) {
@@ -82,7 +89,7 @@ StreamGraph Cluster::with_sinks(std::uint32_t layout) {
       tap.name = tap.uid = "tap of " + tap_name(graph.nodes[i], output);
       tap.type = "tap";
       tap.inputs.push_back({.from = graph.nodes[i].id, .output = output, .partitioning = {}, .key_fields = {}});
-      tap.factory = make_sink({&world_, &watch_}, tap.name, graph.nodes[i].outputs[output].schema);
+      tap.factory = make_sink({&world_, &watch_}, tap.name, graph.nodes[i].outputs[output].schema, random);
       graph.nodes.push_back(std::move(tap));
     }
   }
@@ -172,12 +179,13 @@ void Cluster::client() {
   if (finished_ || manager->job_count() >= jobs_wanted_) return;
   // Through the manager's mailbox, like any request.
   manager->post("submit", [this, at = manager.get()] {
-    if (at->job_count() < jobs_wanted_) at->submit(layout_, resume_);
+    if (at->job_count() < jobs_wanted_) at->submit(layout_, resume_, start_from_);
   });
 }
 
 void Cluster::job_ended(const StoredJob& job) {
   resume_ = true;
+  start_from_.clear();
   if (job.state == JobState::finished && !std::exchange(rescaling_, false)) {
     finished_ = true;
     return;
@@ -186,6 +194,8 @@ void Cluster::job_ended(const StoredJob& job) {
   if (job.state == JobState::finished) {
     ++layout_;
     ++world_.counts.rescales;
+    if (through_savepoint_) start_from_ = savepoint_to_go_on_from();
+    resume_ = start_from_.empty();
     return;
   }
   ++world_.counts.resubmitted;
@@ -196,7 +206,19 @@ void Cluster::job_ended(const StoredJob& job) {
   }
 }
 
+/// The newest savepoint, if it is what the job ended with; a job that had to begin again after it has gone further.
+std::string Cluster::savepoint_to_go_on_from() {
+  if (savepoints_taken_.empty()) return {};
+  const Disk::Unwatched outside{world_.disk};
+  const TakenSavepoint& newest = savepoints_taken_.back();
+  const auto completed = list_completed(*storage_, newest.lineage);
+  const bool is_last = completed && !completed->empty() && completed->back().id == newest.checkpoint;
+  if (is_last) world_.note([&] { return "the job is to go on from " + newest.location; });
+  return is_last ? newest.location : std::string{};
+}
+
 RunResult Cluster::run() {
+  const Chances::Scope scope{chances_};
   calm_at_ = Timestamp{};
   for (const Fault& fault : settings_.faults) {
     world_.loop.after(Duration{fault.at.micros}, nullptr, [this, fault] { inject(fault); });
@@ -233,12 +255,21 @@ RunResult Cluster::run() {
   return result;
 }
 
+/// Each that somebody was told of is whole, whatever has happened since.
+void Cluster::check_savepoints() {
+  const Disk::Unwatched outside{world_.disk};
+  for (const TakenSavepoint& savepoint : savepoints_taken_) {
+    MemoryStorage copy;
+    const auto copied = export_savepoint(*savepoints_, savepoint.folder, copy);  // looks at every checksum
+    if (!copied) world_.violation("a savepoint cannot be read: " + copied.error().message());
+  }
+}
+
 void Cluster::check(RunResult& result) {
+  check_savepoints();
   for (const StreamNode& node : graph(0)->stream->nodes) {
     if (!node.is_sink()) continue;
-    std::vector<std::string>& rows = result.rows[node.name];
-    rows = visible_rows(world_.disk, node.name);
-    std::sort(rows.begin(), rows.end());
+    result.rows[node.name] = visible_rows(world_.disk, node.name);
     // What nobody disturbed leaves nothing behind.
     if (!settings_.faults.empty()) continue;
     const auto hidden = hidden_parts(world_.disk, node.name);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "libdataflow/graph/stream_graph.hpp"
+#include "libdataflow/simulation/chances.hpp"
 #include "libdataflow/simulation/faults.hpp"
 #include "libdataflow/simulation/job_manager.hpp"
 #include "libdataflow/simulation/sink.hpp"
@@ -59,6 +60,8 @@ class Cluster final : public Directory {
   void add_worker(const std::shared_ptr<Worker>& worker) override;
   [[nodiscard]] JobGraphPtr graph(std::uint32_t layout) override;
   [[nodiscard]] CheckpointStoragePtr storage() const override { return storage_; }
+  [[nodiscard]] CheckpointStoragePtr savepoints() const override { return savepoints_; }
+  void savepoint_taken(const TakenSavepoint& savepoint) override { savepoints_taken_.push_back(savepoint); }
 
   static Tuning draw_tuning(std::uint64_t seed, bool faulty);
   StreamGraph with_sinks(std::uint32_t layout);
@@ -77,16 +80,22 @@ class Cluster final : public Directory {
   void lose_power(const std::string& machine, Random& random);
   void set_clock(Random& random);
   void fail_over(Random& random);
-  void rescale();
+  void rescale(Random& random);
+  void take_savepoint();
+  [[nodiscard]] std::string savepoint_to_go_on_from();
   [[nodiscard]] std::string pick_machine(Random& random) const;
   void count(FaultKind kind, const std::string& what);
   void check(RunResult& result);
+  void check_savepoints();
 
   const StreamGraph& job_;
   RunSettings settings_;
   World world_;
+  Chances chances_;
   CommitWatch watch_;
   CheckpointStoragePtr storage_;
+  CheckpointStoragePtr savepoints_;
+  std::vector<TakenSavepoint> savepoints_taken_;
   Duration checkpoint_interval_;
   Duration checkpoint_timeout_;
   Duration buffer_timeout_;
@@ -103,6 +112,8 @@ class Cluster final : public Directory {
   std::size_t jobs_wanted_ = 1;  ///< one after the other
   bool resume_ = false;
   bool rescaling_ = false;
+  bool through_savepoint_ = false;  ///< rescaling
+  std::string start_from_;          ///< a savepoint that the next job starts from
   bool finished_ = false;
   std::uint32_t failures_ = 0;
   Timestamp calm_at_{};  ///< from then on nothing goes wrong any more

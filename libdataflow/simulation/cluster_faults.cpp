@@ -29,7 +29,8 @@ void Cluster::inject(const Fault& fault) {
     case FaultKind::disk: return break_disk(random);
     case FaultKind::clock: return set_clock(random);
     case FaultKind::failover: return fail_over(random);
-    case FaultKind::rescale: return rescale();
+    case FaultKind::rescale: return rescale(random);
+    case FaultKind::savepoint: return take_savepoint();
   }
 }
 
@@ -169,12 +170,21 @@ void Cluster::fail_over(Random& random) {
   });
 }
 
-void Cluster::rescale() {
+void Cluster::take_savepoint() {
+  const auto manager = job_manager();
+  const auto master = manager ? manager->master() : nullptr;
+  if (master == nullptr || master->gone() || master->state() != JobState::running) return;
+  count(FaultKind::savepoint, "somebody wants one");
+  master->post("take a savepoint", [at = master.get()] { at->take_savepoint(); });
+}
+
+void Cluster::rescale(Random& random) {
   const auto manager = job_manager();
   const auto master = manager ? manager->master() : nullptr;
   if (master == nullptr || master->gone() || master->state() != JobState::running) return;
   count(FaultKind::rescale, "the job is stopped, to go on with another parallelism");
   rescaling_ = true;
+  through_savepoint_ = random.chance(0.5);
   master->post("stop for rescaling", [at = master.get()] { at->stop_for_rescaling(); });
 }
 

@@ -16,6 +16,7 @@ std::string folder_of(const std::string& path) {
 /// What a file is for, by its name.
 std::string kind_of(const std::string& path) {
   std::string name = path.substr(path.rfind('/') + 1);
+  if (name.starts_with(".part.")) return "part";
   if (name.find(".a") != std::string::npos && path.find("/chk-") != std::string::npos) return "state";
   if (path.starts_with("jobs/")) return "jobs";
   std::erase_if(name, [](char c) { return (c >= '0' && c <= '9') || c == '-' || c == '.'; });
@@ -117,6 +118,15 @@ Status Disk::write(const std::string& path, std::string_view bytes) {
   file->content = *fault == DiskFault::tears ? bytes.substr(0, bytes.size() / 2) : bytes;
   file->writer = machine();
   set(path, file, ++steps_);
+  return end(*fault, path);
+}
+
+Status Disk::append(const std::string& path, std::string_view bytes) {
+  const auto fault = begin(Call::write, path);
+  if (!fault) return fail(fault.error());
+  const auto at = names_.find(path);
+  if (at == names_.end()) return missing(path);
+  at->second->content += *fault == DiskFault::tears ? bytes.substr(0, bytes.size() / 2) : bytes;
   return end(*fault, path);
 }
 

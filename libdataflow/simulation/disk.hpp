@@ -37,6 +37,8 @@ class Disk final : public FileAccess {
 
   Status make_folder(const std::string& path) override;
   Status write(const std::string& path, std::string_view bytes) override;
+  /// At the end of the file, which exists.
+  Status append(const std::string& path, std::string_view bytes);
   Status sync_file(const std::string& path) override;
   Status rename(const std::string& from, const std::string& to) override;
   /// False when `to` exists, which then stays; atomic (renameat2 with RENAME_NOREPLACE).

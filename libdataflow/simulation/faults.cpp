@@ -7,8 +7,8 @@ namespace dataflow::simulation {
 
 namespace {
 
-constexpr std::array<std::string_view, fault_kind_count> names{"kill", "stop",  "cut",      "slow",
-                                                               "disk", "clock", "failover", "rescale"};
+constexpr std::array<std::string_view, fault_kind_count> names{"kill",  "stop",     "cut",     "slow",     "disk",
+                                                               "clock", "failover", "rescale", "savepoint"};
 
 }  // namespace
 

@@ -23,10 +23,11 @@ enum class FaultKind : std::uint8_t {
   slow,   ///< a machine takes many times as long
   disk,   ///< a call fails, tells a lie or does half; no space; what was not synced is lost; a bit flips
   clock,  ///< a machine's wall clock jumps
-  failover,  ///< the JobManager, or the job's master, ends, or is replaced while it stands still
-  rescale,   ///< the job is stopped and goes on with another parallelism
+  failover,   ///< the JobManager, or the job's master, ends, or is replaced while it stands still
+  rescale,    ///< the job is stopped and goes on with another parallelism, from its last checkpoint or a savepoint
+  savepoint,  ///< one is taken while the job runs
 };
-inline constexpr std::size_t fault_kind_count = 8;
+inline constexpr std::size_t fault_kind_count = 9;
 std::string_view name_of(FaultKind kind);
 std::optional<FaultKind> fault_kind(std::string_view name);
 

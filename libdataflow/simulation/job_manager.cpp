@@ -81,13 +81,17 @@ void JobManager::recover() {
   running.record = *newest;
   running.record.state = JobState::created;
   running.layout = newest->parallelism;
-  running.resume = !newest->arguments.empty();
+  if (newest->arguments.size() == 2) {
+    running.savepoint = newest->arguments.back();
+  } else {
+    running.resume = !newest->arguments.empty();
+  }
   running.starts = 1;  // it has been started before
   job_ = std::move(running);
   start_master();
 }
 
-void JobManager::submit(std::uint32_t layout, bool resume) {
+void JobManager::submit(std::uint32_t layout, bool resume, const std::string& savepoint) {
   if (!store_ || job_) return;
   Running running;
   const std::string number = std::to_string(store_->jobs().size() + 1);
@@ -95,8 +99,10 @@ void JobManager::submit(std::uint32_t layout, bool resume) {
   running.record.name = running.record.file_name = "job.toml";
   running.record.parallelism = layout;
   if (resume) running.record.arguments = {"--resume"};
+  if (!savepoint.empty()) running.record.arguments = {"--from", savepoint};
   running.layout = layout;
   running.resume = resume;
+  running.savepoint = savepoint;
   job_ = std::move(running);
   if (!save()) {
     job_.reset();  // the client hears that it was not taken, and tries again
@@ -130,10 +136,13 @@ void JobManager::start_master() {
   MasterSettings settings;
   settings.job_id = job.record.id;
   settings.storage = directory_.storage();
+  settings.savepoints = directory_.savepoints();
+  settings.on_savepoint = [&directory = directory_](const TakenSavepoint& taken) { directory.savepoint_taken(taken); };
   if (world_.defect == Defect::missing_fence) settings.storage = without_later_epochs(std::move(settings.storage));
   settings.start_from.from = again ? StartFrom::own_run : job.resume ? StartFrom::last_run : StartFrom::nothing;
   // A job that went on from another's run has not begun one of its own.
   if (again && job.resume) settings.start_from.from = StartFrom::last_run;
+  settings.start_from.savepoint = job.savepoint;
   settings.deadlines = {.deploy = Duration{2'000'000},
                         .open = Duration{3'000'000},
                         .cancel = Duration{1'000'000},

@@ -30,6 +30,9 @@ class Directory {
   /// The job with the n-th layout: its parallelism differs from layout to layout.
   [[nodiscard]] virtual JobGraphPtr graph(std::uint32_t layout) = 0;
   [[nodiscard]] virtual CheckpointStoragePtr storage() const = 0;
+  [[nodiscard]] virtual CheckpointStoragePtr savepoints() const = 0;
+  /// Somebody was told so.
+  virtual void savepoint_taken(const TakenSavepoint& savepoint) = 0;
 };
 
 class JobManager final : public Actor {
@@ -39,8 +42,8 @@ class JobManager final : public Actor {
   /// Opens the store; ends the process when it cannot.
   void begin();
 
-  /// From a client; `resume`: goes on from the newest run of the job.
-  void submit(std::uint32_t layout, bool resume);
+  /// From a client; `resume`: goes on from the newest run of the job; `savepoint`: or from there, if it is not empty.
+  void submit(std::uint32_t layout, bool resume, const std::string& savepoint);
   /// How many jobs were ever submitted.
   [[nodiscard]] std::size_t job_count() const { return store_ ? store_->jobs().size() : 0; }
   /// From clients: what has become of the newest job, when that is settled and written down; else null.
@@ -70,6 +73,7 @@ class JobManager final : public Actor {
     StoredJob record;
     std::uint32_t layout = 0;
     bool resume = false;
+    std::string savepoint;
     std::uint32_t starts = 0;
     std::uint64_t number = 0;  ///< of its master; 0: none
     std::shared_ptr<Master> master;

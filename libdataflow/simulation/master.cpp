@@ -57,7 +57,10 @@ std::string Master::describe_state() const {
 void Master::start() {
   after(look_interval, "look around", [this] { look_around(); });
   const Effects effects = execution_.start(wall_clock());
-  auto opened = JobCheckpoints::open(graph_, settings_.job_id, settings_.start_from, settings_.storage);
+  const auto find = [this](std::string_view path) -> Result<SavepointPlace> {
+    return SavepointPlace{settings_.savepoints, std::string{path.substr(path.rfind('/') + 1)}};
+  };
+  auto opened = JobCheckpoints::open(graph_, settings_.job_id, settings_.start_from, settings_.storage, find);
   if (!opened) {
     return apply(
         execution_.on_region_failed(execution_.current(0), opened.error().within("checkpoints"), wall_clock()));
@@ -156,8 +159,9 @@ void Master::carry_out(const OpenTasks& effect) {
   world_.phase = "opening";
   Placement placement;
   placement.of = effect.of;
+  const RestorePoint& from = restore_points_[effect.of.region];
   placement.checkpoints = {settings_.storage, checkpoints_->lineage(), checkpoints_->coordinator().epoch(),
-                           restore_points_[effect.of.region].folder};
+                           from.storage.empty() ? settings_.storage : settings_.savepoints, from.folder};
   std::map<std::size_t, std::uint32_t> numbers;
   for (std::uint32_t slot = 0; slot < width(effect.of.region); ++slot) {
     const auto& worker = worker_of_slot_[slot];

@@ -4,6 +4,7 @@
 // JobCheckpoints and JobSources are the real ones.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -26,10 +27,20 @@ class MasterHome {
   virtual void job_ended(JobState state, const std::optional<Error>& error) = 0;
 };
 
+/// A savepoint that somebody was told is complete.
+struct TakenSavepoint {
+  std::string location;
+  std::string folder;   ///< in the storage of savepoints
+  std::string lineage;  ///< the run
+  std::uint64_t checkpoint = 0;
+};
+
 struct MasterSettings {
   std::string job_id;
   StartPoint start_from;
   CheckpointStoragePtr storage;
+  CheckpointStoragePtr savepoints;  ///< where they are exported to
+  std::function<void(const TakenSavepoint&)> on_savepoint;
   ExecutionDeadlines deadlines;
 };
 
@@ -60,6 +71,7 @@ class Master final : public Actor {
   void worker_lost(std::uint32_t round, const std::string& node, const std::string& reason);
   /// Stops the job with a savepoint as its last checkpoint: its sources end now, and open windows are kept.
   void stop_for_rescaling();
+  void take_savepoint();
   [[nodiscard]] JobState state() const { return execution_.state(); }
   [[nodiscard]] std::string describe_state() const;
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "libdataflow/checkpoint/lineage.hpp"
+#include "libdataflow/checkpoint/savepoint.hpp"
 #include "libdataflow/simulation/master.hpp"
 #include "libdataflow/simulation/subtask.hpp"
 
@@ -87,6 +88,9 @@ void Master::carry_out(const AdvanceLatest& effect) {
 void Master::carry_out(const CompleteCheckpoint& effect) {
   world_.phase = "completing";
   ++world_.counts.checkpoints_completed;
+  for (const CheckpointRecord& record : checkpoints_->coordinator().history()) {
+    if (record.id == effect.id) world_.counts.last_state = record.bytes;
+  }
   world_.note([&] { return "checkpoint " + std::to_string(effect.id) + " is complete"; });
   if (effect.last) return apply(execution_.on_last_checkpoint(effect.id));
   tell_all("checkpoint completed", [id = effect.id](Worker& worker) { worker.complete(id); });
@@ -114,12 +118,26 @@ void Master::carry_out(const FailForCheckpoints& effect) {
 }
 
 void Master::carry_out(const ExportSavepoint& effect) {
-  // Savepoints go to folders of the real disk; here the checkpoint itself is what a job goes on from.
-  apply_checkpoint(checkpoints_->coordinator().on_exported(effect.request, effect.checkpoint.folder));
+  blocking_->work("export a savepoint", [this, effect] {
+    const auto exported = export_savepoint(*settings_.storage, effect.checkpoint.folder, *settings_.savepoints);
+    post("savepoint exported", [this, effect, exported] {
+      apply_checkpoint(checkpoints_->coordinator().on_exported(effect.request, exported));
+      if (!exported) return;
+      ++world_.counts.savepoints;
+      world_.note([&] { return "the savepoint " + *exported + " is complete"; });
+      settings_.on_savepoint(
+          {*exported, exported->substr(exported->rfind('/') + 1), checkpoints_->lineage(), effect.checkpoint.id});
+    });
+  });
 }
 
 void Master::end_checkpoints_of_attempt() {
   if (checkpoints_) apply_checkpoint(checkpoints_->coordinator().on_attempt_over(wall_clock()));
+}
+
+void Master::take_savepoint() {
+  if (!checkpoints_ || execution_.state() != JobState::running) return;
+  apply_checkpoint(checkpoints_->coordinator().on_savepoint_wanted("kept", SavepointTime::now, wall_clock()).second);
 }
 
 void Master::stop_for_rescaling() {

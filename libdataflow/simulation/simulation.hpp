@@ -16,8 +16,9 @@
 namespace dataflow::simulation {
 
 struct Options {
-  std::set<FaultKind> faults{FaultKind::kill, FaultKind::stop,  FaultKind::cut,      FaultKind::slow,
-                             FaultKind::disk, FaultKind::clock, FaultKind::failover, FaultKind::rescale};
+  std::set<FaultKind> faults{FaultKind::kill,     FaultKind::stop,    FaultKind::cut,
+                             FaultKind::slow,     FaultKind::disk,    FaultKind::clock,
+                             FaultKind::failover, FaultKind::rescale, FaultKind::savepoint};
   std::uint32_t nodes = 3;
   std::uint32_t parallelism = 2;                  ///< where the job says none
   Duration time_limit = std::chrono::minutes{1};  ///< of virtual time, after the last fault
@@ -54,6 +55,7 @@ struct SeedResult {
 
 /// The job's output depends on more than its input: nothing can be compared with it.
 struct NotDeterministic {
+  bool by_parallelism = false;     ///< where it was changed in the course of the run
   std::string op;                  ///< the first operator whose output differs; a name
   std::vector<std::string> one;    ///< rows that came out once,
   std::vector<std::string> other;  ///< and those that came out the other time
@@ -84,11 +86,14 @@ class Simulation {
   [[nodiscard]] std::vector<Difference> compare(const RunResult& result) const;
   SeedResult run_once(const RunSettings& settings) const;
   Status find_reference();
+  /// Where two runs differ that ought not to.
+  [[nodiscard]] NotDeterministic find_cause(RunSettings one, RunSettings other) const;
 
   StreamGraph job_;
   Options options_;
   std::map<std::string, std::vector<std::string>> expected_;  ///< by sink, sorted
   Duration reference_time_{0};
+  std::uint64_t last_state_ = 0;  ///< bytes in the last checkpoint
   std::uint64_t records_ = 0;
   std::optional<NotDeterministic> not_deterministic_;
 };

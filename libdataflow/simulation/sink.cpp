@@ -3,132 +3,92 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <utility>
 
 #include "libdataflow/checkpoint/lineage.hpp"
 #include "libdataflow/checkpoint/restored_checkpoint.hpp"
 #include "libdataflow/simulation/storage.hpp"
+#include "libdataflow/sinks/file_sink.hpp"
 #include "libdataflow/sinks/pending_parts.hpp"
 
 namespace dataflow::simulation {
 
 namespace {
 
-constexpr std::string_view hidden_prefix = "/.part.";
+bool is_hidden(const std::string& path) {
+  return path[path.rfind('/') + 1] == '.';
+}
 
-class PartSink final : public Operator {
+class DiskPart final : public OpenFile {
  public:
-  PartSink(SinkPlace place, std::string sink, SchemaPtr schema)
-      : world_{*place.world}, watch_{place.watch}, sink_{std::move(sink)}, schema_{std::move(schema)} {}
+  DiskPart(World& world, std::string path) : world_{world}, path_{std::move(path)} {}
+  Status append(std::string_view bytes) override { return world_.disk.append(path_, bytes); }
+  Status finish() override { return world_.defect == Defect::unsynced_part ? Status{} : world_.disk.sync_file(path_); }
 
-  Status open(OperatorContext& context) override {
-    subtask_ = std::to_string(context.subtask());
-    attempt_ = std::to_string(context.attempt());
-    return {};
+ private:
+  World& world_;
+  std::string path_;
+};
+
+/// The simulated disk, as the file sink sees it.
+class DiskPartFiles final : public PartFiles {
+ public:
+  DiskPartFiles(SinkPlace place, std::string sink)
+      : world_{*place.world}, watch_{place.watch}, sink_{std::move(sink)} {}
+
+  Status make_folder(const std::string& folder) override { return world_.disk.make_folder(folder); }
+  Result<std::unique_ptr<OpenFile>> create(const std::string& path) override {
+    if (world_.disk.exists(path)) return fail(ErrorCode::io, path + " is there already");
+    if (Status made = world_.disk.write(path, {}); !made) return fail(made.error());
+    return std::make_unique<DiskPart>(world_, path);
   }
-  Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput&) override {
-    for (std::uint32_t row = 0; row < batch->rows(); ++row) append_row_line(*batch, row, text_);
-    world_.counts.records += batch->rows();
-    return Step::done;
+  Status sync_folder(const std::string& folder) override { return world_.disk.sync_folder(folder); }
+  bool exists(const std::string& path) override { return world_.disk.exists(path); }
+  Result<bool> rename_to_new(const std::string& from, const std::string& to) override {
+    // As a defect a link, and not a rename: the hidden name stays and may be made visible again.
+    const bool twice = world_.defect == Defect::commit_twice && world_.loop.current() && world_.random.chance(0.2);
+    const auto renamed = twice ? world_.disk.link(from, to) : world_.disk.rename_to_new(from, to);
+    if (!renamed || !*renamed) return renamed;
+    world_.note([&] { return "commit " + from + " as " + to; });
+    watch_->published(sink_, from);
+    return true;
   }
-  Status pre_commit(std::uint64_t epoch) override {
-    if (text_.empty()) return {};
-    const std::string path =
-        output_folder(sink_) + std::string{hidden_prefix} + subtask_ + "." + attempt_ + "." + std::to_string(parts_++);
-    unfinished_ = path;
-    if (Status written = world_.disk.write(path, text_); !written) return written;
-    if (world_.defect != Defect::unsynced_part) {
-      if (Status synced = world_.disk.sync_file(path); !synced) return synced;
-    }
-    if (Status synced = world_.disk.sync_folder(output_folder(sink_)); !synced) return synced;
-    unfinished_.clear();
-    text_.clear();
-    pending_.add(epoch, {path});
-    return {};
-  }
-  Status commit(std::uint64_t epoch) override {
-    bool any = false;
-    Status published = pending_.commit(epoch, [&](const std::string& path) {
-      Status done = publish(path);
-      any |= done.has_value();
-      return done;
-    });
-    if (!published) return published;
-    return any ? world_.disk.sync_folder(output_folder(sink_)) : Status{};
-  }
-  Result<CapturedStatePtr> snapshot() override { return pending_.snapshot(); }
-  Status restore(StateReader& state) override {
-    Status read = PendingParts::for_each(state, [this](const std::string& path) {
-      if (world_.disk.exists(path)) pending_.add(0, {path});
-    });
-    return read ? commit(0) : read;
-  }
-  void abort() override {
-    if (!unfinished_.empty()) static_cast<void>(world_.disk.remove(unfinished_));
-    pending_.abort([this](const std::string& path) { static_cast<void>(world_.disk.remove(path)); });
+  Status remove(const std::string& path) override { return world_.disk.remove(path); }
+  Result<std::vector<std::string>> list(const std::string& folder) override {
+    return world_.disk.list_below(folder + "/");
   }
 
  private:
-  Status publish(const std::string& path) {
-    for (;; ++visible_) {
-      const std::string name = output_folder(sink_) + "/part-" + subtask_ + "-" + std::to_string(visible_);
-      if (world_.defect == Defect::commit_twice && world_.loop.current() && world_.random.chance(0.2)) {
-        // A link, and not a rename: the hidden name stays and may be made visible again.
-        const auto linked = world_.disk.link(path, name);
-        if (!linked) return fail(linked.error());
-        if (!*linked) continue;
-      } else {
-        const auto renamed = world_.disk.rename_to_new(path, name);
-        if (!renamed) return fail(renamed.error());
-        if (!*renamed) continue;
-      }
-      ++visible_;
-      world_.note([&] { return "commit " + path + " as " + name; });
-      watch_->published(sink_, path);
-      return {};
-    }
-  }
-
   World& world_;
   CommitWatch* watch_;
   std::string sink_;
-  SchemaPtr schema_;
-  std::string subtask_;
-  std::string attempt_;
-  std::string text_;
-  std::string unfinished_;  ///< a part that is being written
-  PendingParts pending_;
-  std::uint64_t parts_ = 0;
-  std::uint64_t visible_ = 0;
 };
 
-class PartSinkFactory final : public OperatorFactory {
+class LineEncoder final : public RowEncoder {
  public:
-  PartSinkFactory(SinkPlace place, std::string sink, SchemaPtr schema)
-      : place_{place}, sink_{std::move(sink)}, schema_{std::move(schema)} {}
-  [[nodiscard]] std::unique_ptr<Operator> create() const override {
-    return std::make_unique<PartSink>(place_, sink_, schema_);
-  }
-  [[nodiscard]] Status before_attempt(const std::string&, std::uint32_t, StateReader* restored) const override {
-    std::set<std::string> listed;
-    if (restored != nullptr) {
-      Status read = PendingParts::for_each(*restored, [&](std::string path) { listed.insert(std::move(path)); });
-      if (!read) return read;
+  explicit LineEncoder(World& world) : world_{world} {}
+  void begin(std::string&) override {}
+  void encode(const Batch& batch, std::string& out) override {
+    for (std::uint32_t row = 0; row < batch.rows(); ++row) {
+      const RowKind kind = batch.kind(row);
+      out += kind == RowKind::insert || kind == RowKind::update_after ? '+' : '-';
+      append_row_line(batch, row, out);
     }
-    const auto parts = place_.world->disk.list_below(output_folder(sink_) + std::string{hidden_prefix});
-    if (!parts) return fail(parts.error());
-    for (const std::string& part : *parts) {
-      if (listed.contains(part)) continue;
-      if (Status removed = place_.world->disk.remove(part); !removed) return removed;
-    }
-    return {};
+    world_.counts.records += batch.rows();
   }
 
  private:
-  SinkPlace place_;
-  std::string sink_;
-  SchemaPtr schema_;
+  World& world_;
 };
+
+/// Fields of few values, as a folder for each is a file for each and checkpoint.
+std::vector<std::size_t> partition_fields(const Schema& schema) {
+  for (std::size_t i = 0; i < schema.size(); ++i) {
+    if (schema[i].type.kind() == TypeKind::string || schema[i].type.kind() == TypeKind::boolean) return {i};
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -136,25 +96,45 @@ std::string output_folder(const std::string& sink) {
   return "out/" + sink;
 }
 
-OperatorFactoryPtr make_sink(SinkPlace place, std::string sink, SchemaPtr schema) {
-  return std::make_shared<PartSinkFactory>(place, std::move(sink), std::move(schema));
+OperatorFactoryPtr make_sink(SinkPlace place, const std::string& sink, SchemaPtr schema, Random& random) {
+  FileSinkSpec spec{.folder = output_folder(sink), .uid = sink, .schema = std::move(schema)};
+  spec.files = std::make_shared<DiskPartFiles>(place, sink);
+  spec.encoder = [world = place.world] { return std::make_unique<LineEncoder>(*world); };
+  if (random.chance(0.3)) spec.roll_size = random.between(1, 2000);
+  if (random.chance(0.2)) spec.partition_by = partition_fields(*spec.schema);
+  return make_file_sink(std::move(spec));
 }
 
 std::vector<std::string> visible_rows(const Disk& disk, const std::string& sink) {
   std::vector<std::string> rows;
-  for (const std::string& path : disk.paths(output_folder(sink) + "/part-")) {
+  std::vector<std::string> taken_back;
+  for (const std::string& path : disk.paths(output_folder(sink) + "/")) {
+    if (is_hidden(path)) continue;
     std::string_view text = *disk.peek(path);
     while (!text.empty()) {
       const std::size_t line = std::min(text.find('\n'), text.size() - 1);
-      rows.emplace_back(text.substr(0, line));
+      std::string_view row = text.substr(0, line);
+      const bool back = row.starts_with('-');
+      row.remove_prefix(std::min<std::size_t>(1, row.size()));
+      (back ? taken_back : rows).emplace_back(row);
       text.remove_prefix(line + 1);
     }
   }
-  return rows;
+  std::sort(rows.begin(), rows.end());
+  if (taken_back.empty()) return rows;
+  std::sort(taken_back.begin(), taken_back.end());
+  std::vector<std::string> left;
+  std::set_difference(rows.begin(), rows.end(), taken_back.begin(), taken_back.end(), std::back_inserter(left));
+  std::vector<std::string> never_there;
+  std::set_difference(taken_back.begin(), taken_back.end(), rows.begin(), rows.end(), std::back_inserter(never_there));
+  for (const std::string& row : never_there) left.push_back("taken back, and never there: " + row);
+  return left;
 }
 
 std::vector<std::string> hidden_parts(const Disk& disk, const std::string& sink) {
-  return disk.paths(output_folder(sink) + std::string{hidden_prefix});
+  std::vector<std::string> paths = disk.paths(output_folder(sink) + "/");
+  std::erase_if(paths, [](const std::string& path) { return !is_hidden(path); });
+  return paths;
 }
 
 void append_row_line(const Batch& batch, std::uint32_t row, std::string& out) {

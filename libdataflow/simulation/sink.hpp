@@ -1,7 +1,7 @@
 #pragma once
-// What takes the place of every sink in a simulated job: part files on the simulated disk by the steps of the file
-// sink, so that what is committed can be compared, row by row. (A real sink reaches for a real outside world, which a
-// simulation cannot stop, tear or forget.)
+// What takes the place of every sink in a simulated job: the file sink, on the simulated disk, so that what is
+// committed can be compared, row by row. (Another sink reaches for a real outside world, which a simulation cannot
+// stop, tear or forget.)
 
 #include <set>
 #include <string>
@@ -36,10 +36,11 @@ struct SinkPlace {
   CommitWatch* watch = nullptr;
 };
 
-/// `world` and `watch` outlive it.
-OperatorFactoryPtr make_sink(SinkPlace place, std::string sink, SchemaPtr schema);
+/// `world` and `watch` outlive it. When its parts are rolled and how they are laid out is drawn from `random`.
+OperatorFactoryPtr make_sink(SinkPlace place, const std::string& sink, SchemaPtr schema, Random& random);
 
-/// The rows that the sink has made visible, as one line each.
+/// The rows that the sink has made visible, as one line each, sorted: of a changelog what is left of it, since how many
+/// updates lead there depends on the order in which rows come.
 std::vector<std::string> visible_rows(const Disk& disk, const std::string& sink);
 /// Parts that are written and not visible.
 std::vector<std::string> hidden_parts(const Disk& disk, const std::string& sink);

@@ -38,7 +38,7 @@ void Subtask::open(const CheckpointPlace& checkpoints) {
   checkpoints_ = checkpoints;
   if (checkpoints_.restore_from.empty()) return open_task(nullptr);
   blocking_->work("load a checkpoint", [this, self = shared_from_this()] {
-    auto loaded = RestoredCheckpoint::load(checkpoints_.storage, checkpoints_.restore_from);
+    auto loaded = RestoredCheckpoint::load(checkpoints_.restore_storage, checkpoints_.restore_from);
     post("checkpoint loaded", [this, loaded = std::move(loaded)] {
       if (loaded) return open_task(*loaded);
       fail_with({graph_->node(graph_->vertices[id_.vertex].chain.front()).name, {}, loaded.error()});

@@ -30,7 +30,8 @@ struct CheckpointPlace {
   CheckpointStoragePtr storage;
   std::string lineage;
   std::uint64_t epoch = 0;
-  std::string restore_from;  ///< a folder; empty: nothing
+  CheckpointStoragePtr restore_storage;  ///< that of checkpoints, or that of savepoints
+  std::string restore_from;              ///< a folder there; empty: nothing
 };
 
 struct Deployment {

@@ -54,6 +54,7 @@ struct Counts {
   std::uint64_t resubmitted = 0;
   std::uint64_t savepoints = 0;
   std::uint64_t rescales = 0;
+  std::uint64_t last_state = 0;  ///< bytes of state in the last checkpoint
   void add(const Counts& other);
 };
 

@@ -4,7 +4,6 @@
 #include <map>
 #include <set>
 
-#include <unistd.h>
 #include <filesystem>
 
 #include "libdataflow/sinks/partition_path.hpp"
@@ -22,7 +21,8 @@ constexpr std::size_t most_open_parts = 64;
 class FileSink final : public Operator {
  public:
   explicit FileSink(std::shared_ptr<const FileSinkSpec> spec)
-      : spec_{std::move(spec)}, encoder_{make_encoder(spec_->format, spec_->schema)} {
+      : spec_{std::move(spec)},
+        encoder_{spec_->encoder ? spec_->encoder() : make_encoder(spec_->format, spec_->schema)} {
     extension_ = "." + std::string{to_string(spec_->format)};
     extension_ += extension(spec_->compression);
   }
@@ -30,8 +30,8 @@ class FileSink final : public Operator {
   Status open(OperatorContext& context) override {
     context_ = &context;
     identity_ = {context.job_id(), spec_->uid};
-    publisher_.emplace(spec_->folder, identity_, context.subtask());
-    return make_folder(spec_->folder);
+    publisher_.emplace(spec_->files, spec_->folder, identity_, context.subtask());
+    return spec_->files->make_folder(spec_->folder);
   }
 
   Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput&) override {
@@ -73,9 +73,15 @@ class FileSink final : public Operator {
     }
     if (finished_.empty()) return {};
     std::set<std::string> folders;
-    for (const std::string& path : finished_) folders.insert(std::filesystem::path{path}.parent_path().native());
+    for (const std::string& path : finished_) {
+      // A folder that was made for a partition has a name, too, in that above it.
+      std::string folder = path;
+      do {
+        folder = std::filesystem::path{folder}.parent_path().native();
+      } while (folders.insert(folder).second && folder.size() > spec_->folder.size());
+    }
     for (const std::string& folder : folders) {
-      if (Status synced = sync_folder(folder); !synced) return synced;
+      if (Status synced = spec_->files->sync_folder(folder); !synced) return synced;
     }
     pending_.add(epoch, finished_);
     finished_.clear();
@@ -94,7 +100,7 @@ class FileSink final : public Operator {
     });
     if (!published) return published;
     for (const std::string& folder : folders) {
-      if (Status synced = sync_folder(folder); !synced) return synced;
+      if (Status synced = spec_->files->sync_folder(folder); !synced) return synced;
     }
     return {};
   }
@@ -104,15 +110,17 @@ class FileSink final : public Operator {
   /// Parts that a checkpoint lists are made visible, unless that has been done already.
   Status restore(StateReader& state) override {
     Status read = PendingParts::for_each(state, [this](const std::string& path) {
-      if (::access(path.c_str(), F_OK) == 0) pending_.add(0, {path});
+      if (spec_->files->exists(path)) pending_.add(0, {path});
     });
     return read ? commit(0) : read;
   }
 
   void abort() override {
     for (auto& [partition, part] : open_) part.file.discard();
-    for (const std::string& path : finished_) ::unlink(path.c_str());
-    pending_.abort([](const std::string& path) { ::unlink(path.c_str()); });
+    // What cannot be removed is left to the next attempt.
+    const auto remove = [this](const std::string& path) { static_cast<void>(spec_->files->remove(path)); };
+    for (const std::string& path : finished_) remove(path);
+    pending_.abort(remove);
     open_.clear();
     finished_.clear();
   }
@@ -154,10 +162,10 @@ class FileSink final : public Operator {
     std::string folder = spec_->folder;
     if (!partition.empty()) {
       folder += "/" + partition;
-      if (Status made = make_folder(folder); !made) return fail(made.error());
+      if (Status made = spec_->files->make_folder(folder); !made) return fail(made.error());
     }
     const std::string name = hidden_part_name(identity_, context_->subtask(), context_->attempt(), parts_++);
-    Result<PartFile> file = PartFile::create(folder + "/" + name + extension_, spec_->compression);
+    Result<PartFile> file = PartFile::create(spec_->files, folder + "/" + name + extension_, spec_->compression);
     if (!file) return fail(file.error());
     return open_.emplace(partition, OpenPart{std::move(*file), context_->now(), 0}).first;
   }
@@ -196,7 +204,7 @@ class FileSinkFactory final : public OperatorFactory {
       Status read = PendingParts::for_each(*restored, [&](std::string path) { listed.insert(std::move(path)); });
       if (!read) return read;
     }
-    return remove_hidden_parts(spec_->folder, {job_id, spec_->uid}, listed);
+    return remove_hidden_parts(*spec_->files, spec_->folder, {job_id, spec_->uid}, listed);
   }
 
  private:

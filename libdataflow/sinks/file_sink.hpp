@@ -7,6 +7,8 @@
 // at the next commit like any other.
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +33,8 @@ struct FileSinkSpec {
   std::optional<Duration> roll_interval{};
   OutputCompression compression = OutputCompression::none;
   OnExisting on_existing = OnExisting::error;
+  PartFilesPtr files = system_part_files();                ///< where the parts are written
+  std::function<std::unique_ptr<RowEncoder>()> encoder{};  ///< instead of the format's
 };
 
 /// Errors while running: io, naming the file and what to do.

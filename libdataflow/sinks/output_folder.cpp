@@ -1,6 +1,5 @@
 #include "libdataflow/sinks/output_folder.hpp"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 
 #include "libdataflow/sinks/part_file.hpp"
@@ -45,24 +45,6 @@ tl::unexpected<Error> cannot(std::string_view what, const std::string& path, con
                                  "; check the sink's path and its permissions");
 }
 
-/// Calls `visit(path, hidden)` for every file; hidden subfolders are left alone.
-template <class Visit>
-Status for_each_file(const std::string& folder, Visit visit) {
-  std::error_code error;
-  fs::recursive_directory_iterator at{folder, error};
-  for (; !error && at != fs::recursive_directory_iterator{}; at.increment(error)) {
-    const bool hidden = at->path().filename().native().starts_with('.');
-    std::error_code gone;
-    if (at->is_directory(gone)) {
-      if (hidden) at.disable_recursion_pending();
-    } else {
-      visit(at->path(), hidden);
-    }
-  }
-  if (error) return cannot("list", folder, error.message());
-  return {};
-}
-
 /// A file as it was: another one that has taken its name since is not it.
 std::string identity(const fs::path& path) {
   struct stat info {};
@@ -87,7 +69,7 @@ tl::unexpected<Error> refuse_existing(const std::string& folder, const std::vect
 
 Status write_replaced_list(const std::string& path, const std::vector<fs::path>& files) {
   ::unlink(path.c_str());
-  Result<PartFile> list = PartFile::create(path, OutputCompression::none);
+  Result<PartFile> list = PartFile::create(system_part_files(), path, OutputCompression::none);
   if (!list) return fail(list.error());
   for (const fs::path& file : files) {
     if (!is_part_name(file.filename().native())) continue;
@@ -102,62 +84,59 @@ std::string hidden_part_name(const SinkIdentity& sink, std::uint32_t subtask, st
   return hidden_prefix(sink) + std::to_string(subtask) + "." + std::to_string(attempt) + "." + std::to_string(n);
 }
 
-Status make_folder(const std::string& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (!error && fs::is_directory(folder, error)) return {};
-  if (!error) error = std::make_error_code(std::errc::not_a_directory);
-  if (error == std::errc::no_space_on_device) {
-    return fail(ErrorCode::io, "cannot make the folder " + folder + ": " + error.message() +
-                                   "; free some space, or write to another folder");
-  }
-  return cannot("make the folder", folder, error.message());
-}
-
 namespace {
 
-Status remove_all(const std::vector<fs::path>& paths) {
-  for (const fs::path& path : paths) {
-    if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
-      return cannot("remove what an earlier run left,", path.native(), std::strerror(errno));
+Status remove_all(PartFiles& files, const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    if (Status removed = files.remove(path); !removed) {
+      return fail(removed.error().within("what an earlier run left"));
     }
   }
   return {};
 }
 
-Result<std::vector<fs::path>> hidden_parts(const std::string& folder, const SinkIdentity& sink) {
+std::string name_of(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
+Result<std::vector<std::string>> hidden_parts(PartFiles& files, const std::string& folder, const SinkIdentity& sink) {
+  auto paths = files.list(folder);
+  if (!paths) return fail(paths.error());
   const std::string prefix = hidden_prefix(sink);
-  std::vector<fs::path> parts;
-  const Status listed = for_each_file(folder, [&](const fs::path& path, bool) {
-    if (path.filename().native().starts_with(prefix)) parts.push_back(path);
-  });
-  if (!listed) return fail(listed.error());
-  return parts;
+  std::erase_if(*paths, [&](const std::string& path) { return !name_of(path).starts_with(prefix); });
+  return paths;
 }
 
 /// A folder's files, as they concern one of its writers.
 struct Contents {
   std::vector<fs::path> visible;
-  std::map<std::string, std::vector<fs::path>, std::less<>> hidden;  ///< by owner, without those of this writer
+  std::map<std::string, std::vector<std::string>, std::less<>> hidden;  ///< by owner, without those of this writer
 };
 
 Result<Contents> look_into(const std::string& folder, const SinkIdentity& self) {
   Contents contents;
   const std::string own = owner_name(self);
-  const Status listed = for_each_file(folder, [&](const fs::path& path, bool hidden) {
-    if (!hidden) return contents.visible.push_back(path);
-    const std::string name = path.filename().native();
+  const auto paths = system_part_files()->list(folder);
+  if (!paths) return fail(paths.error());
+  for (const std::string& path : *paths) {
+    const std::string name = name_of(path);
+    if (!name.starts_with('.')) {
+      contents.visible.emplace_back(path);
+      continue;
+    }
     const auto owner = owner_in(name);
     if (owner && *owner != own) contents.hidden[std::string{*owner}].push_back(path);
-  });
-  if (!listed) return fail(listed.error());
+  }
   std::sort(contents.visible.begin(), contents.visible.end());
   return contents;
 }
 
-OwnerState state_of(const std::string& folder, const std::string& owner, const std::vector<fs::path>& files) {
-  const auto mark = std::find_if(files.begin(), files.end(),
-                                 [](const fs::path& p) { return p.filename().native().starts_with(".lock."); });
+bool is_mark(const std::string& path) {
+  return name_of(path).starts_with(".lock.");
+}
+
+OwnerState state_of(const std::string& folder, const std::string& owner, const std::vector<std::string>& files) {
+  const auto mark = std::find_if(files.begin(), files.end(), is_mark);
   return mark != files.end() ? owner_state(*mark) : owner_state(fs::path{folder}, owner);
 }
 
@@ -170,9 +149,8 @@ Result<std::vector<std::string>> clean_up(const std::string& folder, Contents& c
       case OwnerState::resumable: break;
       case OwnerState::dead:
         // The mark last: as long as something is left, it says whose it was.
-        std::stable_partition(files.begin(), files.end(),
-                              [](const fs::path& p) { return !p.filename().native().starts_with(".lock."); });
-        if (Status removed = remove_all(files); !removed) return fail(removed.error());
+        std::stable_partition(files.begin(), files.end(), std::not_fn(is_mark));
+        if (Status removed = remove_all(*system_part_files(), files); !removed) return fail(removed.error());
     }
   }
   return living;
@@ -191,10 +169,11 @@ class FolderClaim final : public JobGuard {
       : folder_{std::move(folder)}, sink_{std::move(sink)}, mark_{std::move(mark)}, resumable_{resumable} {}
 
   void job_ended() override {
-    const auto parts = hidden_parts(folder_, sink_);
+    PartFiles& files = *system_part_files();
+    const auto parts = hidden_parts(files, folder_, sink_);
     if (resumable_ && !(parts && parts->empty())) return;
     // What cannot be removed is left to the next job that starts in the folder, which says so if it cannot either.
-    if (!parts || !remove_all(*parts)) return;
+    if (!parts || !remove_all(files, *parts)) return;
     ::unlink(replaced_list(folder_, sink_).c_str());
     mark_.remove();
   }
@@ -211,7 +190,7 @@ class FolderClaim final : public JobGuard {
 Result<std::unique_ptr<JobGuard>> claim_folder(const std::string& folder, OnExisting on_existing,
                                                std::string_view sink_name, const JobStart& job) {
   const SinkIdentity sink{job.id, std::string{sink_name}};
-  if (Status made = make_folder(folder); !made) return fail(made.error());
+  if (Status made = system_part_files()->make_folder(folder); !made) return fail(made.error());
   if (::access(folder.c_str(), W_OK | X_OK) != 0) return cannot("write to", folder, std::strerror(errno));
   const auto entered = enter_folder(folder);
   if (!entered) return fail(entered.error());
@@ -249,13 +228,12 @@ Result<std::unique_ptr<JobGuard>> claim_folder(const std::string& folder, OnExis
   return claim;
 }
 
-Status remove_hidden_parts(const std::string& folder, const SinkIdentity& sink, const std::set<std::string>& keep) {
-  std::error_code error;
-  if (!fs::exists(folder, error)) return {};
-  auto left = hidden_parts(folder, sink);
+Status remove_hidden_parts(PartFiles& files, const std::string& folder, const SinkIdentity& sink,
+                           const std::set<std::string>& keep) {
+  auto left = hidden_parts(files, folder, sink);
   if (!left) return fail(left.error());
-  std::erase_if(*left, [&](const fs::path& path) { return keep.contains(path.native()); });
-  return remove_all(*left);
+  std::erase_if(*left, [&](const std::string& path) { return keep.contains(path); });
+  return remove_all(files, *left);
 }
 
 Status PartPublisher::remove_replaced() {
@@ -280,27 +258,15 @@ Status PartPublisher::remove_replaced() {
   return {};
 }
 
-namespace {
-
-/// rename(2) that fails with EEXIST instead of replacing; by link(2) where the filesystem cannot.
-int rename_without_replacing(const char* from, const char* to) {
-  if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
-  if (errno != EINVAL && errno != ENOSYS) return errno;
-  if (::link(from, to) != 0) return errno;
-  return ::unlink(from) == 0 ? 0 : errno;
-}
-
-}  // namespace
-
 Status PartPublisher::publish(const std::string& hidden_path, std::string_view extension) {
   const std::string folder = fs::path{hidden_path}.parent_path().native();
   std::uint64_t& number = next_[folder];
   for (;; ++number) {
     std::string visible = folder + "/part-" + std::to_string(subtask_) + "-" + std::to_string(number);
     visible += extension;
-    const int reason = rename_without_replacing(hidden_path.c_str(), visible.c_str());
-    if (reason == EEXIST) continue;
-    if (reason != 0) return cannot("make visible", visible, std::strerror(reason));
+    const auto renamed = files_->rename_to_new(hidden_path, visible);
+    if (!renamed) return fail(renamed.error());
+    if (!*renamed) continue;
     ++number;
     return {};
   }

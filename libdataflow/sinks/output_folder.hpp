@@ -25,6 +25,7 @@
 
 #include "libdataflow/operators/operator.hpp"
 #include "libdataflow/sinks/folder_owner.hpp"
+#include "libdataflow/sinks/part_files.hpp"
 #include "serialization/result.hpp"
 
 namespace dataflow {
@@ -33,9 +34,6 @@ enum class OnExisting : std::uint8_t { error, append, replace };
 
 /// `.part.JOB.SINK.SUBTASK.ATTEMPT.N`, without an extension.
 std::string hidden_part_name(const SinkIdentity& sink, std::uint32_t subtask, std::uint32_t attempt, std::uint64_t n);
-
-/// Makes the folder, with those above it. Errors: io saying why and what to do.
-Status make_folder(const std::string& folder);
 
 /// Before a job starts: makes the folder, marks it as used by the job, removes what dead jobs have left hidden, and
 /// looks at what is visible. With OnExisting::error, visible files are an error (invalid_argument) that says what
@@ -49,13 +47,14 @@ Result<std::unique_ptr<JobGuard>> claim_folder(const std::string& folder, OnExis
                                                const JobStart& job);
 
 /// Removes the hidden parts that earlier attempts left behind, in subfolders too, but for the paths in `keep`.
-Status remove_hidden_parts(const std::string& folder, const SinkIdentity& sink, const std::set<std::string>& keep = {});
+Status remove_hidden_parts(PartFiles& files, const std::string& folder, const SinkIdentity& sink,
+                           const std::set<std::string>& keep = {});
 
 /// Makes hidden parts of one subtask visible.
 class PartPublisher {
  public:
-  PartPublisher(std::string folder, SinkIdentity sink, std::uint32_t subtask)
-      : folder_{std::move(folder)}, sink_{std::move(sink)}, subtask_{subtask} {}
+  PartPublisher(PartFilesPtr files, std::string folder, SinkIdentity sink, std::uint32_t subtask)
+      : files_{std::move(files)}, folder_{std::move(folder)}, sink_{std::move(sink)}, subtask_{subtask} {}
 
   /// Removes the parts that claim_folder has written down, if no subtask has done so yet.
   Status remove_replaced();
@@ -63,6 +62,7 @@ class PartPublisher {
   Status publish(const std::string& hidden_path, std::string_view extension);
 
  private:
+  PartFilesPtr files_;
   std::string folder_;
   SinkIdentity sink_;
   std::uint32_t subtask_;

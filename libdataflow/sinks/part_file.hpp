@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "libdataflow/sinks/part_files.hpp"
 #include "serialization/result.hpp"
 
 namespace dataflow {
@@ -31,15 +32,8 @@ std::unique_ptr<Compressor> make_compressor(OutputCompression compression);
 /// use but to be removed.
 class PartFile {
  public:
-  PartFile() = default;
-  PartFile(PartFile&& other) noexcept;
-  PartFile& operator=(PartFile&& other) noexcept;
-  PartFile(const PartFile&) = delete;
-  PartFile& operator=(const PartFile&) = delete;
-  ~PartFile();
-
   /// Makes the file, which must not exist.
-  static Result<PartFile> create(std::string path, OutputCompression compression);
+  static Result<PartFile> create(PartFilesPtr files, std::string path, OutputCompression compression);
 
   Status append(std::string_view text);
   /// Everything is written, on the disk, and closed.
@@ -53,16 +47,13 @@ class PartFile {
 
  private:
   Status flush();
-  [[nodiscard]] tl::unexpected<Error> failed(std::string_view what, int reason) const;
 
+  PartFilesPtr files_;
   std::string path_;
-  int descriptor_ = -1;
+  std::unique_ptr<OpenFile> file_;
   std::unique_ptr<Compressor> compressor_;
   std::string buffer_;
   std::uint64_t size_ = 0;
 };
-
-/// fsyncs a folder, so that names made or changed in it survive a crash.
-Status sync_folder(const std::string& folder);
 
 }  // namespace dataflow

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "libdataflow/runtime/buggify.hpp"
+
 namespace dataflow {
 
 namespace {
@@ -41,7 +43,8 @@ class KeyGroupWriter::GroupRows {
     bytes_ += rows->byte_size();
     rows_ += rows->rows();
     pending_.push_back(std::move(rows));
-    return rows_ >= max_batch_rows || bytes_ >= max_batch_bytes ? flush(key_group, writer) : Status{};
+    const bool enough = rows_ >= max_batch_rows || bytes_ >= max_batch_bytes || buggified(Buggify::small_state_blocks);
+    return enough ? flush(key_group, writer) : Status{};
   }
   Status flush(std::uint32_t key_group, StateWriter& writer) {
     if (pending_.empty()) return {};

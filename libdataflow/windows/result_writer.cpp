@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "libdataflow/runtime/buggify.hpp"
+
 namespace dataflow::windows {
 
 namespace {
@@ -75,6 +77,7 @@ Status ResultWriter::flush(Timestamp processing_time, OperatorOutput& out, Resul
   if (!batch) return fail(batch.error());
   const std::size_t row_bytes = std::max<std::size_t>(1, (*batch)->byte_size() / states_.size());
   limit_ = std::clamp<std::size_t>(max_batch_bytes / row_bytes, 1, max_batch_rows);
+  if (buggified(Buggify::small_window_results)) limit_ = 2;
   clear();
   if (having_) {
     selected_.clear();

@@ -199,7 +199,7 @@ int simulate(const SimulateOptions& options) {
     const auto kind = simulation::fault_kind(name);
     if (!kind) {
       return refuse(options, "no kind of fault \"" + name +
-                                 "\"; there are kill, stop, cut, slow, disk, clock, failover and rescale");
+                                 "\"; there are kill, stop, cut, slow, disk, clock, failover, rescale and savepoint");
     }
     settings.faults.insert(*kind);
   }
@@ -246,7 +246,7 @@ void add_simulate(CLI::App& app, Action& action) {
   command.add_flag("--quiet,-q", options->quiet, "Only seeds that fail");
   command.footer(
       "Every sink is replaced by one that commits to a simulated disk; what is committed has to be what is committed\n"
-      "without faults. Kinds of faults: kill, stop, cut, slow, disk, clock, failover, rescale.\n\n"
+      "without faults. Kinds of faults: kill, stop, cut, slow, disk, clock, failover, rescale, savepoint.\n\n"
       "Examples:\n  dfnode simulate job.toml --seeds 1..1000\n"
       "  dfnode simulate job.toml --faults kill,disk --nodes 5\n"
       "  dfnode simulate job.toml --seed 4711 --trace\n\n"

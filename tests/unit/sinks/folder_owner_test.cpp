@@ -104,7 +104,7 @@ TEST_CASE("what a resumable job has pre-committed stays for it, dead or ended") 
   CHECK(hidden_names(folder) == left);
 
   const Guard last = claim(folder, sink, OnExisting::append, true);
-  REQUIRE(remove_hidden_parts(folder.path(), sink));
+  REQUIRE(remove_hidden_parts(*system_part_files(), folder.path(), sink));
   last->job_ended();
   CHECK(hidden_names(folder).empty());
 }
