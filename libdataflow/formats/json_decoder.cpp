@@ -366,7 +366,12 @@ bool JsonDecoder::append_scalar(std::string_view token, std::size_t field) {
   }
   const bool is_true = token == "true";
   if (!is_true && token != "false") return mistake("not a JSON value: " + excerpt(token));
-  if (fields_[field].field.type.kind() != TypeKind::boolean) return wrong_type(field, token);
+  const TypeKind kind = fields_[field].field.type.kind();
+  if (kind == TypeKind::string) {
+    column.append_text(token);
+    return true;
+  }
+  if (kind != TypeKind::boolean) return wrong_type(field, token);
   column.append_bool(is_true);
   return true;
 }
@@ -433,6 +438,10 @@ bool JsonDecoder::append_number(std::string_view token, std::size_t field) {
       column.append_int64(micros);
       return true;
     }
+    case TypeKind::string:
+      if (!text::is_json_number(token)) return mistake("not a JSON value: " + excerpt(token));
+      column.append_text(token);
+      return true;
     default: return wrong_type(field, token);
   }
 }

@@ -8,8 +8,9 @@
 //
 // A missing member or `null` is NULL. Numbers with an integral value are read into integer fields, integers into
 // float64; decimals are exact, from a number or a string. Timestamps are ISO 8601 strings, or epoch numbers where the
-// schema says so. Bytes are base64, as they are written. An object or array in a string field is its JSON text. Any
-// other mismatch, a repeated member, or a line that is no object is a malformed record. Blank lines are none.
+// schema says so. Bytes are base64, as they are written. A number, boolean, object or array in a string field is its
+// JSON text, exactly as written: 1.50 stays 1.50. Any other mismatch, a repeated member, or a line that is no object is
+// a malformed record. Blank lines are none.
 
 #include <memory>
 #include <string>
