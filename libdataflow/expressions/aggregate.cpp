@@ -114,6 +114,11 @@ class AggregateCompiler {
   bool replace(SyntaxPtr& syntax) {
     if (const auto* call = std::get_if<Call>(&syntax->node)) {
       if (const Aggregate* aggregate = find_aggregate(call->name.text)) return take(syntax, *call, *aggregate);
+      // Before its arguments, whose columns would seem to stand outside of an aggregate.
+      if (find_function(call->name.text) == nullptr) {
+        error_ = no_such_function(call->name);
+        return false;
+      }
     }
     if (const auto* column = std::get_if<ColumnName>(&syntax->node)) {
       return fail(syntax->span, "column \"" + column->parts.back().text + "\" must be inside an aggregate",

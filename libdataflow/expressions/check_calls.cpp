@@ -104,12 +104,17 @@ NodePtr Checker::check(const Syntax& syntax, const Call& node) {
   return wrong_arguments(node, *function, arguments);
 }
 
-NodePtr Checker::unknown_function(const Call& node) {
+ExpressionError no_such_function(const Name& name) {
   std::vector<std::string> names = aggregate_names();
   for (const Function& function : functions()) names.push_back(function.name);
-  const std::string near = nearest_name(node.name.text, names);
-  return fail(node.name.span, "no function \"" + node.name.text + "\"",
-              near.empty() ? "" : "did you mean " + near + "?");
+  const std::string near = nearest_name(name.text, names);
+  return {name.span.offset, name.span.length, "no function \"" + name.text + "\"",
+          near.empty() ? "" : "did you mean " + near + "?"};
+}
+
+NodePtr Checker::unknown_function(const Call& node) {
+  ExpressionError mistake = no_such_function(node.name);
+  return fail(node.name.span, std::move(mistake.message), std::move(mistake.suggestion));
 }
 
 NodePtr Checker::wrong_arguments(const Call& node, const Function& function, std::span<const NodePtr> arguments) {

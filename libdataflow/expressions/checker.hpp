@@ -88,5 +88,7 @@ NodePtr make_logic(BinaryOperator op, NodePtr left, NodePtr right);
 bool is_aggregate(std::string_view name);
 /// Names of all aggregates, lower case.
 const std::vector<std::string>& aggregate_names();
+/// What is said of a call of a function that does not exist, with the nearest function or aggregate.
+ExpressionError no_such_function(const Name& name);
 
 }  // namespace dataflow::expr

@@ -72,6 +72,14 @@ TEST_CASE("arguments are widened to what is added up, and results have their typ
   CHECK(result_type("SUM(n + 1)") == "int64");
 }
 
+TEST_CASE("a misspelt aggregate is an unknown function, with and without arguments") {
+  CHECK(mistake("summ(n)") == "0+4: no function \"summ\"");
+  CHECK(mistake("cout()") == "0+4: no function \"cout\"");
+  CHECK(mistake("1 + cout() * sum(n)") == "4+4: no function \"cout\"");
+  CHECK(compile_aggregate("summ(n)", *fixture()->schema(), "readings").error().suggestion == "did you mean sum?");
+  CHECK(compile_aggregate("cout()", *fixture()->schema(), "readings").error().suggestion == "did you mean count?");
+}
+
 TEST_CASE("aggregates that make no sense are refused") {
   CHECK(mistake("n + 1") == "0+1: column \"n\" must be inside an aggregate");
   CHECK(mistake("1") == "0+1: there is no aggregate in this expression");
