@@ -69,11 +69,12 @@ SourceField propose(const SeenField& seen) {
   return field;
 }
 
-std::optional<std::size_t> likely_event_time(const std::vector<SourceField>& fields) {
+/// A record without its time would be refused, so that only fields with a value in every record come into question.
+std::optional<std::size_t> likely_event_time(const std::vector<SourceField>& fields, const SeenFields& seen) {
   std::optional<std::size_t> best;
   int best_likeness = -1;
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (fields[i].field.type.kind() != TypeKind::timestamp) continue;
+    if (fields[i].field.type.kind() != TypeKind::timestamp || seen.fields[i].values < seen.rows) continue;
     const int likeness = time_likeness(fields[i].field.name);
     if (likeness > best_likeness) {
       best = i;
@@ -81,6 +82,14 @@ std::optional<std::size_t> likely_event_time(const std::vector<SourceField>& fie
     }
   }
   return best;
+}
+
+/// `[ {` and the like; a header such as `[date],[value]` is none.
+bool begins_array(std::string_view text) {
+  if (!text.starts_with('[')) return false;
+  const std::size_t next = text.find_first_not_of(" \t\r\n", 1);
+  return next == std::string_view::npos || std::string_view{"{[]\"-"}.find(text[next]) != std::string_view::npos ||
+         text::is_digit(text[next]);
 }
 
 /// The first bytes of a file, decompressed; `cut` when there are more.
@@ -119,6 +128,12 @@ Result<InferredSchema> infer_schema(std::string_view text, bool cut) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return fail(ErrorCode::malformed_data, "there is nothing in it to infer from");
+  if (Status is_text = check_is_text(text, cut); !is_text) return fail(is_text.error());
+  if (begins_array(text.substr(first))) {
+    return fail(
+        ErrorCode::malformed_data,
+        "this is a JSON array; a source reads an object a line, which `jq -c '.[]' FILE > FILE.jsonl` makes of it");
+  }
   InferredSchema schema;
   schema.format = text[first] == '{' ? TextFormat::json : TextFormat::csv;
   const Result<SeenFields> seen = schema.format == TextFormat::json ? look_at_json(text, cut) : look_at_csv(text, cut);
@@ -126,7 +141,7 @@ Result<InferredSchema> infer_schema(std::string_view text, bool cut) {
   schema.delimiter = seen->delimiter;
   schema.rows = seen->rows;
   for (const SeenField& field : seen->fields) schema.fields.push_back(propose(field));
-  schema.event_time = likely_event_time(schema.fields);
+  schema.event_time = likely_event_time(schema.fields, *seen);
   return schema;
 }
 

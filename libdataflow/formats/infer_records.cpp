@@ -28,6 +28,28 @@ Error first_record_too_long() {
 
 }  // namespace
 
+Status check_is_text(std::string_view text, bool cut) {
+  std::size_t line_number = 0;
+  while (!text.empty()) {
+    const std::size_t newline = text.find('\n');
+    const bool last = newline == std::string_view::npos;
+    const std::string_view line = text.substr(0, newline);
+    text.remove_prefix(last ? text.size() : newline + 1);
+    ++line_number;
+    if (line.find('\0') != std::string_view::npos) {
+      return fail(ErrorCode::malformed_data,
+                  "line " + std::to_string(line_number) +
+                      " has a NUL byte: this is binary data or UTF-16; infer reads CSV and JSON lines in UTF-8");
+    }
+    if ((last && cut) || simdjson::validate_utf8(line.data(), line.size())) continue;
+    return fail(
+        ErrorCode::malformed_data,
+        "line " + std::to_string(line_number) +
+            " is not UTF-8; if it is text in another encoding, `iconv -f latin1 -t utf8` or the like converts it");
+  }
+  return {};
+}
+
 void SeenField::see(std::string_view text) {
   ++values;
   std::int64_t integer = 0;

@@ -31,6 +31,10 @@ struct SeenFields {
   char delimiter = ',';
 };
 
+/// Refuses what is no text: NUL bytes, and what is not UTF-8. `cut` when the last character may be incomplete. Errors:
+/// malformed_data with the line.
+Status check_is_text(std::string_view text, bool cut);
+
 /// The first 1000 records of CSV with a header; the delimiter is the one of `, ; tab |` that the header has most of.
 Result<SeenFields> look_at_csv(std::string_view text, bool cut);
 /// The first 1000 lines that are JSON objects. Errors: malformed_data when the first is none.

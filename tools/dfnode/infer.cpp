@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "libdataflow/formats/infer.hpp"
+#include "tools/dfnode/cluster_options.hpp"
 #include "tools/dfnode/command.hpp"
 
 namespace dataflow::cli {
@@ -75,8 +76,12 @@ std::string as_json(const InferredSchema& inferred) {
 int infer(const InferOptions& options) {
   const auto inferred = infer_schema(options.data);
   if (!inferred) {
-    std::cerr << "error: " << inferred.error().message() << "\n";
-    return exit_wrong;
+    if (options.json) {
+      show_failure(inferred.error(), true);
+    } else {
+      std::cerr << "error: " << inferred.error().message() << "\n";
+    }
+    return exit_wrong;  // the file is wrong, whatever is wrong with it
   }
   if (options.json) {
     std::cout << as_json(*inferred) << "\n";

@@ -49,6 +49,31 @@ class Infer(DfnodeTest):
         result = self.dfnode("infer", "nowhere.csv")
         self.assert_exit(result, 2)
         self.assertIn("nowhere.csv", result.stderr)
+        as_json = self.dfnode("infer", "--json", "nowhere.csv")
+        self.assert_exit(as_json, 2)
+        self.assertIn("nowhere.csv", json.loads(as_json.stderr)["error"])
+        self.assertEqual(as_json.stdout, "")
+
+    def test_what_is_no_csv_and_no_json_lines_is_refused(self):
+        for name, content, reason in (
+            ("array.json", b'[\n  {"a": 1}\n]\n', "this is a JSON array"),
+            ("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "line 1 is not UTF-8"),
+            ("utf16.csv", "a,b\n1,2\n".encode("utf-16-be"), "line 1 has a NUL byte"),
+        ):
+            self.write(name, content)
+            result = self.dfnode("infer", name)
+            self.assert_exit(result, 2)
+            self.assertIn(f"error: {name}: {reason}", result.stderr)
+            self.assertEqual(result.stdout, "")
+
+    def test_a_field_of_mixed_values_is_proposed_as_a_string_and_read_as_one(self):
+        self.write("mixed.jsonl", '{"a": "x", "t": "2010-01-01"}\n{"a": 1.50}\n{"a": true}\n{"a": [1]}\n{"a": null}\n')
+        result = self.dfnode("infer", "mixed.jsonl")
+        self.assert_exit(result, 0)
+        self.write("job.toml", result.stdout + '[sinks.out]\ntype = "print"\ninput = "data"\n')
+        ran = self.dfnode("run", "job.toml", "--quiet")
+        self.assert_exit(ran, 0)
+        self.assertEqual([row["a"] for row in self.rows(ran)], ["x", "1.50", "true", "[1]", None])
 
 
 if __name__ == "__main__":

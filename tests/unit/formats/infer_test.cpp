@@ -37,7 +37,7 @@ TEST_CASE("integers that may be times are timestamps when their name says so") {
 
 TEST_CASE("JSON: members of all objects, in the order in which they appear") {
   CHECK(inferred("{\"id\":\"1\",\"mag\":1.5,\"time\":1262307600000,\"updated\":1262307600000,\"net\":{\"a\":1}}\n"
-                 "{\"mag\":2,\"felt\":null,\"ok\":true,\"when\":\"2010-01-01\"}\n") ==
+                 "{\"mag\":2,\"felt\":null,\"time\":1262307600000,\"ok\":true,\"when\":\"2010-01-01\"}\n") ==
         "id string, mag float64, time timestamp_ms, updated timestamp_ms, net string, felt string, ok bool, when "
         "timestamp; "
         "event_time time");
@@ -53,6 +53,28 @@ TEST_CASE("the delimiter is the one that the header has") {
 TEST_CASE("a last record that is cut off says nothing") {
   CHECK(inferred("n\n1\n2\nx", true) == "n int64");
   CHECK(inferred("{\"n\":1}\n{\"n\":\"", true) == "n int64");
+}
+
+TEST_CASE("the event time is a field that every record has") {
+  CHECK(inferred("t,seen\n2010-01-01,2010-01-01\n,2010-01-02\n") == "t timestamp, seen timestamp; event_time seen");
+  CHECK(inferred("{\"time\":\"2010-01-01\",\"n\":1}\n{\"n\":2}\n") == "time timestamp, n int64");
+  CHECK(inferred("{\"time\":\"2010-01-01\"}\n{\"time\":null}\n") == "time timestamp");
+}
+
+TEST_CASE("a JSON array, binary data and other encodings are refused") {
+  for (const char* array :
+       {"[{\"a\":1}]", "[\n  {\"a\":1},\n  {\"a\":2}\n]\n", " [1,2]", "[]", "[", "[[1]]", "[\"a\"]"}) {
+    CAPTURE(array);
+    CHECK(inferred(array).starts_with("this is a JSON array"));
+  }
+  CHECK(inferred("[date],[n]\n2010-01-01,1\n") == "[date] timestamp, [n] int64; event_time [date]");
+  CHECK(inferred(std::string_view{"a,b\n1,\0\n", 9}).starts_with("line 2 has a NUL byte"));
+  CHECK(inferred("\xFF\xFE"
+                 "a\n")
+            .starts_with("line 1 is not UTF-8"));
+  CHECK(inferred("a,b\n1,Z\xFCrich\n").starts_with("line 2 is not UTF-8"));
+  // A character that the end of what was looked at cuts in two is none of the file's mistakes.
+  CHECK(inferred("a\n1\n\xC3", true) == "a int64");
 }
 
 TEST_CASE("what cannot be inferred from is said") {
