@@ -72,11 +72,14 @@ class Converter {
   void convert_text(const std::string& text, TomlValue& value) const {
     value.kind = TomlValue::Kind::text;
     value.text = text;
-    const std::string_view line = source_->line(value.place.span.line);
-    const std::size_t quote = byte_offset(line, value.place.span.column - 1);
-    const std::string_view rest = line.substr(std::min(quote, line.size()));
-    value.verbatim = rest.size() >= text.size() + 2 && rest.substr(1, text.size()) == text &&
-                     rest[text.size() + 1] == rest[0] && text.find('\n') == std::string::npos;
+    const FileSpan& span = value.place.span;
+    value.content = source_->line_starts[span.line - 1] + byte_offset(source_->line(span.line), span.column - 1) + 1;
+    const std::string_view opening = std::string_view{source_->text}.substr(value.content - 1);
+    if (!opening.starts_with("\"\"\"") && !opening.starts_with("'''")) return;
+    // A line end right behind three quotes is not part of the text.
+    value.content += 2;
+    if (opening.substr(3).starts_with("\r\n")) value.content += 2;
+    if (opening.substr(3).starts_with('\n')) value.content += 1;
   }
 
   void convert_datetime(const toml::node& node, TomlValue& value) const {
@@ -191,13 +194,78 @@ std::string_view describe(TomlValue::Kind kind) {
   return "";
 }
 
+namespace {
+
+/// Walks through a text value and its source side by side, as long as they are the same.
+class TextWalk {
+ public:
+  explicit TextWalk(const TomlValue& value)
+      : text_{value.text},
+        source_{value.place.text->text},
+        escapes_{source_[value.content - 1] == '"'},
+        substituted_{value.substituted},
+        at_{value.content} {}
+
+  /// Goes to `offset` of the text; false when the two part before there.
+  bool go_to(std::size_t offset) {
+    while (offset_ < offset && step()) {
+    }
+    return offset_ == offset;
+  }
+  /// As go_to, but not beyond the end of the line.
+  bool go_on_line_to(std::size_t offset) {
+    while (offset_ < offset && !at_line_end() && step()) {
+    }
+    return offset_ == offset || at_line_end();
+  }
+  [[nodiscard]] std::size_t source_at() const { return at_; }
+
+ private:
+  [[nodiscard]] bool at_line_end() const {
+    const std::string_view rest = source_.substr(at_);
+    return rest.starts_with('\n') || rest.starts_with("\r\n");
+  }
+
+  bool step() {
+    if (offset_ >= text_.size() || at_ >= source_.size()) return false;
+    // A line end of Windows is one of Unix in the text.
+    const std::size_t returned = source_.substr(at_).starts_with("\r\n") && text_[offset_] == '\n' ? 1 : 0;
+    const char c = source_[at_ + returned];
+    if (c != text_[offset_] || (escapes_ && c == '\\') || (substituted_ && c == '$')) return false;
+    at_ += returned + 1;
+    ++offset_;
+    return true;
+  }
+
+  std::string_view text_;
+  std::string_view source_;
+  bool escapes_;
+  bool substituted_;
+  std::size_t offset_ = 0;  ///< in the text
+  std::size_t at_;          ///< in the source
+};
+
+}  // namespace
+
 SourceSpan place_within(const TomlValue& value, std::size_t offset, std::size_t length) {
-  if (!value.verbatim || value.substituted || offset > value.text.size()) return value.place;
+  if (value.kind != TomlValue::Kind::text || !value.place.text || value.content == 0) return value.place;
+  if (offset > value.text.size()) return value.place;
+  TextWalk walk{value};
+  if (!walk.go_to(offset)) return value.place;
+  const std::size_t from = walk.source_at();
+  const bool whole = walk.go_on_line_to(std::min(offset + length, value.text.size()));
+  // An escape is none of the text's bytes; and of a text as a whole not only the part before one is meant.
+  if (!whole && (offset == 0 || walk.source_at() == from)) return value.place;
+
+  const SourceText& source = *value.place.text;
+  const auto next_line = std::upper_bound(source.line_starts.begin(), source.line_starts.end(), from);
+  const std::string_view text = source.text;
+  const std::size_t line_start = *(next_line - 1);
   SourceSpan place = value.place;
-  const std::string_view text = value.text;
-  place.span.column += 1 + static_cast<std::uint32_t>(character_count(text.substr(0, offset)));
+  place.span.line = static_cast<std::uint32_t>(next_line - source.line_starts.begin());
+  place.span.column = 1 + static_cast<std::uint32_t>(character_count(text.substr(line_start, from - line_start)));
   place.span.length = std::max<std::uint32_t>(
-      1, static_cast<std::uint32_t>(character_count(text.substr(offset, std::max<std::size_t>(1, length)))));
+      1, static_cast<std::uint32_t>(character_count(text.substr(from, walk.source_at() - from))));
   return place;
 }
 

@@ -44,8 +44,7 @@ struct TomlValue {
   std::vector<TomlMember> members;  ///< of a table, in file order
   std::vector<TomlValue> items;     ///< of an array
   SourceSpan place;
-  /// The text stands in the file exactly so, between two quotes on one line: offsets into it are offsets there.
-  bool verbatim = false;
+  std::size_t content = 0;  ///< of text: where its first byte stands in the source, behind the opening quotes
   /// Something was put in for a ${...}; `written` is the text before.
   bool substituted = false;
   std::string written;
@@ -65,7 +64,8 @@ struct TomlMember {
 /// `a text`, `a table`, for errors.
 std::string_view describe(TomlValue::Kind kind);
 
-/// The place of `length` bytes at `offset` into a text value; the whole value when it is not verbatim.
+/// The place of `length` bytes at `offset` into a text value, as far as they are on one line; the whole value when it
+/// is not known, because the text has an escape or something put in before there.
 SourceSpan place_within(const TomlValue& value, std::size_t offset, std::size_t length);
 
 /// A diagnostic at a place.

@@ -28,13 +28,45 @@ TEST_CASE("a place inside of a text is counted in characters of the file") {
   CHECK(place.text->line(2) == "where = \"ö > 5\"");
 }
 
-TEST_CASE("offsets into a text with escapes or over several lines point at the whole value") {
-  const TomlValue root = parsed("a = \"x \\\" y\"\nb = '''\nx\ny'''\nc = 'plain'\n");
-  CHECK_FALSE(root.find("a")->verbatim);
-  CHECK_FALSE(root.find("b")->verbatim);
-  CHECK(root.find("c")->verbatim);
-  CHECK(place_within(*root.find("a"), 3, 1).span.column == 5);
-  CHECK(place_within(*root.find("c"), 1, 3).span.column == 7);
+/// "LINE:COLUMN+LENGTH" of `length` bytes of the text `key` from `offset` on.
+std::string place(const TomlValue& root, std::string_view key, std::size_t offset, std::size_t length) {
+  const FileSpan span = place_within(*root.find(key), offset, length).span;
+  return std::to_string(span.line) + ":" + std::to_string(span.column) + "+" + std::to_string(span.length);
+}
+
+TEST_CASE("offsets into a text with escapes point at the whole value from the first escape on") {
+  const TomlValue root = parsed("a = \"x \\\" y\"\nb = 'x \\ y'\nc = 'plain'\nd = \"\\\\\\\\d\"\n");
+  CHECK(place(root, "a", 0, 1) == "1:6+1");
+  CHECK(place(root, "a", 3, 1) == "1:5+8");
+  CHECK(place(root, "a", 0, 5) == "1:5+8");
+  CHECK(place(root, "b", 4, 1) == "2:10+1");
+  CHECK(place(root, "c", 1, 3) == "3:7+3");
+  CHECK(place(root, "c", 5, 1) == "3:11+1");
+  CHECK(place(root, "c", 6, 1) == "3:5+7");
+  CHECK(place(root, "d", 2, 1) == "4:5+7");
+}
+
+TEST_CASE("offsets into a text of several lines point at the line and column in the file") {
+  const TomlValue root =
+      parsed("a = '''\nx\nö > y'''\nb = \"\"\"first\n  second\n\"\"\"\nc = \"\"\"\none \\\n  two\"\"\"\n");
+  CHECK(place(root, "a", 0, 1) == "2:1+1");
+  CHECK(place(root, "a", 5, 3) == "3:3+3");
+  CHECK(place(root, "b", 0, 5) == "4:8+5");
+  CHECK(place(root, "b", 8, 6) == "5:3+6");
+  // A piece of two lines is marked as far as its first one goes, one behind the end at the closing quotes.
+  CHECK(place(root, "b", 0, 14) == "4:8+5");
+  CHECK(place(root, "b", 15, 1) == "6:1+1");
+  // The backslash swallows the line's end and the blanks behind it.
+  CHECK(place(root, "c", 0, 3) == "8:1+3");
+  CHECK(place(root, "c", 4, 3) == "7:5+3");
+}
+
+TEST_CASE("a file with the line ends of Windows has its places too") {
+  const TomlValue root = parsed("a = '''\r\nx\r\n  yy'''\r\nb = 'z'\r\n");
+  CHECK(root.find("a")->text == "x\n  yy");
+  CHECK(place(root, "a", 0, 1) == "2:1+1");
+  CHECK(place(root, "a", 4, 2) == "3:3+2");
+  CHECK(place(root, "b", 0, 1) == "4:6+1");
 }
 
 TEST_CASE("a mistake in TOML's grammar has its place") {
