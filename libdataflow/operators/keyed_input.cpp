@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "libdataflow/topology/field_list.hpp"
+
 namespace dataflow {
 
 bool check_append_only(NodeBuilder& builder, std::string_view what) {
@@ -13,15 +15,7 @@ bool check_append_only(NodeBuilder& builder, std::string_view what) {
 }
 
 std::optional<std::vector<std::size_t>> read_key_fields(NodeBuilder& builder) {
-  std::vector<std::size_t> fields;
-  if (!builder.settings().has("key_by")) return fields;
-  bool good = true;
-  for (const std::string& name : builder.settings().text_list("key_by")) {
-    const auto field = builder.field("key_by", name);
-    good = good && field;
-    if (field) fields.push_back(*field);
-  }
-  return good ? std::optional{std::move(fields)} : std::nullopt;
+  return read_field_list(builder, "key_by");
 }
 
 bool read_ttl(NodeBuilder& builder, std::optional<Duration>& ttl) {

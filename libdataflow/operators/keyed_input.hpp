@@ -14,7 +14,8 @@ namespace dataflow {
 /// Whether the input is append-only; else reports that `what` ("a window") needs it.
 bool check_append_only(NodeBuilder& builder, std::string_view what);
 
-/// The fields of `key_by`, none without it. Nothing when a name is unknown, which is reported.
+/// The fields of `key_by`, none without it. Nothing when a name is unknown or there twice, which
+/// is reported.
 std::optional<std::vector<std::size_t>> read_key_fields(NodeBuilder& builder);
 
 /// Reads the node's `ttl`, else that of [state]; neither leaves `ttl` as it is. False when it is a mistake, which is

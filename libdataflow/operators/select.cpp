@@ -111,6 +111,10 @@ class SelectPlan {
     for (std::size_t i = 0; i < input_.size(); ++i) names[i] = input_[i].name;
     if (settings.has("rename")) {
       for (const auto& [old_name, new_name] : settings.text_table("rename")) {
+        if (new_name.empty()) {
+          failed_ = true;
+          builder_.error("rename." + old_name, "the new name of \"" + old_name + "\" is empty");
+        }
         if (const auto at = builder_.field("rename." + old_name, old_name)) names[*at] = new_name;
       }
     }

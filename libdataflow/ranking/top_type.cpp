@@ -65,6 +65,10 @@ bool read_limit(NodeBuilder& builder, TopSpec& spec) {
   spec.limit = static_cast<std::uint64_t>(limit);
   if (!builder.settings().has("rank")) return true;
   spec.rank = builder.settings().text("rank");
+  if (spec.rank.empty()) {
+    builder.error("rank", "a column needs a name");
+    return false;
+  }
   if (builder.inputs()[0].schema->find(spec.rank)) {
     builder.error("rank", "the input has a field \"" + spec.rank + "\" already");
     return false;

@@ -9,6 +9,7 @@
 #include "libdataflow/sinks/partition_path.hpp"
 #include "libdataflow/sinks/pending_parts.hpp"
 #include "libdataflow/sinks/sink_types.hpp"
+#include "libdataflow/topology/field_list.hpp"
 #include "serialization/builder.hpp"
 
 namespace dataflow {
@@ -227,14 +228,14 @@ void build_file_sink(NodeBuilder& builder) {
   spec.uid = builder.node().uid.empty() ? builder.name() : builder.node().uid;
   spec.schema = input.schema;
   spec.format = settings.text("format") == "csv" ? OutputFormat::csv : OutputFormat::json;
-  if (settings.has("partition_by")) {
-    for (const std::string& name : settings.text_list("partition_by")) {
-      const std::optional<std::size_t> field = builder.field("partition_by", name);
-      good &= field.has_value();
-      if (field) spec.partition_by.push_back(*field);
-    }
-  }
+  auto partition_by = read_field_list(builder, "partition_by");
+  good = good && partition_by;
+  if (partition_by) spec.partition_by = std::move(*partition_by);
   spec.roll_size = settings.size("roll_size");
+  if (spec.roll_size == 0) {
+    builder.error("roll_size", "must be at least one byte", "roll_size = \"64MiB\"");
+    good = false;
+  }
   if (settings.has("roll_interval")) {
     spec.roll_interval = settings.duration("roll_interval");
     if (*spec.roll_interval <= Duration{0}) {

@@ -4,23 +4,32 @@
 
 namespace dataflow {
 
+namespace {
+
+/// The record reader's first buffer: a record that fits into it is never found to be too long.
+constexpr std::uint64_t least_max_record_size = 256ULL << 10;
+
+}  // namespace
+
 std::vector<Option> decoder_options() {
-  return {{.name = "format",
-           .kind = OptionKind::choice,
-           .help = "csv: with a header, columns matched by name; json: one object a line; lines: each line a string in "
-                   "the field \"line\".",
-           .example = "\"csv\"",
-           .required = true,
-           .choices = {"csv", "json", "lines"}},
-          {.name = "delimiter",
-           .help = "The character between the fields of CSV; \"\\t\" for tabs.",
-           .example = "\";\"",
-           .default_value = ","},
-          {.name = "max_record_size",
-           .kind = OptionKind::size,
-           .help = "A record that is longer does not decode (see on_error), and the rest of its line is skipped.",
-           .example = "\"256MiB\"",
-           .default_value = "64MiB"}};
+  return {
+      {.name = "format",
+       .kind = OptionKind::choice,
+       .help = "csv: with a header, columns matched by name; json: one object a line; lines: each line a string in "
+               "the field \"line\".",
+       .example = "\"csv\"",
+       .required = true,
+       .choices = {"csv", "json", "lines"}},
+      {.name = "delimiter",
+       .help = "The character between the fields of CSV; \"\\t\" for tabs.",
+       .example = "\";\"",
+       .default_value = ","},
+      {.name = "max_record_size",
+       .kind = OptionKind::size,
+       .help = "A record that is longer does not decode (see on_error), and the rest of its line is skipped; at least "
+               "256KiB, the size in which files are read.",
+       .example = "\"256MiB\"",
+       .default_value = "64MiB"}};
 }
 
 std::optional<DecoderOptions> read_decoder_options(NodeBuilder& builder) {
@@ -42,8 +51,10 @@ std::optional<DecoderOptions> read_decoder_options(NodeBuilder& builder) {
     options.delimiter = delimiter[0];
   }
   const std::uint64_t most = settings.size("max_record_size");
-  if (most == 0 || most > (1ULL << 30)) {
-    builder.error("max_record_size", "must be between 1 byte and 1GiB");
+  if (most < least_max_record_size || most > (1ULL << 30)) {
+    builder.error("max_record_size",
+                  "must be between 256KiB and 1GiB: files are read in pieces of 256KiB, and no shorter record would be "
+                  "refused");
     good = false;
   }
   if (*format == TextFormat::lines) {

@@ -56,6 +56,7 @@ class GenerateReader final : public SourceReader {
   }
 
   [[nodiscard]] std::string position() const override { return "row " + std::to_string(range_.next()); }
+  RecordPlace place_of(std::uint32_t row) override { return {"row " + std::to_string(range_.next() + row)}; }
 
  private:
   /// The input's columns before it: seq and time.
@@ -187,6 +188,7 @@ void build_generate(NodeBuilder& builder) {
   }
   spec.seed = static_cast<std::uint64_t>(settings.integer("seed"));
   spec.interval = settings.duration("interval");
+  if (spec.interval < Duration{0}) refuse("interval", "\"interval\" must not be negative");
   const Result<Timestamp> start = parse_iso8601(settings.text("start"));
   if (!start) {
     refuse("start", start.error().message());

@@ -16,6 +16,12 @@ bool is_name_byte(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
 }
 
+std::string lower_case(std::string_view text) {
+  std::string out{text};
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
+  return out;
+}
+
 /// A call without arguments found in an expression's text.
 struct Call {
   std::string name;  ///< lower case
@@ -50,9 +56,8 @@ std::vector<Call> find_calls(std::string_view text) {
     }
     Call call;
     call.begin = at;
-    while (at < text.size() && is_name_byte(text[at])) {
-      call.name += static_cast<char>(std::tolower(static_cast<unsigned char>(text[at++])));
-    }
+    while (at < text.size() && is_name_byte(text[at])) ++at;
+    call.name = lower_case(text.substr(call.begin, at - call.begin));
     std::size_t next = at;
     const auto skip_blanks = [&] {
       while (next < text.size() && std::isspace(static_cast<unsigned char>(text[next])) != 0) ++next;
@@ -110,6 +115,13 @@ tl::expected<GeneratorPlan, std::vector<GeneratorMistake>> plan_generator(
       continue;
     }
     ExpressionError& error = compiled.error();
+    // Only calls without arguments have become columns.
+    const std::string called = lower_case(std::string_view{texts[i]}.substr(error.offset, error.length));
+    const bool own = called == "seq" || called == "random" || called == "time";
+    if (own && error.message.starts_with("no function")) {
+      error.message = called + " takes no arguments";
+      error.suggestion = "write " + called + "()";
+    }
     if (const std::size_t at = error.message.find(" in \"" + std::string{input_name}); at != std::string::npos) {
       // The columns that it would list are not the user's.
       error.message.resize(at);

@@ -245,14 +245,23 @@ class SettingsChecker {
 
   std::optional<OptionValue> wrong_kind(const Option& option, const TomlValue& value) {
     std::string suggestion;
+    std::string found{describe(value.kind)};
+    if (value.kind == Kind::number && option.kind == OptionKind::number)
+      found = std::isnan(value.number) ? "nan" : "inf";
     if (value.kind == Kind::integer && option.kind == OptionKind::duration)
       suggestion = "write a unit: \"" + std::to_string(value.integer) + "s\"";
     else if (!option.example.empty())
       suggestion = "for example " + option.name + " = " + option.example;
     error(value.place,
-          "\"" + option.name + "\" must be " + std::string{expectation(option.kind)} + ", not " +
-              std::string{describe(value.kind)},
+          "\"" + option.name + "\" must be " + std::string{expectation(option.kind)} + ", not " + std::move(found),
           std::move(suggestion));
+    return std::nullopt;
+  }
+
+  /// Of a text that says nothing, such as `${DATA:-}` where DATA is not set.
+  std::optional<OptionValue> empty(const Option& option, const TomlValue& value) {
+    error(value.place, "\"" + option.name + "\" is empty",
+          option.example.empty() ? std::string{} : "for example " + option.name + " = " + option.example);
     return std::nullopt;
   }
 
@@ -266,6 +275,8 @@ class SettingsChecker {
         return value.text;
       case OptionKind::path:
         if (value.kind != Kind::text) return wrong_kind(option, value);
+        // It would be the topology's own folder, which nobody means by that.
+        if (value.text.empty()) return empty(option, value);
         return absolute_path(value.text);
       case OptionKind::choice: return read_choice(option, value);
       case OptionKind::integer:
@@ -303,7 +314,8 @@ class SettingsChecker {
     } else {
       if (value.kind == Kind::integer) return static_cast<double>(value.integer);
       if (value.kind == Kind::number && std::isfinite(value.number)) return value.number;
-      if (const auto parsed = put_in ? parse_number<double>(value.text) : std::nullopt) return *parsed;
+      const auto parsed = put_in ? parse_number<double>(value.text) : std::nullopt;
+      if (parsed && std::isfinite(*parsed)) return *parsed;
     }
     return wrong_kind(option, value);
   }
@@ -353,6 +365,10 @@ class SettingsChecker {
     for (const TomlMember& member : value.members) {
       texts.emplace_back(member.key, member.value.text);
       ok = ok && !member.value.unresolved;
+      if (member.key.empty()) {
+        error(member.key_place, "a name in \"" + option.name + "\" is empty");
+        ok = false;
+      }
       if (member.value.kind == Kind::text) continue;
       error(member.value.place,
             "\"" + member.key + "\" of \"" + option.name + "\" must be a text, not " +
@@ -406,6 +422,12 @@ class SettingsChecker {
 SettingsCheck check_settings(const TomlValue& table, const SourceSpan& key_place, const SettingsRules& rules,
                              const std::filesystem::path& base_folder, std::vector<Diagnostic>& diagnostics) {
   return SettingsChecker{base_folder, diagnostics}.check(table, key_place, rules);
+}
+
+bool has_unknown_key(const TomlValue& table, const std::vector<Option>& options) {
+  return std::any_of(table.members.begin(), table.members.end(), [&](const TomlMember& member) {
+    return std::none_of(options.begin(), options.end(), [&](const Option& o) { return o.name == member.key; });
+  });
 }
 
 }  // namespace dataflow

@@ -65,6 +65,10 @@ struct SettingsCheck {
 SettingsCheck check_settings(const TomlValue& table, const SourceSpan& key_place, const SettingsRules& rules,
                              const std::filesystem::path& base_folder, std::vector<Diagnostic>& diagnostics);
 
+/// Whether `table` has a key that is none of `options`. That is reported where the table is checked, and what the table
+/// seems to lack may only follow from it.
+bool has_unknown_key(const TomlValue& table, const std::vector<Option>& options);
+
 /// A scalar TOML value as a Value without a schema: dates become ISO texts. Nothing for tables and arrays.
 std::optional<Value> literal_value(const TomlValue& value);
 

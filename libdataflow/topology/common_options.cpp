@@ -56,7 +56,8 @@ std::vector<Option> source_options() {
           {.name = "on_error",
            .kind = OptionKind::choice,
            .help = "What happens to a record that does not decode: the job fails, it is skipped and counted, or it "
-                   "goes to NODE.errors (raw bytes, error string, position string).",
+                   "goes to NODE.errors (raw bytes, error string, position string). With fail, a field that nothing "
+                   "reads is not decoded, so that what is wrong in it is not noticed; skip and side_output decode all.",
            .example = "\"skip\"",
            .default_value = "fail",
            .choices = {"fail", "skip", "side_output"}},

@@ -150,6 +150,10 @@ class Declarer {
     SettingsCheck check = check_settings(node.member->value, node.member->key_place, rules, base_folder_, diagnostics_);
     node.settings = std::move(check.settings);
     if (!check.ok) node.broken = true;
+    if (node.settings.has("uid") && node.settings.text("uid").empty()) {
+      error(node.member->value.find("uid")->place, "\"uid\" is empty", "without it the node's name is its identity");
+      node.broken = true;
+    }
     if (node.settings.has("parallelism") && node.settings.integer("parallelism") < 1) {
       error(node.member->value.find("parallelism")->place, "\"parallelism\" must be at least 1");
       node.broken = true;

@@ -34,8 +34,19 @@ void FileNodeBuilder::report(const TomlValue* value, const SourceSpan& place, st
 
 void FileNodeBuilder::error(std::string_view path, std::string message, std::string suggestion) {
   const TomlValue* value = path.empty() ? nullptr : find_path(declared_.member->value, path);
+  if (follows_from_unknown_key(path, value)) {
+    has_errors_ = true;
+    return;
+  }
   report(value, value ? place_within(*value, 0, value->text.size()) : declared_.member->key_place, std::move(message),
          std::move(suggestion));
+}
+
+bool FileNodeBuilder::follows_from_unknown_key(std::string_view option, const TomlValue* value) const {
+  if (value == nullptr || value->kind != TomlValue::Kind::table) return false;
+  const std::vector<Option>& options = declared_.type->options;
+  const auto found = std::find_if(options.begin(), options.end(), [&](const Option& o) { return o.name == option; });
+  return found != options.end() && found->kind == OptionKind::table && has_unknown_key(*value, found->nested);
 }
 
 void FileNodeBuilder::name_error(std::string_view path, std::string message, std::string suggestion) {

@@ -45,6 +45,8 @@ class FileNodeBuilder final : public NodeBuilder {
   [[nodiscard]] std::vector<std::pair<std::size_t, StreamNode>>& nodes_before() { return before_; }
 
  private:
+  /// Whether a mistake of the option, a table, only follows from a key in it that it does not take.
+  [[nodiscard]] bool follows_from_unknown_key(std::string_view option, const TomlValue* value) const;
   /// `value` is what is wrong; null for the node as a whole.
   void report(const TomlValue* value, const SourceSpan& place, std::string message, std::string suggestion);
 

@@ -31,9 +31,11 @@ class Assembler {
     resolve_inputs();
     const NodeOrder order = order_nodes(input_indices());
     for (const auto& cycle : order.cycles) report_cycle(cycle);
+    check_parallelism();
     for (const std::size_t index : order.order) build(index);
     check_uids();
     check_standard_input();
+    check_output_folders();
     if (!unresolved_) warn_of_dead_ends();
     return std::move(nodes_);
   }
@@ -72,6 +74,15 @@ class Assembler {
       for (const std::string& output : other.type->side_outputs) known.push_back(other.name + "." + output);
     }
     error(reference.place, "no node \"" + reference.node + "\"", did_you_mean(reference.text, known));
+  }
+
+  /// One of less than 1 has been reported with the settings.
+  void check_parallelism() {
+    for (const DeclaredNode& node : declared_) {
+      if (!node.settings.has("parallelism") || node.settings.integer("parallelism") <= job_.max_parallelism) continue;
+      error(node.member->value.find("parallelism")->place,
+            "\"parallelism\" must be from 1 to " + std::to_string(job_.max_parallelism) + " (max_parallelism)");
+    }
   }
 
   [[nodiscard]] std::vector<std::vector<std::size_t>> input_indices() const {
@@ -302,6 +313,22 @@ class Assembler {
       } else {
         first = &node;
       }
+    }
+  }
+
+  /// Sinks of one job may share a folder, but two that want it for themselves hardly mean the same one.
+  void check_output_folders() {
+    std::map<std::string, const DeclaredNode*> seen;
+    for (const DeclaredNode& node : declared_) {
+      if (node.type == nullptr || node.role != NodeRole::sink || node.type->name != "file") continue;
+      if (!node.settings.has("path") || !node.settings.has("on_existing")) continue;
+      if (node.settings.text("on_existing") != "error") continue;
+      const auto [first, is_new] = seen.emplace(node.settings.text("path"), &node);
+      if (is_new) continue;
+      const TomlValue& path = *node.member->value.find("path");
+      error(place_within(path, 0, path.text.size()),
+            "\"" + first->second->name + "\" and \"" + node.name + "\" would both write into this folder",
+            "give each a folder of its own, or say on_existing = \"append\" to share it");
     }
   }
 

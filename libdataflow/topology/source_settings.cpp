@@ -1,5 +1,7 @@
 #include "libdataflow/topology/source_settings.hpp"
 
+#include <algorithm>
+
 #include "libdataflow/topology/did_you_mean.hpp"
 
 namespace dataflow {
@@ -24,6 +26,11 @@ std::optional<WrittenType> parse_written_type(std::string_view text, std::string
 
 ErrorPolicy error_policy(const std::string& choice) {
   return choice == "skip" ? ErrorPolicy::skip : choice == "side_output" ? ErrorPolicy::side_output : ErrorPolicy::fail;
+}
+
+const std::vector<Option>& event_time_options() {
+  const std::vector<Option>& options = common_options(NodeRole::source);
+  return std::find_if(options.begin(), options.end(), [](const Option& o) { return o.name == "event_time"; })->nested;
 }
 
 /// Whether the key is the common one of sources: a type may declare one of the same name and other meaning.
@@ -54,6 +61,7 @@ std::optional<EventTimeSpec> read_event_time(const DeclaredNode& declared, const
   EventTimeSpec event_time;
   event_time.out_of_orderness = settings.duration("out_of_orderness");
   if (settings.has("field") == settings.has("expression")) {
+    if (has_unknown_key(table, event_time_options())) return std::nullopt;
     diagnostics.push_back(diagnose(Severity::error, table.place, "event time needs either a field or an expression",
                                    "{ field = \"date\" }"));
   } else if (settings.has("field")) {
@@ -90,10 +98,6 @@ std::vector<SourceField> read_source_schema(const DeclaredNode& declared, std::v
   if (schema.members.empty())
     diagnostics.push_back(diagnose(Severity::error, schema.place, "a schema needs at least one field"));
   for (const TomlMember& member : schema.members) {
-    if (member.key.empty()) {
-      diagnostics.push_back(diagnose(Severity::error, member.key_place, "a field needs a name"));
-      continue;
-    }
     std::string why;
     if (const auto type = parse_written_type(member.value.text, why)) {
       fields.push_back({{member.key, type->type}, type->encoding});
@@ -109,10 +113,9 @@ void finish_source(const DeclaredNode& declared, const std::optional<EventTimeSp
                    FileNodeBuilder& builder) {
   StreamNode& node = builder.node();
   if (!node.source || node.outputs.empty()) return;
-  if (event_time) {
-    node.source->event_time = event_time;
-    node.outputs.front().event_time = true;
-  }
+  if (event_time) node.source->event_time = event_time;
+  // One with a mistake too: what reads the source would seem to lack it.
+  if (is_common(declared, "event_time")) node.outputs.front().event_time = true;
   if (is_common(declared, "rate_limit")) {
     const double rate = declared.settings.number("rate_limit");
     if (!(rate > 0)) builder.error("rate_limit", "\"rate_limit\" must be more than 0 records a second");

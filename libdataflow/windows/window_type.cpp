@@ -118,11 +118,19 @@ bool check_time(NodeBuilder& builder, WindowSpec& spec) {
     return false;
   }
   spec.allowed_lateness = settings.duration("allowed_lateness");
+  if (spec.allowed_lateness < Duration{0}) {
+    builder.error("allowed_lateness", "\"allowed_lateness\" must not be negative");
+    return false;
+  }
   if (spec.allowed_lateness.count() != 0 && !by_event_time) {
     builder.error("allowed_lateness", "only windows in event time have late records");
     return false;
   }
   if (settings.has("early")) spec.early = settings.duration("early");
+  if (spec.early && *spec.early <= Duration{0}) {
+    builder.error("early", "\"early\" must be more than 0s");
+    return false;
+  }
   return true;
 }
 

@@ -62,6 +62,30 @@ TEST_CASE("generate: its options reach the rows") {
   CHECK(mistakes("type = \"generate\"\ncount = -1\nstart = \"soon\"\nfields = { n = \"seq()\" }").size() == 2);
 }
 
+TEST_CASE("generate: time may stand still, but does not go back") {
+  const std::string one = "type = \"generate\"\ncount = 1\nfields = { at = \"time()\" }\ninterval = ";
+  CHECK(mistakes(one + "\"-1s\"").at(0) == "\"interval\" must not be negative");
+  CHECK(mistakes(one + "\"0s\"").empty());
+}
+
+TEST_CASE("generate: its functions take no arguments, which is said of them") {
+  const LoadedTopology loaded = with_source("type = \"generate\"\nfields = { x = \"1 + Random(1)\", y = \"seq(2)\" }");
+  REQUIRE(loaded.diagnostics.size() == 2);
+  CHECK(loaded.diagnostics[0].message == "random takes no arguments");
+  CHECK(loaded.diagnostics[0].suggestion == "write random()");
+  CHECK(loaded.diagnostics[0].span.column == 21);
+  CHECK(loaded.diagnostics[1].message == "seq takes no arguments");
+}
+
+TEST_CASE("file: a path is needed, and a limit of records that the reader can keep to") {
+  const std::string file = "type = \"file\"\nformat = \"lines\"\n";
+  CHECK(mistakes(file + "path = \"\"").at(0) == "\"path\" is empty");
+  CHECK(mistakes(file + "path = \"${NOWHERE_SET:-}\"").at(0) == "\"path\" is empty");
+  CHECK(
+      mistakes(file + "path = \"a\"\nmax_record_size = \"1KiB\"").at(0).starts_with("must be between 256KiB and 1GiB"));
+  CHECK(mistakes(file + "path = \"a\"\nmax_record_size = \"256KiB\"").empty());
+}
+
 TEST_CASE("file and stdin: what cannot be read as asked is said when the file is checked") {
   const std::string file = "type = \"file\"\npath = \"a\"\n";
   CHECK(mistakes(file + "format = \"csv\"").at(0) == "a source of csv needs a schema");

@@ -71,6 +71,23 @@ TEST_CASE("every mistake of a table is reported") {
   CHECK(c.diagnostics[5].message == "a thing needs \"f\"");
 }
 
+TEST_CASE("an empty path or name, and a number that is none, are mistakes") {
+  const auto c = checked("p = \"\"\nm = { \"\" = \"1\", a = \"2\" }\nn = nan\ni = -inf\n",
+                         {{.name = "p", .kind = OptionKind::path, .example = "\"data.csv\""},
+                          {.name = "m", .kind = OptionKind::text_table},
+                          {.name = "n", .kind = OptionKind::number},
+                          {.name = "i", .kind = OptionKind::number}});
+  REQUIRE(c.diagnostics.size() == 4);
+  CHECK(c.diagnostics[0].message == "\"p\" is empty");
+  CHECK(c.diagnostics[0].suggestion == "for example p = \"data.csv\"");
+  CHECK(c.diagnostics[0].span.column == 5);
+  CHECK(c.diagnostics[1].message == "a name in \"m\" is empty");
+  CHECK(c.diagnostics[1].span.column == 7);
+  CHECK(c.diagnostics[2].message == "\"n\" must be a number, not nan");
+  CHECK(c.diagnostics[3].message == "\"i\" must be a number, not inf");
+  CHECK_FALSE(c.result.ok);
+}
+
 TEST_CASE("a misspelt required key is one mistake, not two") {
   const auto c = checked("wher = \"x\"\n", {{.name = "where", .required = true}});
   REQUIRE(c.diagnostics.size() == 1);

@@ -137,6 +137,64 @@ input = ["readings", "others"]
   CHECK(loaded.diagnostics[0].suggestion == "make them equal with a select");
 }
 
+TEST_CASE("empty names and a parallelism beyond the key groups are marked where they are said") {
+  CHECK(messages(load("name = \"\"\nmax_parallelism = 16\n" + source +
+                      "parallelism = 17\n[sinks.out]\ntype = \"print\"\ninput = \"readings\"\nuid = \"\"\n")) ==
+        "error 1:8 \"name\" is empty | without it the file's name is the job's\n"
+        "error 8:15 \"parallelism\" must be from 1 to 16 (max_parallelism)\n"
+        "error 12:7 \"uid\" is empty | without it the node's name is its identity\n");
+}
+
+TEST_CASE("columns need names") {
+  const auto with = [](const std::string& keys) {
+    return messages(load(source + "[operators.hot]\ntype = \"select\"\ninput = \"readings\"\n" + keys + "\n" + sink));
+  };
+  CHECK(with("fields = { \"\" = \"city\" }") == "error 9:12 a name in \"fields\" is empty\n");
+  CHECK(with("add = { \"\" = \"city\" }") == "error 9:9 a name in \"add\" is empty\n");
+  CHECK(with("rename = { city = \"\" }") == "error 9:20 the new name of \"city\" is empty\n");
+}
+
+TEST_CASE("a field twice in a list of keys is marked where it is there again") {
+  const auto window = load(source +
+                           "[operators.hot]\ntype = \"window\"\ninput = \"readings\"\nkey_by = [\"city\", \"city\"]\n"
+                           "window = { tumbling = \"1d\" }\naggregate = { n = \"count()\" }\n" +
+                           sink);
+  CHECK(messages(window) == "error 9:20 \"city\" is there twice\n");
+  const auto partitions = load(source +
+                               "[sinks.out]\ntype = \"file\"\ninput = \"readings\"\npath = \"out\"\n"
+                               "partition_by = [\"city\", \"date\", \"city\"]\nroll_size = \"0B\"\n");
+  CHECK(messages(partitions) ==
+        "error 10:34 \"city\" is there twice\n"
+        "error 11:14 must be at least one byte | roll_size = \"64MiB\"\n");
+}
+
+TEST_CASE("two file sinks that do not say that they share a folder have one each") {
+  const auto with = [](const std::string& on_existing) {
+    return messages(load(source + "[sinks.one]\ntype = \"file\"\ninput = \"readings\"\npath = \"out\"\n" +
+                         "[sinks.two]\ntype = \"file\"\ninput = \"readings\"\npath = \"x/../out\"\n" + on_existing));
+  };
+  CHECK(with("") ==
+        "error 13:9 \"one\" and \"two\" would both write into this folder | "
+        "give each a folder of its own, or say on_existing = \"append\" to share it\n");
+  CHECK(with("on_existing = \"append\"\n") == "");
+}
+
+TEST_CASE("a mistake in a text of several lines is marked in its line, unless something was put in before") {
+  LoadOptions options;
+  options.environment = [](const std::string&) { return std::optional<std::string>{"Basel"}; };
+  const auto with = [&](const std::string& where) {
+    return messages(load(
+        source + "[operators.hot]\ntype = \"filter\"\ninput = \"readings\"\nwhere = " + where + "\n" + sink, options));
+  };
+  CHECK(with("\"\"\"\n  temperature > 23\n  AND citi = 'Basel'\n\"\"\"") ==
+        "error 11:7 no column \"citi\" in \"readings\" | did you mean \"city\"?\n");
+  CHECK(with("'''citi = 'Basel''''") == "error 9:12 no column \"citi\" in \"readings\" | did you mean \"city\"?\n");
+  CHECK(with("\"\"\"\n  citi = '${CITY}'\"\"\"") ==
+        "error 10:3 no column \"citi\" in \"readings\" | did you mean \"city\"?\n");
+  CHECK(with("\"\"\"\n  '${CITY}' = citi\"\"\"") ==
+        "error 9:9 no column \"citi\" in \"readings\" | did you mean \"city\"?\n");
+}
+
 TEST_CASE("a node that reaches no sink is a warning") {
   const auto loaded =
       load(source + "[operators.hot]\ntype = \"filter\"\ninput = \"readings\"\nwhere = \"temperature > 1\"\n");
@@ -160,6 +218,7 @@ TEST_CASE("event time must be a timestamp of the schema") {
         "timestamp, timestamp_s, timestamp_ms or timestamp_us\n");
   CHECK(with("{ field = \"date\", out_of_orderness = \"-1s\" }") ==
         "error 5:52 \"out_of_orderness\" must not be negative\n");
+  CHECK(with("{ fild = \"date\" }") == "error 5:16 unknown key \"fild\" in \"event_time\" | did you mean \"field\"?\n");
   CHECK(with("{}") == "error 5:14 event time needs either a field or an expression | { field = \"date\" }\n");
   CHECK(with("{ field = \"date\", expression = \"date\" }") ==
         "error 5:14 event time needs either a field or an expression | { field = \"date\" }\n");

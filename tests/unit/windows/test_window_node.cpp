@@ -80,6 +80,23 @@ TEST_CASE("a window is of exactly one kind") {
         "unknown key \"tumblin\" in \"window\" | did you mean \"tumbling\"?");
 }
 
+TEST_CASE("a misspelt kind of window is one mistake, and the others come with it") {
+  CHECK(mistakes("window = { tumbing = \"5m\" }\naggregate = { n = \"summ(temperature)\" }\n") ==
+        "unknown key \"tumbing\" in \"window\" | did you mean \"tumbling\"?\n"
+        "no function \"summ\" | did you mean sum?");
+  CHECK(
+      mistakes("window = { weekly = true }\n" + count) ==
+      "unknown key \"weekly\" in \"window\" | it takes count, cumulate, every, global, offset, session, sliding, time, "
+      "tumbling");
+}
+
+TEST_CASE("durations that make no sense are refused") {
+  CHECK(mistakes(daily + count + "allowed_lateness = \"-1h\"\n") == "\"allowed_lateness\" must not be negative");
+  CHECK(mistakes(daily + count + "early = \"-1s\"\n") == "\"early\" must be more than 0s");
+  CHECK(mistakes(daily + count + "early = \"0s\"\n") == "\"early\" must be more than 0s");
+  CHECK(load(daily + count + "early = \"0s\"\n").diagnostics.front().span.line == 11);
+}
+
 TEST_CASE("sizes of windows are checked") {
   CHECK(mistakes("window = { sliding = \"5m\" }\n" + count).starts_with("`every` is missing"));
   CHECK(mistakes("window = { tumbling = \"5m\", every = \"1m\" }\n" + count) ==
