@@ -52,8 +52,7 @@ int check(const CheckOptions& options) {
   LoadedJob loaded = load_job(options.job);
   check_plan(loaded, options.job.file);
   if (options.json) {
-    std::cout << "{\"ok\":" << (loaded.topology ? "true" : "false")
-              << ",\"diagnostics\":" << to_json(loaded.diagnostics) << "}\n";
+    std::cout << diagnostics_as_json(loaded.topology.has_value(), loaded.diagnostics) << "\n";
   } else {
     print_text(loaded, options);
   }

@@ -37,6 +37,18 @@ LoadedJob load_job(const JobArguments& job, const EnvironmentLookup& environment
   return {std::move(loaded.topology), std::move(loaded.diagnostics)};
 }
 
+std::string diagnostics_as_json(bool ok, const std::vector<Diagnostic>& diagnostics) {
+  return std::string{"{\"ok\":"} + (ok ? "true" : "false") + ",\"diagnostics\":" + to_json(diagnostics) + "}";
+}
+
+void explain_mistake(const std::string& file, const std::string& message, bool json) {
+  if (json) {
+    std::cerr << diagnostics_as_json(false, {{.message = message, .file = file, .span = {.line = 0}}}) << "\n";
+  } else {
+    std::cerr << "error: " << message << std::endl;
+  }
+}
+
 std::optional<Topology> load_job_or_explain(const JobArguments& job, bool json, bool quiet,
                                             const EnvironmentLookup& environment) {
   LoadedJob loaded = load_job(job, environment);
@@ -44,7 +56,7 @@ std::optional<Topology> load_job_or_explain(const JobArguments& job, bool json, 
     std::erase_if(loaded.diagnostics, [](const Diagnostic& d) { return d.severity == Severity::warning; });
   }
   if (json && !loaded.diagnostics.empty()) {
-    std::cerr << "{\"diagnostics\":" << to_json(loaded.diagnostics) << "}\n";
+    std::cerr << diagnostics_as_json(loaded.topology.has_value(), loaded.diagnostics) << "\n";
   } else if (!json) {
     for (const Diagnostic& diagnostic : loaded.diagnostics) std::cerr << render(diagnostic) << "\n";
   }

@@ -18,6 +18,13 @@ struct LoadedJob {
 /// Builds the job; opens no source and no sink.
 LoadedJob load_job(const JobArguments& job, const EnvironmentLookup& environment = process_environment());
 
+/// `{"ok":...,"diagnostics":[...]}`: what every command that takes a job prints of its mistakes as JSON. `ok` when the
+/// job can be built; there are warnings then, at most.
+std::string diagnostics_as_json(bool ok, const std::vector<Diagnostic>& diagnostics);
+
+/// A mistake of the job as a whole, on standard error: as text, or as JSON.
+void explain_mistake(const std::string& file, const std::string& message, bool json);
+
 /// load_job, with its diagnostics on standard error: as text, or with `json` as one line; with `quiet` without
 /// warnings. Nothing when there was an error: the command ends with exit_wrong.
 std::optional<Topology> load_job_or_explain(const JobArguments& job, bool json, bool quiet,

@@ -72,16 +72,17 @@ int plan_state(const PlanOptions& options, const JobGraph& graph) {
 }
 
 int plan(const PlanOptions& options) {
-  auto topology = load_job_or_explain(options.job, options.json, false);
+  const bool json = options.json || options.format == "json";
+  auto topology = load_job_or_explain(options.job, json, false);
   if (!topology) return exit_wrong;
   const auto graph = build_job_graph(std::make_shared<const StreamGraph>(std::move(topology->graph)),
                                      options.parallelism > 0 ? options.parallelism : default_parallelism());
   if (!graph) {
-    std::cerr << "error: " << graph.error().message() << "\n";
+    explain_mistake(options.job.file, graph.error().message(), json);
     return exit_wrong;
   }
   if (!options.from.empty()) return plan_state(options, *graph);
-  if (options.json || options.format == "json") {
+  if (json) {
     std::cout << plan_as_json(*graph);
   } else if (options.format == "mermaid") {
     std::cout << plan_as_mermaid(*graph);

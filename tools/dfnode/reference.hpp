@@ -26,6 +26,8 @@ std::string reference_as_markdown();
 std::optional<std::string> reference_of_as_markdown(std::string_view name);
 /// Node types, job settings and functions as one JSON object.
 std::string reference_as_json();
+/// Its parts on what reference_of knows by that name, as an object of the same members; nothing when there is none.
+std::optional<std::string> reference_of_as_json(std::string_view name);
 /// A JSON Schema (draft 7) of topology files, for editors.
 std::string topology_json_schema();
 

@@ -50,6 +50,14 @@ Json text_schema() {
   return {{"type", "string"}};
 }
 
+/// What `check` takes for the types of a source's fields, or a `${...}`.
+Json type_name_schema() {
+  return {{"type", "string"},
+          {"pattern",
+           "^ *(bool|int32|int64|float64|string|bytes|timestamp|decimal *\\( *[0-9]+ *(, *[0-9]+ *)?\\)) *$|"
+           "^timestamp_(s|ms|us)$|\\$\\{"}};
+}
+
 /// Numbers and flags may also come out of a `${...}`, which is a text.
 Json or_substituted(Json schema) {
   return {{"anyOf", Json::array({std::move(schema), {{"type", "string"}, {"pattern", "\\$\\{"}}})}};
@@ -81,6 +89,7 @@ Json option_schema(const Option& option) {
     case OptionKind::table: schema = table_schema(option.nested); break;
     case OptionKind::rows: schema = {{"type", "array"}, {"items", {{"type", "object"}}}}; break;
   }
+  if (option.name == "schema") schema["additionalProperties"] = type_name_schema();
   schema["description"] = option.help + (option.example.empty() ? "" : " Example: " + option.example);
   return schema;
 }
@@ -148,32 +157,55 @@ Json tests_schema() {
               {"ordered", {{"type", "boolean"}}}}}}}};
 }
 
-}  // namespace
+Json type_as_json(const NodeType& type) {
+  return {{"name", type.name},
+          {"section", section_name(type.role)},
+          {"summary", type.summary},
+          {"side_outputs", type.side_outputs},
+          {"options", options_as_json(type.options)},
+          {"example", type.example}};
+}
 
-std::string reference_as_json() {
-  Json types = Json::array();
-  for (const NodeType& type : node_types()) {
-    types.push_back({{"name", type.name},
-                     {"section", section_name(type.role)},
-                     {"summary", type.summary},
-                     {"side_outputs", type.side_outputs},
-                     {"options", options_as_json(type.options)},
-                     {"example", type.example}});
-  }
-  Json common = Json::object();
-  for (const NodeRole role : roles) common[std::string{section_name(role)}] = options_as_json(common_options(role));
+/// The functions called `name`, or all when it is empty.
+Json functions_as_json(std::string_view name) {
   Json functions = Json::array();
   for (const FunctionDoc& function : function_docs()) {
+    if (!name.empty() && function.name != name) continue;
     functions.push_back({{"name", function.name},
                          {"group", function.group},
                          {"signatures", function.signatures},
                          {"help", function.help},
                          {"example", function.example}});
   }
+  return functions;
+}
+
+}  // namespace
+
+std::string reference_as_json() {
+  Json types = Json::array();
+  for (const NodeType& type : node_types()) types.push_back(type_as_json(type));
+  Json common = Json::object();
+  for (const NodeRole role : roles) common[std::string{section_name(role)}] = options_as_json(common_options(role));
   const Json json = {{"job", options_as_json(job_options())},
                      {"common", std::move(common)},
                      {"types", std::move(types)},
-                     {"functions", std::move(functions)}};
+                     {"functions", functions_as_json({})}};
+  return json.dump(2) + "\n";
+}
+
+std::optional<std::string> reference_of_as_json(std::string_view name) {
+  Json json = Json::object();
+  if (name == "job") json["job"] = options_as_json(job_options());
+  for (const NodeType& type : node_types()) {
+    if (type.name != name) continue;
+    // The keys that it has beside its own.
+    json["common"][std::string{section_name(type.role)}] = options_as_json(common_options_of(type));
+    json["types"].push_back(type_as_json(type));
+  }
+  Json functions = functions_as_json(name == "functions" ? std::string_view{} : name);
+  if (!functions.empty()) json["functions"] = std::move(functions);
+  if (json.empty()) return std::nullopt;
   return json.dump(2) + "\n";
 }
 

@@ -59,7 +59,9 @@ form no cycle. A node that reaches no sink is allowed, with a warning.
 Texts may hold `${NAME}` or `${NAME:-default}` from the environment (one that is not set and has no default is an
 error), and `${file:PATH}`, the text of a file such as a secret. They are put in after the file has been parsed, so that
 a value can never change the file's structure, and such values are shown nowhere: plans and errors show `${NAME}`.
-A number or a flag may be written so too: `parallelism = "${CORES:-2}"`. `$$` is a dollar.
+A number or a flag may be written so too: `parallelism = "${CORES:-2}"`. `$$` is a dollar. In an expression a value
+becomes part of its text as it is: in `where = "city = '${CITY}'"` a quote in the value must be doubled, as in
+`CITY="Val d''Isère"`.
 
 `--set KEY=VALUE` overrides one key: `dfnode run job.toml --set operators.hot.where="temperature > 30"`.
 
@@ -67,7 +69,8 @@ A number or a flag may be written so too: `parallelism = "${CORES:-2}"`. `$$` is
 
 `bool int32 int64 float64 decimal(p,s) string bytes timestamp`; every field may be NULL. A timestamp is microseconds
 since the Unix epoch, UTC, read and written as ISO 8601 (`2010-01-01T01:00:00Z`, the zone is optional). In a source's
-schema `timestamp_s`, `timestamp_ms` and `timestamp_us` read an integer epoch; all are `timestamp` afterwards.
+schema `timestamp_s`, `timestamp_ms` and `timestamp_us` read an integer epoch; all are `timestamp` afterwards. What JSON
+has in a `string` field beside a string (a number, a boolean, an object or an array) is its JSON text.
 
 ## Tests
 
@@ -80,8 +83,8 @@ expect.hot     = [ { temperature = 31.0 } ]
 
 `given` takes the place of a source, or of any node; a source that is not given has no records. `expect` compares what
 leaves a node, only the fields named, in any order unless `ordered = true`; `expect.hot = []` says that nothing may
-come. A side output is `expect.daily.late`. `dfnode test FILE` runs the tests on virtual time and shows a difference row
-by row.
+come. A side output is `expect.daily.late`; beside the node's own output, `expect.daily`, TOML needs its name in quotes:
+`expect."daily.late"`. `dfnode test FILE` runs the tests on virtual time and shows a difference row by row.
 )";
 
 constexpr const char* expressions_introduction = R"(## Expressions

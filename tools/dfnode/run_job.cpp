@@ -14,6 +14,7 @@
 #include "actors/local_run.hpp"
 #include "tools/dfnode/command.hpp"
 #include "tools/dfnode/interrupt.hpp"
+#include "tools/dfnode/job_file.hpp"
 #include "tools/dfnode/progress.hpp"
 
 namespace dataflow::cli {
@@ -118,7 +119,11 @@ int run_job(StreamGraph graph, const Secrets& secrets, const RunSettings& settin
                          .start = {settings.resume ? StartFrom::last_run : StartFrom::nothing, settings.from,
                                    settings.allow_dropped_state ? UnclaimedState::dropped : UnclaimedState::refused}});
   if (!job) {
-    show_error(job.error(), secrets);
+    if (settings.json) {
+      explain_mistake({}, secrets.redact(job.error().message()), true);
+    } else {
+      show_error(job.error(), secrets);
+    }
     return job.error().code() == ErrorCode::invalid_argument ? exit_wrong : exit_failed;
   }
   const JobGraph& plan = *(*job)->graph();

@@ -55,6 +55,26 @@ class Check(DfnodeTest):
         self.assertEqual((mistake["file"], mistake["line"], mistake["column"], mistake["length"]), ("job.toml", 11, 10, 10))
         self.assertEqual(mistake["suggestion"], 'did you mean "temperature"?')
 
+    def test_every_command_shows_mistakes_as_the_same_json(self):
+        self.write("job.toml", HOT_JOB.replace("temperature > 23", "temprature > 23"))
+        checked = json.loads(self.dfnode("check", "job.toml", "--json").stdout)
+        for command in (["plan", "--json"], ["plan", "--format", "json"], ["run", "--json"], ["test", "--json"]):
+            result = self.dfnode(*command, "job.toml")
+            self.assert_exit(result, 2)
+            self.assertEqual(json.loads(result.stderr), checked)
+            self.assertEqual(result.stdout, "")
+        # What only shows when the job starts.
+        self.write("job.toml", HOT_JOB)
+        answer = json.loads(self.dfnode("run", "--from", "nowhere", "--json", "job.toml").stderr)
+        self.assertFalse(answer["ok"])
+        self.assertIn("nothing to go on from", answer["diagnostics"][0]["message"])
+
+    def test_warnings_as_json_say_that_the_job_is_fine(self):
+        self.write("job.toml", HOT_JOB.replace('input = "hot"', 'input = "readings"'))
+        answer = json.loads(self.dfnode("plan", "--json", "job.toml").stderr)
+        self.assertTrue(answer["ok"])
+        self.assertEqual([one["severity"] for one in answer["diagnostics"]], ["warning"])
+
     def test_a_library_that_is_missing_is_marked_where_it_is_named(self):
         process = '[operators.p]\ntype = "process"\ninput = "readings"\nlibrary = "nowhere.so"\nfunction = "enrich"\n'
         self.write("job.toml", HOT_JOB + process + '[sinks.o]\ntype = "print"\ninput = "p"\n')
@@ -97,7 +117,7 @@ class Check(DfnodeTest):
         self.write("job.toml", HOT_JOB.replace("[operators.hot]", "[operators.hot]\nparallelism = 500"))
         result = self.dfnode("check", "job.toml")
         self.assert_exit(result, 2)
-        self.assertIn("500", result.stderr)
+        self.assertIn('error: "parallelism" must be from 1 to 128 (max_parallelism)\n --> job.toml:9:15\n', result.stderr)
 
 
 class CommandLine(DfnodeTest):

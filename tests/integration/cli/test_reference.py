@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 import shutil
 import subprocess
 import tomllib
@@ -76,6 +77,35 @@ class Docs(DfnodeTest):
                 self.assertIn(line, page)
             self.assertLess(len(part.stdout), len(page) / 2)
         self.assert_exit(self.dfnode("docs", "windw", "--markdown"), 2)
+
+    def test_a_part_of_the_json_is_what_the_whole_says(self):
+        whole = json.loads(self.dfnode("docs", "--json").stdout)
+        window = json.loads(self.dfnode("docs", "window", "--json").stdout)
+        self.assertEqual(window["types"], [one for one in whole["types"] if one["name"] == "window"])
+        self.assertEqual(window["common"], {"operators": whole["common"]["operators"]})
+        files = json.loads(self.dfnode("docs", "file", "--json").stdout)
+        self.assertEqual([one["section"] for one in files["types"]], ["sources", "sinks"])
+        self.assertEqual(json.loads(self.dfnode("docs", "job", "--json").stdout), {"job": whole["job"]})
+        self.assertEqual(json.loads(self.dfnode("docs", "functions", "--json").stdout), {"functions": whole["functions"]})
+        (substring,) = json.loads(self.dfnode("docs", "substring", "--json").stdout)["functions"]
+        self.assertIn(substring, whole["functions"])
+        self.assert_exit(self.dfnode("docs", "windw", "--json"), 2)
+
+    def test_the_json_schema_takes_the_types_of_fields_that_check_takes(self):
+        schema = json.loads(self.dfnode("docs", "--json-schema").stdout)
+        sources = schema["properties"]["sources"]["additionalProperties"]["allOf"]
+        (source,) = [one["then"] for one in sources if one["then"]["title"] == "file"]
+        pattern = source["properties"]["schema"]["additionalProperties"]["pattern"]
+        for name in (
+            *("bool", "int32", "int64", "float64", "string", "bytes", "timestamp", "timestamp_s", "timestamp_ms"),
+            *("timestamp_us", "decimal(5,2)", "decimal(5)", " decimal ( 5 , 2 ) ", " int32 ", "INT32", "Timestamp_ms"),
+            *("timestamp_s ", "decimal", "int", "int322", "array<string>", ""),
+        ):
+            with self.subTest(type=name):
+                self.write("job.toml", HOT_JOB.replace('city = "string"', f'city = "{name}"'))
+                good = self.dfnode("check", "job.toml").returncode == 0
+                self.assertEqual(re.search(pattern, name) is not None, good)
+        self.assertTrue(re.search(pattern, "${TYPE}"))
 
     def test_functions_are_explained(self):
         self.assertIn("substring", self.dfnode("docs", "functions").stdout)
