@@ -1,6 +1,7 @@
 #include "libdataflow/topology/graph_assembly.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -323,7 +324,9 @@ class Assembler {
       if (node.type == nullptr || node.role != NodeRole::sink || node.type->name != "file") continue;
       if (!node.settings.has("path") || !node.settings.has("on_existing")) continue;
       if (node.settings.text("on_existing") != "error") continue;
-      const auto [first, is_new] = seen.emplace(node.settings.text("path"), &node);
+      // With or without a slash at its end.
+      const auto folder = (std::filesystem::path{node.settings.text("path")} / "").lexically_normal().string();
+      const auto [first, is_new] = seen.emplace(folder, &node);
       if (is_new) continue;
       const TomlValue& path = *node.member->value.find("path");
       error(place_within(path, 0, path.text.size()),

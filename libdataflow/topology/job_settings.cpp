@@ -138,7 +138,8 @@ class JobReader {
   JobHeader read(const std::string& default_name) {
     JobHeader job{settings_.has("name") ? settings_.text("name") : default_name, {}};
     JobSettings& out = job.settings;
-    if (job.name.empty()) error({"name"}, "\"name\" is empty", "without it the file's name is the job's");
+    if (settings_.has("name") && job.name.empty())
+      error({"name"}, "\"name\" is empty", "without it the file's name is the job's");
     out.max_parallelism = in_range({"max_parallelism"}, settings_, 1, most_key_groups, 128);
     if (settings_.has("parallelism")) out.parallelism = in_range({"parallelism"}, settings_, 1, out.max_parallelism, 1);
     if (settings_.has("mode") && settings_.text("mode") == "streaming") out.mode = ExecutionMode::streaming;

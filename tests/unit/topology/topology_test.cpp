@@ -171,7 +171,7 @@ TEST_CASE("a field twice in a list of keys is marked where it is there again") {
 TEST_CASE("two file sinks that do not say that they share a folder have one each") {
   const auto with = [](const std::string& on_existing) {
     return messages(load(source + "[sinks.one]\ntype = \"file\"\ninput = \"readings\"\npath = \"out\"\n" +
-                         "[sinks.two]\ntype = \"file\"\ninput = \"readings\"\npath = \"x/../out\"\n" + on_existing));
+                         "[sinks.two]\ntype = \"file\"\ninput = \"readings\"\npath = \"x/../out/\"\n" + on_existing));
   };
   CHECK(with("") ==
         "error 13:9 \"one\" and \"two\" would both write into this folder | "
