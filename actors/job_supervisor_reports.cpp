@@ -15,6 +15,7 @@ void JobSupervisor::take_report(const msg::SubtaskReport& report) {
   if (!execution_.is_current(report.attempt, report.id)) return;
   msg::SubtaskReport& last = reports_[index(report.id)];
   const bool same_attempt = last.attempt == report.attempt;
+  if (same_attempt && report.number <= last.number) return;
   recent_[index(report.id)] = report.time_use.since(same_attempt ? last.time_use : TimeTotals{});
   last = report;
 }

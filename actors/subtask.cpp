@@ -276,9 +276,12 @@ void Subtask::fail_with(const TaskFailure& failure) {
   quit(caf::make_error(caf::sec::runtime_error));
 }
 
-msg::SubtaskReport Subtask::report() const {
-  if (opening_) return opening_->report;
-  return {attempt_, id_, task_->metrics(), task_->time_use(wall_clock_now())};
+msg::SubtaskReport Subtask::report() {
+  msg::SubtaskReport made =
+      opening_ ? opening_->report
+               : msg::SubtaskReport{attempt_, id_, 0, task_->metrics(), task_->time_use(wall_clock_now())};
+  made.number = ++reports_;
+  return made;
 }
 
 std::optional<Timestamp> Subtask::clock_now() const {

@@ -48,7 +48,7 @@ class Subtask final : public caf::event_based_actor, public TaskHost {
   void schedule_wake(Timestamp at);
   void commit(std::uint64_t epoch);
   void fail_with(const TaskFailure& failure);
-  [[nodiscard]] msg::SubtaskReport report() const;
+  msg::SubtaskReport report();
 
   caf::actor supervisor_;
   caf::actor slot_;
@@ -67,6 +67,7 @@ class Subtask final : public caf::event_based_actor, public TaskHost {
   bool started_ = false;
   bool run_again_sent_ = false;       ///< a RunAgain is in the mailbox
   std::optional<Timestamp> wake_at_;  ///< the earliest WakeUp under way
+  std::uint64_t reports_ = 0;         ///< made so far
   bool prepared_sent_ = false;
   bool finished_ = false;
 };

@@ -52,6 +52,7 @@ struct RequestSplit {
 struct SubtaskReport {
   std::uint32_t attempt = 0;
   SubtaskId id;
+  std::uint64_t number = 0;  ///< from 1 in each attempt: reports go different ways, and the last one may come first
   std::vector<NodeMetrics> nodes;
   TimeTotals time_use;  ///< since its first run
 };
@@ -300,7 +301,7 @@ typename Inspector::result_type inspect(Inspector& f, RequestSplit& x) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, SubtaskReport& x) {
-  return f(caf::meta::type_name("SubtaskReport"), x.attempt, x.id, x.nodes, x.time_use);
+  return f(caf::meta::type_name("SubtaskReport"), x.attempt, x.id, x.number, x.nodes, x.time_use);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Reports& x) {

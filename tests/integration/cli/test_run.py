@@ -48,6 +48,25 @@ class Run(DfnodeTest):
         self.assertEqual((summary["job"], summary["state"]), ("hot", "FINISHED"))
         self.assertEqual((summary["records_read"], summary["records_written"]), (3, 2))
 
+    def test_the_summary_counts_every_record_of_a_run_of_several_subtasks(self):
+        # Longer than the interval of reports, so that an old one may come behind the last.
+        self.write("job.toml", """name = "counted"
+parallelism = 2
+[sources.numbers]
+type = "generate"
+count = 61
+rate_limit = 40
+fields = { x = "seq()" }
+[sinks.out]
+type = "print"
+input = "numbers"
+""")
+        result = self.dfnode("run", "job.toml", "--json")
+        self.assert_exit(result, 0)
+        summary = json.loads(result.stderr)
+        self.assertEqual(len(self.rows(result)), 61)
+        self.assertEqual((summary["records_read"], summary["records_written"]), (61, 61))
+
     def test_more_cores_than_key_groups_are_no_mistake(self):
         self.write("job.toml", "max_parallelism = 1\n" + HOT_JOB)
         self.write("readings.csv", READINGS)
