@@ -17,6 +17,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "libdataflow/checkpoint/storage.hpp"
+
 namespace dataflow {
 
 namespace {
@@ -102,14 +104,19 @@ Status write_line(int fd, std::string line) {
 /// In the order of ControlRequest::Kind.
 constexpr std::array<std::string_view, 6> kind_names{"send", "ask", "stop", "savepoint", "checkpoints", "show"};
 
-std::string encode_request(const ControlRequest& request) {
+/// Errors: invalid_argument when what somebody wants to say is not UTF-8.
+Result<std::string> encode_request(const ControlRequest& request) {
   nlohmann::json json{{"version", 1},
                       {"kind", kind_names[static_cast<std::size_t>(request.kind)]},
                       {"operator", request.node},
                       {"name", request.name},
                       {"json", request.json},
                       {"key", request.key_json}};
-  return json.dump();
+  try {
+    return json.dump();
+  } catch (const nlohmann::json::exception&) {
+    return fail(ErrorCode::invalid_argument, "what is sent to a job must be UTF-8");
+  }
 }
 
 Result<ControlRequest> decode_request(std::string_view line) {
@@ -139,7 +146,7 @@ std::vector<std::filesystem::path> find_sockets(std::string_view job) {
     if (entry.path().extension() != ".sock") continue;
     const std::string stem = entry.path().stem();
     const std::string name = stem.substr(0, stem.rfind('-'));
-    if (job.empty() || stem == job || name == job) found.push_back(entry.path());
+    if (job.empty() || stem == job || name == escape_key(job)) found.push_back(entry.path());
   }
   std::sort(found.begin(), found.end());
   return found;
@@ -167,7 +174,9 @@ ErrorCode code_of(std::string_view name) {
 }
 
 Result<std::string> call(int fd, const ControlRequest& request) {
-  if (auto status = write_line(fd, encode_request(request)); !status) return fail(status.error());
+  auto line_to_send = encode_request(request);
+  if (!line_to_send) return fail(line_to_send.error());
+  if (auto status = write_line(fd, std::move(*line_to_send)); !status) return fail(status.error());
   const auto line = read_line(fd);
   if (!line) return fail(line.error());
   const auto json = nlohmann::json::parse(*line, nullptr, false);
@@ -179,7 +188,7 @@ Result<std::string> call(int fd, const ControlRequest& request) {
 }  // namespace
 
 std::filesystem::path control_socket_path(std::string_view job_name) {
-  return socket_folder() / (std::string{job_name} + "-" + std::to_string(getpid()) + ".sock");
+  return socket_folder() / (escape_key(job_name) + "-" + std::to_string(getpid()) + ".sock");
 }
 
 Result<std::unique_ptr<ControlSocket>> ControlSocket::listen(std::string_view job_name, Handler handler) {

@@ -26,8 +26,8 @@ struct ControlRequest {
   std::string key_json;  ///< empty: every subtask
 };
 
-/// Where a running job listens: `<folder>/<job>-<pid>.sock`. The folder is $XDG_RUNTIME_DIR/dataflow, or
-/// /tmp/dataflow-<uid>.
+/// Where a running job listens: `<folder>/<job>-<pid>.sock`, with what is special in names as %XX. The folder is
+/// $XDG_RUNTIME_DIR/dataflow, or /tmp/dataflow-<uid>.
 std::filesystem::path control_socket_path(std::string_view job_name);
 
 /// The listening side. One thread of its own; requests are answered one after the other.

@@ -61,6 +61,27 @@ TEST_CASE("what the job refuses is an error with its words") {
   CHECK(answer.error().message() == "no such operator");
 }
 
+TEST_CASE("a job's name may hold what is special in paths") {
+  const RuntimeFolder folder;
+  for (const std::string name : {"a/b", "/tmp", "../q", "two\nlines", "a-1"}) {
+    CAPTURE(name);
+    auto socket = ControlSocket::listen(name, [](const ControlRequest&) -> Result<std::string> { return "[]"; });
+    REQUIRE(socket);
+    CHECK(call_local_job(name, request, 5s).value() == "[]");
+  }
+}
+
+TEST_CASE("a message that is no UTF-8 is refused before it is sent") {
+  const RuntimeFolder folder;
+  auto socket = ControlSocket::listen("fraud", [](const ControlRequest&) -> Result<std::string> { return "[]"; });
+  REQUIRE(socket);
+  ControlRequest broken = request;
+  broken.json = "{\"where\":\"a>\xFF\"}";
+  const auto answer = call_local_job("fraud", broken, 5s);
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().code() == ErrorCode::invalid_argument);
+}
+
 TEST_CASE("asking for a job that does not run names those that do") {
   const RuntimeFolder folder;
   auto socket = ControlSocket::listen("alerts", [](const ControlRequest&) -> Result<std::string> { return "[]"; });
