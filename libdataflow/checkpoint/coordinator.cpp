@@ -209,7 +209,10 @@ std::vector<CheckpointEffect> CheckpointCoordinator::on_acknowledged(std::uint64
 
 std::vector<CheckpointEffect> CheckpointCoordinator::on_declined(std::uint64_t id, const Error& error, Timestamp now) {
   if (!is_current(id, Phase::collecting)) return {};
-  return give_up(error.message(), now);
+  auto effects = give_up(error.message(), now);
+  // Another one would fail the same way, and the last one is tried until it succeeds.
+  if (error.code() == ErrorCode::unsupported) effects.push_back(FailForCheckpoints{error.within("a checkpoint")});
+  return effects;
 }
 
 std::vector<CheckpointEffect> CheckpointCoordinator::maybe_write(Timestamp now) {

@@ -145,6 +145,15 @@ TEST_CASE("failed checkpoints are tolerated as often as is said") {
   CHECK(c.find<FailForCheckpoints>()->error.message().find("no space left") != std::string::npos);
 }
 
+TEST_CASE("what can never be in a checkpoint fails the job, which would wait for its last one for ever") {
+  Coordination c;
+  REQUIRE(c.pass(10s) == 1);
+  c.effects = c.coordinator->on_declined(1, Error{ErrorCode::unsupported, "no way"}, c.now);
+  CHECK(c.find<AbortCheckpoint>() != nullptr);
+  REQUIRE(c.find<FailForCheckpoints>() != nullptr);
+  CHECK(c.find<FailForCheckpoints>()->error.code() == ErrorCode::unsupported);
+}
+
 TEST_CASE("older checkpoints go when there are more than are kept") {
   Coordination c{{.interval = 10s, .storage = {}, .tolerable_failures = {}, .retain = 2}};
   for (std::uint64_t id = 1; id <= 4; ++id) {
