@@ -6,6 +6,8 @@
 #include "libdataflow/expressions/cast.hpp"
 #include "libdataflow/expressions/registry.hpp"
 #include "libdataflow/expressions/rowwise.hpp"
+#include "libdataflow/formats/field_text.hpp"
+#include "libdataflow/formats/json_text.hpp"
 
 namespace dataflow::expr {
 
@@ -71,11 +73,14 @@ tl::expected<Path, ArgumentError> path_of(const Binding& call) {
   return tl::unexpected(ArgumentError{1, "the path must be a literal such as '$.user.tags[0]' or '$[''a b'']'"});
 }
 
-/// What the path leads to; nothing when the text is no JSON or has no such place. Valid until the next call.
-std::optional<dom::element> find(Text json, const Path& path) {
+/// What the path leads to; nothing when the text is no JSON or has no such place, or has `large_numbers`, which are to
+/// be looked at by find_among_large_numbers. Valid until the next call.
+std::optional<dom::element> find(Text json, const Path& path, bool& large_numbers) {
   thread_local dom::parser parser;
   dom::element at;
-  if (parser.parse(json.data(), json.size(), true).get(at) != simdjson::SUCCESS) return std::nullopt;
+  const auto error = parser.parse(json.data(), json.size(), true).get(at);
+  large_numbers = error == simdjson::NUMBER_ERROR;
+  if (error != simdjson::SUCCESS) return std::nullopt;
   for (const Step& step : path) {
     dom::element next;
     if (step.index) {
@@ -91,6 +96,62 @@ std::optional<dom::element> find(Text json, const Path& path) {
     at = next;
   }
   return at;
+}
+
+/// Whether every number outside of strings is one by JSON's grammar, however large.
+bool numbers_are_good(Text json) {
+  bool in_string = false;
+  for (std::size_t at = 0; at < json.size(); ++at) {
+    const char c = json[at];
+    if (in_string) {
+      if (c == '\\') ++at;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '-' || dataflow::text::is_digit(c)) {
+      const std::size_t end = std::min(json.find_first_of(",]} \t\r\n", at), json.size());
+      if (!dataflow::text::is_json_number(json.substr(at, end - at))) return false;
+      at = end - 1;
+    }
+  }
+  return true;
+}
+
+/// What a path leads to in a text that has numbers beyond 64 bits, which simdjson's tree cannot hold.
+struct FoundText {
+  bool there = false;
+  std::optional<std::string> scalar{};  ///< a number as it is written
+};
+
+FoundText find_among_large_numbers(Text json, const Path& path) {
+  namespace ondemand = simdjson::ondemand;
+  if (!numbers_are_good(json)) return {};
+  thread_local ondemand::parser parser;
+  const simdjson::padded_string text{json};
+  ondemand::document document;
+  ondemand::value at;
+  if (parser.iterate(text).get(document) != simdjson::SUCCESS) return {};
+  if (document.is_scalar().value_unsafe()) return {};  // one number alone: nothing is in it
+  if (document.get_value().get(at) != simdjson::SUCCESS) return {};
+  for (const Step& step : path) {
+    ondemand::value next;
+    const auto error = step.index ? at.get_array().at(*step.index).get(next)
+                                  : at.get_object().find_field_unordered(step.name).get(next);
+    if (error != simdjson::SUCCESS) return {};
+    at = next;
+  }
+  FoundText found{.there = true};
+  ondemand::json_type type{};
+  if (at.type().get(type) != simdjson::SUCCESS) return {};
+  if (type == ondemand::json_type::string) {
+    std::string_view value;
+    if (at.get_string().get(value) == simdjson::SUCCESS) found.scalar = value;
+  } else if (type == ondemand::json_type::number || type == ondemand::json_type::boolean) {
+    std::string_view token = at.raw_json_token();
+    token = token.substr(0, token.find_last_not_of(" \t\r\n") + 1);
+    found.scalar = token;
+  }
+  return found;
 }
 
 void append_scalar(TextResult& out, dom::element value) {
@@ -115,17 +176,22 @@ Bound value(const Binding& call) {
   auto found = path_of(call);
   if (!found) return tl::unexpected(found.error());
   return text_rows<Text, Text>([path = std::move(*found)](TextResult& out, Text json, Text) {
-    const auto element = find(json, path);
-    if (!element) return out.null();
-    append_scalar(out, *element);
+    bool large_numbers = false;
+    const auto element = find(json, path, large_numbers);
+    if (element) return append_scalar(out, *element);
+    const auto scalar = large_numbers ? find_among_large_numbers(json, path).scalar : std::nullopt;
+    return scalar ? out.append(*scalar) : out.null();
   });
 }
 
 Bound exists(const Binding& call) {
   auto found = path_of(call);
   if (!found) return tl::unexpected(found.error());
-  return try_rows<bool, Text, Text>(
-      [path = std::move(*found)](RowResult<bool>& out, Text json, Text) { out.set(find(json, path).has_value()); });
+  return try_rows<bool, Text, Text>([path = std::move(*found)](RowResult<bool>& out, Text json, Text) {
+    bool large_numbers = false;
+    const bool there = find(json, path, large_numbers).has_value();
+    out.set(there || (large_numbers && find_among_large_numbers(json, path).there));
+  });
 }
 
 }  // namespace

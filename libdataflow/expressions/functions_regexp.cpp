@@ -142,9 +142,11 @@ void replace_all(TextResult& out, const RE2& regexp, Text text, const std::strin
     copied = start + match[0].size();
     at = copied;
     if (match[0].empty()) {
-      // An empty match: the next character stays and the search goes on behind it.
-      if (copied < text.size()) out.append(text.substr(copied, 1));
-      at = ++copied;
+      // An empty match: the next character, of one byte or more, stays and the search goes on behind it.
+      std::size_t next = copied + 1;
+      while (next < text.size() && (static_cast<unsigned char>(text[next]) & 0xC0) == 0x80) ++next;
+      if (copied < text.size()) out.append(text.substr(copied, next - copied));
+      at = copied = next;
     }
   }
   if (copied < text.size()) out.append(text.substr(copied));
