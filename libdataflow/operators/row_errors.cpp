@@ -51,6 +51,18 @@ Status RowErrors::handle(const Batch& batch, std::span<const RowError> errors, O
   return {};
 }
 
+Error failed_result(const Batch& results, const RowError& error) {
+  std::string row_json;
+  append_row_json(results, error.row, row_json);
+  return Error{ErrorCode::arithmetic, error.message + " in the result " + row_json};
+}
+
+Status RowErrors::leave_out(const Batch& results, std::span<const RowError> errors) {
+  if (errors.empty()) return {};
+  counter_->add(errors.size());
+  return policy_ == ErrorPolicy::fail ? fail(failed_result(results, errors.front())) : Status{};
+}
+
 std::vector<std::uint32_t> rows_without_errors(std::uint32_t rows, std::span<const RowError> errors) {
   std::vector<std::uint32_t> good;
   good.reserve(rows - errors.size());

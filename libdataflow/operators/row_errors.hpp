@@ -30,12 +30,18 @@ class RowErrors {
 
   /// Counts the errors and drops, hands on or refuses the rows. Errors: arithmetic, naming the first row's content.
   Status handle(const Batch& batch, std::span<const RowError> errors, OperatorOutput& out);
+  /// The same for rows that are results, and no records of anybody's: those that fail are counted and dropped, or
+  /// refused.
+  Status leave_out(const Batch& results, std::span<const RowError> errors);
 
  private:
   ErrorPolicy policy_;
   std::size_t side_output_;
   Counter* counter_ = nullptr;
 };
+
+/// "MESSAGE in the result {...}", which shows what of it can be computed.
+Error failed_result(const Batch& results, const RowError& error);
 
 /// The rows of 0..rows-1 that are not in `errors` (ascending).
 std::vector<std::uint32_t> rows_without_errors(std::uint32_t rows, std::span<const RowError> errors);

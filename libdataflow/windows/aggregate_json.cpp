@@ -56,7 +56,7 @@ std::optional<std::string> saved_aggregate_to_json(std::string_view column, std:
   std::optional<std::string> json;
   if (aggregation.load_only_call(saved, states.data())) {
     const auto results = aggregation.results(std::array<const std::byte*, 1>{states.data()}, Timestamp{});
-    if (results) append_json(*results->front(), 0, json.emplace());
+    if (results.errors.empty()) append_json(*results.columns.front(), 0, json.emplace());
   }
   aggregation.release(states.data());
   return json;

@@ -255,34 +255,48 @@ void Aggregation::own_copy(std::byte* states) const {
   }
 }
 
-Result<std::vector<ColumnPtr>> Aggregation::results(std::span<const std::byte* const> states,
-                                                    Timestamp processing_time) {
+ColumnPtr Aggregation::call_results(const AggregateCall& description, const Accumulator& accumulator,
+                                    std::span<const std::byte* const> states,
+                                    std::map<std::uint32_t, std::string>& errors) {
+  ColumnBuilder all{description.result_type, states.size()};
+  if (accumulator.append_results(states.data(), states.size(), all)) return all.finish();
+  // One by one, to know which.
+  ColumnBuilder good{description.result_type, states.size()};
+  for (std::uint32_t row = 0; row < states.size(); ++row) {
+    ColumnBuilder alone{description.result_type, 1};
+    if (accumulator.append_results(&states[row], 1, alone)) {
+      static_cast<void>(accumulator.append_results(&states[row], 1, good));
+      continue;
+    }
+    good.append_null();
+    errors.try_emplace(row, description.text + " does not fit " + to_string(description.result_type) +
+                                "; cast its argument to float64, or use a smaller window");
+  }
+  return good.finish();
+}
+
+Aggregation::Results Aggregation::results(std::span<const std::byte* const> states, Timestamp processing_time) {
   eval_.processing_time = processing_time;
-  std::vector<ColumnPtr> columns;
+  Results results;
+  std::map<std::uint32_t, std::string> errors;  // by row: the first
   for (const OutputColumn& output : outputs_) {
     std::vector<ColumnPtr> values;
     for (const std::size_t i : output.calls) {
-      const Call& call = calls_[i];
-      ColumnBuilder builder{call.description.result_type, states.size()};
-      if (!call.accumulator->append_results(states.data(), states.size(), builder)) {
-        return fail(ErrorCode::arithmetic, call.description.text + " does not fit " +
-                                               to_string(call.description.result_type) +
-                                               "; cast its argument to float64, or use a smaller window");
-      }
-      values.push_back(builder.finish());
+      values.push_back(call_results(calls_[i].description, *calls_[i].accumulator, states, errors));
     }
     if (const auto field = output.result.as_field()) {
-      columns.push_back(values[*field]);
+      results.columns.push_back(values[*field]);
       continue;
     }
     const Batch batch{output.schema, static_cast<std::uint32_t>(states.size()), std::move(values)};
     EvalResult result = output.result.evaluate(batch, eval_);
-    if (!result.errors.empty()) {
-      return fail(ErrorCode::arithmetic, "aggregate \"" + output.name + "\": " + result.errors.front().message);
+    for (const RowError& error : result.errors) {
+      errors.try_emplace(error.row, "aggregate \"" + output.name + "\": " + error.message);
     }
-    columns.push_back(std::move(result.column));
+    results.columns.push_back(std::move(result.column));
   }
-  return columns;
+  for (auto& [row, message] : errors) results.errors.push_back({row, std::move(message)});
+  return results;
 }
 
 }  // namespace dataflow::windows

@@ -3,8 +3,10 @@
 // evaluated once a batch, and the output columns computed from the states.
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "libdataflow/windows/aggregates/accumulator.hpp"
@@ -59,14 +61,21 @@ class Aggregation {
 
   [[nodiscard]] bool states_own_memory() const { return !owners_.empty(); }
 
-  /// One column for each aggregate, in order, for each of the states.
-  Result<std::vector<ColumnPtr>> results(std::span<const std::byte* const> states, Timestamp processing_time);
+  struct Results {
+    std::vector<ColumnPtr> columns;  ///< one for each aggregate, in order
+    std::vector<RowError> errors;    ///< states whose results cannot be computed, ascending; some are NULL
+  };
+  /// For each of the states.
+  Results results(std::span<const std::byte* const> states, Timestamp processing_time);
 
  private:
   struct Input {
     Expression expression;
     std::vector<EvalResult> value;  ///< none or one: of the loaded batch
   };
+  /// Of one call; those that do not fit are NULL, and in `errors`.
+  static ColumnPtr call_results(const AggregateCall& description, const Accumulator& accumulator,
+                                std::span<const std::byte* const> states, std::map<std::uint32_t, std::string>& errors);
   struct Call {
     AggregateCall description;
     AccumulatorPtr accumulator;

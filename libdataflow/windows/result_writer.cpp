@@ -38,7 +38,7 @@ void ResultWriter::append_keys(std::vector<ColumnPtr>& columns) const {
   for (ColumnBuilder& builder : builders) columns.push_back(builder.finish());
 }
 
-Result<BatchPtr> ResultWriter::make_batch(Timestamp processing_time, ResultTime time) {
+BatchPtr ResultWriter::make_batch(Timestamp processing_time, ResultTime time) {
   const auto rows = static_cast<std::uint32_t>(states_.size());
   std::vector<ColumnPtr> columns;
   append_keys(columns);
@@ -46,9 +46,9 @@ Result<BatchPtr> ResultWriter::make_batch(Timestamp processing_time, ResultTime 
     columns.push_back(int64_column(starts_, TypeKind::timestamp));
     columns.push_back(int64_column(ends_, TypeKind::timestamp));
   }
-  auto results = aggregation_.results(states_, processing_time);
-  if (!results) return fail(results.error());
-  for (ColumnPtr& column : *results) columns.push_back(std::move(column));
+  Aggregation::Results results = aggregation_.results(states_, processing_time);
+  failed_ = std::move(results.errors);
+  for (ColumnPtr& column : results.columns) columns.push_back(std::move(column));
   ColumnPtr times = time == ResultTime::present ? int64_column(times_, TypeKind::timestamp) : nullptr;
   return std::make_shared<const Batch>(schema_, rows, std::move(columns), std::move(times));
 }
@@ -62,33 +62,37 @@ void ResultWriter::clear() {
 }
 
 Result<BatchPtr> ResultWriter::take(Timestamp processing_time, ResultTime time) {
-  auto batch = make_batch(processing_time, time);
+  BatchPtr batch = make_batch(processing_time, time);
   clear();
+  if (!failed_.empty()) return fail(failed_result(*batch, failed_.front()));
   return batch;
 }
 
-Status ResultWriter::flush(Timestamp processing_time, OperatorOutput& out, ResultTime time) {
+Status ResultWriter::flush(Timestamp processing_time, OperatorOutput& out, ResultTime time, RowErrors& errors) {
   if (made_) {
     out.emit(std::exchange(made_, nullptr), window_main_output);
     return {};
   }
   if (states_.empty()) return {};
-  auto batch = make_batch(processing_time, time);
-  if (!batch) return fail(batch.error());
-  const std::size_t row_bytes = std::max<std::size_t>(1, (*batch)->byte_size() / states_.size());
+  BatchPtr batch = make_batch(processing_time, time);
+  const std::size_t row_bytes = std::max<std::size_t>(1, batch->byte_size() / states_.size());
   limit_ = std::clamp<std::size_t>(max_batch_bytes / row_bytes, 1, max_batch_rows);
   if (buggified(Buggify::small_window_results)) limit_ = 2;
   clear();
+  if (!failed_.empty()) {
+    if (Status left_out = errors.leave_out(*batch, failed_); !left_out) return left_out;
+    batch = batch->select_rows(rows_without_errors(batch->rows(), failed_));
+  }
   if (having_) {
     selected_.clear();
     failed_.clear();
     eval_.processing_time = processing_time;
-    having_->select(**batch, eval_, selected_, failed_);
-    if (!failed_.empty()) return fail(ErrorCode::arithmetic, "having: " + failed_.front().message);
-    if (selected_.empty()) return {};
-    if (selected_.size() < (*batch)->rows()) *batch = (*batch)->select_rows(selected_);
+    having_->select(*batch, eval_, selected_, failed_);
+    for (RowError& error : failed_) error.message = "having: " + error.message;
+    if (Status left_out = errors.leave_out(*batch, failed_); !left_out) return left_out;
+    if (selected_.size() < batch->rows()) batch = batch->select_rows(selected_);
   }
-  out.emit(std::move(*batch), window_main_output);
+  if (batch->rows() > 0) out.emit(std::move(batch), window_main_output);
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "libdataflow/operators/row_errors.hpp"
 #include "libdataflow/windows/aggregation.hpp"
 #include "libdataflow/windows/key_batch.hpp"
 #include "libdataflow/windows/window_spec.hpp"
@@ -31,15 +32,18 @@ class ResultWriter {
     ends_.push_back(end);
     times_.push_back(event_time);
   }
-  /// The results of what was added, at once instead of by `flush`, and without `having`. Errors: as for flush.
+  /// The results of what was added, at once instead of by `flush`, and without `having`. Errors: arithmetic, naming the
+  /// first result that cannot be computed.
   Result<BatchPtr> take(Timestamp processing_time, ResultTime time);
   /// Results that are made already: the next flush emits them. Nothing must have been added.
   void put(BatchPtr results) { made_ = std::move(results); }
-  /// Emits what was added. Errors: arithmetic, where a result does not fit or an expression over aggregates fails.
-  Status flush(Timestamp processing_time, OperatorOutput& out, ResultTime time);
+  /// Emits what was added. A result that does not fit, or whose expression fails, is left out if `errors` are skipped
+  /// or put aside. Errors: arithmetic.
+  Status flush(Timestamp processing_time, OperatorOutput& out, ResultTime time, RowErrors& errors);
 
  private:
-  Result<BatchPtr> make_batch(Timestamp processing_time, ResultTime time);
+  /// Rows of `failed_` are not whole.
+  BatchPtr make_batch(Timestamp processing_time, ResultTime time);
   void clear();
   void append_keys(std::vector<ColumnPtr>& columns) const;
 

@@ -127,7 +127,7 @@ Result<Step> WindowOperator::drain(OperatorOutput& out) {
       more = *produced;
     }
     const bool emitted = !writer_.empty();
-    if (auto status = writer_.flush(context_->now(), out, result_time_); !status) return fail(status.error());
+    if (auto status = writer_.flush(context_->now(), out, result_time_, errors_); !status) return fail(status.error());
     flushed();
     if (more == More::no) return Step::done;
     if (emitted && out.full()) return Step::yield;
