@@ -40,8 +40,8 @@ void prune_unread_columns(StreamGraph& graph) {
       for (const std::size_t key : edge.key_fields) needed[key] = true;
     }
     if (!node->is_source() || node->outputs.empty()) continue;
-    // Whoever wants to see the records that do not decode wants them decoded.
-    if (node->source->on_error == ErrorPolicy::side_output) continue;
+    // Which records are left out must not depend on what is done with the others.
+    if (node->source->on_error != ErrorPolicy::fail) continue;
     std::vector<bool>& needed = needs[node->id][0];
     if (const auto& event_time = node->source->event_time) {
       if (event_time->expression) {

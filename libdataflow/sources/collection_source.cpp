@@ -99,6 +99,7 @@ class CollectionReader final : public SourceReader {
   }
 
   [[nodiscard]] std::string position() const override { return "row " + std::to_string(rows_before_ + row_ + 1); }
+  RecordPlace place_of(std::uint32_t row) override { return {"row " + std::to_string(rows_before_ + row_ + row + 1)}; }
 
  private:
   Batches batches_;

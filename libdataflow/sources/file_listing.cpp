@@ -21,17 +21,27 @@ std::string fixed_part(const std::string& pattern) {
   return slash == std::string::npos ? std::string{} : pattern.substr(0, slash + 1);
 }
 
+/// A regular file, or a link that leads nowhere, which whoever opens it will name. Not pipes, sockets and devices,
+/// which a job could wait for without end (a path that names one is another thing), nor what has gone since it was
+/// listed.
+bool holds_records(const fs::path& path) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(path, ignored);
+  return fs::is_regular_file(status) ||
+         (status.type() == fs::file_type::not_found && fs::is_symlink(fs::symlink_status(path, ignored)));
+}
+
 Status list_folder(const std::string& folder, std::vector<ListedFile>& found) {
   std::error_code error;
   fs::recursive_directory_iterator at{folder, error};
   for (; !error && at != fs::recursive_directory_iterator{}; at.increment(error)) {
     const bool hidden = at->path().filename().native().starts_with('.');
-    if (at->is_directory(error)) {
+    std::error_code ignored;
+    if (at->is_directory(ignored)) {
       if (hidden) at.disable_recursion_pending();
-    } else if (!hidden) {
+    } else if (!hidden && holds_records(at->path())) {
       found.push_back({at->path().native(), at->path().lexically_relative(folder).native()});
     }
-    if (error) break;
   }
   if (error) {
     return fail(ErrorCode::io, "cannot list the folder " + folder + ": " + error.message() + "; check its permissions");
@@ -45,8 +55,7 @@ Status list_pattern(const std::string& pattern, std::vector<ListedFile>& found) 
   const std::string prefix = fixed_part(pattern);
   for (std::size_t i = 0; result == 0 && i < matches.gl_pathc; ++i) {
     const std::string path = matches.gl_pathv[i];
-    std::error_code ignored;
-    if (!fs::is_directory(path, ignored)) found.push_back({path, path.substr(prefix.size())});
+    if (holds_records(path)) found.push_back({path, path.substr(prefix.size())});
   }
   ::globfree(&matches);
   if (result == GLOB_NOSPACE || result == GLOB_ABORTED) {

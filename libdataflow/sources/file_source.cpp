@@ -318,6 +318,7 @@ class FileReader final : public SourceReader {
   }
 
   [[nodiscard]] std::string position() const override { return reader_ ? reader_->position() : "between splits"; }
+  RecordPlace place_of(std::uint32_t row) override { return reader_->place_of(row); }
 
  private:
   std::shared_ptr<const FileSourceSpec> spec_;

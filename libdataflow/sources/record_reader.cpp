@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "libdataflow/formats/field_text.hpp"
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -126,12 +128,34 @@ bool RecordReader::give(SourceOutput& out, std::string_view split) {
   if (begin_ == end_) return false;
   const DecodedRecords decoded = decoder_->decode(window(), ended_, std::max<std::uint32_t>(out.batch_rows(), 1));
   if (decoded.consumed == 0) return false;
+  place_row_ = 0;
+  place_offset_ = 0;
   if (decoded.batch) out.emit(decoded.batch, split);
   for (const MalformedRecord& bad : decoded.malformed) {
     out.malformed(bad.raw.substr(0, most_raw_bytes), bad.error, position_at(bad.offset));
   }
   advance(decoded.consumed);
   return true;
+}
+
+/// Decodes the records of the batch once more, one at a time, up to that row.
+RecordPlace RecordReader::place_of(std::uint32_t row) {
+  while (place_offset_ < window().size()) {
+    const std::string_view rest = window().substr(place_offset_);
+    const DecodedRecords one = decoder_->decode(rest, ended_, 1);
+    if (one.consumed == 0) break;
+    const std::size_t offset = place_offset_;
+    place_offset_ += one.consumed;
+    if (!one.batch || place_row_++ < row) continue;
+    // Blank lines before it are no part of it.
+    std::string_view record = rest.substr(0, one.consumed);
+    const std::size_t blank = std::min(record.find_first_not_of("\r\n"), record.size());
+    record.remove_prefix(blank);
+    record.remove_suffix(record.ends_with('\n') ? 1 : 0);
+    record = text::without_return(record).substr(0, most_raw_bytes);
+    return {position_at(offset + blank), std::string{record}};
+  }
+  return {position()};
 }
 
 Result<ByteStream::Read> RecordReader::refill() {

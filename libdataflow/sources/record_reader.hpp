@@ -60,6 +60,8 @@ class RecordReader {
 
   /// "readings.csv, line 17" of the next record, or "readings.csv, byte 1048999".
   [[nodiscard]] std::string position() const { return position_at(0); }
+  /// Of a row of the batch that is being given; as SourceReader has it.
+  RecordPlace place_of(std::uint32_t row);
 
  private:
   [[nodiscard]] std::string_view window() const { return {buffer_.get() + begin_, end_ - begin_}; }
@@ -89,6 +91,9 @@ class RecordReader {
   bool started_ = false;
   bool ended_ = false;  ///< the stream has
   Skipping skipping_ = Skipping::nothing;
+  // Of the batch that is being given, the record that place_of has come to.
+  std::uint32_t place_row_ = 0;
+  std::size_t place_offset_ = 0;
 };
 
 }  // namespace dataflow

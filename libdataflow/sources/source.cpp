@@ -8,6 +8,10 @@ Status SourceReader::open(OperatorContext&) {
 Status SourceReader::close() {
   return {};
 }
+RecordPlace SourceReader::place_of(std::uint32_t) {
+  return {position()};
+}
+
 Result<std::string> SourceReader::split_position() const {
   return fail(ErrorCode::unsupported, "this source cannot say where it stands, so there are no checkpoints of it");
 }

@@ -66,6 +66,12 @@ struct SourceStep {
   Timestamp until{};
 };
 
+/// A record in the data that it was read from.
+struct RecordPlace {
+  std::string position;
+  std::optional<std::string> raw{};
+};
+
 /// One subtask's reader. Polls are bounded: one batch, or a few milliseconds of work.
 class SourceReader {
  public:
@@ -82,6 +88,9 @@ class SourceReader {
   virtual Status resume_split(const Split& split, std::string_view position);
   /// Where the reader stands, for error messages: "readings.csv, line 17".
   [[nodiscard]] virtual std::string position() const = 0;
+  /// Where a row of the batch comes from that is being given to SourceOutput::emit, and its bytes where they are known;
+  /// rows are asked for in ascending order. By itself, where the reader stands.
+  virtual RecordPlace place_of(std::uint32_t row);
 };
 
 /// Knows all splits and hands them out in order. Lives on the master; called by one thread at a time.

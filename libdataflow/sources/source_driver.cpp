@@ -223,33 +223,35 @@ void SourceDriver::emit_next_piece(Progress& progress, OperatorOutput& out) {
 }
 
 BatchPtr SourceDriver::with_event_time(const BatchPtr& batch) {
-  ColumnPtr times;
   if (spec_.event_time->expression) {
-    // A row whose expression fails has NULL, and is reported like one that has none.
-    times = spec_.event_time->expression->evaluate(*batch, eval_).column;
-  } else {
-    times = batch->columns()[spec_.event_time->field];
+    EvalResult times = spec_.event_time->expression->evaluate(*batch, eval_);
+    if (times.column->has_nulls()) return without_missing_event_time(batch, *times.column, times.errors);
+    return with_times(*batch, std::move(times.column));
   }
-  if (times->has_nulls()) return without_missing_event_time(batch, *times);
-  return std::make_shared<const Batch>(batch->schema(), batch->rows(), batch->columns(), std::move(times),
-                                       batch->kinds());
+  ColumnPtr times = batch->columns()[spec_.event_time->field];
+  if (times->has_nulls()) return without_missing_event_time(batch, *times, {});
+  return with_times(*batch, std::move(times));
+}
+
+BatchPtr SourceDriver::with_times(const Batch& batch, ColumnPtr times) {
+  return std::make_shared<const Batch>(batch.schema(), batch.rows(), batch.columns(), std::move(times), batch.kinds());
 }
 
 /// Records without event time cannot be placed in the stream: they are errors like those that do not decode.
-BatchPtr SourceDriver::without_missing_event_time(const BatchPtr& batch, Column times) {
+BatchPtr SourceDriver::without_missing_event_time(const BatchPtr& batch, Column times,
+                                                  std::span<const RowError> errors) {
   const std::string what = spec_.event_time->expression
                                ? "the event time " + spec_.event_time->expression->text()
                                : "the event time field \"" + (*schema_)[spec_.event_time->field].name + "\"";
   std::vector<std::uint32_t> good;
-  std::string row_json;
   for (std::uint32_t row = 0; row < batch->rows(); ++row) {
     if (!times.is_null(row)) {
       good.push_back(row);
       continue;
     }
-    row_json.clear();
-    append_row_json(*batch, row, row_json);
-    malformed(row_json, what + " is NULL", reader_->position());
+    while (!errors.empty() && errors.front().row < row) errors = errors.subspan(1);
+    const bool failed = !errors.empty() && errors.front().row == row;
+    report_missing_time(*batch, row, failed ? what + ": " + errors.front().message : what + " is NULL");
   }
   ColumnPtr kept = std::make_shared<const Column>(std::move(times));
   BatchPtr rest = batch;
@@ -261,6 +263,14 @@ BatchPtr SourceDriver::without_missing_event_time(const BatchPtr& batch, Column 
   without_nulls.validity = {};
   return std::make_shared<const Batch>(rest->schema(), rest->rows(), rest->columns(),
                                        std::make_shared<const Column>(std::move(without_nulls)), rest->kinds());
+}
+
+void SourceDriver::report_missing_time(const Batch& batch, std::uint32_t row, const std::string& why) {
+  // To find the place takes its time; nobody sees that of a record that is skipped, nor of a second one that fails.
+  if (spec_.on_error == ErrorPolicy::skip || failure_) return malformed({}, why, {});
+  RecordPlace place = reader_->place_of(row);
+  if (!place.raw) append_row_json(batch, row, place.raw.emplace());
+  malformed(*place.raw, why, place.position);
 }
 
 void SourceDriver::malformed(std::string_view raw, std::string_view error, std::string_view position) {

@@ -61,7 +61,10 @@ class SourceDriver final : private SourceOutput {
   [[nodiscard]] std::uint32_t batch_rows() const override;
 
   BatchPtr with_event_time(const BatchPtr& batch);
-  BatchPtr without_missing_event_time(const BatchPtr& batch, Column times);
+  static BatchPtr with_times(const Batch& batch, ColumnPtr times);
+  /// `errors`: of the rows whose expression failed, ascending.
+  BatchPtr without_missing_event_time(const BatchPtr& batch, Column times, std::span<const RowError> errors);
+  void report_missing_time(const Batch& batch, std::uint32_t row, const std::string& why);
   void emit_next_piece(Progress& progress, OperatorOutput& out);
   void refill(Timestamp now);
   void note_silence(Timestamp now, Progress& progress);

@@ -77,6 +77,7 @@ class StdinReader final : public SourceReader {
   }
 
   [[nodiscard]] std::string position() const override { return reader_ ? reader_->position() : "the end of stdin"; }
+  RecordPlace place_of(std::uint32_t row) override { return reader_->place_of(row); }
 
  private:
   StdinSourceSpec spec_;

@@ -41,8 +41,8 @@ TEST_CASE("a line whose time cannot be computed fails the job with the line") {
   b.collect("out", {"in"});
   const Status status = LocalExecutor::create(b.graph).value()->run();
   REQUIRE_FALSE(status);
-  CHECK(status.error().message().find("the event time CAST(split_part(line, ' ', 1) AS timestamp) is NULL") !=
-        std::string::npos);
+  CHECK(status.error().message().find("split-0, step 1: the event time CAST(split_part(line, ' ', 1) AS timestamp): "
+                                      "'yesterday' is not a timestamp") != std::string::npos);
 }
 
 TEST_CASE("skipped lines without time leave the others with theirs") {

@@ -67,6 +67,47 @@ TEST_CASE("a malformed record is reported with its line, also behind quoted newl
   CHECK(got.errors[0] == "a.csv, line 6: field \"n\": \"bad\" is not an int64");
 }
 
+TEST_CASE("a row's place in the data is known while its batch is given") {
+  class Places final : public SourceOutput {
+   public:
+    SourceReader* reader = nullptr;
+    std::vector<std::string> places;
+    void emit(BatchPtr batch, std::string_view) override {
+      for (std::uint32_t row = 0; row < batch->rows(); row += 2) {
+        const RecordPlace place = reader->place_of(row);
+        places.push_back(place.position + ": " + place.raw.value_or("?"));
+      }
+    }
+    void malformed(std::string_view, std::string_view, std::string_view) override {}
+    [[nodiscard]] bool full() const override { return false; }
+    [[nodiscard]] std::uint32_t batch_rows() const override { return max_batch_rows; }
+  };
+  const TemporaryFolder folder;
+  const auto source = make_file_source(
+      numbers(folder.write("a.csv", "n,s\n1,\"x\ny\"\n\n2,z\nbad,\"p\nq\"\n\n3,\"v\nw\"\r\n4,u\n5,end\n")));
+  const auto enumerator = source->create_enumerator();
+  REQUIRE(enumerator->open(1));
+  const auto reader = source->create_reader();
+  REQUIRE(reader->start_split(enumerator->next(0, Timestamp{})->split));
+  Places places;
+  places.reader = reader.get();
+  while (reader->poll(places)->kind == SourceStep::Kind::more) {
+  }
+  CHECK(places.places ==
+        std::vector<std::string>{"a.csv, line 2: 1,\"x\ny\"", "a.csv, line 9: 3,\"v\nw\"", "a.csv, line 12: 5,end"});
+}
+
+TEST_CASE("links that lead nowhere are named, and pipes in a folder are no files to read") {
+  const TemporaryFolder folder;
+  folder.write("ok.csv", "n\n1\n");
+  REQUIRE(::mkfifo((folder.path() + "/pipe.csv").c_str(), 0600) == 0);
+  CHECK(read_all(*make_file_source(numbers(folder.path()))).rows == "{\"n\":1}\n");
+  CHECK(read_all(*make_file_source(numbers(folder.path() + "/*.csv"))).rows == "{\"n\":1}\n");
+  REQUIRE(::symlink("/nowhere", (folder.path() + "/dangling.csv").c_str()) == 0);
+  const std::string failure = read_all(*make_file_source(numbers(folder.path()))).failure;
+  CHECK(failure.find("dangling.csv") != std::string::npos);
+}
+
 TEST_CASE("a folder is read in path order with its subfolders, without hidden names") {
   const TemporaryFolder folder;
   folder.write("b.csv", "n\n2\n");
