@@ -66,6 +66,10 @@ void Master::start() {
         execution_.on_region_failed(execution_.current(0), opened.error().within("checkpoints"), wall_clock()));
   }
   checkpoints_ = std::move(*opened);
+  if (!world_.led.emplace(checkpoints_->lineage(), checkpoints_->coordinator().epoch()).second) {
+    world_.violation("two masters lead " + checkpoints_->lineage() + " with epoch " +
+                     std::to_string(checkpoints_->coordinator().epoch()));
+  }
   world_.note([&] {
     return "the master leads " + checkpoints_->lineage() + " with epoch " +
            std::to_string(checkpoints_->coordinator().epoch());

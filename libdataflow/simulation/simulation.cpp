@@ -10,6 +10,8 @@ namespace {
 
 /// Runs without faults whose results are compared before any fault is blamed for a difference.
 constexpr std::uint64_t calm_runs = 3;
+/// And runs without faults that are rescaled, each later than the one before.
+constexpr std::int64_t rescaled_runs = 8;
 /// What a job keeps in the end does not depend on how it came there, but for how that is laid out and what sources and
 /// sinks note of it: so many times as much, and bytes.
 constexpr std::uint64_t last_state_factor = 2;
@@ -82,11 +84,11 @@ Status Simulation::find_reference() {
     }
   }
   if (!options_.faults.contains(FaultKind::rescale)) return {};
-  for (std::uint64_t seed = 0; seed < calm_runs; ++seed) {
+  for (std::int64_t run = 1; run <= rescaled_runs; ++run) {
     RunSettings settings = calm;
-    settings.seed = seed;
-    settings.faults = {{FaultKind::rescale, Timestamp{} + reference_time_ / 4, seed},
-                       {FaultKind::rescale, Timestamp{} + reference_time_ / 2, seed + 1}};
+    settings.seed = static_cast<std::uint64_t>(run);
+    const Timestamp at = Timestamp{} + reference_time_ * run / (rescaled_runs + 1);
+    settings.faults = {{FaultKind::rescale, at, settings.seed}};
     const RunResult result = Cluster{job_, settings}.run();
     if (result.problem) return fail(ErrorCode::internal, "when it is rescaled: " + *result.problem);
     if (result.rows == expected_) continue;

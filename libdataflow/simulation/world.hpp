@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libdataflow/simulation/disk.hpp"
@@ -98,6 +99,8 @@ class World {
   std::vector<std::string> violations;
   /// What a fault has met: "kill while advancing latest", "tears _metadata".
   std::map<std::string, std::uint64_t> met;
+  /// Runs with the epochs in which somebody leads, or has led, them.
+  std::set<std::pair<std::string, std::uint64_t>> led;
   const char* phase = "starting";  ///< what the job's newest master is at
 
  private:

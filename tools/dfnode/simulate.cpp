@@ -121,6 +121,7 @@ void print_table(const Totals& totals) {
   line("restarts", std::to_string(totals.counts.restarts));
   line("checkpoints completed", std::to_string(totals.counts.checkpoints_completed));
   line("checkpoints failed", std::to_string(totals.counts.checkpoints_failed));
+  line("savepoints", std::to_string(totals.counts.savepoints));
   line("records", std::to_string(totals.counts.records));
   line("virtual time", to_string(std::chrono::duration_cast<std::chrono::milliseconds>(totals.virtual_time)));
   line("failed seeds", std::to_string(totals.failed.size()));
@@ -136,7 +137,8 @@ std::string to_json(const Totals& totals) {
   }
   out << "},\"restarts\":" << totals.counts.restarts
       << ",\"checkpoints_completed\":" << totals.counts.checkpoints_completed
-      << ",\"checkpoints_failed\":" << totals.counts.checkpoints_failed << ",\"records\":" << totals.counts.records
+      << ",\"checkpoints_failed\":" << totals.counts.checkpoints_failed
+      << ",\"savepoints\":" << totals.counts.savepoints << ",\"records\":" << totals.counts.records
       << ",\"virtual_time_us\":" << totals.virtual_time.count() << ",\"failed_seeds\":[";
   for (std::size_t i = 0; i < totals.failed.size(); ++i) out << (i > 0 ? "," : "") << totals.failed[i];
   out << "]}";
