@@ -144,6 +144,29 @@ void see_member(SeenField& field, const simdjson::dom::element& value) {
   }
 }
 
+/// `line` with integers of 19 digits and more as floats: simdjson's tree holds none beyond 64 bits, but a source reads
+/// them, as text or rounded.
+std::string with_long_integers_as_floats(std::string_view line) {
+  constexpr std::size_t long_integer = 19;
+  std::string out;
+  bool in_string = false;
+  for (std::size_t at = 0; at < line.size();) {
+    std::size_t end = at + 1;
+    if (in_string && line[at] == '\\') {
+      end = std::min(at + 2, line.size());
+    } else if (line[at] == '"') {
+      in_string = !in_string;
+    } else if (!in_string && text::is_digit(line[at])) {
+      end = std::min(line.find_first_of(",]} \t\r", at), line.size());
+    }
+    const std::string_view piece = line.substr(at, end - at);
+    out += piece;
+    if (piece.size() >= long_integer && std::all_of(piece.begin(), piece.end(), text::is_digit)) out += "e0";
+    at = end;
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<SeenFields> look_at_json(std::string_view text, bool cut) {
@@ -158,7 +181,10 @@ Result<SeenFields> look_at_json(std::string_view text, bool cut) {
     ++line_number;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     simdjson::dom::object object;
-    const auto error = parser.parse(line.data(), line.size()).get_object().get(object);
+    auto error = parser.parse(line.data(), line.size()).get_object().get(object);
+    if (error == simdjson::NUMBER_ERROR) {
+      error = parser.parse(with_long_integers_as_floats(line)).get_object().get(object);
+    }
     if (error && seen.rows == 0) {
       return fail(ErrorCode::malformed_data, "line " + std::to_string(line_number) + " is not a JSON object (" +
                                                  simdjson::error_message(error) +

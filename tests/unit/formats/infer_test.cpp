@@ -77,6 +77,13 @@ TEST_CASE("a JSON array, binary data and other encodings are refused") {
   CHECK(inferred("a\n1\n\xC3", true) == "a int64");
 }
 
+TEST_CASE("JSON: a number beyond 64 bits is a number, and its object counts") {
+  CHECK(inferred("{\"n\":1,\"s\":\"a\\\"1\"}\n{\"n\":-12345678901234567890123,\"s\":\"12345678901234567890123\"}\n") ==
+        "n float64, s string");
+  CHECK(inferred("{\"n\":[12345678901234567890123]}\n") == "n string");
+  CHECK(inferred("{\"n\":9223372036854775807}\n") == "n int64");
+}
+
 TEST_CASE("what cannot be inferred from is said") {
   CHECK(inferred("") == "there is nothing in it to infer from");
   CHECK(inferred(" \n\n") == "there is nothing in it to infer from");
