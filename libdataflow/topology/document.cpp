@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <optional>
 #include <sstream>
 
 #include "libdataflow/topology/text_position.hpp"
@@ -22,12 +23,137 @@ std::shared_ptr<const SourceText> make_source(std::string name, std::string text
   return source;
 }
 
+/// 1-based, as its column_of in characters.
+std::uint32_t line_of(const SourceText& source, std::size_t offset) {
+  const auto next_line = std::upper_bound(source.line_starts.begin(), source.line_starts.end(), offset);
+  return static_cast<std::uint32_t>(next_line - source.line_starts.begin());
+}
+std::uint32_t column_of(const SourceText& source, std::size_t offset) {
+  const std::size_t line_start = source.line_starts[line_of(source, offset) - 1];
+  const std::string_view before = std::string_view{source.text}.substr(line_start, offset - line_start);
+  return 1 + static_cast<std::uint32_t>(character_count(before));
+}
+
+/// Nobody writes keys of so many parts, or values so deep. Whatever walks through a tree calls itself for each level,
+/// toml++ too, and the stack has to be enough for it.
+constexpr std::size_t most_key_parts = 64;
+constexpr std::size_t most_levels = 256;
+
+/// Finds the first place where a text would become a tree too deep, before toml++ builds it. It knows of TOML only
+/// what it needs for that: which dots part a key, and which brackets are open.
+class DepthScan {
+ public:
+  explicit DepthScan(std::string_view text) : text_{text} {}
+
+  /// Where it gets too deep, if it does; `message` says in what way then.
+  std::optional<std::size_t> find(std::string& message) {
+    while (at_ < text_.size()) {
+      const std::size_t here = at_;
+      step();
+      if (key_parts_ > most_key_parts) {
+        message = "a key of more than " + std::to_string(most_key_parts) + " parts";
+        return here;
+      }
+      if (levels_ > most_levels) {
+        message = "values nested in more than " + std::to_string(most_levels) + " levels";
+        return here;
+      }
+    }
+    return std::nullopt;
+  }
+
+ private:
+  void step() {
+    switch (text_[at_]) {
+      case '"':
+      case '\'': skip_text(text_[at_]); return;
+      case '#': at_ = std::min(text_.find('\n', at_), text_.size()); return;
+      case '.': ++key_parts_; break;
+      case '[':
+      case '{':
+        opened_.push_back(key_parts_);
+        levels_ += key_parts_;
+        begin_key();
+        break;
+      case ']':
+      case '}':
+        if (!opened_.empty()) {
+          levels_ -= opened_.back();
+          opened_.pop_back();
+        }
+        begin_key();
+        break;
+      case ',':
+      case '\n': begin_key(); break;
+      default: break;
+    }
+    ++at_;
+  }
+
+  void begin_key() { key_parts_ = 1; }
+
+  void skip_text(char quote) {
+    const bool escapes = quote == '"';
+    const std::string three(3, quote);
+    const bool several_lines = text_.substr(at_).starts_with(three);
+    at_ += several_lines ? 3 : 1;
+    while (at_ < text_.size()) {
+      if (escapes && text_[at_] == '\\') {
+        at_ += 2;
+      } else if (several_lines && text_.substr(at_).starts_with(three)) {
+        at_ += 3;
+        // Up to two more are the text's last characters.
+        for (int more = 0; more < 2 && at_ < text_.size() && text_[at_] == quote; ++more) ++at_;
+        return;
+      } else if (!several_lines && (text_[at_] == quote || text_[at_] == '\n')) {
+        at_ += text_[at_] == quote;
+        return;
+      } else {
+        ++at_;
+      }
+    }
+    at_ = std::min(at_, text_.size());
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  std::size_t key_parts_ = 1;        ///< of the key at hand
+  std::vector<std::size_t> opened_;  ///< levels that each open bracket is deep, its key's parts included
+  std::size_t levels_ = 0;           ///< their sum
+};
+
+/// Where the characters of a line start, found without counting from its beginning each time: a line may hold a
+/// million values.
+class LineOffsets {
+ public:
+  explicit LineOffsets(std::string_view line) : line_{line} {
+    std::size_t seen = 0;
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      if ((static_cast<unsigned char>(line[i]) & 0xC0) == 0x80) continue;
+      if (seen++ % step == 0) starts_.push_back(i);
+    }
+  }
+
+  /// As byte_offset(line, index).
+  [[nodiscard]] std::size_t of(std::size_t index) const {
+    if (index / step >= starts_.size()) return line_.size();
+    const std::size_t from = starts_[index / step];
+    return from + byte_offset(line_.substr(from), index % step);
+  }
+
+ private:
+  static constexpr std::size_t step = 256;
+
+  std::string_view line_;
+  std::vector<std::size_t> starts_;  ///< of each `step`th character
+};
+
 /// Turns toml++'s tree, whose tables are sorted by key, into ours.
 class Converter {
  public:
   explicit Converter(std::shared_ptr<const SourceText> source) : source_{std::move(source)} {}
 
-  TomlValue convert(const toml::node& node) const {
+  TomlValue convert(const toml::node& node) {
     TomlValue value;
     value.place = place_of(node.source());
     switch (node.type()) {
@@ -55,7 +181,7 @@ class Converter {
   }
 
  private:
-  void convert_table(const toml::table& table, TomlValue& value) const {
+  void convert_table(const toml::table& table, TomlValue& value) {
     value.kind = TomlValue::Kind::table;
     std::vector<std::pair<const toml::key*, const toml::node*>> entries;
     entries.reserve(table.size());
@@ -69,11 +195,11 @@ class Converter {
       value.members.push_back({std::string{key->str()}, place_of(key->source()), convert(*node)});
   }
 
-  void convert_text(const std::string& text, TomlValue& value) const {
+  void convert_text(const std::string& text, TomlValue& value) {
     value.kind = TomlValue::Kind::text;
     value.text = text;
     const FileSpan& span = value.place.span;
-    value.content = source_->line_starts[span.line - 1] + byte_offset(source_->line(span.line), span.column - 1) + 1;
+    value.content = source_->line_starts[span.line - 1] + offsets_of(span.line).of(span.column - 1) + 1;
     const std::string_view opening = std::string_view{source_->text}.substr(value.content - 1);
     if (!opening.starts_with("\"\"\"") && !opening.starts_with("'''")) return;
     // A line end right behind three quotes is not part of the text.
@@ -102,7 +228,18 @@ class Converter {
     return {source_, span};
   }
 
+  /// Values of one line come one behind the other.
+  const LineOffsets& offsets_of(std::uint32_t line) {
+    if (line != offsets_line_) {
+      offsets_ = LineOffsets{source_->line(line)};
+      offsets_line_ = line;
+    }
+    return offsets_;
+  }
+
   std::shared_ptr<const SourceText> source_;
+  LineOffsets offsets_{{}};
+  std::uint32_t offsets_line_ = 0;  ///< whose they are
 };
 
 /// toml++ says "Error while parsing key-value pair: cannot redefine existing integer 'a'".
@@ -112,7 +249,16 @@ std::string toml_message(std::string_view description) {
   return "not valid TOML: " + std::string{description};
 }
 
+/// The mistake of a text that would become too deep a tree.
+std::optional<Diagnostic> too_deep(const std::shared_ptr<const SourceText>& source) {
+  std::string message;
+  const auto at = DepthScan{source->text}.find(message);
+  if (!at) return std::nullopt;
+  return diagnose(Severity::error, {source, {line_of(*source, *at), column_of(*source, *at), 1}}, std::move(message));
+}
+
 tl::expected<TomlValue, Diagnostic> parse_source(const std::shared_ptr<const SourceText>& source) {
+  if (auto mistake = too_deep(source)) return tl::unexpected(std::move(*mistake));
   try {
     const toml::table table = toml::parse(std::string_view{source->text}, std::string_view{source->name});
     return Converter{source}.convert(table);
@@ -258,14 +404,11 @@ SourceSpan place_within(const TomlValue& value, std::size_t offset, std::size_t 
   if (!whole && (offset == 0 || walk.source_at() == from)) return value.place;
 
   const SourceText& source = *value.place.text;
-  const auto next_line = std::upper_bound(source.line_starts.begin(), source.line_starts.end(), from);
-  const std::string_view text = source.text;
-  const std::size_t line_start = *(next_line - 1);
+  const std::string_view piece = std::string_view{source.text}.substr(from, walk.source_at() - from);
   SourceSpan place = value.place;
-  place.span.line = static_cast<std::uint32_t>(next_line - source.line_starts.begin());
-  place.span.column = 1 + static_cast<std::uint32_t>(character_count(text.substr(line_start, from - line_start)));
-  place.span.length = std::max<std::uint32_t>(
-      1, static_cast<std::uint32_t>(character_count(text.substr(from, walk.source_at() - from))));
+  place.span.line = line_of(source, from);
+  place.span.column = column_of(source, from);
+  place.span.length = std::max<std::uint32_t>(1, static_cast<std::uint32_t>(character_count(piece)));
   return place;
 }
 
@@ -291,6 +434,8 @@ tl::expected<void, Diagnostic> apply_override(TomlValue& root, std::string_view 
   if (equals == std::string_view::npos || equals == 0)
     return refuse("write --set KEY=VALUE, for example --set operators.hot.where=\"temperature > 30\"");
   if (key_and_value.find('\n') != std::string_view::npos) return refuse("a --set is one line");
+  if (auto mistake = too_deep(make_source("--set", std::string{key_and_value.substr(0, equals)})))
+    return tl::unexpected(std::move(*mistake));
 
   auto parsed = parse_toml("--set", std::string{key_and_value});
   if (!parsed) {

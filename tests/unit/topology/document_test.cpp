@@ -76,6 +76,62 @@ TEST_CASE("a mistake in TOML's grammar has its place") {
   CHECK(broken.error().message.rfind("not valid TOML: ", 0) == 0);
 }
 
+std::string repeated(std::string_view text, std::size_t count) {
+  std::string out;
+  for (std::size_t i = 0; i < count; ++i) out += text;
+  return out;
+}
+
+TEST_CASE("a key of twenty thousand parts is a mistake and does not end the process") {
+  const std::string many = repeated("a.", 20'000);
+  for (const std::string& text : {many + "a=1", "[" + many + "a]", "x = { " + many + "a = 1 }"}) {
+    const auto refused = parse_toml("t.toml", "b = 1\n" + text);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message == "a key of more than 64 parts");
+    CHECK(refused.error().span.line == 2);
+    CHECK(refused.error().source_line.substr(refused.error().span.column - 1, 2) == ".a");
+  }
+  TomlValue root = parsed("");
+  const auto refused = apply_override(root, many + "a=1");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message == "a key of more than 64 parts");
+  REQUIRE(parse_toml("t.toml", repeated("a.", 63) + "a = 1"));
+}
+
+TEST_CASE("values nested too deep are a mistake, also where each key has a few parts") {
+  for (const auto& [opening, closing] : {std::pair{"[", "]"}, std::pair{"{ a.a.a.a = ", "}"}}) {
+    const auto refused = parse_toml("t.toml", "x = " + repeated(opening, 10'000) + "1" + repeated(closing, 10'000));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message == "values nested in more than 256 levels");
+  }
+}
+
+TEST_CASE("dots that part no key do not count") {
+  const std::string dots(1'000, '.');
+  const TomlValue root =
+      parsed("a = \"\\\"" + dots + "\" # " + dots + "\nb = '" + dots + "'\nc = \"\"\"\"" + dots +
+             "\"\"\"\"\"\nd = '''" + dots + "''''\ne.\"" + dots + "\" = [" + repeated("1.5, ", 1'000) + "]\n");
+  CHECK(root.find("a")->text == "\"" + dots);
+  CHECK(root.find("b")->text == dots);
+  CHECK(root.find("c")->text == "\"" + dots + "\"\"");
+  CHECK(root.find("d")->text == dots + "'");
+  CHECK(root.find("e")->find(dots)->items.size() == 1'000);
+  TomlValue empty = parsed("");
+  REQUIRE(apply_override(empty, "a=x" + dots));
+  CHECK(empty.find("a")->text == "x" + dots);
+}
+
+TEST_CASE("a line of many values has the place of each") {
+  std::string text = "a = [";
+  for (int i = 0; i < 1'000; ++i) text += "\"ö\", ";
+  const TomlValue root = parsed(text + "]\n");
+  for (const std::size_t index : {0U, 1U, 42U, 500U, 999U}) {
+    const TomlValue& item = root.find("a")->items[index];
+    CHECK(item.place.span.column == 6 + 5 * index);
+    CHECK(item.content == 6 + 6 * index);
+  }
+}
+
 TEST_CASE("--set replaces one key and leaves its neighbours") {
   TomlValue root = parsed("[operators.hot]\ntype = \"filter\"\nwhere = \"a > 1\"\n");
   REQUIRE(apply_override(root, "operators.hot.where=\"b > 2\""));
