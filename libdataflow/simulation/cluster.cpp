@@ -35,7 +35,8 @@ Cluster::Cluster(const StreamGraph& job, RunSettings settings)
       chances_{Random{settings_.seed ^ 0x62756767ULL}, !settings_.faults.empty() || settings_.seed != 0, world_.met},
       watch_{world_, storage_folder},
       storage_{make_disk_storage(world_.disk, storage_folder)},
-      savepoints_{make_disk_storage(world_.disk, savepoint_folder)} {
+      savepoints_{make_disk_storage(world_.disk, savepoint_folder)},
+      layout_{settings_.layout} {
   Random random{settings_.seed ^ 0x636c7573ULL};
   checkpoint_interval_ = std::max(Duration{2000}, settings_.checkpoint_interval);
   checkpoint_timeout_ = std::max(Duration{400'000}, checkpoint_interval_ * 10);
@@ -206,9 +207,10 @@ void Cluster::job_ended(const StoredJob& job) {
   }
 }
 
-/// The newest savepoint, if it is what the job ended with; a job that had to begin again after it has gone further.
+/// The savepoint that the job was stopped with, if it is what the job ended with: one that was at its end when it was
+/// asked for takes none, and one that had to begin again after it has gone further.
 std::string Cluster::savepoint_to_go_on_from() {
-  if (savepoints_taken_.empty()) return {};
+  if (savepoints_taken_.size() == savepoints_before_) return {};
   const Disk::Unwatched outside{world_.disk};
   const TakenSavepoint& newest = savepoints_taken_.back();
   const auto completed = list_completed(*storage_, newest.lineage);

@@ -24,6 +24,7 @@ struct RunSettings {
   std::uint64_t seed = 0;
   std::uint32_t nodes = 3;
   std::uint32_t parallelism = 2;  ///< of nodes that say none
+  std::uint32_t layout = 0;       ///< that the job begins with: others than 0 have a parallelism drawn for each node
   std::vector<Fault> faults;
   Duration checkpoint_interval{20'000};
   Duration time_limit{60'000'000};  ///< of virtual time, after the last fault is over
@@ -107,13 +108,14 @@ class Cluster final : public Directory {
   std::map<std::string, std::shared_ptr<Worker>> workers_;
   std::map<std::uint32_t, JobGraphPtr> graphs_;
   std::map<std::string, Timestamp> down_until_;  ///< machines without power, and processes that come later
-  std::uint32_t layout_ = 0;
+  std::uint32_t layout_;
   std::optional<std::string> failed_for_good_;
   std::size_t jobs_wanted_ = 1;  ///< one after the other
   bool resume_ = false;
   bool rescaling_ = false;
-  bool through_savepoint_ = false;  ///< rescaling
-  std::string start_from_;          ///< a savepoint that the next job starts from
+  bool through_savepoint_ = false;     ///< rescaling
+  std::size_t savepoints_before_ = 0;  ///< it was asked for
+  std::string start_from_;             ///< a savepoint that the next job starts from
   bool finished_ = false;
   std::uint32_t failures_ = 0;
   Timestamp calm_at_{};  ///< from then on nothing goes wrong any more

@@ -185,6 +185,7 @@ void Cluster::rescale(Random& random) {
   count(FaultKind::rescale, "the job is stopped, to go on with another parallelism");
   rescaling_ = true;
   through_savepoint_ = random.chance(0.5);
+  savepoints_before_ = savepoints_taken_.size();
   master->post("stop for rescaling", [at = master.get()] { at->stop_for_rescaling(); });
 }
 

@@ -55,7 +55,7 @@ struct SeedResult {
 
 /// The job's output depends on more than its input: nothing can be compared with it.
 struct NotDeterministic {
-  bool by_parallelism = false;     ///< where it was changed in the course of the run
+  bool by_parallelism = false;     ///< it was not the same in both
   std::string op;                  ///< the first operator whose output differs; a name
   std::vector<std::string> one;    ///< rows that came out once,
   std::vector<std::string> other;  ///< and those that came out the other time
