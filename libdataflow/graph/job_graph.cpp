@@ -115,6 +115,12 @@ std::uint32_t JobGraph::slots_needed() const {
 }
 
 Result<JobGraph> build_job_graph(const StreamGraphPtr& stream, std::uint32_t default_parallelism, Chaining chaining) {
+  for (const StreamNode& node : stream->nodes) {
+    if (stream->settings.mode != ExecutionMode::batch || !node.is_source() || node.source->factory->bounded()) continue;
+    return fail(ErrorCode::invalid_argument, "\"" + node.name +
+                                                 "\" has no end, and a job in batch mode gives its results " +
+                                                 "at the end of its input: give it an end, or let the job stream");
+  }
   auto pruned = std::make_shared<StreamGraph>(*stream);
   prune_unread_columns(*pruned);
   return JobGraphBuilder{std::move(pruned), default_parallelism, chaining}.build();

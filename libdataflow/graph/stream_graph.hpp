@@ -68,7 +68,11 @@ struct StreamNode {
   [[nodiscard]] bool is_sink() const { return outputs.empty(); }
 };
 
-enum class ExecutionMode : std::uint8_t { automatic, streaming, batch };
+enum class ExecutionMode : std::uint8_t {
+  automatic,  ///< streaming
+  streaming,
+  batch,  ///< event time does not pass before the input's end
+};
 
 /// When and how often a failed job is started again (Flink's restart strategies).
 struct RestartSettings {

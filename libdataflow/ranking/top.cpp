@@ -293,7 +293,8 @@ class RunningTop final : public Top {
   std::size_t sweep_ = 0;
 };
 
-/// Gives the first rows of a window when it is over.
+/// Gives the first rows of a window when it is over; all of time is one, which is over with the input, where there are
+/// no others.
 class WindowedTop final : public Top {
  public:
   using Top::Top;
@@ -305,10 +306,11 @@ class WindowedTop final : public Top {
 
   Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput&) override {
     set_has_time(batch->has_event_time());
-    const Column& ends = batch->column(*spec().window_end);
     for (std::uint32_t row = 0; row < batch->rows(); ++row) {
-      if (ends.is_null(row)) return fail(ErrorCode::invalid_argument, "a row has no window_end: it is of no window");
-      if (is_over(ends.as<std::int64_t>()[row])) {
+      if (spec().window_end && batch->column(*spec().window_end).is_null(row)) {
+        return fail(ErrorCode::invalid_argument, "a row has no window_end: it is of no window");
+      }
+      if (is_over(window_end(*batch, row))) {
         late_->add(1);
       } else {
         place(*batch, row, context().now());
@@ -349,9 +351,7 @@ class WindowedTop final : public Top {
   }
 
  protected:
-  RankedGroups& groups_of(const Batch& batch, std::uint32_t row) override {
-    return windows_[batch.column(*spec().window_end).as<std::int64_t>()[row]];
-  }
+  RankedGroups& groups_of(const Batch& batch, std::uint32_t row) override { return windows_[window_end(batch, row)]; }
   void for_each_group(const std::function<void(const RankedGroup&)>& visit) const override {
     for (const auto& [end, groups] : windows_) {
       for (std::size_t i = 0; i < groups.size(); ++i) visit(groups[i]);
@@ -359,9 +359,13 @@ class WindowedTop final : public Top {
   }
 
  private:
+  [[nodiscard]] std::int64_t window_end(const Batch& batch, std::uint32_t row) const {
+    return spec().window_end ? batch.column(*spec().window_end).as<std::int64_t>()[row] : Timestamp::max().micros;
+  }
   /// A window's results have the time of its last microsecond.
   [[nodiscard]] bool is_over(std::int64_t window_end) const {
-    return window_end - 1 <= std::max(passed_, context().watermark()).micros;
+    const std::int64_t passed = std::max(passed_, context().watermark()).micros;
+    return window_end - 1 <= passed && (window_end != Timestamp::max().micros || passed == window_end);
   }
 
   std::map<std::int64_t, RankedGroups> windows_;  ///< by their end
@@ -375,7 +379,7 @@ class TopFactory final : public OperatorFactory {
  public:
   TopFactory(TopSpec spec, SchemaPtr input) : spec_{std::move(spec)}, input_{std::move(input)} {}
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
-    if (spec_.window_end) return std::make_unique<WindowedTop>(spec_, input_);
+    if (spec_.window_end || spec_.at_end) return std::make_unique<WindowedTop>(spec_, input_);
     return std::make_unique<RunningTop>(spec_, input_);
   }
   [[nodiscard]] std::optional<FieldUse> field_use() const override {

@@ -26,6 +26,7 @@ struct TopSpec {
   std::uint64_t limit = 1;
   std::string rank;                       ///< the name of a last column with the rank, from 1; empty: there is none
   std::optional<std::size_t> window_end;  ///< one of the key fields: each group gives its rows when this has passed
+  bool at_end = false;                    ///< without window_end: each group gives its rows when the input has ended
   /// Without window_end: a key that no row came of for so long, by the clock, is forgotten, and its next row is the
   /// first again. Nothing is taken back for it.
   std::optional<Duration> ttl;

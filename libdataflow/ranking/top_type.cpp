@@ -99,12 +99,16 @@ void build_top(NodeBuilder& builder) {
   const bool ttl = read_top_ttl(builder, spec);
   if (!keys || !order || !limit || !ttl) return;
   StreamNode& node = builder.node();
+  spec.at_end = builder.job().mode == ExecutionMode::batch && !spec.window_end;
+  if (spec.at_end) spec.ttl.reset();
   node.stateful = true;
-  node.details =
-      "first " + std::to_string(spec.limit) + (spec.window_end ? " of each window" : "") + ttl_details(spec.ttl);
+  node.details = "first " + std::to_string(spec.limit) +
+                 (spec.window_end ? " of each window"
+                  : spec.at_end   ? " at the end"
+                                  : ttl_details(spec.ttl));
   node.outputs = {{.schema = top_output_schema(spec, *input.schema),
                    .event_time = input.event_time,
-                   .changelog = spec.window_end ? ChangelogMode::append_only : ChangelogMode::retract}};
+                   .changelog = spec.window_end || spec.at_end ? ChangelogMode::append_only : ChangelogMode::retract}};
   send_by_key(builder, spec.key_fields);
   node.factory = make_top(std::move(spec), input.schema);
 }

@@ -108,6 +108,8 @@ void Stage::forward(const std::variant<BatchPtr, Watermark, StreamStatus, EndOfD
 }
 
 void Stage::advance_watermark(Timestamp watermark) {
+  const bool batch = scope_.graph->stream->settings.mode == ExecutionMode::batch;
+  if (batch && watermark != Timestamp::max()) return;
   watermark_ = watermark;
   forward(Watermark{watermark});
 }

@@ -37,6 +37,7 @@ class Assembler {
     check_uids();
     check_standard_input();
     check_output_folders();
+    check_mode();
     if (!unresolved_) warn_of_dead_ends();
     return std::move(nodes_);
   }
@@ -314,6 +315,17 @@ class Assembler {
       } else {
         first = &node;
       }
+    }
+  }
+
+  void check_mode() {
+    if (job_.mode != ExecutionMode::batch) return;
+    for (const StreamNode& node : nodes_) {
+      if (!node.is_source() || node.source->factory->bounded()) continue;
+      error(
+          declared_[by_name_.at(node.name)].member->key_place,
+          "\"" + node.name + "\" has no end, and a job with mode = \"batch\" gives its results at the end of its input",
+          "give it an end, or leave mode out");
     }
   }
 

@@ -274,7 +274,10 @@ const std::vector<Option>& job_options() {
        .default_value = "128"},
       {.name = "mode",
        .kind = OptionKind::choice,
-       .help = "batch: results once at the end of bounded inputs.",
+       .help =
+           "batch: inputs have an end, and event time does not pass before: no record is late, windows, patterns and "
+           "joins over time give their results at the end, and so do aggregate and top, without taking any back. "
+           "auto is streaming.",
        .example = "\"streaming\"",
        .default_value = "auto",
        .choices = {"streaming", "batch", "auto"}},

@@ -32,20 +32,25 @@ bool check_changelog(NodeBuilder& builder, const WindowSpec& spec) {
 void build_aggregate(NodeBuilder& builder) {
   const InputInfo& input = builder.inputs()[0];
   WindowSpec spec;
-  spec.kind = WindowKind::running;
+  // At the end of all input there is nothing to take back, but from an input that does.
+  const bool once = builder.job().mode == ExecutionMode::batch && input.changelog == ChangelogMode::append_only;
+  spec.kind = once ? WindowKind::global : WindowKind::running;
   // Everything is read even when something is wrong, so that all mistakes show at once.
   auto keys = read_key_fields(builder);
   if (keys) spec.key_fields = std::move(*keys);
   const bool aggregates = read_aggregates(builder, spec) && check_changelog(builder, spec);
   const bool ttl = read_ttl(builder, spec.ttl);
   if (!keys || !aggregates || !ttl) return;
+  if (once) spec.ttl.reset();
   const auto output = window_output_schema(spec, *input.schema);
   if (!output) return builder.error("aggregate", output.error().message());
 
   StreamNode& node = builder.node();
   node.stateful = true;
-  node.details = "running" + ttl_details(spec.ttl);
-  node.outputs = {{.schema = *output, .event_time = input.event_time, .changelog = ChangelogMode::retract}};
+  node.details = once ? "at the end" : "running" + ttl_details(spec.ttl);
+  node.outputs = {{.schema = *output,
+                   .event_time = input.event_time,
+                   .changelog = once ? ChangelogMode::append_only : ChangelogMode::retract}};
   declare_error_output(builder);
   spec.on_error = parse_error_policy(builder.settings().text("on_error"));
   send_by_key(builder, spec.key_fields);

@@ -131,6 +131,25 @@ TEST_CASE("whatever goes wrong, each job commits what it commits when nothing do
   CHECK(happened.counts.rescales > 0);
 }
 
+TEST_CASE("as batch, a job commits what it commits when it streams") {
+  for (const std::string& name : all_jobs()) {
+    if (name == "late") continue;  // nothing is late in a batch
+    CAPTURE(name);
+    const StreamGraph streaming = job(name);
+    StreamGraph batch = graph_of(load_topology(jobs_folder / (name + ".toml"), {.overrides = {"mode=batch"}}));
+    CHECK(batch.settings.mode == ExecutionMode::batch);
+    const simulation::RunSettings settings;
+    const auto expected = simulation::Cluster{streaming, settings}.run();
+    const auto actual = simulation::Cluster{batch, settings}.run();
+    REQUIRE_FALSE(expected.problem);
+    REQUIRE_FALSE(actual.problem);
+    CHECK(actual.rows == expected.rows);
+  }
+  // Faults meet it like any other job.
+  StreamGraph updates = graph_of(load_topology(jobs_folder / "updates.toml", {.overrides = {"mode=batch"}}));
+  run_seeds("updates as batch", prepared(std::move(updates)));
+}
+
 TEST_CASE("two runs of a seed are the same, event for event") {
   const Simulation simulation = prepared(job("tumbling"));
   const std::uint64_t first = first_seed();
