@@ -54,6 +54,8 @@ NodeId Plan::add(NodeDraft draft, const StreamInfo* input, const Place& where) {
   entry.rows = std::move(draft.rows);
   entry.late_factory = std::move(draft.late_factory);
   entry.sides = std::move(draft.sides);
+  entry.unstorable = std::move(draft.unstorable);
+  entry.declares_state = std::move(draft.declares_state);
   entries_.push_back(std::move(entry));
   return entries_.back().node.id;
 }
@@ -107,6 +109,10 @@ void Plan::set_parallelism(const StreamInfo& stream, std::uint32_t parallelism, 
 
 void Plan::set_event_time(StreamInfo& stream, std::size_t field, Duration out_of_orderness,
                           std::optional<Duration> idle_after, const Place& where) {
+  if (out_of_orderness < Duration{0}) {
+    mistake(where, "out_of_orderness is how far a record may be behind the newest one, and not less than 0s");
+  }
+  if (idle_after && *idle_after <= Duration{0}) mistake(where, "idle_after must be more than 0s");
   const bool one_source = stream.origins.size() == 1 && entries_[stream.origins[0].node].node.is_source();
   if (one_source) {
     StreamNode& node = entries_[stream.origins[0].node].node;
@@ -156,12 +162,36 @@ std::optional<StreamInfo> Plan::find(std::string_view name) const {
   return std::nullopt;
 }
 
+Result<bool> Plan::keeps_state(const Entry& entry) {
+  try {
+    return entry.node.stateful || (entry.declares_state && entry.declares_state());
+  } catch (...) {
+    return fail(error_of_current_exception("in its constructor"));
+  }
+}
+
+/// Found by a checkpoint it would end every one of them, and the job that waits for its last one never.
+void Plan::check_storable(std::vector<std::string>& mistakes) const {
+  if (!settings_.checkpoint) return;
+  for (const Entry& entry : entries_) {
+    if (entry.unstorable.empty()) continue;
+    const StreamNode& node = entry.node;
+    mistakes.push_back(node.defined_at + ": " + (entry.named ? "\"" + node.name + "\"" : "this " + node.type) +
+                       " keeps a " + entry.unstorable +
+                       ", which cannot be in the job's checkpoints: declare its members with DATAFLOW_RECORD(" +
+                       entry.unstorable + ", ...)");
+  }
+}
+
 void Plan::check_names(std::vector<std::string>& mistakes) const {
   std::map<std::string, std::string> first_place;
   for (const Entry& entry : entries_) {
     const StreamNode& node = entry.node;
     if (!entry.named) {
-      if (node.stateful) {
+      const auto stateful = keeps_state(entry);
+      if (!stateful) {
+        mistakes.push_back(node.defined_at + ": this " + node.type + ": " + stateful.error().message());
+      } else if (*stateful) {
         mistakes.push_back(
             node.defined_at + ": this " + node.type +
             " keeps state and needs a name, .named(\"...\"), so that its state finds it again after a change");
@@ -191,6 +221,8 @@ void Plan::give_names(std::vector<StreamNode>& nodes) const {
 Result<StreamGraph> Plan::build(std::string_view job_name) const {
   std::vector<std::string> mistakes = mistakes_;
   check_names(mistakes);
+  check_storable(mistakes);
+  if (job_name.empty()) mistakes.emplace_back("the job has no name: execute(\"...\") and DATAFLOW_JOB give it one");
   if (entries_.empty()) mistakes.emplace_back("the job has no nodes");
   if (!mistakes.empty()) {
     std::string all;

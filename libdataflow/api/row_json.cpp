@@ -92,4 +92,22 @@ Result<BatchPtr> row_from_json(const SchemaPtr& schema, std::string_view text) {
   return builder.finish();
 }
 
+Status require_members(const Batch& row, std::span<const MemberUse> members, std::string_view record_name) {
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    if (members[i].optional || !row.column(i).is_null(0)) continue;
+    const std::string name{members[i].name};
+    if (members.size() == 1 && record_name == name) return fail(ErrorCode::invalid_argument, "null is no value");
+    return fail(ErrorCode::invalid_argument, "\"" + name + "\" is missing: " + std::string{record_name} +
+                                                 " must have it, " + to_string(row.column(i).type) + " and not null");
+  }
+  return {};
+}
+
+Status refuse_members(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object() || json.empty()) return {};
+  return fail(ErrorCode::invalid_argument,
+              "there is no key \"" + json.begin().key() + "\": the function takes no settings");
+}
+
 }  // namespace dataflow

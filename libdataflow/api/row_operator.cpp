@@ -22,8 +22,8 @@ class RowOperator final : public Operator {
   Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput& out) override {
     selection_.all = true;
     selection_.count = batch->rows();
-    for (const auto& filter : filters_) {
-      if (auto status = filter->narrow(*batch, selection_); !status) return fail(status.error());
+    for (std::size_t i = 0; i < filters_.size(); ++i) {
+      if (auto status = filters_[i]->narrow(*batch, selection_); !status) return failure_of(i, status.error());
       if (selection_.count == 0) break;
     }
     filtered_->add(batch->rows() - selection_.count);
@@ -39,6 +39,12 @@ class RowOperator final : public Operator {
   }
 
  private:
+  /// What runs here bears the name of its last part; the filters that have become part of it have none.
+  [[nodiscard]] tl::unexpected<Error> failure_of(std::size_t filter, const Error& error) const {
+    const bool has_its_name = !map_ && filter + 1 == filters_.size();
+    return fail(has_its_name ? error : error.within("in the filter in front of it"));
+  }
+
   std::vector<std::unique_ptr<RowFilter>> filters_;
   std::unique_ptr<RowMap> map_;
   RowSelection selection_;  // kept for its capacity

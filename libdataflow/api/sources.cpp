@@ -19,7 +19,7 @@ NodeId add_collection(Plan& plan, SchemaPtr schema, std::vector<BatchPtr> batche
 }
 
 NodeId add_file_source(Plan& plan, const RecordInfo& record, std::string_view path, std::string_view format,
-                       const Plan::Place& where) {
+                       const ReadOptions& options, const Plan::Place& where) {
   FileSourceSpec file{.path = std::string{path}, .decoder = {}};
   const auto known = parse_text_format(format);
   if (known) {
@@ -30,9 +30,14 @@ NodeId add_file_source(Plan& plan, const RecordInfo& record, std::string_view pa
   for (const Field& field : record.schema->fields()) file.decoder.fields.push_back({field});
   SourceSpec spec;
   spec.factory = make_file_source(std::move(file));
+  spec.on_error = options.on_error;
+  std::vector<StreamOutput> outputs{{.name = {}, .schema = record.schema}};
+  if (options.on_error == ErrorPolicy::side_output) {
+    outputs.push_back({.name = "errors", .schema = source_error_schema()});
+  }
   return plan.add({.type = "file",
                    .details = std::string{path} + " (" + std::string{format} + ")",
-                   .outputs = {{.name = {}, .schema = record.schema}},
+                   .outputs = std::move(outputs),
                    .source = std::move(spec)},
                   nullptr, where);
 }

@@ -12,14 +12,14 @@
 
 namespace dataflow {
 
-namespace {
-
-std::string type_name(const std::type_info& type) {
+std::string readable_name(const std::type_info& type) {
   int status = 0;
   const std::unique_ptr<char, void (*)(void*)> name{abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
                                                     std::free};
   return status == 0 ? name.get() : type.name();
 }
+
+namespace {
 
 /// Content is cut where it would fill a terminal.
 std::string describe(const Batch& batch, std::uint32_t row) {
@@ -38,11 +38,12 @@ Error error_of_current_exception_at(const std::string& where) {
   } catch (const RecordError& error) {
     return {ErrorCode::malformed_data, std::string{error.what()} + ", " + where};
   } catch (const std::exception& error) {
-    return {ErrorCode::user_code, "user code threw " + type_name(typeid(error)) + ": " + error.what() + ", " + where};
+    return {ErrorCode::user_code,
+            "user code threw " + readable_name(typeid(error)) + ": " + error.what() + ", " + where};
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
     return {ErrorCode::user_code,
-            "user code threw a " + (type != nullptr ? type_name(*type) : "foreign exception") + ", " + where};
+            "user code threw a " + (type != nullptr ? readable_name(*type) : "foreign exception") + ", " + where};
   }
 }
 

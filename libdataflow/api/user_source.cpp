@@ -8,6 +8,8 @@ namespace dataflow {
 
 namespace {
 
+constexpr const char* before_first_split = "before the first split";
+
 /// Hands the names of a user's splits out in order, to whoever asks.
 class SplitList final : public SplitEnumerator {
  public:
@@ -46,7 +48,26 @@ class SplitList final : public SplitEnumerator {
   std::size_t handed_out_ = 0;
 };
 
+/// A task is made before anything of it can fail, so that what has gone wrong by then waits here to be said.
+class FailedReader final : public SourceReader {
+ public:
+  explicit FailedReader(Error why) : why_{std::move(why)} {}
+  Status open(OperatorContext&) override { return fail(why_); }
+  Status start_split(const Split&) override { return fail(why_); }
+  Result<SourceStep> poll(SourceOutput&) override { return fail(why_); }
+  [[nodiscard]] Result<std::string> split_position() const override { return fail(why_); }
+  Status resume_split(const Split&, std::string_view) override { return fail(why_); }
+  [[nodiscard]] std::string position() const override { return before_first_split; }
+
+ private:
+  Error why_;
+};
+
 }  // namespace
+
+std::unique_ptr<SourceReader> make_failed_reader(Error why) {
+  return std::make_unique<FailedReader>(std::move(why));
+}
 
 std::unique_ptr<SplitEnumerator> UserSourceFactory::create_enumerator() const {
   return std::make_unique<SplitList>(*this);
@@ -105,7 +126,7 @@ Result<SourceStep> UserSourceReader::poll(SourceOutput& out) {
 }
 
 std::string UserSourceReader::position() const {
-  if (split_.empty()) return "before the first split";
+  if (split_.empty()) return before_first_split;
   try {
     return "split \"" + split_ + "\", " + user_position();
   } catch (...) {

@@ -23,4 +23,18 @@ bool check_window_draft(Plan& plan, const StreamInfo& stream, const WindowDraft&
   return good;
 }
 
+void check_aggregator(Plan& plan, const WindowDraft& window, const AggregatorTraits& aggregator) {
+  const std::string name = readable_name(aggregator.type);
+  if (window.spec.kind == WindowKind::session && !aggregator.merges) {
+    plan.mistake(window.where, "a record may join two sessions, for which the aggregator " + name +
+                                   " needs a void merge(const " + name + "& other)");
+  }
+  if (!has_window_bounds(window.spec.kind) && aggregator.bounded) {
+    plan.mistake(window.where,
+                 "count and global windows have neither start nor end, which the result(...) of the "
+                 "aggregator " +
+                     name + " asks for: give it R result() const");
+  }
+}
+
 }  // namespace dataflow

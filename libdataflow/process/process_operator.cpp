@@ -11,8 +11,10 @@ ProcessOperator::ProcessOperator(std::shared_ptr<const ProcessPlan> plan)
 
 Status ProcessOperator::open(OperatorContext& context) {
   operator_context_ = &context;
+  std::string_view where = "in its constructor";
   try {
     StateOwner& function = construct(outputs_);
+    where = "in open()";
     runtime_ = std::make_unique<KeyedRuntime>(function, plan_->key_fields, plan_->key_types, plan_->optional_key);
     if (auto status = runtime_->check(); !status) return status;
     if (const StateBackendPtr backend = context.state_backend()) {
@@ -21,10 +23,12 @@ Status ProcessOperator::open(OperatorContext& context) {
     context_ = &make_context(*runtime_, outputs_);
     context_->operator_ = &context;
     runtime_->set_now(context.now());
+    where = "in receives()";
     call_receives(receiver_);
+    where = "in open()";
     call_open(context);
   } catch (...) {
-    return fail(error_of_current_exception("in open()"));
+    return fail(error_of_current_exception(where));
   }
   return {};
 }

@@ -9,6 +9,11 @@ namespace {
 
 constexpr const char* local_job_id = "local";
 
+/// While sources without end are always ready nothing waits for a time, and virtual time would stand still. So much of
+/// their records takes a part of the time that there is until the job is stopped.
+constexpr std::uint64_t records_of_a_part = 32 * 1024;
+constexpr std::int64_t parts_of_time = 32;
+
 }  // namespace
 
 /// One subtask with its pipes: what it sends lands at the receiving task at once.
@@ -111,6 +116,9 @@ Status LocalExecutor::run(std::optional<Timestamp> until) {
 
 Status LocalExecutor::run_to_end(std::optional<Timestamp> until) {
   if (auto status = open(); !status) return status;
+  const Duration part = until ? std::max(Duration{1}, (*until - now_) / parts_of_time) : Duration{0};
+  Timestamp waited_at = now_;
+  std::uint64_t given_then = 0;
   while (true) {
     bool progressed = false;
     bool all_prepared = true;
@@ -120,7 +128,13 @@ Status LocalExecutor::run_to_end(std::optional<Timestamp> until) {
       return status;
     }
     if (all_prepared) return commit();
-    if (progressed) continue;
+    if (progressed) {
+      if (!until) continue;
+      const std::uint64_t given = records_of_endless_sources() - given_then;
+      const Timestamp reached = waited_at + part * static_cast<std::int64_t>(given / records_of_a_part);
+      if (reached <= now_) continue;
+      if (!wake_at || *wake_at <= now_ || reached < *wake_at) wake_at = reached;
+    }
     if (!wake_at) return fail(ErrorCode::internal, "no task can go on, and none waits for a time");
     if (until && *wake_at >= *until) {
       now_ = *until;
@@ -129,7 +143,21 @@ Status LocalExecutor::run_to_end(std::optional<Timestamp> until) {
     } else {
       now_ = std::max(now_, *wake_at);
     }
+    if (!progressed) {
+      waited_at = now_;
+      given_then = records_of_endless_sources();
+    }
   }
+}
+
+std::uint64_t LocalExecutor::records_of_endless_sources() const {
+  std::uint64_t records = 0;
+  for (const auto& host : hosts_) {
+    const StreamNode& head = graph_->node(graph_->vertices[host->vertex_].chain.front());
+    if (!head.is_source() || head.source->factory->bounded()) continue;
+    records += host->task_.metrics().front().records_out;
+  }
+  return records;
 }
 
 Status LocalExecutor::step_all(bool& progressed, bool& all_prepared, std::optional<Timestamp>& wake_at) {

@@ -29,8 +29,9 @@ class LocalExecutor {
   ~LocalExecutor();
 
   /// Opens all tasks and runs until the job has ended, commits included. Virtual time jumps to the next timer when
-  /// nothing else can be done. An unbounded job is stopped and drained when virtual time reaches `until`.
-  /// Errors: the first failure, naming operator and position; internal when nothing can go on (a deadlock).
+  /// nothing else can be done. An unbounded job is stopped and drained when virtual time reaches `until`, by which a
+  /// source that is always ready gives about a million records. Errors: the first failure, naming operator and
+  /// position; internal when nothing can go on (a deadlock).
   Status run(std::optional<Timestamp> until = std::nullopt);
 
   [[nodiscard]] Timestamp now() const { return now_; }
@@ -47,6 +48,7 @@ class LocalExecutor {
   Status step_all(bool& progressed, bool& all_prepared, std::optional<Timestamp>& wake_at);
   Status answer_split_requests(bool& progressed, std::optional<Timestamp>& wake_at);
   Status commit();
+  [[nodiscard]] std::uint64_t records_of_endless_sources() const;
 
   JobGraphPtr graph_;
   Timestamp now_;

@@ -537,7 +537,9 @@ TaskFailure Task::failure(const Stage& stage, Error error) const {
   if (of_reader) {
     // Says where itself, and more exactly: the reader may have read on since.
   } else if (source_) {
-    position = "before " + source_->position();
+    position = source_->position();
+    const bool is_between = position.starts_with("before ") || position.starts_with("between ");
+    if (!is_between) position = "before " + position;
   } else if (const auto records = stage.metrics().records_in; records != 0) {
     position = "after " + std::to_string(records) + " records";
   }

@@ -60,10 +60,20 @@ inline void put_text(std::string& out, std::string_view text) {
   out += text;
 }
 
+/// A record whose members are there for as long as it is, not only while their batch is.
+template <class T>
+constexpr bool is_owning_record() {
+  if constexpr (RecordStruct<T>) {
+    return fields_own<T>();
+  } else {
+    return false;
+  }
+}
+
 /// Whether a T may be kept in state: it owns its bytes and can be written into a snapshot.
 template <class T>
 struct Codec {
-  static constexpr bool known = RecordStruct<T>;
+  static constexpr bool known = is_owning_record<T>();
   static void encode(const T& value, std::string& out) {
     if constexpr (known) {
       for_each_field<T>(value, [&]<class M>(const M& field) { Codec<M>::encode(field, out); });

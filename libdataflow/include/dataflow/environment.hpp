@@ -39,6 +39,14 @@ struct Line {
 };
 DATAFLOW_RECORD(Line, line)
 
+/// What the side output "errors" of a file source has for each record that does not decode.
+struct RejectedRecord {
+  Bytes raw;
+  std::string error;
+  std::string position;
+};
+DATAFLOW_RECORD(RejectedRecord, raw, error, position)
+
 /// The nodes of an embedded topology file.
 class TopologyPart {
  public:
@@ -81,16 +89,16 @@ class Environment {
   }
   /// A file, a folder or a glob; the header names the members. `.gz` and `.zst` by name.
   template <class T>
-  Stream<T> read_csv(std::string_view path, Place where = Place::current()) {
-    return source_of<T>(add_file_source(*plan_, record_info<T>(), path, "csv", where), where);
+  Stream<T> read_csv(std::string_view path, ReadOptions options = {}, Place where = Place::current()) {
+    return source_of<T>(add_file_source(*plan_, record_info<T>(), path, "csv", options, where), where);
   }
   /// One object a line; absent members are NULL.
   template <class T>
-  Stream<T> read_json(std::string_view path, Place where = Place::current()) {
-    return source_of<T>(add_file_source(*plan_, record_info<T>(), path, "json", where), where);
+  Stream<T> read_json(std::string_view path, ReadOptions options = {}, Place where = Place::current()) {
+    return source_of<T>(add_file_source(*plan_, record_info<T>(), path, "json", options, where), where);
   }
   Stream<Line> read_lines(std::string_view path, Place where = Place::current()) {
-    return source_of<Line>(add_file_source(*plan_, record_info<Line>(), path, "lines", where), where);
+    return source_of<Line>(add_file_source(*plan_, record_info<Line>(), path, "lines", {}, where), where);
   }
   /// `make(0)`, `make(1)`, ... `make(count - 1)`; without end when `count` is negative.
   template <class F>
@@ -101,6 +109,7 @@ class Environment {
   /// A source of one's own: `env.from_source<Quote>(std::make_shared<QuoteSource>(url))`.
   template <class T>
   Stream<T> from_source(std::shared_ptr<const Source<T>> source, Place where = Place::current()) {
+    if (source == nullptr) plan_->mistake(where, "there is no source behind the pointer that from_source was given");
     StreamOutput output{.name = {}, .schema = schema_of<T>()};
     SourceSpec spec;
     spec.factory = std::make_shared<TypedSourceFactory<T>>(std::move(source));

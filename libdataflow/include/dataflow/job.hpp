@@ -47,12 +47,61 @@ struct FunctionList {
 /// The library's own functions: hidden, so that each library has its own list.
 [[gnu::visibility("hidden")]] inline const FunctionDescriptor* dataflow_functions_of_this_library = nullptr;
 
+/// Whether a fresh T has a value in its member number `Member`; no constant when it was not initialised.
+template <class T, std::size_t Member>
+consteval bool starts_with_value() {
+  T fresh;
+  std::size_t at = 0;
+  bool has_value = true;
+  for_each_field<T>(std::as_const(fresh), [&]<class M>(const M& member) {
+    if (at++ != Member) return;
+    // A class always is initialised: what it then has counts where it is something.
+    if constexpr (std::is_class_v<M>) has_value = !(member == M{});
+    if constexpr (!std::is_class_v<M>) [[maybe_unused]]
+      M copy = member;
+  });
+  return has_value;
+}
+/// A default member initializer, as far as can be told: of a text it must not be empty.
+template <class T, std::size_t Member>
+concept MemberWithDefault = requires {
+  typename std::bool_constant<starts_with_value<T, Member>()>;
+}
+&&starts_with_value<T, Member>();
+
+/// The keys of a node as the record of settings that they fill; a key that is left out leaves its member's default.
+/// Errors: invalid_argument naming a key that there is not, that does not fit, or that is missing.
+template <class T>
+Status settings_from_json(std::string_view json, T& out) {
+  auto row = row_from_json(schema_of<T>(), json);
+  if (!row) return fail(row.error());
+  const Batch& batch = **row;
+  RecordInfo info = record_info<T>();
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    ((info.fields[I].optional = info.fields[I].optional || MemberWithDefault<T, I>), ...);
+  }
+  (std::make_index_sequence<field_count<T>>{});
+  if (auto status = require_members(batch, info.fields, info.name); !status) return status;
+  try {
+    std::size_t i = 0;
+    for_each_field<T>(out, [&]<class M>(M& member) {
+      const Column& column = batch.column(i++);
+      if (column.is_null(0)) return;
+      const ColumnView view{column.values.data(), column.offsets.template as<std::uint32_t>(), nullptr};
+      FieldTraits<M>::read(view, 0, member);
+    });
+  } catch (...) {
+    return fail(error_of_current_exception(batch, 0));
+  }
+  return {};
+}
+
 /// A function made from a record of settings, from the JSON text of its node's keys, or from nothing.
 template <class P>
 OperatorFactoryPtr make_function(std::shared_ptr<const ProcessPlan> plan, std::string_view settings_json) {
   if constexpr (requires { typename P::settings_type; }) {
     typename P::settings_type settings{};
-    if (auto status = record_from_json(settings_json, settings); !status) {
+    if (auto status = settings_from_json(settings_json, settings); !status) {
       throw std::invalid_argument{status.error().message()};
     }
     return std::make_shared<ProcessFactory<P, typename P::settings_type>>(std::move(plan),
@@ -63,6 +112,7 @@ OperatorFactoryPtr make_function(std::shared_ptr<const ProcessPlan> plan, std::s
     static_assert(std::is_default_constructible_v<P>,
                   "a function for topologies has a settings_type (a record that its constructor takes), or is made "
                   "from a std::string of JSON or from nothing");
+    if (auto status = refuse_members(settings_json); !status) throw std::invalid_argument{status.error().message()};
     return std::make_shared<ProcessFactory<P>>(std::move(plan), std::tuple<>{});
   }
 }

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <typeinfo>
 #include <vector>
 
 #include "dataflow/kernels.hpp"
@@ -48,6 +49,11 @@ struct NodeDraft {
   bool keyed = false;               ///< its input is spread by the stream's key
   bool single = false;              ///< runs in one subtask
   SideOutputsPtr sides;             ///< side outputs that the user's code may name later
+  /// The type of the user's that no checkpoint can hold; empty: there is none.
+  std::string unstorable;
+  /// Instead of `stateful`, where only an object of the user's class can tell. Asked of a node without a name; may
+  /// throw what the class's constructor throws.
+  std::function<bool()> declares_state;
 };
 
 class Plan {
@@ -83,8 +89,13 @@ class Plan {
     std::function<OperatorFactoryPtr(const StreamNode&)> late_factory;
     bool named = false;
     SideOutputsPtr sides;
+    std::string unstorable;
+    std::function<bool()> declares_state;
   };
+  /// Errors: user_code when the user's class throws where it is asked.
+  static Result<bool> keeps_state(const Entry& entry);
   void check_names(std::vector<std::string>& mistakes) const;
+  void check_storable(std::vector<std::string>& mistakes) const;
   void give_names(std::vector<StreamNode>& nodes) const;
 
   std::vector<Entry> entries_;
@@ -108,8 +119,14 @@ NodeId add_discard(Plan& plan, const StreamInfo& stream, const Plan::Place& wher
 
 /// The sources.
 NodeId add_collection(Plan& plan, SchemaPtr schema, std::vector<BatchPtr> batches, const Plan::Place& where);
+/// How files are read.
+struct ReadOptions {
+  /// What becomes of a record that does not decode. `side_output`: it is in the side output "errors", a stream of
+  /// RejectedRecord.
+  ErrorPolicy on_error = ErrorPolicy::fail;
+};
 NodeId add_file_source(Plan& plan, const RecordInfo& record, std::string_view path, std::string_view format,
-                       const Plan::Place& where);
+                       const ReadOptions& options, const Plan::Place& where);
 
 /// One output field of an aggregation made of ready-made pieces.
 struct AggregatePiece {
@@ -130,5 +147,13 @@ NodeId add_piecewise_window(Plan& plan, const StreamInfo& stream, WindowDraft dr
                             const RecordInfo& result, const Plan::Place& where);
 /// Mistakes in sizes, or a window over event time on a stream that has none; false when there is one.
 bool check_window_draft(Plan& plan, const StreamInfo& stream, const WindowDraft& draft);
+/// What a user's aggregator has and asks for.
+struct AggregatorTraits {
+  const std::type_info& type;
+  bool merges = false;
+  bool bounded = false;  ///< its result asks for the window's bounds
+};
+/// Mistakes of an aggregator in a window that it does not fit.
+void check_aggregator(Plan& plan, const WindowDraft& draft, const AggregatorTraits& aggregator);
 
 }  // namespace dataflow

@@ -79,6 +79,7 @@ class ProcessContext {
 template <class K>
 struct KeyTraits {
   static constexpr bool known = is_field<K>;
+  static constexpr bool owning = FieldTraits<K>::owning;
   static constexpr bool optional = FieldTraits<K>::optional;
   static std::vector<DataType> types() { return {FieldTraits<K>::type()}; }
   static void decode(const KeyedRuntime& runtime, K& key) {
@@ -129,6 +130,7 @@ struct KeyTraits {
 template <class... Parts>
 struct KeyTraits<std::tuple<Parts...>> {
   static constexpr bool known = (is_field<Parts> && ...);
+  static constexpr bool owning = (FieldTraits<Parts>::owning && ...);
   static constexpr bool optional = (FieldTraits<Parts>::optional || ...);
   static std::vector<DataType> types() { return {FieldTraits<Parts>::type()...}; }
   static void decode(const KeyedRuntime& runtime, std::tuple<Parts...>& key) {
@@ -142,6 +144,9 @@ template <class K, class In, class Out>
 class KeyedProcess : public StateOwner {
  public:
   static_assert(KeyTraits<K>::known, "a key is a field's type, or a std::tuple of such");
+  static_assert(KeyTraits<K>::owning,
+                "a key outlives its records and owns its bytes: std::string, not std::string_view, also where the "
+                "member that the stream is keyed by is a std::string_view");
   static_assert(is_record<In> && is_record<Out>, "records are structs declared with DATAFLOW_RECORD");
   using key_type = K;
   using input_type = In;

@@ -431,11 +431,13 @@ std::string record_to_json(const T& record) {
   return json;
 }
 
-/// Errors: invalid_argument naming the member that does not fit.
+/// Errors: invalid_argument naming the member that does not fit or is not there.
 template <class T>
 Status record_from_json(std::string_view json, T& out) {
   auto batch = row_from_json(schema_of<T>(), json);
   if (!batch) return fail(batch.error());
+  const RecordInfo& info = record_info<T>();
+  if (auto status = require_members(**batch, info.fields, info.name); !status) return status;
   RowReader<T> reader;
   if (auto status = reader.bind(**batch); !status) return status;
   try {

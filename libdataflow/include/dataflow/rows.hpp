@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <typeinfo>
 #include <vector>
 
 #include "serialization/batch.hpp"
@@ -83,6 +84,8 @@ class RecordError : public std::exception {
 Error error_of_current_exception(const Batch& batch, std::uint32_t row);
 /// The same where there is no record: `where` is "in open()".
 Error error_of_current_exception(std::string_view where);
+/// A type's name as it is written in a source.
+std::string readable_name(const std::type_info& type);
 
 /// Where the next text of a column goes.
 struct TextRoom {
@@ -174,5 +177,9 @@ class RowBuffer {
 /// One row from a JSON object whose members are the schema's fields; absent members and null are NULL.
 /// A schema of the single field "value" also takes the bare value. Errors: invalid_argument naming the member.
 Result<BatchPtr> row_from_json(const SchemaPtr& schema, std::string_view json);
+/// Errors: invalid_argument naming a member of such a row that is not there and not optional.
+Status require_members(const Batch& row, std::span<const MemberUse> members, std::string_view record_name);
+/// Errors: invalid_argument naming a member of the object, which should have none.
+Status refuse_members(std::string_view json);
 
 }  // namespace dataflow

@@ -112,6 +112,9 @@ class TypedSourceReader final : public UserSourceReader, private OperatorOutput 
   std::vector<BatchPtr> batches_;
 };
 
+/// Stands for a reader that the user's code has not given: fails when it is opened.
+std::unique_ptr<SourceReader> make_failed_reader(Error why);
+
 template <class T>
 class TypedSourceFactory final : public UserSourceFactory {
  public:
@@ -120,7 +123,12 @@ class TypedSourceFactory final : public UserSourceFactory {
     return source_->splits(parallelism);
   }
   [[nodiscard]] std::unique_ptr<SourceReader> create_reader() const override {
-    return std::make_unique<TypedSourceReader<T>>(source_->reader());
+    try {
+      if (auto reader = source_->reader()) return std::make_unique<TypedSourceReader<T>>(std::move(reader));
+    } catch (...) {
+      return make_failed_reader(error_of_current_exception("in reader()"));
+    }
+    return make_failed_reader({ErrorCode::user_code, "the source's reader() gave a null pointer instead of a reader"});
   }
   [[nodiscard]] bool bounded() const override { return source_->bounded(); }
 

@@ -41,6 +41,8 @@ class StateOwner {
   StateOwner(const StateOwner&) = delete;
   StateOwner& operator=(const StateOwner&) = delete;
 
+  [[nodiscard]] bool declares_state() const { return !states_.empty(); }
+
  private:
   friend class StateBase;
   friend class KeyedRuntime;
@@ -129,7 +131,7 @@ class SlotState : public StateBase {
  public:
   static_assert(Codec<V>::known,
                 "state must own its bytes and fit into a snapshot: a record declared with DATAFLOW_RECORD, a field "
-                "type (std::string, not std::string_view), or std::vector, std::map, std::pair of these");
+                "type, or std::vector, std::map, std::pair of these; in all of them std::string, not std::string_view");
   using StateBase::StateBase;
 
   bool encode(std::uint32_t slot, std::string& out) const override {

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -66,7 +67,23 @@ class SinkHandle {
 template <class F, class T>
 using MapResult = std::remove_cvref_t<std::invoke_result_t<F&, const T&>>;
 
-/// The ways to say `process`, with up to four arguments for the function's constructor, for streams with and without a
+/// What is kept of a key whose member or lambda gives K: a key outlives the batch that a view looks into.
+template <class K>
+struct OwnedKeyOf {
+  using type = K;
+};
+template <>
+struct OwnedKeyOf<std::string_view> {
+  using type = std::string;
+};
+template <>
+struct OwnedKeyOf<std::optional<std::string_view>> {
+  using type = std::optional<std::string>;
+};
+template <class K>
+using OwnedKey = typename OwnedKeyOf<K>::type;
+
+/// The ways to say `process`, with up to six arguments for the function's constructor, for streams with and without a
 /// key: a place by default cannot stand behind a pack.
 template <class Self>
 class ProcessCalls {
@@ -91,6 +108,22 @@ class ProcessCalls {
   template <class P, class A, class B, class C, class D>
   auto process(A a, B b, C c, D d, Place where = Place::current()) {
     return add<P>(std::tuple<A, B, C, D>{std::move(a), std::move(b), std::move(c), std::move(d)}, where);
+  }
+  template <class P, class A, class B, class C, class D, class E>
+  auto process(A a, B b, C c, D d, E e, Place where = Place::current()) {
+    return add<P>(std::tuple<A, B, C, D, E>{std::move(a), std::move(b), std::move(c), std::move(d), std::move(e)},
+                  where);
+  }
+  template <class P, class A, class B, class C, class D, class E, class F>
+  auto process(A a, B b, C c, D d, E e, F f, Place where = Place::current()) {
+    return add<P>(std::tuple<A, B, C, D, E, F>{std::move(a), std::move(b), std::move(c), std::move(d), std::move(e),
+                                               std::move(f)},
+                  where);
+  }
+  template <class P, class... Many>
+  requires(sizeof...(Many) > 6 && !(std::is_same_v<Many, Place> || ...)) auto process(Many...) {
+    static_assert(sizeof...(Many) <= 6,
+                  "process takes at most six arguments for the function's constructor: give it a struct of them");
   }
 
  private:
@@ -180,14 +213,15 @@ class Stream : public ProcessCalls<Stream<T>> {
 
   /// Records with an equal member go to the same subtask, and state is kept for each value of it.
   template <class K, std::same_as<T> Record>
-  KeyedStream<T, K> key_by(K Record::*member) {
+  KeyedStream<T, OwnedKey<K>> key_by(K Record::*member) {
     StreamInfo info = info_;
     info.key_fields = {positions_[member_index(member)]};
     return {*this, std::move(info)};
   }
   /// The same by several members; the key is a std::tuple.
   template <class A, class B, class... More, std::same_as<T> Record>
-  KeyedStream<T, std::tuple<A, B, More...>> key_by(A Record::*a, B Record::*b, More Record::*... more) {
+  KeyedStream<T, std::tuple<OwnedKey<A>, OwnedKey<B>, OwnedKey<More>...>> key_by(A Record::*a, B Record::*b,
+                                                                                 More Record::*... more) {
     StreamInfo info = info_;
     info.key_fields = {positions_[member_index(a)], positions_[member_index(b)], positions_[member_index(more)]...};
     return {*this, std::move(info)};
@@ -208,7 +242,7 @@ class Stream : public ProcessCalls<Stream<T>> {
     Stream<T> with_key = derived<T>({.type = "key_by", .outputs = {output}, .rows = std::move(rows)}, where);
     StreamInfo info = with_key.info();
     info.key_fields = {schema->size() - 1};
-    return KeyedStream<T, K>{with_key, std::move(info)};
+    return KeyedStream<T, OwnedKey<K>>{with_key, std::move(info)};
   }
 
   /// Batches are dealt out to the subtasks of the next node in turn.
@@ -332,7 +366,17 @@ class Stream : public ProcessCalls<Stream<T>> {
   template <class P, class... Args>
   auto add_process(std::tuple<Args...> arguments, const Place& where) {
     static_assert(!KeyedFunction<P>, "a KeyedProcess needs a key: call key_by before process");
-    return add_process_function<P>(std::move(arguments), {}, false, {.type = "process"}, where);
+    NodeDraft draft{.type = "process"};
+    // Which state a function has is known of an object: one is made, if the answer matters.
+    draft.declares_state = [arguments] {
+      return std::apply(
+          [](const Args&... each) {
+            const P function(each...);
+            return static_cast<const StateOwner&>(function).declares_state();
+          },
+          arguments);
+    };
+    return add_process_function<P>(std::move(arguments), {}, false, std::move(draft), where);
   }
   /// Adds a node for P, whose key is the stream's.
   template <class P, class... Args>
@@ -385,6 +429,9 @@ class KeyedStream : public Stream<T>, public ProcessCalls<KeyedStream<T, K>> {
   /// The running value of `f(what there was, the record)` for each key; a key's first record as it is.
   template <class F>
   Stream<T> reduce(F f, Place where = Place::current()) {
+    static_assert(Codec<T>::known,
+                  "reduce keeps a record for each key: its members own their bytes (std::string, not "
+                  "std::string_view)");
     return add_function<RunningReduce<F>>(std::tuple<F>{std::move(f)}, {.type = "reduce"}, where);
   }
 
@@ -466,6 +513,9 @@ class WindowedStream {
   template <class A>
   auto aggregate() {
     static_assert(Aggregator<A, T>, "an aggregator is default-constructible and has void add(const T&)");
+    static_assert(fields_own<A>(),
+                  "an aggregator outlives the records that it is given and owns its bytes: std::string, not "
+                  "std::string_view");
     using R = std::remove_cvref_t<decltype(aggregator_result(std::declval<const A&>(), std::declval<const K&>(),
                                                              std::declval<const Window&>()))>;
     return add_window_function<R, A>();
@@ -474,27 +524,13 @@ class WindowedStream {
   template <class F>
   Stream<T> reduce(F) {
     static_assert(std::is_default_constructible_v<F>, "reduce over a window takes a lambda without captures");
-    return add_window_function<T, Reduced<F>>();
+    static_assert(Codec<T>::known,
+                  "reduce keeps a record for each window: its members own their bytes (std::string, not "
+                  "std::string_view)");
+    return add_window_function<T, Reduced<T, F>>();
   }
 
  private:
-  template <class F>
-  struct Reduced {
-    T value{};
-    bool any = false;
-    void add(const T& record) {
-      value = any ? combine(value, record) : record;
-      any = true;
-    }
-    void merge(const Reduced& other) {
-      if (other.any) add(other.value);
-    }
-    T result() const { return value; }
-
-   private:
-    static T combine(const T& a, const T& b) { return F{}(a, b); }
-  };
-
   template <class R, class Of, class In>
   static AggregatePiece check_piece(const Piece<Of, In>& piece) {
     static_assert(std::is_same_v<Of, R>, "a piece fills a member of another record than aggregate<R> gives");
@@ -516,8 +552,12 @@ class WindowedStream {
   template <class R, class A>
   Stream<R> add_window_function() {
     check_window_draft(*input_.plan(), input_.info(), draft_);
+    const AggregatorTraits traits{
+        .type = typeid(A), .merges = MergingAggregator<A>, .bounded = BoundedAggregator<A, K>};
+    check_aggregator(*input_.plan(), draft_, traits);
     std::tuple<WindowSpec, std::string> arguments{draft_.spec, draft_.late_output};
     NodeDraft draft{.type = "window", .stateful = true};
+    if (!Codec<A>::known) draft.unstorable = readable_name(typeid(A));
     if constexpr (keyed) {
       using Function = WindowFunction<KeyedProcess<K, T, R>, A>;
       Stream<R> results = input_.template add_function<Function>(std::move(arguments), std::move(draft), draft_.where);

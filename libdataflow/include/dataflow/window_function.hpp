@@ -2,13 +2,14 @@
 // Windows over a user's own aggregator: a struct that starts empty and has
 //
 //     void add(const T& record);
-//     void merge(const Self& other);                      // for session windows
+//     void merge(const Self& other);                      // for session windows, which a record may join
 //     R result() const;                                   // or result(df::Window), or result(key, df::Window)
 //
 // Written as a process function: open windows are state, their ends are timers (libdataflow/windows/assign.hpp has the
 // arithmetic that the built-in windows use too).
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,40 @@ namespace dataflow {
 template <class A, class T>
 concept Aggregator = std::is_default_constructible_v<A> && requires(A& a, const T& record) {
   a.add(record);
+};
+
+template <class A>
+concept MergingAggregator = requires(A& a, const A& other) {
+  a.merge(other);
+};
+
+/// Whether its `result` asks for the window, which must have bounds then.
+template <class A, class K>
+concept BoundedAggregator = requires(const A& a, const K& key, const Window& window) {
+  a.result(key, window);
+}
+|| requires(const A& a, const Window& window) {
+  a.result(window);
+};
+
+/// The aggregator of `reduce(f)`, where F captures nothing.
+template <class T, class F>
+struct Reduced {
+  std::optional<T> value;
+  void add(const T& record) { value = value ? F{}(std::as_const(*value), record) : record; }
+  void merge(const Reduced& other) {
+    if (other.value) add(*other.value);
+  }
+  const T& result() const { return *value; }
+};
+
+template <class T, class F>
+struct Codec<Reduced<T, F>> {
+  static constexpr bool known = Codec<T>::known;
+  static void encode(const Reduced<T, F>& reduced, std::string& out) {
+    Codec<std::optional<T>>::encode(reduced.value, out);
+  }
+  static void decode(ByteReader& in, Reduced<T, F>& reduced) { Codec<std::optional<T>>::decode(in, reduced.value); }
 };
 
 /// What `result` gives, whichever of its forms the aggregator has.
@@ -53,7 +88,8 @@ struct OpenWindow {
   A aggregate{};
 };
 
-/// The open windows of each key. In a snapshot only when the aggregator is a record.
+/// The open windows of each key. In a snapshot only when the aggregator is a record, as the plan of a job with
+/// checkpoints demands.
 template <class A>
 class OpenWindows final : public StateBase {
  public:
@@ -163,7 +199,10 @@ class WindowFunction final : public Base {
       case WindowKind::tumbling: add_to(tumbling_start(ts, size, offset), tumbling_end(ts, size, offset)); break;
       case WindowKind::sliding: for_each_sliding_window(ts, size, spec_.slide.count(), offset, add_to); break;
       case WindowKind::cumulate: for_each_cumulating_window(ts, size, spec_.step.count(), offset, add_to); break;
-      case WindowKind::session: add_to_session(record, ts, windows, context, out, taken); break;
+      case WindowKind::session:
+        // The plan has refused it otherwise.
+        if constexpr (MergingAggregator<A>) add_to_session(record, ts, windows, context, out, taken);
+        break;
       case WindowKind::count:
       case WindowKind::global:
       case WindowKind::running: add_to(first_micros, last_micros); break;
@@ -257,11 +296,7 @@ class WindowFunction final : public Base {
       if (open.start < start || open.end > end) return false;
       merged.newest = std::max(merged.newest, open.newest);
       merged.records += open.records;
-      if constexpr (requires { merged.aggregate.merge(open.aggregate); }) {
-        merged.aggregate.merge(open.aggregate);
-      } else {
-        merged.aggregate = std::move(open.aggregate);  // without merge a session may only grow
-      }
+      merged.aggregate.merge(std::as_const(open.aggregate));
       return true;
     });
     windows.push_back(std::move(merged));

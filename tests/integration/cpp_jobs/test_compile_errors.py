@@ -66,6 +66,31 @@ class CompileErrors(unittest.TestCase):
         self.assertIn("state must own its bytes", self.first_error(
             "class Bad : public Keyed { df::ValueState<std::string_view> state_{this, \"state\"}; };\nBad bad;"))
 
+    def test_records_that_look_into_their_batch_where_they_are_kept(self):
+        view = "struct View { std::string_view card; double amount; df::Timestamp time; };\nDATAFLOW_RECORD(View, card, amount, time)\n"
+        for state in ("ValueState<View>", "ListState<View>", "MapState<std::string, View>", "ReducingState<View>"):
+            self.assertIn("state must own its bytes", self.first_error(
+                view + f"class Bad : public Keyed {{ df::{state} state_{{this, \"state\"}}; }};\nBad bad;"))
+        job = view + "void job(df::Environment& env) { auto views = env.read_csv<View>(\"p.csv\").event_time(&View::time); %s }"
+        first = "[](const View& a, const View&) { return a; }"
+        self.assertIn("reduce keeps a record for each key: its members own their bytes",
+                      self.first_error(job % f"views.key_by(&View::card).reduce({first}).named(\"r\").discard();"))
+        self.assertIn("reduce keeps a record for each window: its members own their bytes",
+                      self.first_error(job % f"views.window(df::count_of(2)).reduce({first}).named(\"r\").discard();"))
+        self.assertIn("an aggregator outlives the records that it is given and owns its bytes", self.first_error(
+            view + "struct Last { std::string_view card; void add(const View& v) { card = v.card; }"
+            " double result() const { return 0; } };\nDATAFLOW_RECORD(Last, card)\n"
+            + job[len(view):] % "views.window(df::count_of(2)).aggregate<Last>().named(\"l\").discard();"))
+
+    def test_a_key_that_would_not_own_its_bytes(self):
+        self.assertIn("a key outlives its records and owns its bytes: std::string, not std::string_view", self.first_error(
+            "class Bad : public df::KeyedProcess<std::string_view, Payment, Payment> {\n"
+            " void process(const Payment&, Context&, df::Output<Payment>&) override {}\n};\nBad bad;"))
+
+    def test_more_arguments_than_process_takes(self):
+        self.assertIn("process takes at most six arguments for the function's constructor",
+                      self.job("payments.key_by(&Payment::card).process<Keyed>(1, 2, 3, 4, 5, 6, 7);"))
+
     def test_process_functions_that_do_not_fit_their_stream(self):
         self.assertIn("a KeyedProcess needs a key: call key_by before process", self.job("payments.process<Keyed>();"))
         self.assertIn("the function's key has another type than the stream's",

@@ -107,7 +107,7 @@ class InstalledPackage(unittest.TestCase):
 
     def test_an_exception_names_the_operator_and_where_it_was_thrown(self):
         for at, parts in {
-            "constructor": ["user code threw std::runtime_error: thrown in constructor, in open()"],
+            "constructor": ["user code threw std::runtime_error: thrown in constructor, in its constructor"],
             "open": ["user code threw std::runtime_error: thrown in open, in open()"],
             "process": ["user code threw std::runtime_error: thrown in process, at record", '"card":"d"',
                         "(event time 1970-01-01T00:00:01Z)"],

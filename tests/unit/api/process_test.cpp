@@ -133,6 +133,7 @@ TEST_CASE("messages change a running function, and its state can be asked for") 
   CHECK_THROWS_WITH(h.send("set_limits", "{}"), "the operator takes no message \"set_limits\", but \"set_limit\"");
   CHECK_THROWS_WITH(h.send("set_limit", R"({"valu": 1})"), doctest::Contains("no member \"valu\""));
   CHECK_THROWS_WITH(h.send("set_limit", R"({"value": "x"})"), doctest::Contains("\"value\": must be float64"));
+  CHECK_THROWS_WITH(h.send("set_limit", "{}"), "\"value\" is missing: SetLimit must have it, float64 and not null");
   CHECK_THROWS_WITH(h.ask("smal", "\"c\""), doctest::Contains("no state \"smal\", but \"small\""));
   CHECK_THROWS_WITH(h.ask("small", "17"), doctest::Contains("must be string"));
 }
@@ -232,6 +233,62 @@ TEST_CASE("a key of several fields, one of them NULL, keeps its own state") {
   df::testing::Harness<CountCells> h;
   for (const Cell& c : {Cell{1, "x"}, Cell{1, {}}, Cell{1, "x"}, Cell{2, "x"}, Cell{1, {}}}) h.push(c);
   CHECK(texts(h.output()) == std::vector<std::string>{"1x1", "1null1", "1x2", "2x1", "1null2"});
+}
+
+struct Limits {
+  double limit;
+  std::int64_t most = 3;
+  bool strict;
+  std::string label = "a label that is too long to be kept in place";
+  std::string unit;
+  std::optional<std::string> note;
+};
+DATAFLOW_RECORD(Limits, limit, most, strict, label, unit, note)
+
+TEST_CASE("a key that is left out leaves its member's default, and without one is said to be missing") {
+  Limits limits{};
+  REQUIRE(df::settings_from_json(R"({"limit": 2, "strict": true, "unit": "m", "most": 5})", limits));
+  CHECK(limits.limit == 2);
+  CHECK(limits.strict);
+  CHECK(limits.most == 5);
+  CHECK(limits.label == "a label that is too long to be kept in place");
+  CHECK(!limits.note);
+  for (const auto& [json, why] : {
+           std::pair{R"({"strict": true, "unit": "m"})", "\"limit\" is missing"},
+           {R"({"limit": 2, "unit": "m"})", "\"strict\" is missing"},
+           {R"({"limit": 2, "strict": true})", "\"unit\" is missing"},
+           {R"({"limit": 2, "strict": true, "unit": "m", "limti": 1})", "no member \"limti\""},
+       }) {
+    Limits wrong{};
+    const auto status = df::settings_from_json(json, wrong);
+    REQUIRE(!status);
+    CHECK_MESSAGE(status.error().message().find(why) != std::string::npos, status.error().message());
+  }
+}
+
+class WithoutSettings : public df::Process<Payment, Alert> {
+ public:
+  void process(const Payment&, Context&, df::Output<Alert>&) override {}
+};
+
+TEST_CASE("keys of a node whose function takes none are refused") {
+  CHECK_NOTHROW(df::make_function<WithoutSettings>(nullptr, "{}"));
+  CHECK_THROWS_WITH(df::make_function<WithoutSettings>(nullptr, R"({"limit": 2})"),
+                    "there is no key \"limit\": the function takes no settings");
+}
+
+class ThrowingConstructor : public df::KeyedProcess<std::string, Payment, Alert> {
+ public:
+  ThrowingConstructor() { throw std::runtime_error("not made"); }
+  void process(const Payment&, Context&, df::Output<Alert>&) override {}
+};
+
+TEST_CASE("an exception says whether a constructor has thrown it") {
+  const auto push = [] {
+    df::testing::Harness<ThrowingConstructor> h;
+    h.push({"c", 1, 0s, {}});
+  };
+  CHECK_THROWS_WITH(push(), "user code threw std::runtime_error: not made, in its constructor");
 }
 
 }  // namespace

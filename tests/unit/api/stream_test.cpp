@@ -3,13 +3,16 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "libdataflow/runtime/local_executor.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace df = dataflow;
 using namespace std::chrono_literals;
 using df::testing::Inputs;
 using df::testing::run;
+using df::testing_support::TemporaryFolder;
 
 namespace {
 
@@ -299,6 +302,161 @@ TEST_CASE("mistakes in a plan are all told, each with its line") {
                            "\"Not A Name\" is no name", "a map has no side output \"late\""}) {
     CHECK_MESSAGE(message.find(part) != std::string::npos, part, " is not in:\n", message);
   }
+}
+
+TEST_CASE("a filter that has become part of a map is named where it throws") {
+  CHECK_THROWS_WITH(run([](df::Environment& env) {
+                      env.from_collection<Total>({{"a", 1}})
+                          .filter([](const Total& t) -> bool { throw std::out_of_range("no such card: " + t.card); })
+                          .map([](const Total& t) { return t; })
+                          .named("copied")
+                          .print();
+                    }),
+                    doctest::Contains("in the filter in front of it: user code threw std::out_of_range: no such card"));
+}
+
+TEST_CASE("an event time that drops good records, and a job without a name, are mistakes") {
+  df::Environment env;
+  env.from_collection(payments()).event_time(&Payment::time, df::out_of_orderness(-5s)).discard();
+  env.from_collection(payments()).event_time(&Payment::time, {}, 0s).discard();
+  const auto graph = env.build("");
+  REQUIRE(!graph);
+  const std::string& message = graph.error().message();
+  for (const char* part : {"out_of_orderness is how far a record may be behind the newest one, and not less than 0s",
+                           "idle_after must be more than 0s", "the job has no name"}) {
+    CHECK_MESSAGE(message.find(part) != std::string::npos, part, " is not in:\n", message);
+  }
+}
+
+/// Without key, but with state, or without both.
+template <bool HasState>
+class Numbering : public df::Process<Total, std::int64_t> {
+ public:
+  explicit Numbering(std::int64_t first) : next_{first} {}
+  void process(const Total&, Context&, df::Output<std::int64_t>& out) override { out.emit(next_++); }
+
+ private:
+  struct WithState {
+    explicit WithState(df::StateOwner* owner) : count{owner, "count"} {}
+    df::ValueState<std::int64_t> count;
+  };
+  struct Without {
+    explicit Without(df::StateOwner*) {}
+  };
+  std::int64_t next_;
+  std::conditional_t<HasState, WithState, Without> state_{this};
+};
+
+TEST_CASE("a function without key that has state needs a name, and only such a one") {
+  const auto plan = []<bool HasState>(std::bool_constant<HasState>) {
+    df::Environment env;
+    env.from_collection<Total>({}).process<Numbering<HasState>>(std::int64_t{1}).discard();
+    const auto graph = env.build("job");
+    return graph ? "" : graph.error().message();
+  };
+  CHECK(plan(std::false_type{}).empty());
+  CHECK(plan(std::true_type{}).find("this process keeps state and needs a name") != std::string::npos);
+}
+
+class Six : public df::Process<Total, std::int64_t> {
+ public:
+  Six(int a, int b, int c, int d, int e, int f) : sum_{a + b + c + d + e + f} {}
+  void process(const Total&, Context&, df::Output<std::int64_t>& out) override { out.emit(sum_); }
+
+ private:
+  std::int64_t sum_;
+};
+
+TEST_CASE("a process function's constructor takes up to six arguments") {
+  const auto outputs = run([](df::Environment& env) {
+    env.from_collection<Total>({{"a", 1}}).process<Six>(1, 2, 3, 4, 5, 6).print();
+  });
+  CHECK(outputs.of<std::int64_t>("print") == std::vector<std::int64_t>{21});
+}
+
+struct TotalView {
+  std::string_view card;
+  double gross = 0;
+};
+DATAFLOW_RECORD(TotalView, card, gross)
+
+class KeysOfViews : public df::KeyedProcess<std::string, TotalView, std::string> {
+ public:
+  void process(const TotalView&, Context& ctx, df::Output<std::string>& out) override { out.emit(ctx.key()); }
+};
+
+TEST_CASE("the key of a member that is a view owns its bytes") {
+  const auto outputs = run([](df::Environment& env) {
+    env.from_collection<TotalView>({{"a", 1}, {"b", 2}})
+        .key_by(&TotalView::card)
+        .process<KeysOfViews>()
+        .named("k")
+        .print();
+    env.from_collection<TotalView>({{"c", 1}})
+        .key_by([](const TotalView& t) { return t.card; })
+        .process<KeysOfViews>()
+        .named("l")
+        .print();
+  });
+  CHECK(outputs.of<std::string>("k") == std::vector<std::string>{"a", "b"});
+  CHECK(outputs.of<std::string>("l") == std::vector<std::string>{"c"});
+}
+
+/// A source whose reader() throws, or gives none.
+template <bool Throws>
+class Readerless : public df::Source<Total> {
+ public:
+  [[nodiscard]] std::unique_ptr<df::SplitReader<Total>> reader() const override {
+    if constexpr (Throws) throw std::runtime_error("no connection");
+    return nullptr;
+  }
+};
+
+TEST_CASE("a source that has no reader is an error that names it") {
+  const auto with = []<class Source>(const Source&) {
+    return [](df::Environment& env) { env.from_source<Total>(std::make_shared<Source>()).named("totals").discard(); };
+  };
+  CHECK_THROWS_WITH(
+      run(with(Readerless<true>{})),
+      "\"totals\", before the first split: user code threw std::runtime_error: no connection, in reader()");
+  CHECK_THROWS_WITH(
+      run(with(Readerless<false>{})),
+      "\"totals\", before the first split: the source's reader() gave a null pointer instead of a reader");
+  df::Environment env;
+  env.from_source<Total>(nullptr).discard();
+  CHECK(!env.build("job"));
+}
+
+TEST_CASE("a job whose source is always ready is stopped at its time, and time passes on the way") {
+  const auto outputs = run(
+      [](df::Environment& env) {
+        env.generate(-1, [](std::int64_t i) { return i; })
+            .window(df::in_processing_time(df::tumbling(1min)))
+            .reduce([](std::int64_t a, std::int64_t) { return a; })
+            .named("firsts")
+            .print();
+      },
+      {}, {.until = df::Timestamp{10min}});
+  CHECK(outputs.of<std::int64_t>("firsts").size() >= 10);
+}
+
+TEST_CASE("records that do not decode are left out or read from a side output where the job says so") {
+  const TemporaryFolder folder;
+  static std::string file;
+  file = (folder.path() / "totals.csv").string();
+  std::ofstream{file} << "card,gross\na,1\nb,many\nc,3\n";
+  CHECK_THROWS_WITH(run([](df::Environment& env) { env.read_csv<Total>(file).print(); }), doctest::Contains("many"));
+  const auto skipped =
+      run([](df::Environment& env) { env.read_csv<Total>(file, {.on_error = df::ErrorPolicy::skip}).print(); });
+  CHECK(skipped.of<Total>("print").size() == 2);
+  const auto aside = run([](df::Environment& env) {
+    auto totals = env.read_csv<Total>(file, {.on_error = df::ErrorPolicy::side_output});
+    totals.side_output<df::RejectedRecord>("errors").print().named("errors");
+    totals.print();
+  });
+  REQUIRE(aside.of<df::RejectedRecord>("errors").size() == 1);
+  CHECK(aside.of<df::RejectedRecord>("errors")[0].raw.data == "b,many");
+  CHECK(aside.of<Total>("print").size() == 2);
 }
 
 TEST_CASE("an argument is found by its name") {

@@ -96,8 +96,35 @@ TEST_CASE("an aggregator of one's own runs over every kind of window") {
   CHECK(spreads(df::sliding(2min, 1min)).find("{\"card\":\"a\",\"until\":\"1970-01-01T00:02:00Z\",\"spread\":20.0}") !=
         std::string::npos);
   CHECK(spreads(df::cumulate(5min, 1min)).find(b_at_one) != std::string::npos);
-  CHECK(spreads(df::count_of(2)).find("\"card\":\"a\"") != std::string::npos);
-  CHECK(spreads(df::global_window()).find("\"spread\":25.0") != std::string::npos);
+}
+
+struct Range {
+  double low = 1e9;
+  double high = -1e9;
+  void add(const Payment& p) {
+    low = std::min(low, p.amount);
+    high = std::max(high, p.amount);
+  }
+  double result() const { return high - low; }
+};
+
+TEST_CASE("an aggregator of one's own runs over windows without bounds") {
+  const auto ranges = [](df::WindowSpec window) {
+    static df::WindowSpec chosen;
+    chosen = std::move(window);
+    return run([](df::Environment& env) {
+             env.from_collection(payments())
+                 .event_time(&Payment::time, df::out_of_orderness(1min))
+                 .key_by(&Payment::card)
+                 .window(chosen)
+                 .aggregate<Range>()
+                 .named("ranges")
+                 .print();
+           })
+        .of<double>("ranges");
+  };
+  CHECK(ranges(df::count_of(2)).at(0) == 20);
+  CHECK(ranges(df::global_window()) == std::vector<double>{25, 0});
 }
 
 /// Gives one record a call, so that the watermark follows every record; by the clock `pause` lies behind each.
@@ -274,6 +301,67 @@ TEST_CASE("a reduce over windows gives one record a window, also without a key")
         .print();
   });
   CHECK(outputs.of<double>("print") == std::vector<double>{30, 5});
+}
+
+/// What the plan of a job with one window says of it.
+template <class Build>
+std::string mistakes_of(Build build, bool checkpoints = false) {
+  df::Environment env;
+  if (checkpoints) env.settings().checkpoint = df::CheckpointSettings{.interval = 1s, .storage = "file:///nowhere"};
+  build(env.from_collection(payments()).event_time(&Payment::time).key_by(&Payment::card));
+  const auto graph = env.build("job");
+  return graph ? "" : graph.error().message();
+}
+using Keyed = df::KeyedStream<Payment, std::string>;
+
+struct Counter {
+  std::int64_t n = 0;
+  void add(const Payment&) { ++n; }
+  std::int64_t result() const { return n; }
+};
+
+TEST_CASE("an aggregator that no checkpoint can hold is a mistake of a job that takes checkpoints, and of no other") {
+  const auto counted = [](Keyed stream) {
+    stream.window(df::tumbling(1min)).aggregate<Counter>().named("n").discard();
+  };
+  CHECK(mistakes_of(counted).empty());
+  const std::string why = mistakes_of(counted, true);
+  CAPTURE(why);
+  CHECK(why.starts_with("windows_test.cpp:"));
+  CHECK(why.find("\"n\" keeps a ") != std::string::npos);
+  CHECK(why.find("Counter, which cannot be in the job's checkpoints: declare its members with DATAFLOW_RECORD") !=
+        std::string::npos);
+}
+
+TEST_CASE("a reduce over windows is in checkpoints, whatever goes wrong") {
+  const auto job = [](df::Environment& env) {
+    env.from_collection(payments())
+        .event_time(&Payment::time, df::out_of_orderness(1min))
+        .key_by(&Payment::card)
+        .window(df::tumbling(5min))
+        .reduce([](const Payment& a, const Payment& b) { return a.amount > b.amount ? a : b; })
+        .named("largest")
+        .print();
+  };
+  CHECK(df::testing::simulate(job, {}, {.first = 1, .last = 5}).checkpoints > 0);
+}
+
+TEST_CASE("sessions need an aggregator that can be merged") {
+  const std::string why =
+      mistakes_of([](Keyed stream) { stream.window(df::session(1min)).aggregate<Counter>().named("n").discard(); });
+  CAPTURE(why);
+  CHECK(why.find("a record may join two sessions, for which the aggregator ") != std::string::npos);
+  CHECK(why.find("needs a void merge(const ") != std::string::npos);
+}
+
+TEST_CASE("an aggregator that asks for the bounds of a window that has none is a mistake") {
+  for (const bool counts : {true, false}) {
+    const std::string why = mistakes_of([counts](Keyed stream) {
+      stream.window(counts ? df::count_of(2) : df::global_window()).aggregate<SpreadOf>().named("n").discard();
+    });
+    CAPTURE(why);
+    CHECK(why.find("count and global windows have neither start nor end") != std::string::npos);
+  }
 }
 
 }  // namespace
