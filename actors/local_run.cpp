@@ -8,6 +8,8 @@
 #include <caf/all.hpp>
 #include <nlohmann/json.hpp>
 
+#include "actors/cluster/crash_report.hpp"
+#include "actors/cluster/crash_stacks.hpp"
 #include "actors/cluster/job_json.hpp"
 #include "actors/job_supervisor.hpp"
 #include "actors/local_slots.hpp"
@@ -33,6 +35,7 @@ class LocalConfig : public caf::actor_system_config {
     set("scheduler.max-threads", threads);
     set("scheduler.max-throughput", max_throughput);
     set("logger.verbosity", caf::atom("quiet"));
+    add_thread_hook<CrashStacks>();
   }
 };
 
@@ -127,6 +130,7 @@ LocalJob::~LocalJob() {
 }
 
 Result<std::unique_ptr<LocalJob>> LocalJob::start(StreamGraph graph, LocalRunOptions options) {
+  report_crashes_to_person();
   const std::uint32_t cores = std::max(1U, std::thread::hardware_concurrency());
   const std::uint32_t parallelism = options.slots != 0 ? options.slots : cores;
   const bool goes_on = options.start.from != StartFrom::nothing || !options.start.savepoint.empty();

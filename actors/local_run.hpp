@@ -47,7 +47,8 @@ struct JobStatus {
 /// A running job. All calls may be made from any thread; destroying it cancels the job and waits for its end.
 class LocalJob {
  public:
-  /// Errors: those of build_job_graph.
+  /// From then on a crash of user code is reported to standard error before it ends the process, if nothing else
+  /// handles its signal. Errors: those of build_job_graph.
   static Result<std::unique_ptr<LocalJob>> start(StreamGraph graph, LocalRunOptions options = {});
   ~LocalJob();
   LocalJob(const LocalJob&) = delete;

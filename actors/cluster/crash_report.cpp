@@ -28,6 +28,8 @@ constexpr std::string_view header_start = "=== crash of process ";
 constexpr std::string_view footer = "=== end of crash";
 constexpr std::array<int, 5> crash_signals{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 constexpr std::size_t max_frames = 64;
+/// Behind the user's code come the engine and its threads, which are always the same.
+constexpr int frames_for_person = 16;
 constexpr std::size_t handler_stack_bytes = 64 * 1024;
 /// The report takes milliseconds; one that waits for a lock that the crash holds ends here.
 constexpr unsigned handler_seconds = 3;
@@ -38,6 +40,8 @@ constexpr std::uintmax_t max_tail_bytes = 256 * 1024;
 /// Made at the start: when it is needed there is no memory to make it.
 std::array<char, 128> memory_reason{};
 std::atomic<bool> reporting{false};
+/// Whether a person reads the report, and no parent.
+std::atomic<bool> for_person{false};
 /// Why the process is about to abort, where that is known. Written by the thread that does, before it does.
 std::array<char, 512> abort_reason{};
 
@@ -84,9 +88,13 @@ void write_report(int number, siginfo_t* info, void* /*context*/) {
   ::signal(SIGALRM, SIG_DFL);
   ::alarm(handler_seconds);
   put("\n");
-  put(header_start);
-  put_number(static_cast<std::uint64_t>(::getpid()));
-  put(": SIG");
+  if (for_person) {
+    put("error: the job crashed: SIG");
+  } else {
+    put(header_start);
+    put_number(static_cast<std::uint64_t>(::getpid()));
+    put(": SIG");
+  }
   const char* const name = ::sigabbrev_np(number);
   put(name != nullptr ? name : "?");
   // One that another process has sent has no address.
@@ -108,9 +116,13 @@ void write_report(int number, siginfo_t* info, void* /*context*/) {
   for (int i = 0; i < count; ++i) {
     if (i != place_of_crash) frames[i] = static_cast<char*>(frames[i]) - 1;
   }
-  ::backtrace_symbols_fd(frames.data(), count, STDERR_FILENO);
-  put(footer);
-  put("\n");
+  const int first = for_person ? std::min(place_of_crash, count) : 0;
+  const int shown = for_person ? std::min(frames_for_person, count - first) : count;
+  ::backtrace_symbols_fd(frames.data() + first, shown, STDERR_FILENO);
+  if (!for_person) {
+    put(footer);
+    put("\n");
+  }
   // The signal itself ends the process, as if nobody had looked.
   ::signal(number, SIG_DFL);
   ::raise(number);
@@ -145,16 +157,48 @@ void on_memory_exhausted() {
   std::abort();
 }
 
-/// A thread's stack for the handler, for as long as the thread lives.
+/// The end that user code brings has an exit code like any other and leaves no word.
+void note_exit() {
+  if (crash_site.node == nullptr) return;
+  put("\nerror: the process ends: exit() was called");
+  put_site(crash_site);
+  put("\n");
+}
+
+bool is_handled(int number) {
+  struct sigaction present {};
+  ::sigaction(number, nullptr, &present);
+  return (present.sa_flags & SA_SIGINFO) != 0 || present.sa_handler != SIG_DFL;
+}
+
+/// What the handler must not do itself is done before: the first backtrace loads libgcc and allocates.
+void prepare_backtrace() {
+  std::array<void*, 1> frames{};
+  ::backtrace(frames.data(), static_cast<int>(frames.size()));
+}
+
+void install_handler(int number) {
+  struct sigaction action {};
+  action.sa_sigaction = write_report;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  ::sigaction(number, &action, nullptr);
+}
+
+/// A thread's stack for the handler, for as long as the thread lives, if it has none.
 class HandlerStack {
  public:
-  HandlerStack() : memory_{new char[handler_stack_bytes]} {
+  HandlerStack() {
+    stack_t present{};
+    ::sigaltstack(nullptr, &present);
+    if ((present.ss_flags & SS_DISABLE) == 0) return;
+    memory_.reset(new char[handler_stack_bytes]);
     stack_t stack{};
     stack.ss_sp = memory_.get();
     stack.ss_size = handler_stack_bytes;
     ::sigaltstack(&stack, nullptr);
   }
   ~HandlerStack() {
+    if (!memory_) return;
     stack_t none{};
     none.ss_flags = SS_DISABLE;
     ::sigaltstack(&none, nullptr);
@@ -221,15 +265,25 @@ void report_crashes(std::uint64_t memory_limit) {
     reason += ": a worker of this node may have " + std::to_string(memory_limit >> 20) + " MiB (--worker-memory)";
   }
   reason.copy(memory_reason.data(), memory_reason.size() - 1);
-  // The first call loads libgcc and allocates, which the handler must not.
-  std::array<void*, 1> frames{};
-  ::backtrace(frames.data(), static_cast<int>(frames.size()));
+  prepare_backtrace();
   std::set_terminate(on_terminate);
   std::set_new_handler(on_memory_exhausted);
-  struct sigaction action {};
-  action.sa_sigaction = write_report;
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-  for (const int number : crash_signals) ::sigaction(number, &action, nullptr);
+  for (const int number : crash_signals) install_handler(number);
+  prepare_thread_for_crashes();
+}
+
+void report_crashes_to_person() {
+  static const bool installed = [] {
+    for_person = true;
+    prepare_backtrace();
+    if (std::get_terminate() == __gnu_cxx::__verbose_terminate_handler) std::set_terminate(on_terminate);
+    for (const int number : crash_signals) {
+      if (!is_handled(number)) install_handler(number);
+    }
+    std::atexit(note_exit);
+    return true;
+  }();
+  static_cast<void>(installed);
   prepare_thread_for_crashes();
 }
 

@@ -21,6 +21,10 @@ namespace dataflow {
 /// and so do an exception that nobody catches and memory that runs out (`memory_limit` in bytes says how much there
 /// was; 0: no limit is known), after which the process aborts.
 void report_crashes(std::uint64_t memory_limit);
+/// The same for a person before whose eyes the process runs: the report is an error message, without the frames of the
+/// handler. Signals that the process handles already it goes on to handle so, and memory that runs out is an exception.
+/// A user's function that ends the process with exit() is named too. Every call but the first has no effect.
+void report_crashes_to_person();
 /// Gives the calling thread the stack that a report of an overflow of its own needs.
 void prepare_thread_for_crashes();
 

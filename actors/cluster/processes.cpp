@@ -18,6 +18,7 @@
 #include "actors/cluster/child_processes.hpp"
 #include "actors/cluster/cluster_system.hpp"
 #include "actors/cluster/crash_report.hpp"
+#include "actors/cluster/crash_stacks.hpp"
 #include "actors/cluster/job_manager.hpp"
 #include "actors/cluster/job_master.hpp"
 #include "actors/cluster/own_messages.hpp"
@@ -71,14 +72,6 @@ Result<Descriptor> lock_folder(const fs::path& folder) {
   }
   return lock;
 }
-
-/// Every thread of an actor system may run user code, and overflow its stack there.
-class CrashStacks final : public caf::thread_hook {
- public:
-  void init(caf::actor_system&) override {}
-  void thread_started() override { prepare_thread_for_crashes(); }
-  void thread_terminates() override {}
-};
 
 /// For a thread that has to wait until an actor says that it is over; says so only once.
 class End {

@@ -76,6 +76,7 @@ class Misbehave : public df::Process<Number, Number> {
   void go_wrong() {
     if (how_.how == "segfault") follow_null_pointer();
     if (how_.how == "abort") call_abort();
+    if (how_.how == "exit") std::exit(3);  // NOLINT(concurrency-mt-unsafe): it is meant
     if (how_.how == "overflow") recurse_without_end(0);
     if (how_.how == "terminate") throw_where_nobody_may();
     if (how_.how == "memory") take_all_memory();
