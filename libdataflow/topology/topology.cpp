@@ -1,9 +1,6 @@
 #include "libdataflow/topology/topology.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <map>
 
 #include "libdataflow/topology/declared_node.hpp"
@@ -11,14 +8,12 @@
 #include "libdataflow/topology/document.hpp"
 #include "libdataflow/topology/graph_assembly.hpp"
 #include "libdataflow/topology/job_settings.hpp"
+#include "libdataflow/topology/text_file.hpp"
 #include "libdataflow/topology/topology_tests.hpp"
 
 namespace dataflow {
 
 namespace {
-
-/// A topology is typed by a person: what is larger is some other file.
-constexpr std::uintmax_t largest_file = 64ULL << 20;
 
 Diagnostic about_file(const std::filesystem::path& file, std::string message) {
   return {Severity::error, std::move(message), file.string(), {0, 0, 0}, {}, {}};
@@ -102,20 +97,11 @@ LoadedTopology parse_topology(std::string_view text, const std::string& name, co
 }
 
 LoadedTopology load_topology(const std::filesystem::path& file, const LoadOptions& options) {
+  const auto text = read_text_file(file, "topology file");
+  if (!text) return {std::nullopt, {about_file(file, text.error().message())}};
   std::error_code error;
-  const auto refuse = [&](const std::string& message) {
-    return LoadedTopology{std::nullopt, {about_file(file, message)}};
-  };
-  if (std::filesystem::is_directory(file, error)) return refuse("this is a folder, not a topology file");
-  errno = 0;
-  std::ifstream stream{file, std::ios::binary};
-  if (!stream) return refuse(std::string{"cannot read the topology file: "} + std::strerror(errno));
-  const auto size = std::filesystem::file_size(file, error);
-  if (!error && size > largest_file) return refuse("too large to be a topology file");
-  std::string text{std::istreambuf_iterator<char>{stream}, {}};
-  if (stream.bad()) return refuse(std::string{"cannot read the topology file: "} + std::strerror(errno));
   std::filesystem::path folder = std::filesystem::absolute(file, error).parent_path();
-  return parse_topology(text, file.string(), folder, options);
+  return parse_topology(*text, file.string(), folder, options);
 }
 
 }  // namespace dataflow

@@ -39,6 +39,32 @@ class Check(DfnodeTest):
         self.assertEqual(result.stdout, "job.toml: ok (3 nodes)\n")
         self.assertEqual(result.stderr, "")
 
+    def test_a_topology_may_come_through_a_pipe(self):
+        result = self.dfnode("check", "/dev/stdin", stdin=HOT_JOB)
+        self.assert_exit(result, 0)
+        self.assertEqual(result.stdout, "/dev/stdin: ok (3 nodes)\n")
+
+    def test_files_that_cannot_be_read_or_have_no_end_are_mistakes(self):
+        for file, message in (
+            ("/proc/self/mem", "cannot read the topology file: Input/output error"),
+            ("/dev/zero", "too large to be a topology file"),
+            ("none.toml", "cannot read the topology file: No such file or directory"),
+            (".", "this is a folder, not a topology file"),
+        ):
+            with self.subTest(file):
+                result = self.dfnode("check", file)
+                self.assert_exit(result, 2)
+                self.assertIn(f"error: {message}\n  --> {file}\n", result.stderr)
+
+    def test_a_key_of_thousands_of_parts_is_a_mistake(self):
+        self.write("job.toml", HOT_JOB)
+        deep = "a." * 20_000 + "a=1"
+        self.write("deep.toml", deep)
+        for arguments in (("deep.toml",), ("job.toml", "--set", deep)):
+            result = self.dfnode("check", *arguments)
+            self.assert_exit(result, 2)
+            self.assertIn("error: a key of more than 64 parts\n", result.stderr)
+
     def test_quiet_says_nothing_about_a_good_topology(self):
         self.write("job.toml", HOT_JOB)
         result = self.dfnode("check", "job.toml", "--quiet")
