@@ -4,9 +4,11 @@
 #include <charconv>
 #include <exception>
 #include <iostream>
+#include <memory>
 
 #include "libdataflow/topology/did_you_mean.hpp"
 #include "tools/dfnode/command.hpp"
+#include "tools/dfnode/settings_file.hpp"
 #include "tools/dfnode/version.hpp"
 
 namespace dataflow::cli {
@@ -32,6 +34,11 @@ bool is_unknown_command(const CLI::App& app, const std::string& name) {
   std::cerr << "dfnode: no command \"" << name << "\"" << (suggestion.empty() ? "" : ", " + suggestion)
             << "\nTry `dfnode --help`.\n";
   return true;
+}
+
+int refuse_settings(const SettingsFile& settings) {
+  std::cerr << settings.mistakes();
+  return exit_wrong;
 }
 
 }  // namespace
@@ -60,6 +67,8 @@ int run_command_line(int argc, const char* const* argv) {
   app.require_subcommand(1);
   app.footer(examples);
   app.set_config("--settings", "dfnode.toml", "A file with a table of options for each command; flags go over it");
+  const auto settings = std::make_shared<SettingsFile>(app);
+  app.config_formatter(settings);
   Action action;
   add_run(app, action);
   add_check(app, action);
@@ -92,10 +101,13 @@ int run_command_line(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     // --help and --version come this way too, with 0.
     if (error.get_exit_code() == 0) return app.exit(error);
+    // What the file does not give may be missing only because nothing of it was taken.
+    if (!settings->mistakes().empty()) return refuse_settings(*settings);
     std::cerr << "dfnode: " << error.what() << "\n"
               << "Try `dfnode --help`, or `dfnode COMMAND --help`.\n";
     return exit_wrong;
   }
+  if (!settings->mistakes().empty()) return refuse_settings(*settings);
   try {
     return action ? action() : exit_wrong;
   } catch (const std::exception& error) {
