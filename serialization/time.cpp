@@ -46,7 +46,7 @@ constexpr CivilDate civil_from_days(std::int64_t days) {
 constexpr std::int64_t first_micros = days_from_civil(1, 1, 1) * micros_per_day;
 constexpr std::int64_t end_micros = days_from_civil(10'000, 1, 1) * micros_per_day;
 
-constexpr unsigned days_in_month(unsigned year, unsigned month) {
+constexpr unsigned days_in_month(std::int64_t year, unsigned month) {
   constexpr unsigned char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
   return days[month - 1] + (month == 2 && leap ? 1 : 0);
@@ -56,6 +56,14 @@ char* put_two(char* at, unsigned n) {
   at[0] = static_cast<char>('0' + n / 10);
   at[1] = static_cast<char>('0' + n % 10);
   return at + 2;
+}
+
+/// The year of ISO 8601's expanded form: a sign, then four digits or more.
+char* put_expanded_year(char* at, std::int64_t year) {
+  *at++ = year < 0 ? '-' : '+';
+  const std::int64_t digits = year < 0 ? -year : year;
+  for (std::int64_t least = 1'000; least > digits && least > 1; least /= 10) *at++ = '0';
+  return std::to_chars(at, at + 6, digits).ptr;
 }
 
 /// Reads a text from the left; each step says whether it found what it wanted.
@@ -91,16 +99,30 @@ class Cursor {
   const char* end_;
 };
 
+/// Four digits; behind a sign, ISO 8601's expanded form, up to six. The year 0 is `+0000`: without a sign it is what
+/// programs write for no date.
+bool parse_year(Cursor& in, std::int64_t& year) {
+  unsigned high = 0;
+  unsigned low = 0;
+  const char sign = in.peek();
+  const bool expanded = sign == '+' || sign == '-';
+  if (expanded) in.skip();
+  if (!in.two_digits(high) || !in.two_digits(low)) return false;
+  year = high * 100 + low;
+  if (!expanded) return year != 0;
+  unsigned digit = 0;
+  for (int more = 0; more < 2 && in.digit(digit); ++more) year = year * 10 + digit;
+  if (sign == '-') year = -year;
+  return year != 0 || sign == '+';
+}
+
 bool parse_date(Cursor& in, std::int64_t& days) {
-  unsigned century = 0;
-  unsigned year = 0;
+  std::int64_t year = 0;
   unsigned month = 0;
   unsigned day = 0;
-  if (!in.two_digits(century) || !in.two_digits(year) || !in.take('-') || !in.two_digits(month) || !in.take('-') ||
-      !in.two_digits(day))
+  if (!parse_year(in, year) || !in.take('-') || !in.two_digits(month) || !in.take('-') || !in.two_digits(day))
     return false;
-  year += century * 100;
-  if (year == 0 || month - 1 > 11 || day == 0 || day > days_in_month(year, month)) return false;
+  if (month - 1 > 11 || day == 0 || day > days_in_month(year, month)) return false;
   days = days_from_civil(year, month, day);
   return true;
 }
@@ -147,6 +169,17 @@ bool parse_zone(Cursor& in, std::int64_t& offset_micros) {
   return true;
 }
 
+/// Adds up what was read; false when 64 bits do not hold it, which takes years beyond 290,000.
+bool total(std::int64_t days, std::int64_t micros_of_day, std::int64_t offset, std::int64_t& micros) {
+  // The first day that 64 bits hold begins before they do.
+  if (days < 0) {
+    ++days;
+    micros_of_day -= micros_per_day;
+  }
+  return !__builtin_mul_overflow(days, micros_per_day, &micros) &&
+         !__builtin_add_overflow(micros, micros_of_day, &micros) && !__builtin_sub_overflow(micros, offset, &micros);
+}
+
 struct Unit {
   std::string_view name;
   std::int64_t micros;
@@ -164,12 +197,7 @@ constexpr Unit units[] = {
 }  // namespace
 
 void append_iso8601(Timestamp t, std::string& out) {
-  char text[27];
-  if (t.micros < first_micros || t.micros >= end_micros) {
-    const auto end = std::to_chars(text, text + sizeof text, t.micros).ptr;
-    out.append(text, end);
-    return;
-  }
+  char text[31];
   std::int64_t days = t.micros / micros_per_day;
   std::int64_t rest = t.micros % micros_per_day;
   if (rest < 0) {
@@ -179,8 +207,13 @@ void append_iso8601(Timestamp t, std::string& out) {
   const CivilDate date = civil_from_days(days);
   const auto second_of_day = static_cast<unsigned>(rest / micros_per_second);
   const auto fraction = static_cast<unsigned>(rest % micros_per_second);
-  char* at = put_two(text, static_cast<unsigned>(date.year) / 100);
-  at = put_two(at, static_cast<unsigned>(date.year) % 100);
+  char* at = text;
+  if (t.micros >= first_micros && t.micros < end_micros) [[likely]] {
+    at = put_two(at, static_cast<unsigned>(date.year) / 100);
+    at = put_two(at, static_cast<unsigned>(date.year) % 100);
+  } else {
+    at = put_expanded_year(at, date.year);
+  }
   *at++ = '-';
   at = put_two(at, date.month);
   *at++ = '-';
@@ -223,7 +256,8 @@ Result<Timestamp> parse_iso8601(std::string_view text) {
     good = (separator == 'T' || separator == 't' || separator == ' ') && parse_time_of_day(in, micros) &&
            parse_zone(in, offset) && in.done();
   }
-  if (good) return Timestamp{days * micros_per_day + micros - offset};
+  Timestamp t;
+  if (good && total(days, micros, offset, t.micros)) return t;
   constexpr std::size_t shown = 64;
   return fail(ErrorCode::malformed_data, "'" + std::string{text.substr(0, shown)} + (text.size() > shown ? "..." : "") +
                                              "' is no timestamp such as 2010-01-31T01:00:00Z");

@@ -39,14 +39,14 @@ struct Timestamp {
   friend constexpr Duration operator-(Timestamp a, Timestamp b) { return Duration{a.micros - b.micros}; }
 };
 
-/// `2010-01-01T01:00:00Z`, with `.123` or `.123456` when there is a fraction. Years 0001 to 9999; outside
-/// of them the microseconds as a plain number.
+/// `2010-01-01T01:00:00Z`, with `.123` or `.123456` when there is a fraction. Years outside of 0001 to 9999 have ISO
+/// 8601's expanded form, a sign and at least four digits: `+10000-01-01T00:00:00Z`, `-0001-12-31T00:00:00Z`.
 std::string to_iso8601(Timestamp t);
 /// Appends what to_iso8601 returns to `out` without allocating a string of its own.
 void append_iso8601(Timestamp t, std::string& out);
 
 /// Reads ISO 8601 / RFC 3339: date, or date and time separated by `T` or a space, seconds and their
-/// fraction optional, zone `Z`, `+hh:mm`, `-hhmm` or none (UTC). Surplus fraction digits are cut.
+/// fraction optional, zone `Z`, `+hh:mm`, `-hhmm` or none (UTC); years as above. Surplus fraction digits are cut.
 /// Errors: malformed_data naming the text.
 Result<Timestamp> parse_iso8601(std::string_view text);
 

@@ -40,6 +40,12 @@ TEST_CASE("any microsecond is read back from its text") {
     REQUIRE(back.has_value());
     REQUIRE(*back == t);
   }
+  for (int i = 0; i < 100'000; ++i) {
+    const Timestamp t{random.whole()};
+    const auto back = parse_iso8601(to_iso8601(t));
+    REQUIRE_MESSAGE(back.has_value(), to_iso8601(t));
+    REQUIRE(*back == t);
+  }
 }
 
 TEST_CASE("any duration is read back from its text") {

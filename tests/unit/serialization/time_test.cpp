@@ -28,14 +28,21 @@ TEST_CASE("timestamps are written as ISO 8601 with as much fraction as they have
   CHECK(to_iso8601(Timestamp{-1}) == "1969-12-31T23:59:59.999999Z");
 }
 
-TEST_CASE("the first and last microsecond of the calendar are dates, their neighbours plain numbers") {
+TEST_CASE("years of other than four digits are written in the expanded form of ISO 8601, and read again") {
   const std::int64_t first = micros_of("0001-01-01");
   const std::int64_t last = micros_of("9999-12-31T23:59:59.999999Z");
-  CHECK(to_iso8601(Timestamp{first}) == "0001-01-01T00:00:00Z");
-  CHECK(to_iso8601(Timestamp{last}) == "9999-12-31T23:59:59.999999Z");
-  CHECK(to_iso8601(Timestamp{first - 1}) == std::to_string(first - 1));
-  CHECK(to_iso8601(Timestamp{last + 1}) == std::to_string(last + 1));
-  CHECK(to_iso8601(Timestamp::min()) == "-9223372036854775808");
+  for (const auto& [micros, text] : {std::pair{first, "0001-01-01T00:00:00Z"},
+                                     {last, "9999-12-31T23:59:59.999999Z"},
+                                     {first - 1, "+0000-12-31T23:59:59.999999Z"},
+                                     {last + 1, "+10000-01-01T00:00:00Z"},
+                                     {first - 366 * 86'400 * second - 1, "-0001-12-31T23:59:59.999999Z"},
+                                     {Timestamp::min().micros, "-290308-12-21T19:59:05.224192Z"},
+                                     {Timestamp::max().micros, "+294247-01-10T04:00:54.775807Z"}}) {
+    CHECK(to_iso8601(Timestamp{micros}) == text);
+    CHECK(micros_of(text) == micros);
+  }
+  CHECK(micros_of("+2010-01-01T01:00:00Z") == first_of_2010 + 3'600 * second);
+  CHECK(micros_of("+002010-01-01") == first_of_2010);
 }
 
 TEST_CASE("every accepted way to write the same moment means the same") {
@@ -89,8 +96,15 @@ TEST_CASE("texts that are no moment are malformed and named") {
                            "2010-01-01x01:00:00",
                            " 2010-01-01",
                            "2010-01-01 ",
-                           "-2010-01-01",
+                           "-0000-01-01",
                            "10000-01-01",
+                           "+1000000-01-01",
+                           "+290-01-01",
+                           "+294247-01-10T04:00:54.775808Z",
+                           "-290308-12-21T19:59:05.224191Z",
+                           "+294247-01-10T04:00:54Z-01:00",
+                           "+999999-01-01",
+                           "-999999-01-01",
                            "2010-01-01T01",
                            "2010-01-01\xC3\xA9"}) {
     const auto t = parse_iso8601(text);
