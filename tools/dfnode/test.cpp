@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <iostream>
 #include <memory>
 
@@ -25,14 +26,21 @@ struct NamedOutcome {
   TestOutcome outcome;
 };
 
+/// The first few rows of a kind: a test that fails has thousands as easily as one.
+void print_rows(const std::vector<std::string>& rows, const std::string& before, const std::string& behind) {
+  constexpr std::size_t most = 20;
+  for (std::size_t i = 0; i < std::min(rows.size(), most); ++i) std::cout << before << rows[i] << behind << "\n";
+  if (rows.size() > most) std::cout << before << "and " << rows.size() - most << " more" << behind << "\n";
+}
+
 void print_difference(const NodeComparison& comparison) {
   const std::size_t expected = comparison.matched.size() + comparison.missing.size();
   const std::size_t came = comparison.matched.size() + comparison.unexpected.size();
   std::cout << "  " << comparison.node << ": expected " << expected << (expected == 1 ? " row" : " rows") << ", got "
             << came << (comparison.order_differs ? ", in another order" : "") << "\n";
-  for (const std::string& row : comparison.matched) std::cout << "      " << row << "\n";
-  for (const std::string& row : comparison.missing) std::cout << "    - " << row << "   (expected, did not come)\n";
-  for (const std::string& row : comparison.unexpected) std::cout << "    + " << row << "   (came, not expected)\n";
+  print_rows(comparison.matched, "      ", "");
+  print_rows(comparison.missing, "    - ", "   (expected, did not come)");
+  print_rows(comparison.unexpected, "    + ", "   (came, not expected)");
 }
 
 void print_text(const std::vector<NamedOutcome>& outcomes, const TestOptions& options) {
@@ -119,7 +127,7 @@ void add_test(CLI::App& app, Action& action) {
       "  given.readings = [ { temperature = 31.0 }, { temperature = 12.0 } ]\n"
       "  expect.hot     = [ { temperature = 31.0 } ]\n\n"
       "`given` takes the place of a node; sources that are not given have no records. `expect` compares only the\n"
-      "fields named, in any order unless `ordered = true`.\n\n"
+      "fields named, in any order unless `ordered = true`. Of many rows of a kind 20 are shown; --json has all.\n\n"
       "Examples:\n  dfnode test job.toml\n  dfnode test job.toml --only hot\n\nExits with 1 when a test fails.");
   command.callback([options, &action] { action = [options] { return test(*options); }; });
 }

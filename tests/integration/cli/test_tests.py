@@ -40,6 +40,20 @@ class Tests(DfnodeTest):
             "1 passed, 1 failed\n",
         )
 
+    def test_a_big_test_that_fails_shows_the_first_rows_of_each_kind_and_json_has_all(self):
+        given = ", ".join(f'{{ city = "c{i}", temperature = 31.0 }}' for i in range(1000))
+        expected = ", ".join(f'{{ city = "d{i}" }}' for i in range(500))
+        self.write("job.toml", f'{HOT_JOB}[[tests]]\nname = "big"\ngiven.readings = [ {given} ]\nexpect.hot = [ {expected} ]\n')
+        result = self.dfnode("test", "job.toml")
+        self.assert_exit(result, 1)
+        lines = result.stdout.splitlines()
+        self.assertEqual(len(lines), 2 + 2 * 21 + 1)
+        self.assertEqual(lines[2], '    - {"city":"d0"}   (expected, did not come)')
+        self.assertEqual(lines[22], "    - and 480 more   (expected, did not come)")
+        self.assertEqual(lines[43], "    + and 980 more   (came, not expected)")
+        (test,) = json.loads(self.dfnode("test", "job.toml", "--json").stdout)["tests"]
+        self.assertEqual((len(test["expect"][0]["missing"]), len(test["expect"][0]["unexpected"])), (500, 1000))
+
     def test_one_test_can_be_chosen(self):
         self.write("job.toml", HOT_JOB + GOOD + BAD)
         self.assert_exit(self.dfnode("test", "job.toml", "--only", "flagged"), 0)

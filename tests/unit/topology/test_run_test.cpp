@@ -70,6 +70,48 @@ TEST_CASE("order counts only when asked for") {
   CHECK(ordered.comparisons[0].order_differs);
 }
 
+TEST_CASE("doubles are the same up to what another order of summing changes, and infinities only themselves") {
+  const auto came = [](const std::string& expected) {
+    return run("given.warm = [ { date = \"2010-07-01T12:00:00\", temperature = 300.0 }, { date = "
+               "\"2010-07-01T13:00:00\", "
+               "temperature = inf } ]\nexpect.hot = [ { temperature = " +
+               expected + " }, { temperature = inf } ]\n")
+        .passed();
+  };
+  CHECK(came("300.0000001"));
+  CHECK(came("299.9999999"));
+  CHECK_FALSE(came("300.000001"));
+  CHECK_FALSE(came("inf"));
+}
+
+TEST_CASE("a big test that fails does not compare every row with every other") {
+  std::string given;
+  std::string expected;
+  for (int i = 0; i < 20'000; ++i) {
+    given += "{ date = \"2010-07-01T12:00:00\", city = \"A\", temperature = " + std::to_string(100 + i) + ".0 },";
+    expected += "{ temperature = " + std::to_string(100 + i) + ".5 }, { city = \"" + (i % 2 == 0 ? "A" : "B") + "\" },";
+  }
+  const auto outcome = run("given.warm = [ " + given + " ]\nexpect.hot = [ " + expected + " ]\n");
+  REQUIRE(outcome.comparisons.size() == 1);
+  CHECK(outcome.comparisons[0].matched.size() == 10'000);
+  CHECK(outcome.comparisons[0].missing.size() == 30'000);
+  CHECK(outcome.comparisons[0].unexpected.size() == 10'000);
+}
+
+TEST_CASE("of equal rows as many match as came") {
+  std::string given;
+  std::string expected;
+  for (int i = 0; i < 3'000; ++i) {
+    if (i % 2 == 0) given += "{ date = \"2010-07-01T12:00:00\", city = \"A\", temperature = 50.0 },";
+    expected += i % 3 == 0 ? "{ temperature = 50.0 }," : "{ city = \"A\" },";
+  }
+  const auto outcome = run("given.warm = [ " + given + " ]\nexpect.hot = [ " + expected + " ]\n");
+  REQUIRE(outcome.comparisons.size() == 1);
+  CHECK(outcome.comparisons[0].matched.size() == 1'500);
+  CHECK(outcome.comparisons[0].missing.size() == 1'500);
+  CHECK(outcome.comparisons[0].unexpected.empty());
+}
+
 TEST_CASE("expected rows that name different fields find the pairing that fits all") {
   // The first row also fits the second record; only one way round leaves none over.
   const auto outcome =
