@@ -270,24 +270,41 @@ void Cluster::check_savepoints() {
 void Cluster::check(RunResult& result) {
   check_savepoints();
   for (const StreamNode& node : graph(0)->stream->nodes) {
-    if (!node.is_sink()) continue;
-    result.rows[node.name] = visible_rows(world_.disk, node.name);
-    // What nobody disturbed leaves nothing behind.
-    if (!settings_.faults.empty()) continue;
-    const auto hidden = hidden_parts(world_.disk, node.name);
-    if (!hidden.empty()) world_.violation("a part was left behind: " + hidden.front());
+    if (node.is_sink()) result.rows[node.name] = visible_rows(world_.disk, node.name);
   }
-  if (!settings_.faults.empty()) return;
-  std::set<std::string> folders;
+  check_leftovers();
+}
+
+/// What nobody disturbed leaves nothing behind. A fault may leave what could not be removed, or whose owner was gone: no
+/// more than a file, a checkpoint or the parts of one attempt for each subtask that it may have met.
+void Cluster::check_leftovers() {
+  std::set<std::string> left;
+  for (const StreamNode& node : graph(0)->stream->nodes) {
+    if (!node.is_sink()) continue;
+    for (const std::string& part : hidden_parts(world_.disk, node.name)) {
+      const std::string name = part.substr(part.rfind('/') + 1);  // .part.JOB.SINK.SUBTASK.ATTEMPT.N.json
+      left.insert(name.substr(0, name.rfind('.', name.rfind('.') - 1)));
+    }
+  }
+  std::map<std::string, std::set<std::string>> checkpoints;  // by run
   for (const std::string& path : world_.disk.paths("")) {
-    if (path.find("/.writing.") != std::string::npos) world_.violation("a file was left behind: " + path);
+    if (path.find("/.writing.") != std::string::npos) left.insert(path);
     const std::size_t checkpoint = path.find("/chk-");
-    if (checkpoint != std::string::npos) folders.insert(path.substr(0, path.find('/', checkpoint + 1)));
+    if (checkpoint == std::string::npos) continue;
+    checkpoints[path.substr(0, checkpoint)].insert(path.substr(0, path.find('/', checkpoint + 1)));
   }
   const std::uint32_t retain = graph(layout_)->stream->settings.checkpoint->retain;
-  if (folders.size() > retain) {
-    world_.violation(std::to_string(folders.size()) + " checkpoints were left behind, and " + std::to_string(retain) +
-                     " are to be kept");
+  for (const auto& [run, folders] : checkpoints) {
+    auto folder = folders.begin();
+    for (std::size_t left_over = folders.size(); left_over > retain; --left_over) left.insert(*folder++);
+  }
+  std::uint64_t faults = 0;
+  for (const auto& [kind, count] : world_.counts.faults) faults += count;
+  std::uint64_t subtasks = 0;
+  for (const JobVertex& vertex : graph(layout_)->vertices) subtasks += vertex.parallelism;
+  if (left.size() > faults * subtasks) {
+    world_.violation(std::to_string(left.size()) + " files and checkpoints were left behind after " +
+                     std::to_string(faults) + " faults: " + *left.begin() + (left.size() > 1 ? ", ..." : ""));
   }
 }
 

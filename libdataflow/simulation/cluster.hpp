@@ -88,6 +88,7 @@ class Cluster final : public Directory {
   void count(FaultKind kind, const std::string& what);
   void check(RunResult& result);
   void check_savepoints();
+  void check_leftovers();
 
   const StreamGraph& job_;
   RunSettings settings_;
