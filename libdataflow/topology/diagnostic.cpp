@@ -1,6 +1,7 @@
 #include "libdataflow/topology/diagnostic.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "libdataflow/topology/text_position.hpp"
 
@@ -24,6 +25,22 @@ std::string without_control_characters(std::string_view line) {
   for (char& c : plain)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   return plain;
+}
+
+/// As JSON writes them: a message names what is in the file, and that may have anything in it.
+std::string with_visible_control_characters(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte >= 0x20 && byte != 0x7f) || c == '\n') {
+      out += c;
+      continue;
+    }
+    char code[7];
+    std::snprintf(code, sizeof code, "\\u%04x", byte);
+    out += code;
+  }
+  return out;
 }
 
 ShownLine shown_line(const Diagnostic& diagnostic) {
@@ -52,20 +69,22 @@ std::string_view to_string(Severity severity) {
 
 std::string render(const Diagnostic& diagnostic) {
   std::string out{to_string(diagnostic.severity)};
-  out += ": " + diagnostic.message + "\n";
+  const std::string file = with_visible_control_characters(diagnostic.file);
+  const std::string suggestion = with_visible_control_characters(diagnostic.suggestion);
+  out += ": " + with_visible_control_characters(diagnostic.message) + "\n";
   if (diagnostic.span.line == 0) {
-    if (!diagnostic.file.empty()) out += "  --> " + diagnostic.file + "\n";
-    if (!diagnostic.suggestion.empty()) out += "   = " + diagnostic.suggestion + "\n";
+    if (!file.empty()) out += "  --> " + file + "\n";
+    if (!suggestion.empty()) out += "   = " + suggestion + "\n";
     return out;
   }
   const std::string number = std::to_string(diagnostic.span.line);
   const std::string gutter(number.size(), ' ');
   const ShownLine shown = shown_line(diagnostic);
-  out += gutter + "--> " + diagnostic.file + ":" + number + ":" + std::to_string(diagnostic.span.column) + "\n";
+  out += gutter + "--> " + file + ":" + number + ":" + std::to_string(diagnostic.span.column) + "\n";
   out += gutter + " |\n";
   out += number + " | " + shown.text + "\n";
   out += gutter + " | " + std::string(shown.column - 1, ' ') + std::string(shown.length, '^');
-  if (!diagnostic.suggestion.empty()) out += " " + diagnostic.suggestion;
+  if (!suggestion.empty()) out += " " + suggestion;
   return out + "\n";
 }
 

@@ -1,5 +1,8 @@
 #include "libdataflow/topology/job_settings.hpp"
 
+#include <algorithm>
+#include <map>
+
 #include "libdataflow/topology/checked_settings.hpp"
 
 namespace dataflow {
@@ -130,6 +133,11 @@ Option restart_option() {
                       .default_value = "5m"}}};
 }
 
+bool has_control_character(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
 class JobReader {
  public:
   JobReader(const TomlValue& root, const CheckedSettings& settings, std::vector<Diagnostic>& diagnostics)
@@ -140,6 +148,16 @@ class JobReader {
     JobSettings& out = job.settings;
     if (settings_.has("name") && job.name.empty())
       error({"name"}, "\"name\" is empty", "without it the file's name is the job's");
+    // They would change what a terminal shows, wherever the name is.
+    if (has_control_character(job.name)) {
+      if (settings_.has("name")) {
+        error({"name"}, "\"name\" has a control character");
+      } else {
+        diagnostics_.push_back(diagnose(Severity::error, root_.place,
+                                        "the file's name, which is the job's, has a control character",
+                                        "write name = \"...\""));
+      }
+    }
     out.max_parallelism = in_range({"max_parallelism"}, settings_, 1, most_key_groups, 128);
     if (settings_.has("parallelism")) out.parallelism = in_range({"parallelism"}, settings_, 1, out.max_parallelism, 1);
     if (settings_.has("mode") && settings_.text("mode") == "streaming") out.mode = ExecutionMode::streaming;
@@ -205,6 +223,7 @@ class JobReader {
                    : strategy == "failure_rate" ? RestartSettings::Strategy::failure_rate
                    : strategy == "none"         ? RestartSettings::Strategy::none
                                                 : RestartSettings::Strategy::exponential;
+    refuse_keys_of_others(strategy);
     out.attempts = in_range({"restart", "attempts"}, settings, 0, many, out.attempts);
     out.delay = settings.duration("delay");
     if (out.delay < Duration{0}) error({"restart", "delay"}, "\"delay\" must not be negative");
@@ -216,6 +235,26 @@ class JobReader {
     if (out.max_delay < out.initial_delay)
       error({"restart", "max_delay"}, "\"max_delay\" is shorter than \"initial_delay\"");
     return out;
+  }
+
+  /// What is written for another strategy would be read and have no effect.
+  void refuse_keys_of_others(const std::string& strategy) {
+    static const std::map<std::string, std::vector<std::string>, std::less<>> strategies_of_key = {
+        {"attempts", {"fixed"}},        {"delay", {"fixed", "failure_rate"}}, {"initial_delay", {"exponential"}},
+        {"max_delay", {"exponential"}}, {"reset_after", {"exponential"}},     {"max_failures", {"failure_rate"}},
+        {"interval", {"failure_rate"}}};
+    for (const TomlMember& member : root_.find("restart")->members) {
+      const auto found = strategies_of_key.find(member.key);
+      if (found == strategies_of_key.end()) continue;
+      const std::vector<std::string>& strategies = found->second;
+      if (std::count(strategies.begin(), strategies.end(), strategy) > 0) continue;
+      std::string named;
+      for (const std::string& one : strategies) named += (named.empty() ? "\"" : " or \"") + one + "\"";
+      diagnostics_.push_back(
+          diagnose(Severity::error, member.key_place,
+                   "\"" + member.key + "\" is for the strategy " + named + ", and this is \"" + strategy + "\"",
+                   "leave it out, or write strategy = \"" + strategies.front() + "\""));
+    }
   }
 
   CheckpointSettings read_checkpoint(const Settings& settings) {

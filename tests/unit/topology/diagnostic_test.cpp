@@ -23,6 +23,11 @@ TEST_CASE("carets stand under the right characters behind letters of several byt
   CHECK(render(mistake) == "warning: m\n --> f:3:6\n  |\n3 |  \"äö\" xy\n  |      ^^\n");
 }
 
+TEST_CASE("control characters that a message quotes do not reach the terminal") {
+  CHECK(render({Severity::error, "\"\x1b[31mred\" is no name", "a\x07.toml", {0, 0, 0}, "", "write\nred\x7f"}) ==
+        "error: \"\\u001b[31mred\" is no name\n  --> a\\u0007.toml\n   = write\nred\\u007f\n");
+}
+
 TEST_CASE("of a very long line the part around the mistake is shown") {
   const std::string line = std::string(5000, 'a') + "WRONG" + std::string(5000, 'b');
   const std::string shown = render({Severity::error, "m", "f", {1, 5001, 5}, line, ""});

@@ -145,6 +145,29 @@ TEST_CASE("empty names and a parallelism beyond the key groups are marked where 
         "error 12:7 \"uid\" is empty | without it the node's name is its identity\n");
 }
 
+TEST_CASE("a key of [restart] that is for another strategy is refused") {
+  const auto with = [](const std::string& keys) {
+    return messages(load("[restart]\n" + keys + source + "[sinks.out]\ntype = \"print\"\ninput = \"readings\"\n"));
+  };
+  CHECK(with("strategy = \"exponential\"\nattempts = 3\n") ==
+        "error 3:1 \"attempts\" is for the strategy \"fixed\", and this is \"exponential\" | leave it out, or write "
+        "strategy = \"fixed\"\n");
+  CHECK(with("delay = \"1s\"\n") ==
+        "error 2:1 \"delay\" is for the strategy \"fixed\" or \"failure_rate\", and this is \"exponential\" | leave it "
+        "out, "
+        "or write strategy = \"fixed\"\n");
+  CHECK(with("strategy = \"none\"\ninterval = \"1s\"\n").starts_with("error 3:1 \"interval\" is for the strategy"));
+  CHECK(with("strategy = \"fixed\"\nattempts = 1\ndelay = \"1s\"\n").empty());
+  CHECK(with("strategy = \"failure_rate\"\nmax_failures = 1\ndelay = \"1s\"\ninterval = \"1s\"\n").empty());
+  CHECK(with("initial_delay = \"1s\"\nmax_delay = \"1s\"\nreset_after = \"1s\"\n").empty());
+}
+
+TEST_CASE("control characters in a job's name are refused") {
+  CHECK(messages(
+            load("name = \"\\u001b[31mred\"\n" + source + "[sinks.out]\ntype = \"print\"\ninput = \"readings\"\n")) ==
+        "error 1:8 \"name\" has a control character\n");
+}
+
 TEST_CASE("columns need names") {
   const auto with = [](const std::string& keys) {
     return messages(load(source + "[operators.hot]\ntype = \"select\"\ninput = \"readings\"\n" + keys + "\n" + sink));
