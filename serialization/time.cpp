@@ -274,9 +274,10 @@ Result<Duration> parse_duration(std::string_view text) {
   const auto [end, problem] = std::from_chars(rest.data(), rest.data() + rest.size(), count);
   const std::string_view unit_name = rest.substr(static_cast<std::size_t>(end - rest.data()));
   for (const Unit& unit : units) {
-    if (problem != std::errc{} || unit.name != unit_name) continue;
+    if (problem == std::errc::invalid_argument || unit.name != unit_name) continue;
     std::int64_t micros = 0;
-    const bool too_long = count > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) ||
+    const bool too_long = problem == std::errc::result_out_of_range ||
+                          count > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) ||
                           __builtin_mul_overflow(static_cast<std::int64_t>(count), unit.micros, &micros);
     if (too_long) return fail(ErrorCode::invalid_argument, "the duration '" + std::string{text} + "' is too long");
     return Duration{negative ? -micros : micros};

@@ -93,9 +93,14 @@ Result<SeenFields> look_at_csv(std::string_view text, bool cut) {
   if (!*started) return fail(ErrorCode::malformed_data, "the header does not end within 4 MiB");
   std::set<std::string> unique;
   for (const std::string& name : names.header()) {
-    if (name.empty() || !unique.insert(name).second) {
-      return fail(ErrorCode::malformed_data, "the header (line 1) has an empty name or the name \"" + name +
-                                                 "\" twice; columns are matched by name");
+    const std::string column = "column " + std::to_string(options.fields.size() + 1);
+    if (name.empty()) {
+      return fail(ErrorCode::malformed_data,
+                  "the header (line 1) has no name for " + column + "; give it one: columns are matched by name");
+    }
+    if (!unique.insert(name).second) {
+      return fail(ErrorCode::malformed_data, "the header (line 1) has the name \"" + name + "\" again for " + column +
+                                                 "; give it another: columns are matched by name");
     }
     options.fields.push_back({Field{name, TypeKind::bytes}});
     seen.fields.push_back({name});

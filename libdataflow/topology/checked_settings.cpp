@@ -87,12 +87,15 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   };
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-  if (error != std::errc{} || !(number >= 0)) return refuse();
+  const bool too_many_digits = error == std::errc::result_out_of_range;
+  if ((error != std::errc{} && !too_many_digits) || !(number >= 0) || text.starts_with('-')) return refuse();
   std::string_view unit{end, static_cast<std::size_t>(text.data() + text.size() - end)};
   while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
   for (const auto& [name, bytes] : units) {
+    if (name != unit) continue;
     const double size = number * static_cast<double>(bytes);
-    if (name == unit && size < 9e18) return static_cast<std::uint64_t>(size);
+    if (!too_many_digits && size < 9e18) return static_cast<std::uint64_t>(size);
+    return fail(ErrorCode::invalid_argument, "the size \"" + std::string{text} + "\" is too large");
   }
   return refuse();
 }

@@ -23,6 +23,14 @@ std::shared_ptr<const SourceText> make_source(std::string name, std::string text
   return source;
 }
 
+/// Whether a line is the header of the table `name`: `[name]`, `[[name]]`.
+bool is_header_of(std::string_view line, std::string_view name) {
+  line.remove_prefix(std::min(line.find_first_not_of(" \t["), line.size()));
+  if (!line.starts_with(name)) return false;
+  line.remove_prefix(name.size());
+  return line.substr(std::min(line.find_first_not_of(" \t"), line.size())).starts_with(']');
+}
+
 /// 1-based, as its column_of in characters.
 std::uint32_t line_of(const SourceText& source, std::size_t offset) {
   const auto next_line = std::upper_bound(source.line_starts.begin(), source.line_starts.end(), offset);
@@ -257,18 +265,33 @@ std::optional<Diagnostic> too_deep(const std::shared_ptr<const SourceText>& sour
   return diagnose(Severity::error, {source, {line_of(*source, *at), column_of(*source, *at), 1}}, std::move(message));
 }
 
+/// Where a mistake in the grammar is. Of some table headers toml++ says only behind their line that they cannot be:
+/// "cannot redefine existing integer 'sources.r' as table".
+FileSpan place_of(const toml::parse_error& error, const SourceText& source) {
+  // At the end of the file toml++ counts the last line's end as a character.
+  const auto line =
+      std::clamp<std::uint32_t>(error.source().begin.line, 1, static_cast<std::uint32_t>(source.line_starts.size()));
+  const std::string_view description = error.description();
+  const std::size_t opening = std::min(description.find('\''), description.size() - 1);
+  const std::size_t closing = std::max(description.rfind('\''), opening + 1);
+  const std::string_view name = description.substr(opening + 1, closing - opening - 1);
+  const bool of_header = description.find("table header: cannot") != std::string_view::npos;
+  if (of_header && line > 1 && !is_header_of(source.line(line), name) && is_header_of(source.line(line - 1), name)) {
+    const std::size_t column = source.line(line - 1).find('[') + 1;
+    return {line - 1, static_cast<std::uint32_t>(column), 1};
+  }
+  const auto width = static_cast<std::uint32_t>(character_count(source.line(line)));
+  return {line, std::clamp<std::uint32_t>(error.source().begin.column, 1, width + 1), 1};
+}
+
 tl::expected<TomlValue, Diagnostic> parse_source(const std::shared_ptr<const SourceText>& source) {
   if (auto mistake = too_deep(source)) return tl::unexpected(std::move(*mistake));
   try {
     const toml::table table = toml::parse(std::string_view{source->text}, std::string_view{source->name});
     return Converter{source}.convert(table);
   } catch (const toml::parse_error& error) {
-    // At the end of the file toml++ counts the last line's end as a character.
-    const auto line =
-        std::clamp<std::uint32_t>(error.source().begin.line, 1, static_cast<std::uint32_t>(source->line_starts.size()));
-    const auto width = static_cast<std::uint32_t>(character_count(source->line(line)));
-    const FileSpan span{line, std::clamp<std::uint32_t>(error.source().begin.column, 1, width + 1), 1};
-    return tl::unexpected(diagnose(Severity::error, {source, span}, toml_message(error.description())));
+    return tl::unexpected(
+        diagnose(Severity::error, {source, place_of(error, *source)}, toml_message(error.description())));
   }
 }
 

@@ -13,9 +13,7 @@ namespace dataflow::cli {
 void add_cluster_options(CLI::App& command, ClusterOptions& options) {
   command.add_option("--to", options.to, "The cluster's JobManager, default 127.0.0.1:6123")->type_name("HOST:PORT");
   add_security_options(command, options.security);
-  command.add_option("--timeout", options.timeout_seconds, "How long to wait for an answer, default 10")
-      ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
+  add_seconds(command, "--timeout", options.timeout_seconds, "How long to wait for an answer, default 10");
   command.add_flag("--json", options.json, "JSON instead of text, mistakes included");
   command.add_flag("--quiet,-q", options.quiet, "Only errors on standard error");
 }

@@ -39,6 +39,9 @@ void add_job_arguments(CLI::App& command, JobArguments& job);
 /// Adds `--parallelism`: refuses what is no whole number from 1.
 void add_parallelism(CLI::App& command, const std::string& names, std::uint32_t& into, const std::string& help);
 
+/// Adds an option of SECONDS: refuses what is no number more than 0, or more than a clock counts.
+void add_seconds(CLI::App& command, const std::string& name, double& into, const std::string& help);
+
 void add_run(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
 void add_plan(CLI::App& app, Action& action);

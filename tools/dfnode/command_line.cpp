@@ -44,7 +44,10 @@ int refuse_settings(const SettingsFile& settings) {
 }  // namespace
 
 void add_job_arguments(CLI::App& command, JobArguments& job) {
-  command.add_option("FILE", job.file, "A topology (.toml) or a C++ job (.so)")->required();
+  const auto named = [](const std::string& file) { return file.empty() ? std::string{"it is empty"} : std::string{}; };
+  command.add_option("FILE", job.file, "A topology (.toml) or a C++ job (.so)")
+      ->check(CLI::Validator{named, ""})
+      ->required();
   command.add_option("--set", job.overrides, "Override one key of the topology; may be given several times")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
@@ -59,6 +62,17 @@ void add_parallelism(CLI::App& command, const std::string& names, std::uint32_t&
     return good ? std::string{} : "\"" + text + "\" is no whole number from 1";
   };
   command.add_option(names, into, help)->check(CLI::Validator{whole, ""})->type_name("N");
+}
+
+void add_seconds(CLI::App& command, const std::string& name, double& into, const std::string& help) {
+  const auto positive = [](const std::string& text) {
+    constexpr double most = 1e9;  // some thirty years
+    double seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    const bool good = error == std::errc{} && end == text.data() + text.size() && seconds > 0 && seconds <= most;
+    return good ? std::string{} : "\"" + text + "\" is no number of seconds, more than 0 and at most 1000000000";
+  };
+  command.add_option(name, into, help)->check(CLI::Validator{positive, ""})->type_name("SECONDS");
 }
 
 int run_command_line(int argc, const char* const* argv) {

@@ -13,9 +13,7 @@ void add_control_options(CLI::App& command, ControlCall& call) {
   command.add_option("--to", call.to, "A cluster's JobManager; without it the job runs in a process of this machine")
       ->type_name("HOST:PORT");
   add_security_options(command, call.security);
-  command.add_option("--timeout", call.timeout_seconds, "How long to wait for the answer, default 10")
-      ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
+  add_seconds(command, "--timeout", call.timeout_seconds, "How long to wait for the answer, default 10");
   command.add_flag("--json", call.json, "A mistake as JSON too; the answer always is");
   command.add_flag("--quiet,-q", call.quiet, "Print no answer");
 }

@@ -94,14 +94,9 @@ void add_jobmanager(CLI::App& app, Action& action) {
                   "A node or worker that is silent for so long is lost, default 8")
       ->type_name("SECONDS")
       ->check(CLI::Range(1.0, 3600.0));
-  command.add_option("--slot-timeout", options->slot_seconds, "Jobs wait for slots at most so long, default 300")
-      ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
-  command
-      .add_option("--cancel-timeout", options->cancel_seconds,
-                  "A worker whose subtasks do not end within this when told to is killed, default 30")
-      ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
+  add_seconds(command, "--slot-timeout", options->slot_seconds, "Jobs wait for slots at most so long, default 300");
+  add_seconds(command, "--cancel-timeout", options->cancel_seconds,
+              "A worker whose subtasks do not end within this when told to is killed, default 30");
   command.footer("Example:\n  dfnode jobmanager --listen 127.0.0.1:6123 --storage /var/lib/dataflow/jm");
   command.callback([options, &action] { action = [options] { return run_job_manager_command(*options); }; });
 }

@@ -38,9 +38,7 @@ CLI::App& add_job_command(CLI::App& app, const std::string& name, const std::str
 }
 
 void add_patience(CLI::App& command, JobCommand& options) {
-  command.add_option("--wait", options.patience_seconds, "How long to wait for the savepoint, default 600")
-      ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
+  add_seconds(command, "--wait", options.patience_seconds, "How long to wait for the savepoint, default 600");
 }
 
 std::optional<Result<std::string>> ask_here(const JobCommand& command, ControlRequest::Kind kind,

@@ -83,9 +83,7 @@ void add_why(CLI::App& app, Action& action) {
   command.add_option("--set", options->overrides, "Override one key of FILE; may be given several times")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  command.add_option("--for", options->run_seconds, "How long FILE runs at most, default 10")
-      ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
+  add_seconds(command, "--for", options->run_seconds, "How long FILE runs at most, default 10");
   add_cluster_options(command, options->cluster);
   options->to = command.get_option("--to");
   command.footer("Examples:\n  dfnode why payments --to 10.0.0.1:6123\n  dfnode why job.toml --for 3");

@@ -56,6 +56,17 @@ class Check(DfnodeTest):
                 self.assert_exit(result, 2)
                 self.assertIn(f"error: {message}\n  --> {file}\n", result.stderr)
 
+    def test_an_empty_name_of_a_file_is_said_to_be_one(self):
+        result = self.dfnode("check", "")
+        self.assert_exit(result, 2)
+        self.assertTrue(result.stderr.startswith("dfnode: FILE: it is empty\n"), result.stderr)
+
+    def test_a_timeout_that_is_none_is_refused_in_words(self):
+        for seconds in ("-1", "0", "nan", "1e300", "ten"):
+            result = self.dfnode("ask", "job", "op", "state", f"--timeout={seconds}")
+            self.assert_exit(result, 2)
+            self.assertIn(f'--timeout: "{seconds}" is no number of seconds, more than 0 and at most 1000000000\n', result.stderr)
+
     def test_a_key_of_thousands_of_parts_is_a_mistake(self):
         self.write("job.toml", HOT_JOB)
         deep = "a." * 20_000 + "a=1"

@@ -76,6 +76,17 @@ TEST_CASE("a mistake in TOML's grammar has its place") {
   CHECK(broken.error().message.rfind("not valid TOML: ", 0) == 0);
 }
 
+TEST_CASE("a table that cannot be, because a value has its name, is marked at its header") {
+  for (const std::string text :
+       {"sources = 3\n  [sources.r]\ntype = 1\n", "sources = 3\n  [sources.r]\n[sources.r.x]\n",
+        "sources = 3\n  [sources.r]", "[sources]\n  [sources]\n[sources]"}) {
+    const auto broken = parse_toml("t.toml", text);
+    REQUIRE_FALSE(broken);
+    CHECK(broken.error().message.find("cannot redefine existing") != std::string::npos);
+    CHECK(broken.error().span.line == 2);
+  }
+}
+
 std::string repeated(std::string_view text, std::size_t count) {
   std::string out;
   for (std::size_t i = 0; i < count; ++i) out += text;

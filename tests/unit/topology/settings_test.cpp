@@ -111,6 +111,8 @@ TEST_CASE("sizes") {
     CAPTURE(wrong);
     CHECK_FALSE(parse_size(wrong));
   }
+  for (const std::string& text : {std::string{"99999999999TiB"}, "1" + std::string(400, '0') + " B"})
+    CHECK(parse_size(text).error().message() == "the size \"" + text + "\" is too large");
 }
 
 }  // namespace
