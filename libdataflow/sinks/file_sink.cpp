@@ -280,7 +280,9 @@ NodeType file_sink_type() {
                    .choices = {"json", "csv"}},
                   {.name = "partition_by",
                    .kind = OptionKind::text_list,
-                   .help = "Fields by whose values rows go to subfolders FIELD=VALUE.",
+                   .help =
+                       "Fields by whose values rows go to subfolders FIELD=VALUE; of a name beyond 255 bytes the first "
+                       "200, then \"-\" and a hash of the whole.",
                    .example = "[\"city\"]"},
                   {.name = "roll_size",
                    .kind = OptionKind::size,

@@ -185,6 +185,34 @@ TEST_CASE("partitions are folders whose names are escaped") {
                                           "city=a%2Fb%3Dc/n=1", "city=a%2Fb%3Dc/n=3"});
 }
 
+TEST_CASE("a partition whose name is longer than a filesystem allows has a shorter one of its own") {
+  const auto folder_of = [](const std::string& city) {
+    return rows_by_partition(*cities({{city, 1}}), {0}).begin()->first;
+  };
+  CHECK(folder_of(std::string(250, 'a')) == "city=" + std::string(250, 'a'));
+  const std::string longer = folder_of(std::string(300, 'a'));
+  CHECK(longer == "city=" + std::string(195, 'a') + "-b527d82302db8d95");
+  CHECK(longer != folder_of(std::string(301, 'a')));
+  // Characters and escapes are not cut in two.
+  std::string umlauts;
+  std::string slashes;
+  for (int i = 0; i < 150; ++i) {
+    umlauts += "ö";
+    slashes += "/";
+  }
+  CHECK(folder_of(umlauts).find("ö-") == 5 + 2 * 96);
+  CHECK(folder_of(slashes).find("%2F-") == 5 + 3 * 64);
+  CHECK(folder_of("a" + slashes).find("%2F-") == 5 + 1 + 3 * 63);
+  CHECK(folder_of("aa" + slashes).find("%2F-") == 5 + 2 + 3 * 63);
+
+  const TemporaryFolder folder;
+  FileSinkSpec spec = sink_to(folder.path());
+  spec.partition_by = {0};
+  Running{spec}.write_and_commit(cities({{std::string(300, 'a'), 1}}));
+  REQUIRE(visible_files(folder.path()).size() == 1);
+  CHECK(visible_files(folder.path()).begin()->first.starts_with(longer + "/part-"));
+}
+
 TEST_CASE("more partitions than may be open at once lose no row") {
   const TemporaryFolder folder;
   FileSinkSpec spec = sink_to(folder.path());
