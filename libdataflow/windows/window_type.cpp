@@ -287,7 +287,15 @@ NodeType window_type() {
                        .kind = OptionKind::duration,
                        .help = "So often, by the clock, windows that changed give the result they have so far.",
                        .example = "\"10s\""},
-                      on_error_option()},
+                      {.name = "on_error",
+                       .kind = OptionKind::choice,
+                       .help = "What to do with a record whose expression cannot be computed; every policy counts "
+                               "them. A result that cannot be computed (an expression over aggregates, having) is left "
+                               "out and counted with skip and side_output; a sum that leaves 64 bits fails the job "
+                               "under every policy.",
+                       .example = "\"side_output\"",
+                       .default_value = "fail",
+                       .choices = {"fail", "skip", "side_output"}}},
           .side_outputs = {"late"},
           .example =
               "[operators.daily]\ntype      = \"window\"\ninput     = \"readings\"\nkey_by    = [\"city\"]\nwindow    "

@@ -68,9 +68,11 @@ becomes part of its text as it is: in `where = "city = '${CITY}'"` a quote in th
 ## Types
 
 `bool int32 int64 float64 decimal(p,s) string bytes timestamp`; every field may be NULL. A timestamp is microseconds
-since the Unix epoch, UTC, read and written as ISO 8601 (`2010-01-01T01:00:00Z`, the zone is optional). In a source's
-schema `timestamp_s`, `timestamp_ms` and `timestamp_us` read an integer epoch; all are `timestamp` afterwards. What JSON
-has in a `string` field beside a string (a number, a boolean, an object or an array) is its JSON text.
+since the Unix epoch, UTC, read and written as ISO 8601 (`2010-01-01T01:00:00Z`, the zone is optional; a year outside of 1
+to 9999 has its sign, as in `+10000-01-01T00:00:00Z`). In a source's schema `timestamp_s`, `timestamp_ms` and
+`timestamp_us` read an integer epoch; all are `timestamp` afterwards. What JSON has in a `string` field beside a string (a
+number, a boolean, an object or an array) is its JSON text. JSON has no infinity and no NaN: a `float64` that is one is
+written as `null`.
 
 ## Tests
 
