@@ -58,6 +58,15 @@ class CompileErrors(unittest.TestCase):
             error = self.first_error(f"struct Bad {{ {type_name} member; }};\nDATAFLOW_RECORD(Bad, member)")
             self.assertIn("the type of Bad::member cannot be a field of a record. Fields are bool, int32_t", error)
 
+    def test_a_mistake_in_a_record_is_shown_without_the_macros_that_it_has_gone_through(self):
+        for members, part in (("card, amuont", "‘amuont’ is not a member of ‘Bad’"),
+                              ("card, amount", "the type of Bad::amount cannot be a field")):
+            done = self.compile("-fsyntax-only", "-include", self.folder / "prelude.hpp", "-x", "c++", "-",
+                                input=f"struct Bad {{ std::string card; float amount; }};\nDATAFLOW_RECORD(Bad, {members})",
+                                env={**os.environ, "LC_ALL": "C.UTF-8"})
+            self.assertIn(part, done.stderr)
+            self.assertLess(len(done.stderr.splitlines()), 60, done.stderr)
+
     def test_records_that_were_not_declared(self):
         self.assertIn("the records of a stream are structs declared with DATAFLOW_RECORD",
                       self.job("payments.map([](const Payment&) { return Undeclared{}; });"))
