@@ -5,10 +5,13 @@
 
 namespace dataflow {
 
+Environment::Environment(int argc, const char* const* argv)
+    : arguments_{cli::arguments_of_job(argc, argv)}, given_(argv + 1, argv + argc) {}
+
 int Environment::execute(std::string_view job_name) const {
   const std::string name{job_name};
   std::vector<const char*> argv{name.c_str()};
-  for (const std::string& argument : arguments_.all()) argv.push_back(argument.c_str());
+  for (const std::string& argument : given_.empty() ? arguments_.all() : given_) argv.push_back(argument.c_str());
   return cli::run_job_program(static_cast<int>(argv.size()), argv.data(), name,
                               [&](const std::vector<std::string>&) { return build(name); });
 }

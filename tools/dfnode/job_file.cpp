@@ -11,6 +11,24 @@ namespace dataflow::cli {
 
 namespace {
 
+/// As of a topology, where the check of the file says it. What feeds something that reaches no sink is not named too.
+std::vector<Diagnostic> warn_of_unread(const StreamGraph& graph, const std::string& file) {
+  std::vector<bool> is_read(graph.nodes.size(), false);
+  for (const StreamNode& node : graph.nodes) {
+    for (const StreamEdge& edge : node.inputs) is_read[edge.from] = true;
+  }
+  std::vector<Diagnostic> warnings;
+  for (const StreamNode& node : graph.nodes) {
+    if (is_read[node.id] || node.is_sink()) continue;
+    warnings.push_back(
+        {.severity = Severity::warning,
+         .message = node.defined_at + ": \"" + node.name + "\" reaches no sink: what it gives is thrown away",
+         .file = file,
+         .span = {.line = 0}});
+  }
+  return warnings;
+}
+
 LoadedJob load_library(const JobArguments& job) {
   const auto refuse = [&](std::string message) {
     return LoadedJob{std::nullopt, {{.message = std::move(message), .file = job.file, .span = {.line = 0}}}};
@@ -18,7 +36,8 @@ LoadedJob load_library(const JobArguments& job) {
   if (!job.overrides.empty()) return refuse("--set changes a topology; a C++ job takes arguments after `--`");
   auto graph = load_job_library(job.file, job.arguments);
   if (!graph) return refuse(graph.error().message());
-  return {Topology{.graph = std::move(*graph)}, {}};
+  auto warnings = warn_of_unread(*graph, job.file);
+  return {Topology{.graph = std::move(*graph)}, std::move(warnings)};
 }
 
 }  // namespace

@@ -11,6 +11,21 @@
 
 namespace dataflow::cli {
 
+std::vector<std::string> arguments_of_job(int argc, const char* const* argv) {
+  RunSettings settings;
+  CLI::App app;
+  app.allow_extras();
+  add_run_settings(app, settings);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError&) {
+    return {};  // --help or a mistake: run_job_program answers, and nothing runs
+  }
+  std::vector<std::string> arguments = app.remaining();
+  std::erase(arguments, "--");
+  return arguments;
+}
+
 int run_job_program(int argc, const char* const* argv, const std::string& name, const GraphBuilder& build) {
   prepare_standard_streams();
   RunSettings settings;

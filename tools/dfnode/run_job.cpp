@@ -139,7 +139,8 @@ int run_job(StreamGraph graph, const Secrets& secrets, const RunSettings& settin
     return exit_code(status);
   }
   if (output_was_closed(status)) return exit_code(status);
-  if (status.error) show_error(*status.error, secrets);
+  // The summary names the job; where there is none, the error does.
+  if (status.error) show_error(settings.quiet ? status.error->within(plan.stream->name) : *status.error, secrets);
   if (!settings.quiet) std::cerr << summary_as_text(plan, status, seconds);
   return exit_code(status);
 }

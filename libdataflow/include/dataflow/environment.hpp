@@ -70,8 +70,9 @@ class TopologyPart {
 class Environment {
  public:
   explicit Environment(Arguments arguments = {}) : arguments_{std::move(arguments)} {}
-  /// For a program with a `main` of its own, which ends with `return env.execute("name");`.
-  Environment(int argc, const char* const* argv) : arguments_{std::vector<std::string>(argv + 1, argv + argc)} {}
+  /// For a program with a `main` of its own, which ends with `return env.execute("name");`. `args()` has what is left
+  /// when `dfnode run`'s options are taken out. Needs dataflow::cli, as execute does.
+  Environment(int argc, const char* const* argv);
 
   [[nodiscard]] const Arguments& args() const { return arguments_; }
   /// Subtasks of each node that does not say otherwise; the number of slots when this is not called.
@@ -133,6 +134,7 @@ class Environment {
   }
 
   Arguments arguments_;
+  std::vector<std::string> given_;  ///< to the program: with `dfnode run`'s options
   std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
 };
 

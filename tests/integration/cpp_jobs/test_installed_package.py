@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import signal
 import tempfile
 import unittest
 
@@ -118,9 +119,33 @@ class InstalledPackage(unittest.TestCase):
                             [self.dfnode, "run", "build/throwing.so", "--quiet", "--", f"--at={at}"]):
                 done = run(command, self.folder)
                 self.assertEqual(done.returncode, 1, (at, done.stderr))
+                self.assertTrue(done.stderr.startswith("error: throwing: "), done.stderr)
                 for part in ["throwing"] + parts:
                     self.assertIn(part, done.stderr)
         self.assertEqual(run(["build/throwing", "--quiet"], self.folder).returncode, 0)
+
+    def test_a_crash_of_the_job_says_where_it_was(self):
+        for command in (["build/throwing", "--quiet", "--at=crash"],
+                        [self.dfnode, "run", "build/throwing.so", "--quiet", "--", "--at=crash"]):
+            done = run(command, self.folder)
+            self.assertEqual(done.returncode, -signal.SIGABRT, done.stderr)
+            self.assertIn('error: the job crashed: SIGABRT in "throwing" (subtask ', done.stderr)
+
+    def test_arguments_of_a_job_in_a_main_of_its_own_are_those_that_are_none_of_run(self):
+        done = run(["build/own_main", "--quiet", "--slots", "2", "--city=Basel", "rest"], self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.splitlines(), ['{"value":"--city=Basel"}', '{"value":"rest"}'])
+        done = run(["build/own_main", "--slots=many"], self.folder)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--slots", done.stderr)
+
+    def test_what_reaches_no_sink_is_a_warning(self):
+        for command in ("check", "run"):
+            done = run([self.dfnode, command, "build/throwing.so", "--", "--at=unread"], self.folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn('"map" reaches no sink: what it gives is thrown away', done.stderr)
+            self.assertIn("throwing.cpp:", done.stderr)
+        self.assertNotIn("reaches no sink", run([self.dfnode, "check", "build/throwing.so"], self.folder).stderr)
 
     def test_a_job_that_throws_or_errs_while_it_is_put_together_is_refused(self):
         done = run([self.dfnode, "check", "build/throwing.so", "--", "--at=plan"], self.folder)
@@ -129,7 +154,7 @@ class InstalledPackage(unittest.TestCase):
         self.assertEqual(run(["build/throwing", "--at=plan"], self.folder).returncode, 2)
         done = run([self.dfnode, "run", "build/throwing.so", "--", "--at=mistake"], self.folder)
         self.assertEqual(done.returncode, 2)
-        self.assertIn("throwing.cpp:33: this reduce keeps state and needs a name", done.stderr)
+        self.assertIn("throwing.cpp:37: this reduce keeps state and needs a name", done.stderr)
 
     def test_a_topology_calls_a_function_of_a_library(self):
         (self.folder / "payments.csv").write_text(PAYMENTS)
@@ -145,6 +170,7 @@ class InstalledPackage(unittest.TestCase):
             ("amount = ", "amuont = ", '"amount" of In is not in the stream'),
             ('["card"]', '["amount"]', '"amount" is float64, but the key of "enrich" is string'),
             ("limit    = 100", "limti    = 100", "limti"),
+            ("limit    = 100", "", '"limit" is missing: Limits must have it'),
         ):
             topology.write_text(TOPOLOGY.replace(wrong, right))
             done = run([self.dfnode, "check", topology], self.folder)

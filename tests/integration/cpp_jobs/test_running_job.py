@@ -74,7 +74,8 @@ class RunningJob(unittest.TestCase):
         self.refused(3, 'no state "large", but "small"', "ask", "fraud", "small_then_large", "large", "--key", '"x"')
 
     def test_a_message_or_key_of_another_shape_is_refused(self):
-        for json_text, part in (('{"value": "much"}', "value"), ("{", "JSON"), ('{"valeu": 1}', "valeu")):
+        for json_text, part in (('{"value": "much"}', "value"), ("{", "JSON"), ('{"valeu": 1}', "valeu"),
+                                ("{}", '"value" is missing: SetLimit must have it'), ('{"value": null}', "not null")):
             self.refused(2, part, "send", "fraud", "small_then_large", "set_limit", json_text)
         self.refused(2, "the key", "ask", "fraud", "small_then_large", "small", "--key", "17")
         self.refused(2, "kept for each key; say which with --key", "ask", "fraud", "small_then_large", "small")

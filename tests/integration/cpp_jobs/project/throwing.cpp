@@ -1,4 +1,6 @@
-// A job whose function throws where --at says: "plan", "constructor", "open", "process", "on_timer" or "close".
+// A job whose function throws where --at says: "plan", "constructor", "open", "process", "on_timer" or "close". With
+// "crash" it aborts.
+#include <cstdlib>
 #include <stdexcept>
 
 #include "payments.hpp"
@@ -8,6 +10,7 @@ class Throwing : public df::KeyedProcess<std::string, Payment, Alert> {
   explicit Throwing(std::string at) : at_(std::move(at)) { fail_at("constructor"); }
   void open(const df::OperatorContext&) override { fail_at("open"); }
   void process(const Payment& p, Context& ctx, df::Output<Alert>&) override {
+    if (at_ == "crash") std::abort();
     if (p.amount > 10) fail_at("process");
     ctx.on_event_time(p.time);
   }
@@ -30,6 +33,7 @@ void throwing(df::Environment& env) {
      .key_by(&Payment::card)
      .process<Throwing>(at).named("throwing")
      .discard();
+  if (at == "unread") env.from_collection<Total>({}).map([](const Total& total) { return total.gross; });
   if (at == "mistake") env.from_collection<Total>({}).key_by(&Total::card).reduce([](Total a, Total) { return a; }).print();
 }
 DATAFLOW_JOB("throwing", throwing)
