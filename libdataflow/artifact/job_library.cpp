@@ -32,7 +32,7 @@ Result<void*> open_library(const std::string& path) {
     return fail(ErrorCode::invalid_argument,
                 path + " cannot be loaded: " + (reason != nullptr ? reason : "unknown reason") +
                     ". It was perhaps built against another version of dataflow than this one (" +
-                    std::string{abi_stamp()} + "): build it again with dataflow_add_job");
+                    std::string{abi_stamp()} + "): build it again with dataflow_add_job or dataflow_add_library");
   }
   return library;
 }

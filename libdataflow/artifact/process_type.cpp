@@ -90,7 +90,7 @@ NodeType process_type() {
           .summary = "Records through a C++ process function, with state and timers for each key.",
           .options = {{.name = "library",
                        .kind = OptionKind::path,
-                       .help = "The shared library, made with dataflow_add_job.",
+                       .help = "The shared library, made with dataflow_add_library.",
                        .example = "\"libmine.so\"",
                        .required = true},
                       {.name = "function",

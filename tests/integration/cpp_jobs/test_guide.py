@@ -32,7 +32,7 @@ c,900,2024-01-01T00:01:10,after a minute
 
 def block(beginning):
     """The page's one block of code that begins so."""
-    found = [code for code in re.findall(r"^```(?:cpp|cmake)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+    found = [code for code in re.findall(r"^```(?:cpp|cmake|toml)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
              if code.lstrip().startswith(beginning)]
     assert len(found) == 1, f"docs/cpp-guide.md has {len(found)} blocks that begin with {beginning!r}"
     return found[0]
@@ -55,10 +55,18 @@ class Guide(unittest.TestCase):
             "speaking.cpp": '#include "function.hpp"\nclass Limited : public SmallThenLarge {\n using SmallThenLarge::SmallThenLarge;\n'
                             + block("void receives") + "  double limit_ = 500;\n};\nvoid speak() {\n  Limited limited{5min};\n"
                             + block("df::ActorRef") + "}\n",
+            "limits.cpp": '#include "function.hpp"\n' + block("enum class Kind") + block("class FirstOfBatch") + block("struct Limits")
+                          + "void first(df::Environment& env) {\n  env.read_csv<Payment>(\"payments.csv\")"
+                          ".operate<FirstOfBatch, Payment>().print();\n}\nDATAFLOW_JOB(\"first\", first)\n",
             "fraud_test.cpp": "#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN\n#include <doctest/doctest.h>\n#include \"function.hpp\"\n"
                               + block("#include <dataflow/testing.hpp>") + "void fraud(df::Environment& env);\n"
                               + block('TEST_CASE("alerts are exact'),
+            "limits.toml": "[sources.payments]\ntype = \"file\"\npath = \"payments.csv\"\nformat = \"csv\"\n"
+                           "schema = { card = \"string\", amount = \"float64\", time = \"timestamp\", note = \"string\" }\n"
+                           + block("[operators.checked]") + "[sinks.out]\ntype = \"print\"\ninput = \"checked\"\n"
+                           "[sinks.large]\ntype = \"print\"\ninput = \"checked.too_large\"\n",
             "CMakeLists.txt": block("cmake_minimum_required") + """
+dataflow_add_library(limits limits.cpp)
 add_library(parts OBJECT settings.cpp patterns.cpp speaking.cpp)
 target_link_libraries(parts PRIVATE dataflow::dataflow)
 find_package(doctest REQUIRED)
@@ -72,7 +80,18 @@ target_link_libraries(fraud_test PRIVATE dataflow::dataflow doctest::doctest)
         cls.dfnode = install_and_build(cls.folder)
 
     def test_every_block_is_here(self):
-        self.assertEqual(len(re.findall(r"^```(?:cpp|cmake)$", GUIDE, re.MULTILINE)), 10)
+        self.assertEqual(len(re.findall(r"^```(?:cpp|cmake|toml)$", GUIDE, re.MULTILINE)), 14)
+
+    def test_a_library_of_a_function_and_an_operator(self):
+        done = run([self.dfnode, "run", "limits.toml", "--quiet"], self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(sorted(json.loads(line).get("gross", 0) for line in done.stdout.splitlines()), [0, 0.5])
+        (self.folder / "short.toml").write_text((self.folder / "limits.toml").read_text().replace("limit    =", "#"))
+        done = run([self.dfnode, "check", "short.toml"], self.folder)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn('"limit" is missing: Limits must have it', done.stderr)
+        done = run([self.dfnode, "run", "build/limits.so", "--quiet"], self.folder)
+        self.assertEqual((done.returncode, done.stdout.count("\n")), (0, 1), done.stderr)
 
     def test_the_job_runs_as_both(self):
         for command in (["build/fraud"], [self.dfnode, "run", "build/fraud.so"]):
