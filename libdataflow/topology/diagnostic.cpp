@@ -46,7 +46,9 @@ std::string with_visible_control_characters(std::string_view text) {
 ShownLine shown_line(const Diagnostic& diagnostic) {
   const std::string line = without_control_characters(diagnostic.source_line);
   const auto characters = static_cast<std::uint32_t>(character_count(line));
-  ShownLine shown{line, std::max(1U, diagnostic.span.column), std::max(1U, diagnostic.span.length)};
+  const std::uint32_t column =
+      std::max(diagnostic.span.column, diagnostic.source_column) - diagnostic.source_column + 1;
+  ShownLine shown{line, column, std::max(1U, diagnostic.span.length)};
   if (characters > widest_line) {
     const std::uint32_t first = shown.column > before_mistake ? shown.column - before_mistake : 1;
     const std::size_t from = byte_offset(line, first - 1);

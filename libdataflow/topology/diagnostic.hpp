@@ -19,8 +19,9 @@ struct Diagnostic {
   std::string message;
   std::string file;         ///< as the user named it, or "--set" for a value from the command line
   FileSpan span;            ///< line 0: the file as a whole
-  std::string source_line;  ///< the text of that line, without its end
+  std::string source_line;  ///< the text of that line, without its end; of a very long one the part around the place
   std::string suggestion;   ///< `did you mean "temperature"?`, or empty
+  std::uint32_t source_column = 1;  ///< where source_line begins in the line
 };
 
 /// Several lines, ended by a newline:

@@ -18,8 +18,10 @@ std::shared_ptr<const SourceText> make_source(std::string name, std::string text
   source->name = std::move(name);
   source->text = std::move(text);
   source->line_starts.push_back(0);
-  for (std::size_t i = 0; i < source->text.size(); ++i)
+  for (std::size_t i = 0; i < source->text.size(); ++i) {
     if (source->text[i] == '\n') source->line_starts.push_back(i + 1);
+    source->ascii = source->ascii && static_cast<unsigned char>(source->text[i]) < 0x80;
+  }
   return source;
 }
 
@@ -435,11 +437,30 @@ SourceSpan place_within(const TomlValue& value, std::size_t offset, std::size_t 
   return place;
 }
 
+namespace {
+
+/// The line of a place for its diagnostic. A file may be one line, and have a mistake in each of ten thousand rows: of
+/// a long line each takes only what can be shown.
+void keep_line(const SourceSpan& place, Diagnostic& diagnostic) {
+  constexpr std::uint32_t before = 200;
+  constexpr std::uint32_t kept = 1'000;
+  const std::string_view line = place.text->line(place.span.line);
+  const std::uint32_t first = line.size() > kept && place.span.column > before ? place.span.column - before : 1;
+  const auto offset_of = [&](std::string_view text, std::size_t character) {
+    return place.text->ascii ? std::min(character, text.size()) : byte_offset(text, character);
+  };
+  const std::string_view rest = line.substr(offset_of(line, first - 1));
+  diagnostic.source_line = std::string{rest.substr(0, offset_of(rest, kept))};
+  diagnostic.source_column = first;
+}
+
+}  // namespace
+
 Diagnostic diagnose(Severity severity, const SourceSpan& place, std::string message, std::string suggestion) {
   Diagnostic diagnostic{severity, std::move(message), {}, place.span, {}, std::move(suggestion)};
   if (place.text) {
     diagnostic.file = place.text->name;
-    diagnostic.source_line = std::string{place.text->line(place.span.line)};
+    keep_line(place, diagnostic);
   }
   return diagnostic;
 }

@@ -21,6 +21,7 @@ struct SourceText {
   std::string name;  ///< as shown in diagnostics
   std::string text;
   std::vector<std::size_t> line_starts{};  ///< byte offsets
+  bool ascii = true;                       ///< each character is one byte
 
   /// The text of a 1-based line without its end; empty when there is no such line.
   [[nodiscard]] std::string_view line(std::uint32_t number) const;

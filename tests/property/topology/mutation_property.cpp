@@ -89,7 +89,7 @@ TEST_CASE("a topology with random damage is a job or a list of mistakes with pla
       REQUIRE(diagnostic.span.line >= 1);
       REQUIRE(diagnostic.span.line <= lines);
       REQUIRE(diagnostic.span.column >= 1);
-      REQUIRE(diagnostic.span.column <= character_count(diagnostic.source_line) + 1);
+      REQUIRE(diagnostic.span.column <= diagnostic.source_column + character_count(diagnostic.source_line));
       REQUIRE_FALSE(render(diagnostic).empty());
     }
   }

@@ -1,5 +1,7 @@
 #include "libdataflow/topology/document.hpp"
 
+#include "libdataflow/topology/text_position.hpp"
+
 namespace dataflow {
 namespace {
 
@@ -140,6 +142,23 @@ TEST_CASE("a line of many values has the place of each") {
     const TomlValue& item = root.find("a")->items[index];
     CHECK(item.place.span.column == 6 + 5 * index);
     CHECK(item.content == 6 + 6 * index);
+  }
+}
+
+TEST_CASE("a diagnostic keeps the part of a long line that is around its place") {
+  for (const std::string letter : {"a", "ö"}) {
+    const TomlValue root =
+        parsed("x = ['" + repeated(letter, 100'000) + "', 'WRONG', '" + repeated(letter, 100'000) + "']\n");
+    const Diagnostic diagnostic = diagnose(Severity::error, root.find("x")->items[1].place, "m");
+    CHECK(diagnostic.source_line.size() < 3'000);
+    CHECK(diagnostic.span.column == 100'010);
+    const std::string shown = render(diagnostic);
+    CHECK(shown.find(":1:100010\n") != std::string::npos);
+    const std::size_t line_start = shown.find("1 | ...");
+    const std::string before = shown.substr(line_start, shown.find("'WRONG'") - line_start);
+    const std::size_t caret_start = shown.find("  | ", line_start);
+    CHECK(character_count(before) == shown.find('^', caret_start) - caret_start);
+    CHECK(shown.find("...\n") != std::string::npos);
   }
 }
 
