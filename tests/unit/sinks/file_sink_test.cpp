@@ -213,6 +213,38 @@ TEST_CASE("a partition whose name is longer than a filesystem allows has a short
   CHECK(visible_files(folder.path()).begin()->first.starts_with(longer + "/part-"));
 }
 
+TEST_CASE("what makes a part durable is its folder, and for a new partition the folder that has its name") {
+  /// The operating system's files, and which folders have been synced.
+  class Recording final : public PartFiles {
+   public:
+    std::vector<std::string> synced;
+    Status make_folder(const std::string& folder) override { return files_.make_folder(folder); }
+    Result<std::unique_ptr<OpenFile>> create(const std::string& path) override { return files_.create(path); }
+    Status sync_folder(const std::string& folder) override {
+      synced.push_back(folder);
+      return files_.sync_folder(folder);
+    }
+    bool exists(const std::string& path) override { return files_.exists(path); }
+    Result<bool> rename_to_new(const std::string& from, const std::string& to) override {
+      return files_.rename_to_new(from, to);
+    }
+    Status remove(const std::string& path) override { return files_.remove(path); }
+    Result<std::vector<std::string>> list(const std::string& folder) override { return files_.list(folder); }
+
+   private:
+    PartFiles& files_ = *system_part_files();
+  };
+  const TemporaryFolder folder;
+  const auto files = std::make_shared<Recording>();
+  FileSinkSpec spec = sink_to(folder.path());
+  spec.partition_by = {0};
+  spec.files = files;
+  Running running{spec};
+  REQUIRE(running.write(cities({{"Basel", 1}})));
+  REQUIRE(running.sink->pre_commit(1));
+  CHECK(files->synced == std::vector<std::string>{folder.path(), folder.path() + "/city=Basel"});
+}
+
 TEST_CASE("more partitions than may be open at once lose no row") {
   const TemporaryFolder folder;
   FileSinkSpec spec = sink_to(folder.path());
