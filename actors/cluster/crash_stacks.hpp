@@ -1,7 +1,7 @@
 #pragma once
 // Every thread of an actor system may run user code, and overflow its stack there: each gets one for the report.
 
-#include <caf/all.hpp>
+#include <caf/thread_hook.hpp>
 
 #include "actors/cluster/crash_report.hpp"
 

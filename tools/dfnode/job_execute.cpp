@@ -1,6 +1,7 @@
 // Environment::execute and run_program: the lower layers declare them, and here is what they need.
 
 #include "dataflow/program.hpp"
+#include "libdataflow/artifact/crash_notice.hpp"
 #include "tools/dfnode/job_program.hpp"
 
 namespace dataflow {
@@ -18,6 +19,7 @@ int Environment::execute(std::string_view job_name) const {
 
 int run_program(int argc, const char* const* argv, const JobDescriptor& job) {
   return cli::run_job_program(argc, argv, job.name, [&](std::vector<std::string> arguments) {
+    const CrashNotice notice{std::string{job.name} + " crashed while its job was being declared"};
     return build_job(job.name, job.function, std::move(arguments));
   });
 }

@@ -131,6 +131,13 @@ class InstalledPackage(unittest.TestCase):
             self.assertEqual(done.returncode, -signal.SIGABRT, done.stderr)
             self.assertIn('error: the job crashed: SIGABRT in "throwing" (subtask ', done.stderr)
 
+    def test_a_crash_while_the_job_is_put_together_is_said_too(self):
+        for command in (["build/throwing", "--at=plan_crash"],
+                        [self.dfnode, "run", "build/throwing.so", "--", "--at=plan_crash"]):
+            done = run(command, self.folder)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("crashed while its job was being declared: SIGABRT", done.stderr)
+
     def test_arguments_of_a_job_in_a_main_of_its_own_are_those_that_are_none_of_run(self):
         done = run(["build/own_main", "--quiet", "--slots", "2", "--city=Basel", "rest"], self.folder)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -154,7 +161,7 @@ class InstalledPackage(unittest.TestCase):
         self.assertEqual(run(["build/throwing", "--at=plan"], self.folder).returncode, 2)
         done = run([self.dfnode, "run", "build/throwing.so", "--", "--at=mistake"], self.folder)
         self.assertEqual(done.returncode, 2)
-        self.assertIn("throwing.cpp:37: this reduce keeps state and needs a name", done.stderr)
+        self.assertIn("throwing.cpp:38: this reduce keeps state and needs a name", done.stderr)
 
     def test_a_topology_calls_a_function_of_a_library(self):
         (self.folder / "payments.csv").write_text(PAYMENTS)

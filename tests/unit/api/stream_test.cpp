@@ -427,6 +427,23 @@ TEST_CASE("a source that has no reader is an error that names it") {
   CHECK(!env.build("job"));
 }
 
+/// Cannot be made.
+class Unmakable : public df::Process<Total, Total> {
+ public:
+  Unmakable() { throw std::runtime_error("not made"); }
+  void process(const Total&, Context&, df::Output<Total>&) override {}
+};
+
+TEST_CASE("what fails before a source's first record is said to be between its splits") {
+  const TemporaryFolder folder;
+  static std::string file;
+  file = (folder.path() / "totals.csv").string();
+  std::ofstream{file} << "card,gross\na,1\n";
+  CHECK_THROWS_WITH(
+      run([](df::Environment& env) { env.read_csv<Total>(file).process<Unmakable>().named("p").discard(); }),
+      "\"p\", between splits: user code threw std::runtime_error: not made, in its constructor");
+}
+
 TEST_CASE("a job whose source is always ready is stopped at its time, and time passes on the way") {
   const auto outputs = run(
       [](df::Environment& env) {

@@ -1,5 +1,5 @@
 // A job whose function throws where --at says: "plan", "constructor", "open", "process", "on_timer" or "close". With
-// "crash" it aborts.
+// "crash" or "plan_crash" it aborts.
 #include <cstdlib>
 #include <stdexcept>
 
@@ -26,6 +26,7 @@ class Throwing : public df::KeyedProcess<std::string, Payment, Alert> {
 
 void throwing(df::Environment& env) {
   const std::string at = env.args().get("at", "nowhere");
+  if (at == "plan_crash") std::abort();
   if (at == "plan") throw std::runtime_error("thrown in plan");
   env.settings().restart.strategy = df::RestartSettings::Strategy::none;
   env.from_collection<Payment>({{"c", 1, 0s, {}}, {"d", 20, 1s, {}}})
