@@ -275,8 +275,8 @@ void Cluster::check(RunResult& result) {
   check_leftovers();
 }
 
-/// What nobody disturbed leaves nothing behind. A fault may leave what could not be removed, or whose owner was gone: no
-/// more than a file, a checkpoint or the parts of one attempt for each subtask that it may have met.
+/// What nobody disturbed leaves nothing behind. A fault may leave what could not be removed, or whose owner was gone:
+/// no more than a file, a checkpoint or the parts of one attempt for each subtask that it may have met.
 void Cluster::check_leftovers() {
   std::set<std::string> left;
   for (const StreamNode& node : graph(0)->stream->nodes) {
