@@ -73,6 +73,7 @@ concept MemberWithDefault = requires {
 /// Errors: invalid_argument naming a key that there is not, that does not fit, or that is missing.
 template <class T>
 Status settings_from_json(std::string_view json, T& out) {
+  static_assert(fields_own<T>(), "a function's settings own their bytes: std::string, not std::string_view");
   auto row = row_from_json(schema_of<T>(), json);
   if (!row) return fail(row.error());
   const Batch& batch = **row;

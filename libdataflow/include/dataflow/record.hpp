@@ -434,6 +434,9 @@ std::string record_to_json(const T& record) {
 /// Errors: invalid_argument naming the member that does not fit or is not there.
 template <class T>
 Status record_from_json(std::string_view json, T& out) {
+  static_assert(fields_own<T>(),
+                "what is read from JSON (a message, or its answer) owns its bytes: std::string, not "
+                "std::string_view");
   auto batch = row_from_json(schema_of<T>(), json);
   if (!batch) return fail(batch.error());
   const RecordInfo& info = record_info<T>();

@@ -91,6 +91,14 @@ class CompileErrors(unittest.TestCase):
             " double result() const { return 0; } };\nDATAFLOW_RECORD(Last, card)\n"
             + job[len(view):] % "views.window(df::count_of(2)).aggregate<Last>().named(\"l\").discard();"))
 
+    def test_messages_and_settings_that_would_not_own_their_bytes(self):
+        view = "struct View { std::string_view card; };\nDATAFLOW_RECORD(View, card)\n"
+        self.assertIn("what is read from JSON (a message, or its answer) owns its bytes", self.first_error(
+            view + "void receive(df::Receiver& on) { on(\"view\", [](const View&) {}); }"))
+        self.assertIn("a function's settings own their bytes", self.first_error(
+            view + "class Bad : public Keyed { public: using settings_type = View; explicit Bad(const View&) {} };\n"
+            "DATAFLOW_FUNCTION(\"bad\", Bad)"))
+
     def test_a_key_that_would_not_own_its_bytes(self):
         self.assertIn("a key outlives its records and owns its bytes: std::string, not std::string_view", self.first_error(
             "class Bad : public df::KeyedProcess<std::string_view, Payment, Payment> {\n"
