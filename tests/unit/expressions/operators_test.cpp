@@ -280,7 +280,7 @@ TEST_CASE("timestamps and intervals are added and compared") {
       {"2 * INTERVAL '1' HOUR = INTERVAL '120' MINUTE", "true true true true"},
       {"INTERVAL '1' HOUR / 2 = INTERVAL '30' MINUTE", "true true true true"},
       {"-INTERVAL '1' HOUR < INTERVAL '0' HOUR", "true true true true"},
-      {"t + i * INTERVAL '100000000' DAY", "\"8641277991930123456\" ! NULL !"},
+      {"t + i * INTERVAL '100000000' DAY", "\"+275801-03-14T13:45:30.123456Z\" ! NULL !"},
       {"now()", "\"2020-01-01T00:00:00Z\" \"2020-01-01T00:00:00Z\" \"2020-01-01T00:00:00Z\" \"2020-01-01T00:00:00Z\""},
       {"t < now() - INTERVAL '5' DAY", "true true NULL true"},
       {"INTERVAL '1' MONTH",
