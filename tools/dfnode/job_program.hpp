@@ -11,8 +11,8 @@
 
 namespace dataflow::cli {
 
-/// What is left for the job when the options of run are taken out. Empty when they are wrong, which run_job_program then
-/// says.
+/// What is left for the job when the options of run are taken out. Empty when they are wrong, which run_job_program
+/// then says.
 std::vector<std::string> arguments_of_job(int argc, const char* const* argv);
 
 using GraphBuilder = std::function<Result<StreamGraph>(std::vector<std::string> arguments)>;

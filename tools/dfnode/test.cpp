@@ -6,6 +6,7 @@
 #include <iostream>
 #include <memory>
 
+#include "actors/cluster/crash_report.hpp"
 #include "libdataflow/topology/test_run.hpp"
 #include "tools/dfnode/command.hpp"
 #include "tools/dfnode/job_file.hpp"
@@ -89,6 +90,7 @@ std::string to_json(const NamedOutcome& named) {
 }
 
 int test(const TestOptions& options) {
+  report_crashes_to_person();  // of functions that the file names
   const auto topology = load_job_or_explain(options.job, options.json, options.quiet);
   if (!topology) return exit_wrong;
   std::vector<NamedOutcome> outcomes;

@@ -1,8 +1,8 @@
 #pragma once
 // A macro over each of its arguments, for DATAFLOW_RECORD and DATAFLOW_ENUM (C++20's __VA_OPT__; at most 85 arguments).
 //
-// A mistake in an argument is shown with the macros that it has gone through, hundreds of them; those of a system header
-// are left out.
+// A mistake in an argument is shown with the macros that it has gone through, hundreds of them; those of a system
+// header are left out.
 #pragma GCC system_header
 
 #define DATAFLOW_PARENS_ ()
