@@ -96,7 +96,7 @@ Result<CapturedStatePtr> SourceDriver::snapshot() const {
 /// One subtask may get several splits that were being read side by side. Until it has come to the last of them, it must
 /// not say that time has passed where that one was: `watermark` of the planned splits holds it back.
 Status SourceDriver::restore(StateReader& state) {
-  const Status read = state.read(splits_table, splits_schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
+  Status read = state.read(splits_table, splits_schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
     for (std::uint32_t row = 0; row < rows->rows(); ++row) {
       PlannedSplit planned{.split = {std::string{rows->column(0).text(row)}, std::string{rows->column(1).text(row)}},
                            .position = std::nullopt,

@@ -18,7 +18,8 @@ using namespace std::chrono_literals;
 /// A source with two subtasks and a coordinator of it, on a clock that the test moves.
 class Coordination {
  public:
-  explicit Coordination(CheckpointSettings settings = {.interval = 10s, .storage = {}, .tolerable_failures = {}}) {
+  explicit Coordination(const CheckpointSettings& settings = {
+                            .interval = 10s, .storage = {}, .tolerable_failures = {}}) {
     const SchemaPtr schema = make_schema({{"n", TypeKind::int64}});
     GraphBuilder builder;
     builder.source("in", schema, std::make_shared<ScriptedSource>(std::vector<Script>(1))).parallelism = 2;
@@ -48,7 +49,7 @@ class Coordination {
     effects = coordinator->on_acknowledged(id, 0, subtask, std::move(state), {Duration{5}, {}, {}}, now);
   }
   /// All the way, with an advance that comes to `advanced`.
-  void complete(std::uint64_t id, Result<Advance> advanced = Advance::done) {
+  void complete(std::uint64_t id, const Result<Advance>& advanced = Advance::done) {
     acknowledge(id, 0);
     acknowledge(id, 1);
     REQUIRE(find<WriteMetadata>() != nullptr);

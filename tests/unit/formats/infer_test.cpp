@@ -68,7 +68,7 @@ TEST_CASE("a JSON array, binary data and other encodings are refused") {
     CHECK(inferred(array).starts_with("this is a JSON array"));
   }
   CHECK(inferred("[date],[n]\n2010-01-01,1\n") == "[date] timestamp, [n] int64; event_time [date]");
-  CHECK(inferred(std::string_view{"a,b\n1,\0\n", 9}).starts_with("line 2 has a NUL byte"));
+  CHECK(inferred(std::string_view{"a,b\n1,\0\n", 8}).starts_with("line 2 has a NUL byte"));
   CHECK(inferred("\xFF\xFE"
                  "a\n")
             .starts_with("line 1 is not UTF-8"));
