@@ -48,7 +48,7 @@ class DiskPartFiles final : public PartFiles {
   Result<bool> rename_to_new(const std::string& from, const std::string& to) override {
     // As a defect a link, and not a rename: the hidden name stays and may be made visible again.
     const bool twice = world_.defect == Defect::commit_twice && world_.loop.current() && world_.random.chance(0.2);
-    const auto renamed = twice ? world_.disk.link(from, to) : world_.disk.rename_to_new(from, to);
+    auto renamed = twice ? world_.disk.link(from, to) : world_.disk.rename_to_new(from, to);
     if (!renamed || !*renamed) return renamed;
     world_.note([&] { return "commit " + from + " as " + to; });
     watch_->published(sink_, from);
