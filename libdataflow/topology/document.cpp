@@ -7,6 +7,7 @@
 #include <optional>
 #include <sstream>
 
+#include "libdataflow/topology/depth_scan.hpp"
 #include "libdataflow/topology/text_position.hpp"
 
 namespace dataflow {
@@ -43,94 +44,6 @@ std::uint32_t column_of(const SourceText& source, std::size_t offset) {
   const std::string_view before = std::string_view{source.text}.substr(line_start, offset - line_start);
   return 1 + static_cast<std::uint32_t>(character_count(before));
 }
-
-/// Nobody writes keys of so many parts, or values so deep. Whatever walks through a tree calls itself for each level,
-/// toml++ too, and the stack has to be enough for it.
-constexpr std::size_t most_key_parts = 64;
-constexpr std::size_t most_levels = 256;
-
-/// Finds the first place where a text would become a tree too deep, before toml++ builds it. It knows of TOML only
-/// what it needs for that: which dots part a key, and which brackets are open.
-class DepthScan {
- public:
-  explicit DepthScan(std::string_view text) : text_{text} {}
-
-  /// Where it gets too deep, if it does; `message` says in what way then.
-  std::optional<std::size_t> find(std::string& message) {
-    while (at_ < text_.size()) {
-      const std::size_t here = at_;
-      step();
-      if (key_parts_ > most_key_parts) {
-        message = "a key of more than " + std::to_string(most_key_parts) + " parts";
-        return here;
-      }
-      if (levels_ > most_levels) {
-        message = "values nested in more than " + std::to_string(most_levels) + " levels";
-        return here;
-      }
-    }
-    return std::nullopt;
-  }
-
- private:
-  void step() {
-    switch (text_[at_]) {
-      case '"':
-      case '\'': skip_text(text_[at_]); return;
-      case '#': at_ = std::min(text_.find('\n', at_), text_.size()); return;
-      case '.': ++key_parts_; break;
-      case '[':
-      case '{':
-        opened_.push_back(key_parts_);
-        levels_ += key_parts_;
-        begin_key();
-        break;
-      case ']':
-      case '}':
-        if (!opened_.empty()) {
-          levels_ -= opened_.back();
-          opened_.pop_back();
-        }
-        begin_key();
-        break;
-      case ',':
-      case '\n': begin_key(); break;
-      default: break;
-    }
-    ++at_;
-  }
-
-  void begin_key() { key_parts_ = 1; }
-
-  void skip_text(char quote) {
-    const bool escapes = quote == '"';
-    const std::string three(3, quote);
-    const bool several_lines = text_.substr(at_).starts_with(three);
-    at_ += several_lines ? 3 : 1;
-    while (at_ < text_.size()) {
-      if (escapes && text_[at_] == '\\') {
-        at_ += 2;
-      } else if (several_lines && text_.substr(at_).starts_with(three)) {
-        at_ += 3;
-        // Up to two more are the text's last characters.
-        for (int more = 0; more < 2 && at_ < text_.size() && text_[at_] == quote; ++more) ++at_;
-        return;
-      } else if (!several_lines && (text_[at_] == quote || text_[at_] == '\n')) {
-        at_ += text_[at_] == quote;
-        return;
-      } else {
-        ++at_;
-      }
-    }
-    at_ = std::min(at_, text_.size());
-  }
-
-  std::string_view text_;
-  std::size_t at_ = 0;
-  std::size_t key_parts_ = 1;        ///< of the key at hand
-  std::vector<std::size_t> opened_;  ///< levels that each open bracket is deep, its key's parts included
-  std::size_t levels_ = 0;           ///< their sum
-};
 
 /// Where the characters of a line start, found without counting from its beginning each time: a line may hold a
 /// million values.
@@ -261,10 +174,10 @@ std::string toml_message(std::string_view description) {
 
 /// The mistake of a text that would become too deep a tree.
 std::optional<Diagnostic> too_deep(const std::shared_ptr<const SourceText>& source) {
-  std::string message;
-  const auto at = DepthScan{source->text}.find(message);
-  if (!at) return std::nullopt;
-  return diagnose(Severity::error, {source, {line_of(*source, *at), column_of(*source, *at), 1}}, std::move(message));
+  const auto found = find_too_deep(source->text);
+  if (!found) return std::nullopt;
+  const FileSpan span{line_of(*source, found->offset), column_of(*source, found->offset), 1};
+  return diagnose(Severity::error, {source, span}, found->message);
 }
 
 /// Where a mistake in the grammar is. Of some table headers toml++ says only behind their line that they cannot be:
