@@ -82,6 +82,7 @@ class Cluster final : public Directory {
   void set_clock(Random& random);
   void fail_over(Random& random);
   void rescale(Random& random);
+  [[nodiscard]] std::shared_ptr<Master> running_master() const;
   void take_savepoint();
   [[nodiscard]] std::string savepoint_to_go_on_from();
   [[nodiscard]] std::string pick_machine(Random& random) const;

@@ -170,18 +170,23 @@ void Cluster::fail_over(Random& random) {
   });
 }
 
-void Cluster::take_savepoint() {
+/// Null when the job does not run.
+std::shared_ptr<Master> Cluster::running_master() const {
   const auto manager = job_manager();
   const auto master = manager ? manager->master() : nullptr;
-  if (master == nullptr || master->gone() || master->state() != JobState::running) return;
+  return master != nullptr && !master->gone() && master->state() == JobState::running ? master : nullptr;
+}
+
+void Cluster::take_savepoint() {
+  const auto master = running_master();
+  if (master == nullptr) return;
   count(FaultKind::savepoint, "somebody wants one");
   master->post("take a savepoint", [at = master.get()] { at->take_savepoint(); });
 }
 
 void Cluster::rescale(Random& random) {
-  const auto manager = job_manager();
-  const auto master = manager ? manager->master() : nullptr;
-  if (master == nullptr || master->gone() || master->state() != JobState::running) return;
+  const auto master = running_master();
+  if (master == nullptr) return;
   count(FaultKind::rescale, "the job is stopped, to go on with another parallelism");
   rescaling_ = true;
   through_savepoint_ = random.chance(0.5);
