@@ -36,6 +36,11 @@ struct Deliver {
   EncodedEnvelopePtr envelope;
 };
 
+/// What came from another process for a receiver at once, in order: several messages would wake it for each.
+struct DeliverAll {
+  std::vector<Deliver> deliveries;
+};
+
 /// The receiver may send so much more on its output channel.
 struct Credit {
   std::size_t channel = 0;
@@ -250,6 +255,7 @@ struct PeerDownDue {
 }  // namespace dataflow
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Deliver)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::DeliverAll)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Credit)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Open)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Start)

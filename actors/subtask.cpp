@@ -71,6 +71,10 @@ caf::behavior Subtask::running() {
         task_->receive(m.channel, m.envelope);
         if (!run_again_sent_) run();
       },
+      [this](const msg::DeliverAll& m) {
+        for (const msg::Deliver& each : m.deliveries) task_->receive(each.channel, each.envelope);
+        if (!run_again_sent_) run();
+      },
       [this](const msg::Credit& m) {
         task_->credit(m.channel, m.bytes);
         if (!run_again_sent_) run();

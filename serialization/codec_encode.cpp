@@ -1,14 +1,15 @@
-// Encoding: the message's first segment holds the structs and pointers, and each column blob is a segment of its own
-// that refers to the column's memory (Cap'n Proto's referenceExternalData), so that the rows are never copied.
+// Encoding: the message's first segment holds the structs and pointers. The column blobs of a large batch are segments
+// of their own that refer to the columns' memory (Cap'n Proto's referenceExternalData), so that its rows are never
+// copied; those of a small one are copied behind the structs, which costs less than a segment each costs both sides.
 //
 // Between two subtasks of one process nobody reads the message, only the envelope in it, so it is built when somebody
 // asks for its segments; its size, which is what credit is counted in, follows from the layout.
 
+#include <atomic>
 #include <bit>
 #include <cassert>
 #include <cstring>
 #include <memory>
-#include <mutex>
 #include <utility>
 
 #include <capnp/message.h>
@@ -30,28 +31,48 @@ constexpr std::size_t batch_words = 4 + 1;  // Batch, the column list's tag
 constexpr std::size_t column_words = 5;
 constexpr std::size_t blob_words = 2;  // the landing pad of a double-far pointer
 
-bool whole_words(const Buffer& blob) {
+/// Up to this many bytes of blobs are copied. Beside a segment for each of eight columns, which cost an entry in the
+/// system call, a segment in the reader's arena and a far pointer apiece, 16 KiB go half as fast again (`tools/bench
+/// exchange`).
+constexpr std::size_t copied_bytes = 32 * 1024;
+
+std::size_t words_of(const Buffer& blob) {
+  return (blob.size() + sizeof(capnp::word) - 1) / sizeof(capnp::word);
+}
+
+bool begins_at_word(const Buffer& blob) {
   return reinterpret_cast<std::uintptr_t>(blob.data()) % sizeof(capnp::word) == 0;
 }
 
-/// How large a batch's message is.
+/// How large a message is.
 struct Extent {
-  std::size_t first_words = envelope_words;
-  std::size_t blob_bytes = 0;
-  bool all_whole_words = true;  ///< else some blobs are copied into segments of capnp's choice
+  std::size_t struct_words = envelope_words;
+  std::size_t blobs = 0;
+  std::size_t words_of_blobs = 0;
+  std::size_t blobs_askew = 0;  ///< those that do not begin at a word: they have to be copied
+  std::size_t words_askew = 0;
 
   void add(const Buffer& blob) {
     if (blob.empty()) return;
-    first_words += blob_words;
-    blob_bytes += (blob.size() + sizeof(capnp::word) - 1) / sizeof(capnp::word) * sizeof(capnp::word);
-    all_whole_words = all_whole_words && whole_words(blob);
+    ++blobs;
+    words_of_blobs += words_of(blob);
+    if (begins_at_word(blob)) return;
+    ++blobs_askew;
+    words_askew += words_of(blob);
+  }
+  [[nodiscard]] bool copies_all() const { return words_of_blobs * sizeof(capnp::word) <= copied_bytes; }
+  [[nodiscard]] std::size_t first_segment_words() const {
+    return struct_words + (copies_all() ? words_of_blobs : (blobs - blobs_askew) * blob_words + words_askew);
+  }
+  [[nodiscard]] std::size_t all_words() const {
+    return first_segment_words() + (copies_all() ? 0 : words_of_blobs - words_askew);
   }
 };
 
 Extent extent_of(const Envelope& envelope) {
   Extent extent;
   if (const auto* batch = std::get_if<BatchPtr>(&envelope)) {
-    extent.first_words += batch_words + column_words * (*batch)->columns().size();
+    extent.struct_words += batch_words + column_words * (*batch)->columns().size();
     for (const ColumnPtr& column : (*batch)->columns()) {
       extent.add(column->values);
       extent.add(column->offsets);
@@ -60,9 +81,9 @@ Extent extent_of(const Envelope& envelope) {
     if ((*batch)->has_event_time()) extent.add((*batch)->timestamps()->values);
     extent.add((*batch)->kinds());
   } else if (std::holds_alternative<Barrier>(envelope)) {
-    extent.first_words += barrier_words;
+    extent.struct_words += barrier_words;
   } else if (std::holds_alternative<LatencyMarker>(envelope)) {
-    extent.first_words += latency_marker_words;
+    extent.struct_words += latency_marker_words;
   }
   return extent;
 }
@@ -70,12 +91,17 @@ Extent extent_of(const Envelope& envelope) {
 /// The message of an envelope, which it refers to.
 class Message {
  public:
-  Message(const Envelope& envelope, std::size_t first_words)
-      : scratch_(first_words), message_{kj::arrayPtr(scratch_.data(), scratch_.size())} {
-    auto root = message_.initRoot<wire::Envelope>();
+  Message(const Envelope& envelope, const Extent& extent)
+      : copies_all_{extent.copies_all()},
+        first_words_{std::make_unique_for_overwrite<capnp::word[]>(extent.first_segment_words())},
+        next_{first_words_.get() + extent.struct_words},
+        builder_{kj::arrayPtr(first_words_.get(), extent.first_segment_words())} {
+    std::memset(first_words_.get(), 0, extent.struct_words * sizeof(capnp::word));
+    auto root = builder_.initRoot<wire::Envelope>();
     root.setVersion(envelope_format_version);
     std::visit([&](const auto& content) { fill(root, content); }, envelope);
-    for (const auto segment : message_.getSegmentsForOutput()) {
+    assert(next_ == first_words_.get() + extent.first_segment_words());
+    for (const auto segment : builder_.getSegmentsForOutput()) {
       const auto bytes = segment.asBytes();
       segments_.emplace_back(reinterpret_cast<const std::byte*>(bytes.begin()), bytes.size());
     }
@@ -122,47 +148,50 @@ class Message {
     to.setSourceSubtask(marker.source_subtask);
   }
 
-  /// The blob as an orphan of the message; copied only when its memory is not made of whole words.
+  /// The blob as an orphan of the message. The builder takes words from the first segment in the order of the calls and
+  /// demands zeros; what the blob itself will cover need not be any.
   capnp::Orphan<capnp::Data> refer_to(const Buffer& blob) {
-    const auto* bytes = reinterpret_cast<const kj::byte*>(blob.data());
-    const capnp::Data::Reader data{bytes, blob.size()};
-    if (whole_words(blob)) return message_.getOrphanage().referenceExternalData(data);
-    return message_.getOrphanage().newOrphanCopy(data);
+    const capnp::Data::Reader data{reinterpret_cast<const kj::byte*>(blob.data()), blob.size()};
+    if (copies_all_ || !begins_at_word(blob)) {
+      next_ += words_of(blob);
+      std::memset(next_ - 1, 0, sizeof(capnp::word));
+      return builder_.getOrphanage().newOrphanCopy(data);
+    }
+    std::memset(next_, 0, blob_words * sizeof(capnp::word));
+    next_ += blob_words;
+    return builder_.getOrphanage().referenceExternalData(data);
   }
 
-  std::vector<capnp::word> scratch_;  ///< zeroed, as the builder demands
-  capnp::MallocMessageBuilder message_;
+  bool copies_all_;
+  std::unique_ptr<capnp::word[]> first_words_;
+  capnp::word* next_;  ///< behind what the builder has taken of them
+  capnp::FlatMessageBuilder builder_;
   std::vector<std::span<const std::byte>> segments_;
 };
 
 class BuiltEnvelope final : public EncodedEnvelope {
  public:
-  explicit BuiltEnvelope(Envelope envelope) : envelope_{std::move(envelope)} {
-    const Extent extent = extent_of(envelope_);
-    first_words_ = extent.first_words;
-    wire_size_ = extent.first_words * sizeof(capnp::word) + extent.blob_bytes;
-    if (extent.all_whole_words) return;
-    wire_size_ = 0;
-    for (const auto segment : message().segments()) wire_size_ += segment.size();
-  }
-  ~BuiltEnvelope() noexcept override = default;  // the message's own destructor may throw, as its type has it
+  explicit BuiltEnvelope(Envelope envelope) : envelope_{std::move(envelope)}, extent_{extent_of(envelope_)} {}
+  ~BuiltEnvelope() noexcept override { delete message_.load(std::memory_order_relaxed); }
 
   [[nodiscard]] const Envelope& envelope() const override { return envelope_; }
   [[nodiscard]] std::vector<std::span<const std::byte>> segments() const override { return message().segments(); }
-  [[nodiscard]] std::size_t wire_size() const override { return wire_size_; }
+  [[nodiscard]] std::size_t wire_size() const override { return extent_.all_words() * sizeof(capnp::word); }
 
  private:
-  /// An envelope may be shared by threads, and each may be the first to ask.
+  /// An envelope may be shared by threads, and each may be the first to ask: one that is late throws its own away.
+  /// (std::call_once is a system call, whether anybody waits or not.)
   const Message& message() const {
-    std::call_once(once_, [this] { message_ = std::make_unique<const Message>(envelope_, first_words_); });
-    return *message_;
+    if (const Message* made = message_.load(std::memory_order_acquire)) return *made;
+    auto mine = std::make_unique<const Message>(envelope_, extent_);
+    const Message* first = nullptr;
+    if (message_.compare_exchange_strong(first, mine.get(), std::memory_order_acq_rel)) return *mine.release();
+    return *first;
   }
 
   Envelope envelope_;
-  std::size_t first_words_ = 0;
-  std::size_t wire_size_ = 0;
-  mutable std::once_flag once_;
-  mutable std::unique_ptr<const Message> message_;
+  Extent extent_;
+  mutable std::atomic<const Message*> message_ = nullptr;  ///< owned
 };
 
 }  // namespace

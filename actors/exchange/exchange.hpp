@@ -95,7 +95,7 @@ class Exchange {
                                                                  std::size_t output_channel) = 0;
 
   /// Registers the receiver of a channel from `peer`, who may connect before or after. Envelopes come to `receiver` as
-  /// msg::Deliver{input_channel, envelope}. Errors: invalid_argument when the channel is open.
+  /// msg::Deliver{input_channel, envelope}, or in a msg::DeliverAll. Errors: invalid_argument when the channel is open.
   virtual Result<std::unique_ptr<IncomingChannel>> open_incoming(WireChannel channel, const WorkerId& peer,
                                                                  SchemaPtr schema, caf::actor receiver,
                                                                  std::size_t input_channel) = 0;

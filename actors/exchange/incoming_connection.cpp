@@ -4,8 +4,6 @@
 
 #include <caf/all.hpp>
 
-#include "actors/messages.hpp"
-
 namespace dataflow {
 
 namespace {
@@ -205,29 +203,40 @@ Status IncomingConnection::caught_up() {
 
 void IncomingConnection::deliver() {
   if (deliveries_.empty()) return;
-  ends_.clear();
   bool has_credits = false;
   {
     const std::lock_guard lock{peer_->mutex};
-    for (const Delivery& delivery : deliveries_) {
-      const auto at = peer_->receivers.find(delivery.channel);
-      ends_.push_back(at == peer_->receivers.end() ? ChannelEnd{} : at->second);
+    for (Delivery& delivery : deliveries_) {
       if (std::holds_alternative<BatchPtr>(delivery.envelope->envelope())) {
         peer_->port.joined(delivery.channel, delivery.received_bytes, delivery.envelope->wire_size());
+      }
+      const auto at = peer_->receivers.find(delivery.channel);
+      if (at == peer_->receivers.end()) {
+        ++core_->dropped;
+      } else {
+        ++core_->delivered;
+        letter_to(at->second.actor).deliveries.push_back({at->second.index, std::move(delivery.envelope)});
       }
     }
     has_credits = peer_->port.has_credits();
   }
-  if (has_credits) write_credits();
-  for (std::size_t i = 0; i < deliveries_.size(); ++i) {
-    if (ends_[i].actor == nullptr) {
-      ++core_->dropped;
-      continue;
-    }
-    ++core_->delivered;
-    caf::anon_send(ends_[i].actor, msg::Deliver{ends_[i].index, std::move(deliveries_[i].envelope)});
-  }
   deliveries_.clear();
+  if (has_credits) write_credits();
+  for (auto& [receiver, letter] : letters_) {
+    if (letter.deliveries.size() == 1) {
+      caf::anon_send(receiver, std::move(letter.deliveries.front()));
+    } else {
+      caf::anon_send(receiver, std::move(letter));
+    }
+  }
+  letters_.clear();
+}
+
+msg::DeliverAll& IncomingConnection::letter_to(const caf::actor& receiver) {
+  for (auto& [to, letter] : letters_) {
+    if (to == receiver) return letter;
+  }
+  return letters_.emplace_back(receiver, msg::DeliverAll{}).second;
 }
 
 std::vector<OutgoingFrame> IncomingConnection::take_frames() {

@@ -3,10 +3,12 @@
 
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "actors/exchange/exchange_core.hpp"
 #include "actors/exchange/frame_link.hpp"
+#include "actors/messages.hpp"
 #include "libdataflow/exchange/batch_joiner.hpp"
 
 namespace dataflow {
@@ -51,6 +53,7 @@ class IncomingConnection final : private FrameLinkUser, public std::enable_share
   Status accept(const FrameHeader& header);
   Status take_envelope(const FrameHeader& header, const Buffer& payload);
   void deliver();
+  msg::DeliverAll& letter_to(const caf::actor& receiver);
 
   const std::shared_ptr<ExchangeCore> core_;
   Descriptor socket_;  ///< until the link has it
@@ -68,7 +71,8 @@ class IncomingConnection final : private FrameLinkUser, public std::enable_share
   SchemaPtr accepted_;  ///< of the channel of the frame that is being read; null: drop it
   BatchJoiner joiner_;
   std::vector<Delivery> deliveries_;
-  std::vector<ChannelEnd> ends_;  ///< of deliveries_
+  /// What is delivered at once, by receiver: a few at most.
+  std::vector<std::pair<caf::actor, msg::DeliverAll>> letters_;
 };
 
 }  // namespace dataflow

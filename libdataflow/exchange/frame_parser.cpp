@@ -8,9 +8,9 @@ namespace dataflow {
 
 namespace {
 
-constexpr std::size_t read_ahead_bytes = 64 * 1024;
+constexpr std::size_t read_ahead_bytes = 256 * 1024;
 /// Behind a frame of this size or more probably comes another: what was read ahead of it would have to be copied.
-constexpr std::size_t large_frame_bytes = 8 * 1024;
+constexpr std::size_t large_frame_bytes = 32 * 1024;
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 // itself again as the sending process, prints one JSON object.
 //
 //   exchange_processes [--quick]
+//   exchange_processes --kib N     only the throughput with batches of N KiB, which is one of 256, 64 and 16
 
 #include <fcntl.h>
 #include <sched.h>
@@ -354,6 +355,9 @@ class ReceivingActor final : public caf::event_based_actor {
     return {
         [this](Begin) { in_ = std::move(*channel_); },
         [this](const msg::Deliver& m) { take(*m.envelope); },
+        [this](const msg::DeliverAll& m) {
+          for (const msg::Deliver& each : m.deliveries) take(*each.envelope);
+        },
     };
   }
   void on_exit() override { in_.reset(); }
@@ -436,10 +440,12 @@ double tcp_rate(std::size_t bytes, std::uint64_t count) {
   return static_cast<double>(bytes * count) / seconds(Clock::now() - first) / 1e9;
 }
 
-std::string throughput(bool quick) {
+/// With batches of each size, or only of `only` bytes when that is not 0.
+std::string throughput(bool quick, std::size_t only) {
   std::string out;
   run_on_core(0);
   for (const std::size_t size : {256 * kibi, 64 * kibi, 16 * kibi}) {
+    if (only != 0 && size != only) continue;
     const std::uint64_t count = (quick ? 20'000'000 : 1'000'000'000) / size;
     std::vector<double> tcp;
     std::vector<double> exchange;
@@ -524,7 +530,11 @@ int main(int argc, char** argv) {
   }
   const bool quick = mode == "--quick";
   all_cores();
-  const std::string rates = throughput(quick);
+  if (mode == "--kib" && argc > 2) {
+    std::cout << throughput(false, std::strtoull(argv[2], nullptr, 10) * kibi) << "\n";
+    return 0;
+  }
+  const std::string rates = throughput(quick, 0);
   const std::string latencies = latency(quick);
   const std::string round_trips = control(quick);
   std::cout << R"({"throughput": [)" << rates << R"(], "latency": )" << latencies << R"(, "control": )" << round_trips

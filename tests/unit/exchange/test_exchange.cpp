@@ -12,7 +12,7 @@ struct System {
   caf::actor_system_config config;
   caf::actor_system system{config};
   caf::scoped_actor sender{system};
-  caf::scoped_actor receiver{system};
+  Receiver receiver{system};
 };
 
 /// An open channel between two connected workers.
@@ -20,8 +20,7 @@ struct Pair {
   explicit Pair(System& system, const std::function<void(ExchangeSettings&)>& change = {})
       : from{"a", change}, to{"b", change} {
     REQUIRE(from.connect(to).has_value());
-    auto opened_in = to.exchange->open_incoming(channel_number(0), "a", numbers_schema(),
-                                                caf::actor_cast<caf::actor>(system.receiver), 5);
+    auto opened_in = to.exchange->open_incoming(channel_number(0), "a", numbers_schema(), system.receiver.actor(), 5);
     auto opened_out = from.exchange->open_outgoing(channel_number(0), "b", numbers_schema(),
                                                    caf::actor_cast<caf::actor>(system.sender), 9);
     REQUIRE(opened_in.has_value());
@@ -58,7 +57,7 @@ TEST_CASE("what one worker sends arrives at the other's actor in order, and cred
       pair.out->send(encode(Watermark{Timestamp{sent}}));
       if (sent >= total) pair.out->send(encode(EndOfData{}));
     }
-    const auto m = next_message<msg::Deliver>(system.receiver);
+    const auto m = system.receiver.next();
     REQUIRE(m.has_value());
     CHECK(m->channel == 5);
     if (const auto* batch = std::get_if<BatchPtr>(&m->envelope->envelope())) {
@@ -100,7 +99,7 @@ TEST_CASE("small batches arrive joined, and all of their credit comes back") {
   std::size_t to_grant = 0;
   const auto receive_until = [&](std::int64_t rows) {
     while (received < rows) {
-      const auto m = next_message<msg::Deliver>(system.receiver);
+      const auto m = system.receiver.next();
       REQUIRE(m.has_value());
       received += std::get<BatchPtr>(m->envelope->envelope())->rows();
       to_grant += m->envelope->wire_size();
@@ -160,7 +159,7 @@ TEST_CASE("events overtake nothing and need no credit") {
   pair.out->send(encode(EndOfData{.drain = false}));
   std::size_t received = 0;
   while (true) {
-    const auto m = next_message<msg::Deliver>(system.receiver);
+    const auto m = system.receiver.next();
     REQUIRE(m.has_value());
     if (std::holds_alternative<EndOfData>(m->envelope->envelope())) break;
     received += m->envelope->wire_size();
@@ -176,7 +175,7 @@ TEST_CASE("many channels share one connection for each direction") {
   REQUIRE(a.connect(b).has_value());  // it stands already
   REQUIRE(b.connect(a).has_value());
   const auto sender = caf::actor_cast<caf::actor>(system.sender);
-  const auto receiver = caf::actor_cast<caf::actor>(system.receiver);
+  const auto receiver = system.receiver.actor();
   std::vector<std::unique_ptr<IncomingChannel>> in;
   std::vector<std::unique_ptr<OutgoingChannel>> out;
   for (std::uint32_t i = 0; i < 100; ++i) {
@@ -188,7 +187,7 @@ TEST_CASE("many channels share one connection for each direction") {
   for (std::uint32_t i = 0; i < 100; ++i) out[i]->send(encode(numbers(i, 1)));
   std::vector<bool> came(100);
   for (int i = 0; i < 100; ++i) {
-    const auto m = next_message<msg::Deliver>(system.receiver);
+    const auto m = system.receiver.next();
     REQUIRE(m.has_value());
     const auto n = std::get<BatchPtr>(m->envelope->envelope())->column(0).as<std::int64_t>()[0];
     CHECK(static_cast<std::size_t>(n) == m->channel);
@@ -207,7 +206,7 @@ TEST_CASE("what comes for a channel of a former attempt is dropped and counted, 
   old->send(encode(numbers(100, 1)));
   old->send(encode(numbers(101, 50, 1000)));
   pair.out->send(encode(numbers(1, 1)));
-  const auto m = next_message<msg::Deliver>(system.receiver);
+  const auto m = system.receiver.next();
   REQUIRE(m.has_value());
   CHECK(std::get<BatchPtr>(m->envelope->envelope())->column(0).as<std::int64_t>()[0] == 1);
   CHECK(pair.to.exchange->stats().dropped_envelopes == 2);
@@ -250,7 +249,7 @@ TEST_CASE("a worker that leaves with open channels is lost to its peers; one wit
   auto pair = std::make_unique<Pair>(system);
   auto from_lost = pair->from.lost;
   pair->out->send(encode(Watermark{Timestamp{1}}));
-  REQUIRE(next_message<msg::Deliver>(system.receiver).has_value());
+  REQUIRE(system.receiver.next().has_value());
   pair->from.exchange.reset();
   const auto lost = pair->to.lost->take();
   REQUIRE(lost.has_value());
@@ -260,7 +259,7 @@ TEST_CASE("a worker that leaves with open channels is lost to its peers; one wit
 
   Pair orderly{system};
   orderly.out->send(encode(EndOfData{}));
-  REQUIRE(next_message<msg::Deliver>(system.receiver).has_value());
+  REQUIRE(system.receiver.next().has_value());
   orderly.out.reset();
   orderly.in.reset();
   orderly.from.exchange.reset();

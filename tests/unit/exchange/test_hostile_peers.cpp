@@ -15,7 +15,7 @@ namespace {
 struct Scene {
   explicit Scene(const std::function<void(ExchangeSettings&)>& change = {}) : b{"b", change} {
     REQUIRE(a.connect(b).has_value());
-    const auto actor = caf::actor_cast<caf::actor>(receiver);
+    const auto actor = receiver.actor();
     in = *b.exchange->open_incoming(channel_number(0), "a", numbers_schema(), actor, 0);
     out = *a.exchange->open_outgoing(channel_number(0), "b", numbers_schema(), actor, 0);
   }
@@ -23,7 +23,7 @@ struct Scene {
   /// The honest worker's records still arrive.
   void check_undisturbed() {
     out->send(encode(numbers(42, 1)));
-    const auto m = next_message<msg::Deliver>(receiver);
+    const auto m = receiver.next();
     REQUIRE(m.has_value());
     CHECK(std::get<BatchPtr>(m->envelope->envelope())->column(0).as<std::int64_t>()[0] == 42);
     CHECK(a.lost->empty());
@@ -34,8 +34,7 @@ struct Scene {
     HandmadePeer peer{b.exchange->port()};
     peer.hello(identity_of("x"), "b");
     REQUIRE(peer.read_until(FrameKind::welcome));
-    x_in = *b.exchange->open_incoming(channel_number(9), "x", numbers_schema(), caf::actor_cast<caf::actor>(x_receiver),
-                                      0);
+    x_in = *b.exchange->open_incoming(channel_number(9), "x", numbers_schema(), x_receiver.actor(), 0);
     REQUIRE(port.open(channel_number(9), numbers_schema()).has_value());
     return peer;
   }
@@ -53,8 +52,8 @@ struct Scene {
 
   caf::actor_system_config config;
   caf::actor_system system{config};
-  caf::scoped_actor receiver{system};
-  caf::scoped_actor x_receiver{system};
+  Receiver receiver{system};
+  Receiver x_receiver{system};
   Worker a{"a"};
   Worker b;
   SendingPort port{channel_window_bytes};

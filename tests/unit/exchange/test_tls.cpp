@@ -65,15 +65,14 @@ TEST_CASE("under TLS envelopes and credit travel both ways at the same time") {
   caf::actor_system_config config;
   caf::actor_system system{config};
   caf::scoped_actor sender{system};
-  caf::scoped_actor receiver{system};
-  const auto in =
-      *b.exchange->open_incoming(channel_number(0), "a", numbers_schema(), caf::actor_cast<caf::actor>(receiver), 0);
+  Receiver receiver{system};
+  const auto in = *b.exchange->open_incoming(channel_number(0), "a", numbers_schema(), receiver.actor(), 0);
   const auto out =
       *a.exchange->open_outgoing(channel_number(0), "b", numbers_schema(), caf::actor_cast<caf::actor>(sender), 0);
   std::int64_t next = 0;
   for (std::int64_t i = 0; i < 200; ++i) {
     out->send(encode(numbers(i * 2000, 2000, i % 5 * 20)));
-    const auto m = next_message<msg::Deliver>(receiver);
+    const auto m = receiver.next();
     REQUIRE(m.has_value());
     for (const auto n : std::get<BatchPtr>(m->envelope->envelope())->column(0).as<std::int64_t>()) REQUIRE(n == next++);
     in->grant(m->envelope->wire_size());

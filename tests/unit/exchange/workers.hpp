@@ -88,13 +88,37 @@ struct Worker {
   std::unique_ptr<Exchange> exchange;
 };
 
-/// The next Deliver or Credit of a scoped actor.
+/// The next message of a kind that a scoped actor gets.
 template <class Message>
 std::optional<Message> next_message(caf::scoped_actor& self) {
   std::optional<Message> result;
   self->receive([&](const Message& m) { result = m; }, caf::after(patience) >> [] {});
   return result;
 }
+
+/// A scoped actor at the receiving end of channels.
+class Receiver {
+ public:
+  explicit Receiver(caf::actor_system& system) : self_{system} {}
+
+  [[nodiscard]] caf::actor actor() { return caf::actor_cast<caf::actor>(self_); }
+  /// What came next, alone or together with others.
+  std::optional<msg::Deliver> next() {
+    if (came_.empty()) {
+      self_->receive([&](const msg::Deliver& m) { came_.push_back(m); },
+                     [&](const msg::DeliverAll& m) { came_.assign(m.deliveries.begin(), m.deliveries.end()); },
+                     caf::after(patience) >> [] {});
+    }
+    if (came_.empty()) return std::nullopt;
+    auto first = std::move(came_.front());
+    came_.pop_front();
+    return first;
+  }
+
+ private:
+  caf::scoped_actor self_;
+  std::deque<msg::Deliver> came_;
+};
 
 /// A peer made of a socket: writes what it is told and reads frames until the other side ends the stream.
 class HandmadePeer final : private FrameSink {
