@@ -31,9 +31,8 @@ constexpr std::size_t batch_words = 4 + 1;  // Batch, the column list's tag
 constexpr std::size_t column_words = 5;
 constexpr std::size_t blob_words = 2;  // the landing pad of a double-far pointer
 
-/// Up to this many bytes of blobs are copied. Beside a segment for each of eight columns, which cost an entry in the
-/// system call, a segment in the reader's arena and a far pointer apiece, 16 KiB go half as fast again (`tools/bench
-/// exchange`).
+/// Up to this many bytes of blobs are copied: a segment for each column costs an entry in the system call, a segment in
+/// the reader's arena and a far pointer apiece (`tools/bench exchange` at 16 KiB).
 constexpr std::size_t copied_bytes = 32 * 1024;
 
 std::size_t words_of(const Buffer& blob) {
