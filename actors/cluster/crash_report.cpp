@@ -45,7 +45,20 @@ std::atomic<bool> for_person{false};
 /// Why the process is about to abort, where that is known. Written by the thread that does, before it does.
 std::array<char, 512> abort_reason{};
 
+/// What is being said; written at once, since other threads may go on to log into the same file. Only one thread
+/// reports.
+std::array<char, 2048> words{};
+std::size_t words_size = 0;
+
 void put(std::string_view text) {
+  const std::size_t size = std::min(text.size(), words.size() - words_size);
+  std::memcpy(words.data() + words_size, text.data(), size);
+  words_size += size;
+}
+
+void write_out() {
+  std::string_view text{words.data(), words_size};
+  words_size = 0;
   while (!text.empty()) {
     const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
     if (written <= 0) return;
@@ -108,6 +121,7 @@ void write_report(int number, siginfo_t* info, void* /*context*/) {
     put(abort_reason.data());
   }
   put("\n");
+  write_out();
   std::array<void*, max_frames> frames{};
   const int count = ::backtrace(frames.data(), static_cast<int>(frames.size()));
   // An address to return to may be that of the next function already, when the call never returns. Not so where the
@@ -122,6 +136,7 @@ void write_report(int number, siginfo_t* info, void* /*context*/) {
   if (!for_person) {
     put(footer);
     put("\n");
+    write_out();
   }
   // The signal itself ends the process, as if nobody had looked.
   ::signal(number, SIG_DFL);
@@ -163,6 +178,7 @@ void note_exit() {
   put("\nerror: the process ends: exit() was called");
   put_site(crash_site);
   put("\n");
+  write_out();
 }
 
 bool is_handled(int number) {

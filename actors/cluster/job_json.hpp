@@ -17,12 +17,6 @@ std::string job_as_json(const std::string& job_id, const JobGraph& graph, const 
 /// The same of a job that has no master to ask: as its last one has left it, or what is in its record.
 std::string job_as_json(const StoredJob& job);
 
-/// A job's master process ended before its job did. Only the JobManager, which outlives it, can tell.
-struct MasterLoss {
-  Timestamp at;
-  std::uint32_t start = 0;  ///< which of the job's masters, counted from 0
-  std::string reason;       ///< with the backtrace of a crash
-};
 /// `job`, as job_as_json gives it, with these among its failures.
 std::string with_master_losses(std::string job, const std::vector<MasterLoss>& losses);
 

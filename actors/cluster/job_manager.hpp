@@ -60,7 +60,6 @@ class JobManager final : public caf::event_based_actor {
     std::uint32_t starts = 0;  ///< of masters
     RestartStrategy after_crash;
     RestartStrategy after_kill;
-    std::vector<MasterLoss> losses;           ///< the newest
     std::optional<msg::RequestSlots> wanted;  ///< waits for slots
     std::string told_reason;                  ///< why it waits
     std::uint32_t round = 0;                  ///< of the last slots

@@ -27,6 +27,11 @@ constexpr auto master_deadline = std::chrono::seconds{12};
 /// Of a TaskManager.
 constexpr auto logs_deadline = std::chrono::seconds{5};
 
+/// The answer to who tells a job to end.
+std::string told(const std::string& job_id) {
+  return ordered_json{{"id", job_id}}.dump();
+}
+
 }  // namespace
 
 caf::message_handler JobManager::client_messages() {
@@ -75,10 +80,8 @@ msg::Answer JobManager::put_artifact(const msg::PutArtifact& piece) {
 }
 
 std::string JobManager::describe(const StoredJob& job) const {
-  const auto at = running_.find(job.id);
   // What is kept of a job that has ended has them.
-  const bool add = at != running_.end() && job.shown.empty();
-  return add ? with_master_losses(job_as_json(job), at->second.losses) : job_as_json(job);
+  return job.shown.empty() ? with_master_losses(job_as_json(job), job.losses) : job_as_json(job);
 }
 
 Result<std::string> JobManager::find_job(const std::string& id_or_name) const {
@@ -113,8 +116,7 @@ caf::result<msg::Answer> JobManager::call_job(const msg::CallJob& call) {
   }
   if (call.verb == msg::JobVerb::cancel) {
     if (const Status cancelled = cancel(*job); !cancelled) return msg::Answer{fail(cancelled.error())};
-    if (running(*id) == nullptr || !job->ready)
-      return msg::Answer{Result<std::string>{ordered_json{{"id", *id}}.dump()}};
+    if (running(*id) == nullptr || !job->ready) return msg::Answer{Result<std::string>{told(*id)}};
   }
   if (!job->ready) return msg::Answer{fail(ErrorCode::not_found, "job " + *id + " is not running yet")};
   auto promise = make_response_promise<msg::Answer>();
@@ -137,7 +139,7 @@ void JobManager::answer_call(std::uint64_t number, msg::Answer answer) {
   if (at == calls_.end()) return;
   const Running* const asked = running(at->second.job_id);
   if (at->second.verb == msg::JobVerb::show && answer.ok && asked != nullptr)
-    answer.json = with_master_losses(answer.json, asked->losses);
+    answer.json = with_master_losses(answer.json, asked->record.losses);
   at->second.promise.deliver(std::move(answer));
   calls_.erase(at);
 }
@@ -150,8 +152,13 @@ void JobManager::answer_calls_of(const Running& job) {
       ++at;
       continue;
     }
+    // A master that was told ends with its job, perhaps before its answer is here.
+    const bool stops = call.verb == msg::JobVerb::stop || call.verb == msg::JobVerb::drain;
     if (call.verb == msg::JobVerb::show) {
       call.promise.deliver(msg::Answer{Result<std::string>{describe(job.record)}});
+    } else if ((call.verb == msg::JobVerb::cancel && job.cancelled) ||
+               (stops && job.record.state == JobState::finished)) {
+      call.promise.deliver(msg::Answer{Result<std::string>{told(job.record.id)}});
     } else {
       call.promise.deliver(msg::Answer{
           fail(ErrorCode::unavailable, "the master of job " + job.record.id + " ended before it answered")});
@@ -219,7 +226,7 @@ caf::result<msg::Followed> JobManager::follow(const msg::FollowJob& request_) {
           [this, promise, id = request_.job](const msg::Followed& followed) mutable {
             const Running* const asked = running(id);
             msg::Followed told = followed;
-            if (asked != nullptr) told.json = with_master_losses(told.json, asked->losses);
+            if (asked != nullptr) told.json = with_master_losses(told.json, asked->record.losses);
             promise.deliver(std::move(told));
           },
           [promise, nothing](const caf::error&) mutable {

@@ -226,7 +226,7 @@ void JobManager::end_job(const std::string& job_id, JobState state, std::optiona
   job->record.state = state;
   job->record.ended_at = wall_clock_now();
   job->record.error = std::move(error);
-  job->record.shown = with_master_losses(json.empty() ? job_as_json(job->record) : std::move(json), job->losses);
+  job->record.shown = with_master_losses(json.empty() ? job_as_json(job->record) : std::move(json), job->record.losses);
   spdlog::info("job {} ({}) is {}{}", job_id, job->record.name, to_string(state),
                job->record.error ? ": " + job->record.error->message() : "");
   save_or_log(job->record);
@@ -283,6 +283,7 @@ void JobManager::master_exited(const msg::ChildEnded& ended) {
     return;
   }
   job->record.state = JobState::restarting;
+  save_or_log(job->record);
   spdlog::warn("the master of job {} ended: {}; it is started again", id, how.substr(0, how.find('\n')));
   delayed_send(this, *delay, msg::MasterDue{id});
 }
@@ -298,8 +299,9 @@ std::string JobManager::note_loss(Running& job, const std::string& how) {
   Secrets secrets;
   for (const auto& [name, value] : job.record.environment) secrets.add(value, "${" + name + "}");
   reason = secrets.redact(reason);
-  if (job.losses.size() == most_losses) job.losses.erase(job.losses.begin());
-  job.losses.push_back({wall_clock_now(), job.starts - 1, "the job's master ended: " + reason});
+  std::vector<MasterLoss>& losses = job.record.losses;
+  if (losses.size() == most_losses) losses.erase(losses.begin());
+  losses.push_back({wall_clock_now(), job.starts - 1, "the job's master ended: " + reason});
   return reason;
 }
 

@@ -67,6 +67,10 @@ StoredJob record_from(const Json& json) {
   json.at("slots").get_to(record.slots);
   if (const auto at = json.find("error"); at != json.end())
     record.error = Error{code_from(at->at("code").get<std::string>()), at->at("message").get<std::string>()};
+  for (const Json& loss : json.value("master_losses", Json::array())) {
+    record.losses.push_back({Timestamp{loss.at("at").get<std::int64_t>()}, loss.at("start").get<std::uint32_t>(),
+                             loss.at("reason").get<std::string>()});
+  }
   json.at("shown").get_to(record.shown);
   return record;
 }
@@ -110,6 +114,8 @@ std::string encode_stored_job(const StoredJob& record) {
   }
   if (record.ended_at) json["ended_at"] = record.ended_at->micros;
   if (record.error) json["error"] = {{"code", to_string(record.error->code())}, {"message", record.error->message()}};
+  for (const MasterLoss& loss : record.losses)
+    json["master_losses"].push_back({{"at", loss.at.micros}, {"start", loss.start}, {"reason", loss.reason}});
   const std::string body = dump(json);
   return std::string{magic} + std::to_string(stored_job_version) + " " + checksum(body) + " " +
          std::to_string(body.size()) + "\n" + body;

@@ -19,6 +19,13 @@
 
 namespace dataflow {
 
+/// A job's master process ended before its job did. Only the JobManager, which outlives it, can tell.
+struct MasterLoss {
+  Timestamp at;
+  std::uint32_t start = 0;  ///< which of the masters that this JobManager started for the job, counted from 0
+  std::string reason;       ///< with the backtrace of a crash
+};
+
 struct StoredJob {
   std::string id;  ///< `[A-Za-z0-9_-]+`
   std::string name;
@@ -40,9 +47,10 @@ struct StoredJob {
   bool committing = false;
   Timestamp submitted_at;
   std::optional<Timestamp> ended_at;
-  std::uint32_t slots = 0;     ///< how many it needs; 0 until its graph was built
-  std::optional<Error> error;  ///< of a job that failed
-  std::string shown;           ///< what `show` says, once it has ended
+  std::uint32_t slots = 0;         ///< how many it needs; 0 until its graph was built
+  std::optional<Error> error;      ///< of a job that failed
+  std::vector<MasterLoss> losses;  ///< the newest
+  std::string shown;               ///< what `show` says, once it has ended
 };
 
 inline constexpr std::uint32_t stored_job_version = 1;

@@ -100,5 +100,20 @@ class MasterCrashes(NumbersTest):
         self.assertNotIn("backtrace", second)
 
 
+class MasterCrashesAndTheJobManager(NumbersTest):
+    def test_a_job_managers_restart_does_not_forget_how_masters_ended(self):
+        self.cluster(nodes=1, slots=1)
+        job = self.detach(LIBRARY, "--parallelism", "1", "--", "--when=never")
+        self.until_running(job)
+        self.kill(self.masters()[0])
+        self.until("it is told", lambda: self.ask("show", job)["failures"])
+        self.until_running(job)
+        before = self.ask("show", job)["failures"]
+        self.kill(self.manager.pid)
+        self.job_manager(listen=self.address)
+        self.until_running(job)
+        self.assertEqual(self.ask("show", job)["failures"][:len(before)], before)
+
+
 if __name__ == "__main__":
     unittest.main()

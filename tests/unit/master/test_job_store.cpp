@@ -37,6 +37,7 @@ StoredJob failed_job() {
   StoredJob record = job("job-7", JobState::failed);
   record.error = Error{ErrorCode::malformed_data, "boom"};
   record.shown = R"({"state": "FAILED"})";
+  record.losses = {{Timestamp{4}, 2, "killed by SIGKILL"}};
   return record;
 }
 
@@ -70,8 +71,13 @@ TEST_CASE("what was put is there again when the store is opened anew, with all i
   CHECK(read.overrides == failed_job().overrides);
   CHECK(read.environment.at("CITY") == "Basel");
   CHECK(read.parallelism == 3);
+  REQUIRE(read.losses.size() == 1);
+  CHECK(read.losses[0].at == Timestamp{4});
+  CHECK(read.losses[0].start == 2);
+  CHECK(read.losses[0].reason == "killed by SIGKILL");
   CHECK(read.followed);
   CHECK_FALSE(store.jobs().at("other").error);
+  CHECK(store.jobs().at("other").losses.empty());
   CHECK(read.arguments[1] == "a \"quoted\"\nargument");
 }
 
