@@ -23,6 +23,7 @@
 #include "actors/cluster/job_master.hpp"
 #include "actors/cluster/own_messages.hpp"
 #include "actors/cluster/task_manager.hpp"
+#include "actors/cluster/time_slice.hpp"
 #include "actors/cluster/worker_process.hpp"
 #include "actors/exchange/byte_stream.hpp"
 #include "actors/exchange/socket.hpp"
@@ -137,6 +138,7 @@ Status check_certificate(const ControlSettings& settings, const std::set<std::st
 
 Status run_job_manager(const JobManagerOptions& options, const OnReady& ready) {
   ChildProcesses::prepare_signals();
+  ask_for_short_slices();
   log_to_standard_error("jobmanager");
   if (Status status = check_certificate(options.control, {host_for_children(options.listen)}); !status) return status;
   if (auto made = make_folders(options.storage); !made) return made;
@@ -163,6 +165,7 @@ Status run_job_manager(const JobManagerOptions& options, const OnReady& ready) {
 
 Status run_task_manager(const TaskManagerOptions& options, const OnReady& ready) {
   ChildProcesses::prepare_signals();
+  ask_for_short_slices();
   log_to_standard_error("taskmanager");
   if (Status status = check_advertised(options); !status) return status;
   const Endpoint& others_use = options.advertise ? *options.advertise : options.listen;
@@ -198,6 +201,7 @@ Status run_task_manager(const TaskManagerOptions& options, const OnReady& ready)
 }
 
 Status run_job_master(const ChildOptions& options) {
+  ask_for_short_slices();
   log_to_standard_error("master");
   report_crashes(0);
   ClusterConfig config{control_threads};
@@ -214,6 +218,7 @@ Status run_job_master(const ChildOptions& options) {
 }
 
 Status run_worker(const ChildOptions& options) {
+  ask_for_usual_slices();
   log_to_standard_error("worker");
   report_crashes(options.memory_limit);
   ClusterConfig config{std::max(2U, std::thread::hardware_concurrency())};
