@@ -108,12 +108,14 @@ class BatchDecoder {
       return malformed("it has " + std::to_string(sent.size()) + " columns, its channel's schema " +
                        std::to_string(schema_->size()));
     }
+    // In one piece of memory: they share that of their values, too, and whoever frees it is another thread.
+    const auto made = std::make_shared<Column[]>(sent.size());
     std::vector<ColumnPtr> columns;
     columns.reserve(sent.size());
     for (capnp::uint i = 0; i < sent.size(); ++i) {
-      Result<ColumnPtr> column = decode_column(sent[i], (*schema_)[i].type);
-      if (!column) return fail(column.error().within("column " + std::to_string(i) + " '" + (*schema_)[i].name + "'"));
-      columns.push_back(std::move(*column));
+      if (Status read = decode_column(sent[i], (*schema_)[i].type, made[i]); !read)
+        return fail(read.error().within("column " + std::to_string(i) + " '" + (*schema_)[i].name + "'"));
+      columns.emplace_back(made, &made[i]);
     }
     Result<ColumnPtr> timestamps = decode_timestamps(from);
     if (!timestamps) return fail(timestamps.error());
@@ -128,15 +130,14 @@ class BatchDecoder {
   }
 
  private:
-  Result<ColumnPtr> decode_column(wire::Column::Reader from, const DataType& type) {
+  Status decode_column(wire::Column::Reader from, const DataType& type, Column& column) {
     if (type.is_nested()) return malformed("columns of type " + to_string(type) + " cannot be read yet");
     if (static_cast<unsigned>(from.getKind()) != static_cast<unsigned>(type.kind()) ||
         from.getPrecision() != type.precision() || from.getScale() != type.scale()) {
       return malformed("its type is not the schema's " + to_string(type));
     }
-    auto column = std::make_shared<Column>();
-    column->type = type;
-    column->rows = rows_;
+    column.type = type;
+    column.rows = rows_;
     Result<Buffer> values = adopt(from.getValues());
     Result<Buffer> offsets = values ? adopt(from.getOffsets()) : values;
     Result<Buffer> validity = offsets ? adopt(from.getValidity()) : offsets;
@@ -145,11 +146,11 @@ class BatchDecoder {
     if (!checked) return fail(checked.error());
     if (!validity->empty()) {
       if (validity->size() != bitmap_bytes(rows_)) return wrong_size("validity", validity->size(), bitmap_bytes(rows_));
-      if (!all_bits_set(validity->as<std::uint8_t>(), rows_)) column->validity = std::move(*validity);
+      if (!all_bits_set(validity->as<std::uint8_t>(), rows_)) column.validity = std::move(*validity);
     }
-    column->values = std::move(*values);
-    column->offsets = std::move(*offsets);
-    return column;
+    column.values = std::move(*values);
+    column.offsets = std::move(*offsets);
+    return {};
   }
 
   Status check_fixed(const DataType& type, const Buffer& values, const Buffer& offsets) const {
