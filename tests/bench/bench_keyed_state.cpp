@@ -3,7 +3,8 @@
 // other.
 //
 // Each benchmark says what it `measured` and what is asked for, `at_most` or `at_least`. DATAFLOW_BENCH_QUICK=1 takes a
-// fiftieth of the state and of the time.
+// fiftieth of the state and of the time. What a thread has waited for a core, while other programs had them all, is not
+// counted: that is said of the machine and not of the engine.
 
 #include <benchmark/benchmark.h>
 #include <sys/wait.h>
@@ -45,6 +46,29 @@ std::uint64_t scaled(std::uint64_t full) {
 }
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Of this thread, in seconds.
+double waited_for_a_core() {
+  std::ifstream file{"/proc/thread-self/schedstat"};
+  double ran = 0;
+  double waited = 0;
+  file >> ran >> waited;
+  return waited / 1e9;
+}
+/// Time that passes for this thread as it would on a machine with a core for it.
+class Stopwatch {
+ public:
+  [[nodiscard]] double seconds() const { return seconds_since(start_) - (waited_for_a_core() - waited_); }
+
+ private:
+  Clock::time_point start_ = Clock::now();
+  double waited_ = waited_for_a_core();
+};
+
+/// What takes long is told as it goes.
+void say(const char* what, double number, const char* unit) {
+  std::fprintf(stderr, "%s: %.3g %s\n", what, number, unit);
 }
 void at_most(benchmark::State& state, double measured, double limit) {
   state.counters["measured"] = measured;
@@ -133,10 +157,10 @@ class Checkpoints {
       const std::lock_guard lock{mutex_};
       if (next_) return false;
     }
-    const auto start = Clock::now();
+    const Stopwatch watch;
     auto snapshot = runtime.snapshot(key_groups);
     if (!snapshot) must(fail(snapshot.error()));
-    pauses_.push_back(seconds_since(start) * 1e3);
+    pauses_.push_back(watch.seconds() * 1e3);
     {
       const std::lock_guard lock{mutex_};
       next_ = std::move(*snapshot);
@@ -218,6 +242,7 @@ class Checkpoints {
 template <class Function, class KeyOf>
 double throughput(Keyed<Function>& keyed, Checkpoints& checkpoints, double seconds, double every, KeyOf&& key_of) {
   const auto start = Clock::now();
+  const Stopwatch watch;
   double due = every;
   std::uint64_t records = 0;
   double now = 0;
@@ -226,7 +251,23 @@ double throughput(Keyed<Function>& keyed, Checkpoints& checkpoints, double secon
     keyed.batch([&](std::uint32_t i) { return key_of(now, i); });
     records += max_batch_rows;
   }
-  return static_cast<double>(records) / now;
+  return static_cast<double>(records) / watch.seconds();
+}
+
+/// Gives every key a value, in an order that is not the store's; calls `after_batch` after each batch.
+template <class Function, class AfterBatch>
+void fill(Keyed<Function>& keyed, std::uint64_t keys, AfterBatch&& after_batch) {
+  constexpr std::uint64_t prime = 2'654'435'761;  // reaches each key once
+  const Stopwatch watch;
+  for (std::uint64_t next = 0; next < keys;) {
+    keyed.batch([&](std::uint32_t) { return next++ * prime % keys; });
+    after_batch();
+  }
+  say("filled", static_cast<double>(keys) / watch.seconds(), "keys a second");
+}
+template <class Function>
+void fill(Keyed<Function>& keyed, std::uint64_t keys) {
+  fill(keyed, keys, [] {});
 }
 
 struct Comparison {
@@ -238,12 +279,12 @@ struct Comparison {
 };
 
 double restore_seconds(Checkpoints& checkpoints, const CheckpointStoragePtr& storage, const StateBackendPtr& backend) {
-  const auto start = Clock::now();
+  const Stopwatch watch;
   const auto checkpoint = checkpoints.newest(storage);
   Keyed<WideFunction> restored{backend};
   must(restored.runtime().restore(*checkpoint->reader("op", 0, 1)));
   restored.batch([](std::uint32_t i) { return i; });
-  return seconds_since(start);
+  return watch.seconds();
 }
 
 /// 1 GB in RocksDB; in each second other keys change, a hundredth of all.
@@ -255,8 +296,7 @@ const Comparison& large_rocksdb() {
     const StateBackendPtr backend = *make_rocksdb_backend(folder / "state", 512U << 20);
     Keyed<WideFunction> keyed{backend};
     Checkpoints checkpoints{make_local_storage((folder / "checkpoints").string())};
-    std::uint64_t next = 0;
-    while (next < keys) keyed.batch([&](std::uint32_t) { return next++ * 0x9e3779b9U % keys; });
+    fill(keyed, keys);
     checkpoints.take(keyed.runtime());
     checkpoints.wait();
     std::mt19937_64 random{1};
@@ -271,11 +311,13 @@ const Comparison& large_rocksdb() {
     double with = 0;
     for (int round = 0; round < (quick() ? 1 : 4); ++round) {
       without += throughput(keyed, checkpoints, part, 0, changing);
+      say("1 GB in rocksdb, no checkpoints", without / (round + 1), "records a second");
       second += static_cast<int>(part);
       checkpoints.take(keyed.runtime());  // what has changed meanwhile
       checkpoints.wait();
       const std::size_t first = checkpoints.new_bytes().size();
       with += throughput(keyed, checkpoints, part, 1, changing);
+      say("1 GB in rocksdb, one a second", with / (round + 1), "records a second");
       checkpoints.wait();
       second += static_cast<int>(part);
       for (std::size_t i = first; i < checkpoints.new_bytes().size(); ++i)
@@ -304,8 +346,7 @@ const Comparison& heap() {
     const TemporaryFolder folder;
     Keyed<WideFunction> keyed{nullptr};
     Checkpoints checkpoints{make_local_storage((folder / "checkpoints").string())};
-    std::uint64_t next = 0;
-    while (next < keys) keyed.batch([&](std::uint32_t) { return next++; });
+    fill(keyed, keys);
     std::mt19937_64 random{1};
     const auto any = [&](double, std::uint32_t) { return random() % keys; };
     const double every = quick() ? 0.5 : 5;
@@ -314,6 +355,7 @@ const Comparison& heap() {
     for (int round = 0; round < (quick() ? 1 : 3); ++round) {
       without += throughput(keyed, checkpoints, 2.2 * every, 0, any);
       with += throughput(keyed, checkpoints, 2.2 * every, every, any);
+      say("200 MB on the heap, ratio", with / without, "");
       checkpoints.wait();
     }
     result.ratio = with / without;
@@ -327,8 +369,7 @@ double sums_a_second(const StateBackendPtr& backend, const fs::path& checkpoint_
   const std::uint64_t keys = scaled(1'000'000);
   Keyed<SumFunction> keyed{backend};
   Checkpoints checkpoints{make_local_storage(checkpoint_folder.string())};
-  std::uint64_t next = 0;
-  while (next < keys) keyed.batch([&](std::uint32_t) { return next++; });
+  fill(keyed, keys);
   std::mt19937_64 random{1};
   const double every = quick() ? 0.5 : 10;
   return throughput(keyed, checkpoints, 1.5 * every, every, [&](double, std::uint32_t) { return random() % keys; });
@@ -379,17 +420,15 @@ void many_keys_memory(benchmark::State& state) {
       const std::uint64_t keys = scaled(20'000'000);
       Keyed<SumFunction> keyed{*make_rocksdb_backend(folder / "state", budget_mib << 20)};
       Checkpoints checkpoints{make_local_storage((folder / "checkpoints").string())};
-      std::uint64_t next = 0;
       auto last = Clock::now();
-      while (next < keys) {
-        keyed.batch([&](std::uint32_t) { return next++ * 0x9e3779b97f4a7c15ULL % keys; });
+      fill(keyed, keys, [&] {
         if (seconds_since(last) >= 10 && checkpoints.take(keyed.runtime())) last = Clock::now();
-      }
+      });
       std::mt19937_64 random{1};
       const double rate = throughput(keyed, checkpoints, quick() ? 1 : 15, quick() ? 0.5 : 5,
                                      [&](double, std::uint32_t) { return random() % keys; });
       checkpoints.wait();
-      std::fprintf(stderr, "20 million keys: %.0f random sums a second\n", rate);
+      say("20 million keys", rate, "random sums a second");
     });
   }
   at_most(state, peak, 1.2 * budget_mib + 100);
