@@ -79,7 +79,7 @@ struct TaskState {
   StateFile file;
   std::vector<Operator> operators;
   std::uint64_t messages = 0;   ///< the newest message from outside that it had taken
-  std::uint64_t new_bytes = 0;  ///< that had to be written: what an incremental checkpoint costs
+  std::uint64_t new_bytes = 0;  ///< that no checkpoint before has: what an incremental checkpoint costs
 
   /// Bytes of state, wherever they lie.
   [[nodiscard]] std::uint64_t size() const;

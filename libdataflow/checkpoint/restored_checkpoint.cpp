@@ -221,7 +221,7 @@ Status RestoredCheckpoint::check(const JobGraph& graph, UnclaimedState unclaimed
     if (!has_state) continue;
     return fail(ErrorCode::invalid_argument, "the checkpoint has state of \"" + op.uid +
                                                  "\", which the job does not have; give the operator that "
-                                                 "name (uid) again, or allow its state to be dropped");
+                                                 "name (uid) again, or let its state go with --allow-dropped-state");
   }
   return {};
 }

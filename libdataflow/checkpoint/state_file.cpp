@@ -44,7 +44,8 @@ class BlockWriter final : public StateWriter {
       std::string known = file.shared ? uploaded_->find(file) : std::string{};
       auto written = storage_->put_file(to + file.name, folder / file.name, known);
       if (!written) return fail(written.error());
-      state_.new_bytes += *written;
+      // New is what no checkpoint before has, also where it only gets a second name.
+      state_.new_bytes += known.empty() ? file.bytes : *written;
       if (file.shared) uploaded_->add(file, to + file.name);
       table.store.push_back({file.name, file.bytes, file.checksum, file.shared});
     }

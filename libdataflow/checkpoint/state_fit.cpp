@@ -144,7 +144,8 @@ class Fitting {
     if (summary.enumerator) add(StateFit::Outcome::dropped, summary.uid, "position", 0, "the position of a source");
     for (const StateSummary& state : summary.states) {
       if (is_engines_own(state.description.name) || state.rows == 0) continue;
-      add(StateFit::Outcome::dropped, summary.uid, state.description.name, state.rows, "the job has no such operator");
+      add(StateFit::Outcome::dropped, summary.uid, state.description.name, state.rows,
+          "the job has no such operator, so this takes --allow-dropped-state");
     }
   }
 

@@ -57,6 +57,11 @@ void SealedChanges::drop_files() {
   folder_.clear();
 }
 
+bool SealedChanges::is_under_way() {
+  const std::unique_lock lock{mutex_, std::try_to_lock};
+  return !lock.owns_lock() || (wanted_ && !done_);
+}
+
 Status SealedChanges::run() {
   const std::lock_guard lock{mutex_};
   if (done_) return {};
@@ -347,7 +352,20 @@ Status KeyedCache::settle() {
 }
 
 Status KeyedCache::let_go(std::size_t count) {
+  if (sealed_ != nullptr && sealed_->is_under_way()) {
+    // What was sealed has to be in the store before anything else, and that takes a while. Slots that have not changed
+    // since need not be written, and so there is nothing to wait for while there are enough of them.
+    const std::size_t enough = count / 2;
+    Status gone = let_go_of(count, [this](std::uint32_t slot) { return owner_.changed_in_[slot] < sealed_from_; });
+    if (!gone || count == 0 || (count < enough && resident_ <= most_slots())) return gone;
+  }
   if (Status settled = settle(); !settled) return settled;
+  return let_go_of(count, [](std::uint32_t) { return true; });
+}
+
+/// Those of `may_go(slot)` that have not been used for longest; takes from `count` what has gone.
+template <class MayGo>
+Status KeyedCache::let_go_of(std::size_t& count, MayGo&& may_go) {
   all_resident_ = false;
   changes_.clear();
   owner_.tracks_ = false;
@@ -356,7 +374,7 @@ Status KeyedCache::let_go(std::size_t count) {
   for (std::size_t passed = 0; passed < 2 * slots && count != 0 && written; ++passed) {
     hand_ = hand_ + 1 < slots ? hand_ + 1 : 0;
     const auto slot = static_cast<std::uint32_t>(hand_);
-    if (loaded_[slot] == 0) continue;
+    if (loaded_[slot] == 0 || !may_go(slot)) continue;
     if (used_[slot] != 0) {
       used_[slot] = 0;
       continue;
@@ -413,9 +431,11 @@ Result<SealedChangesPtr> KeyedCache::seal() {
   }
   forget_stale_changes();
   sealed->slots_ = std::exchange(owner_.changed_, {});
+  if (sealed->before_ == nullptr) sealed_from_ = owner_.epoch_;
   if (++owner_.epoch_ == 0) {  // 4 billion checkpoints later
     std::fill(owner_.changed_in_.begin(), owner_.changed_in_.end(), 0U);
     owner_.epoch_ = 1;
+    sealed_from_ = 0;
   }
   sealed_ = sealed;
   return sealed;

@@ -35,6 +35,8 @@ class SealedChanges {
 
   /// Writes the changes and makes the checkpoint, if nobody has. On any thread. After an error it may be tried again.
   Status run();
+  /// Whether a thread that writes a checkpoint does that, or will.
+  [[nodiscard]] bool is_under_way();
   /// Nobody wants the checkpoint any more; the changes are still to be written.
   void give_up() { wanted_ = false; }
   /// The checkpoint's files have been put where they are to be, or are of no use.
@@ -113,6 +115,8 @@ class KeyedCache {
   /// What was sealed has to be in the store before anything else is written.
   Status settle();
   Status let_go(std::size_t slots);
+  template <class MayGo>
+  Status let_go_of(std::size_t& slots, MayGo&& may_go);
   void forget_stale_changes();
   void append_key(std::uint32_t slot, std::string& out) const;
   bool append_value(std::uint32_t slot, std::string& out) const;
@@ -125,6 +129,7 @@ class KeyedCache {
   std::uint32_t max_parallelism_;
   OwnedStorePtr store_;
   SealedChangesPtr sealed_;  ///< until it is known to be written
+  std::uint32_t sealed_from_ = 0;  ///< changes of that epoch and later ones may not be in the store
   SlotArray<std::uint16_t> groups_;
   std::vector<std::uint8_t> loaded_;
   std::vector<std::uint8_t> used_;  ///< since the hand came by (Corbato's clock)

@@ -149,11 +149,13 @@ class Savepoints(DfnodeTest):
                                'input = "totals"', 'input = "sums"'))
         dropped = outcomes(renamed, 2)
         self.assertEqual(dropped[("totals", "groups")]["outcome"], "dropped")
+        self.assertIn("--allow-dropped-state", dropped[("totals", "groups")]["detail"])
         self.assertEqual(dropped[("sums", "")]["outcome"], "new")
         outcomes(renamed, 0, "--allow-dropped-state")
         refused = self.dfnode("run", renamed, "--from", savepoint, "--quiet")
         self.assert_exit(refused, 2)
         self.assertIn("totals", refused.stderr)
+        self.assertIn("--allow-dropped-state", refused.stderr)
         allowed = self.dfnode("run", renamed, "--from", savepoint, "--allow-dropped-state", "--quiet")
         self.assert_exit(allowed, 0)
 

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "libdataflow/checkpoint/memory_storage.hpp"
@@ -9,6 +11,7 @@
 #include "libdataflow/checkpoint/state_file.hpp"
 #include "libdataflow/state/schema_evolution.hpp"
 #include "tests/support/batches.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace dataflow {
 
@@ -147,6 +150,36 @@ TEST_CASE("a state file that is damaged, cut off or gone is refused, naming it")
   CHECK(read().error().message().find("memory:chk/0 is cut off") != std::string::npos);
   storage.files().erase("chk/0");
   CHECK(read().error().code() == ErrorCode::not_found);
+}
+
+TEST_CASE("of a store's files those are new that no checkpoint before had, linked or copied") {
+  const TemporaryFolder folder;
+  struct Stored final : CapturedState {
+    std::filesystem::path at;
+    std::vector<StoreFile> files;
+    Status write(StateWriter& writer) override {
+      return writer.add_store({"values", StateKind::keyed, 1, schema()}, at, files);
+    }
+  };
+  const auto file = [&](const std::string& name, const std::string& content) -> StoreFile {
+    std::ofstream{folder / name} << content;
+    return {name, content.size(), *checksum_of_file(folder / name), true};
+  };
+  const auto storage = make_local_storage((folder / "checkpoints").string());
+  UploadedFiles uploaded;
+  const auto new_bytes = [&](const std::string& checkpoint, std::vector<StoreFile> files) {
+    auto stored = std::make_unique<Stored>();
+    stored->at = folder.path();
+    stored->files = std::move(files);
+    CapturedStates states;
+    states.emplace_back("op", std::move(stored));
+    const auto written = write_task_state(std::move(states), *storage, checkpoint, "0-0", &uploaded);
+    REQUIRE(written);
+    return written->new_bytes;
+  };
+  const StoreFile first = file("1.sst", std::string(1000, 'a'));
+  CHECK(new_bytes("chk-1", {first}) == 1000);
+  CHECK(new_bytes("chk-2", {first, file("2.sst", std::string(30, 'b'))}) == 30);
 }
 
 TEST_CASE("a TaskState goes through its message") {
