@@ -6,6 +6,7 @@
 
 #include <locale.h>  // NOLINT: newlocale is POSIX, <clocale> need not have it
 
+#include "libdataflow/expressions/byte_search.hpp"
 #include "libdataflow/expressions/utf8.hpp"
 
 namespace dataflow::expr {
@@ -44,6 +45,12 @@ void encode(std::uint32_t code, std::string& out) {
 
 template <class Ascii, class Wide>
 void append_mapped(std::string_view text, std::string& out, Ascii ascii, Wide wide) {
+  if (is_ascii(text)) {
+    const std::size_t from = out.size();
+    out.append(text);
+    for (std::size_t at = from; at < out.size(); ++at) out[at] = ascii(out[at]);
+    return;
+  }
   while (!text.empty()) {
     const std::size_t bytes = utf8::character_bytes(text);
     if (bytes > 1 && unicode() != nullptr) {

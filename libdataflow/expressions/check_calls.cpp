@@ -7,6 +7,7 @@
 #include "libdataflow/expressions/choose.hpp"
 #include "libdataflow/expressions/comparison.hpp"
 #include "libdataflow/expressions/suggestion.hpp"
+#include "libdataflow/expressions/text_length.hpp"
 
 namespace dataflow::expr {
 
@@ -99,7 +100,7 @@ NodePtr Checker::check(const Syntax& syntax, const Call& node) {
   std::vector<NodePtr> arguments;
   if (!check_all(node.arguments, arguments)) return nullptr;
   for (const Overload& overload : function->overloads) {
-    if (fits(overload, arguments)) return bind(syntax, node, overload, std::move(arguments));
+    if (fits(overload, arguments)) return bind(syntax, node, *function, overload, std::move(arguments));
   }
   return wrong_arguments(node, *function, arguments);
 }
@@ -135,7 +136,19 @@ NodePtr Checker::widen(NodePtr node, Span span, Accepts accepts) {
   return fail(span, "this text is not a timestamp", "e.g. '2010-01-01T12:30:00'");
 }
 
-NodePtr Checker::bind(const Syntax& syntax, const Call& node, const Overload& overload,
+NodePtr fused_call(const Function& function, std::vector<NodePtr>& arguments) {
+  CallNode* const inner = arguments.empty() ? nullptr : arguments.front()->call();
+  if (inner == nullptr || function.name != "length" || inner->function() != "replace") return nullptr;
+  const Binding binding{inner->arguments(), inner->type()};
+  const auto from = binding.constant_text(1);
+  const auto to = binding.constant_text(2);
+  if (!from || !to) return nullptr;
+  Kernel kernel = length_of_replaced(*from, *to);
+  if (!kernel) return nullptr;
+  return make_call(Kind::int64, std::move(inner->arguments().front()), std::move(kernel));
+}
+
+NodePtr Checker::bind(const Syntax& syntax, const Call& node, const Function& function, const Overload& overload,
                       std::vector<NodePtr> arguments) {
   std::vector<Span> spans;
   for (const SyntaxPtr& argument : node.arguments) spans.push_back(argument->span);
@@ -168,7 +181,10 @@ NodePtr Checker::bind(const Syntax& syntax, const Call& node, const Overload& ov
     const std::size_t at = kernel.error().argument;
     return fail(at < spans.size() ? spans[at] : syntax.span, kernel.error().message);
   }
-  return make_call(result, std::move(arguments), std::move(*kernel), overload.nulls);
+  if (NodePtr fused = fused_call(function, arguments)) return fused;
+  NodePtr made = make_call(result, std::move(arguments), std::move(*kernel), overload.nulls);
+  if (CallNode* const call = made->call()) call->set_function(function.name);
+  return made;
 }
 
 NodePtr Checker::special_call(const Syntax& syntax, const Call& node, const Function& function) {

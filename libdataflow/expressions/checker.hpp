@@ -64,7 +64,8 @@ class Checker {
   NodePtr if_call(const Syntax& syntax, const Call& node);
   NodePtr nullif_call(const Syntax& syntax, const Call& node);
   NodePtr coalesce_call(const Syntax& syntax, const Call& node);
-  NodePtr bind(const Syntax& syntax, const Call& node, const Overload& overload, std::vector<NodePtr> arguments);
+  NodePtr bind(const Syntax& syntax, const Call& node, const Function& function, const Overload& overload,
+               std::vector<NodePtr> arguments);
   NodePtr widen(NodePtr node, Span span, Accepts accepts);
   NodePtr unknown_function(const Call& node);
   NodePtr wrong_arguments(const Call& node, const Function& function, std::span<const NodePtr> arguments);
@@ -81,6 +82,9 @@ class Checker {
 NodePtr make_call(Type type, std::vector<NodePtr> arguments, Kernel kernel, Nulls nulls = Nulls::strict);
 NodePtr make_call(Type type, NodePtr argument, Kernel kernel, Nulls nulls = Nulls::strict);
 NodePtr make_call(Type type, NodePtr left, NodePtr right, Kernel kernel, Nulls nulls = Nulls::strict);
+/// A node for a call of `function` that computes it at once with a call among its arguments, cheaper than one after the
+/// other; null when there is none, and then the arguments are untouched.
+NodePtr fused_call(const Function& function, std::vector<NodePtr>& arguments);
 /// AND or OR of two bool nodes; a constant operand is simplified away where it can be.
 NodePtr make_logic(BinaryOperator op, NodePtr left, NodePtr right);
 

@@ -2,9 +2,11 @@
 #include <cstring>
 
 #include "libdataflow/expressions/arithmetic.hpp"
+#include "libdataflow/expressions/byte_search.hpp"
 #include "libdataflow/expressions/case_mapping.hpp"
 #include "libdataflow/expressions/registry.hpp"
 #include "libdataflow/expressions/rowwise.hpp"
+#include "libdataflow/expressions/text_length.hpp"
 #include "libdataflow/expressions/utf8.hpp"
 
 namespace dataflow::expr {
@@ -117,6 +119,7 @@ void split_part(TextResult& out, Text text, Text separator, std::int64_t part) {
     if (part == 1 || part == -1) out.append(text);
     return;
   }
+  if (part > 0 && separator.size() == 1) return out.append(nth_part(text, separator.front(), part));
   if (part > 0) {
     for (; part > 1; --part) {
       const std::size_t at = find(text, separator);
@@ -188,9 +191,7 @@ void add_text_functions(std::vector<Function>& table) {
                    "text",
                    "The number of characters; of bytes for bytes.",
                    "length('Zürich') = 6",
-                   {{{s}, Kind::int64, always(map_rows<std::int64_t, Text>([](Text x) {
-                       return static_cast<std::int64_t>(utf8::length(x));
-                     }))},
+                   {{{s}, Kind::int64, always(lengths_of_texts)},
                     {{{"b", Accepts::bytes}}, Kind::int64, always(map_rows<std::int64_t, Text>([](Text x) {
                        return static_cast<std::int64_t>(x.size());
                      }))}}});

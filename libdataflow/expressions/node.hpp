@@ -4,6 +4,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "libdataflow/expressions/vector.hpp"
@@ -21,6 +23,8 @@ struct Frame {
 /// Row numbers, ascending, on the way through a filter.
 using RowList = std::vector<std::uint32_t>;
 
+class CallNode;
+
 class Node {
  public:
   explicit Node(Type type) : type_{type} {}
@@ -35,6 +39,8 @@ class Node {
   [[nodiscard]] virtual const Vector* constant() const { return nullptr; }
   /// The input field when the node is nothing else.
   [[nodiscard]] virtual std::optional<std::size_t> field() const { return std::nullopt; }
+  /// The call when the node is one that may become part of another: see fused_call.
+  [[nodiscard]] virtual CallNode* call() { return nullptr; }
 
   /// Whether `filter` can be called: bool nodes that never fail and are cheap to ask row by row.
   [[nodiscard]] virtual bool can_filter() const { return false; }
@@ -114,11 +120,18 @@ class CallNode final : public Node {
   CallNode(Type type, std::vector<NodePtr> arguments, Kernel kernel, Nulls nulls = Nulls::strict)
       : Node{type}, arguments_{std::move(arguments)}, kernel_{std::move(kernel)}, nulls_{nulls} {}
   [[nodiscard]] Vector evaluate(Frame& frame) const override;
+  [[nodiscard]] CallNode* call() override { return this; }
+
+  /// The function as the registry has it; empty for what is no call of one.
+  [[nodiscard]] std::string_view function() const { return function_; }
+  void set_function(std::string_view name) { function_ = name; }
+  [[nodiscard]] std::vector<NodePtr>& arguments() { return arguments_; }
 
  private:
   std::vector<NodePtr> arguments_;
   Kernel kernel_;
   Nulls nulls_;
+  std::string function_;
 };
 
 /// `node`, or its value when all it depends on is constant and it computes without an error.

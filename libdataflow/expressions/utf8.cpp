@@ -1,24 +1,8 @@
 #include "libdataflow/expressions/utf8.hpp"
 
-#include <algorithm>
-#include <cstdint>
-#include <cstring>
+#include "libdataflow/expressions/byte_search.hpp"
 
 namespace dataflow::expr::utf8 {
-
-namespace {
-/// Eight bytes at a time.
-bool is_ascii(std::string_view text) {
-  std::uint64_t bits = 0;
-  std::size_t at = 0;
-  for (std::uint64_t word = 0; at + sizeof word <= text.size(); at += sizeof word) {
-    std::memcpy(&word, text.data() + at, sizeof word);
-    bits |= word;
-  }
-  for (; at < text.size(); ++at) bits |= static_cast<unsigned char>(text[at]);
-  return (bits & 0x8080808080808080U) == 0;
-}
-}  // namespace
 
 std::size_t length(std::string_view text) {
   if (is_ascii(text)) return text.size();

@@ -39,12 +39,24 @@ Range range_of(std::span<const std::int64_t> times) {
   return {*std::min_element(least.begin(), least.end()), *std::max_element(most.begin(), most.end())};
 }
 
+/// Whether no record is older than the one before it: the usual case, which is looked for without a branch a row.
+bool is_ascending(std::span<const std::int64_t> times) {
+  bool descends = false;
+  for (std::size_t i = 1; i < times.size(); ++i) descends |= times[i] < times[i - 1];
+  return !descends;
+}
+
 }  // namespace
 
 /// Most batches stay whole: nothing in them is late by what came before. A cut costs a copy, but there is one only
 /// where the newest time has advanced since the last, which disorder makes rare.
 void EventTimePieces::add(BatchPtr batch) {
   const auto times = batch->timestamps()->as<std::int64_t>();
+  if (is_ascending(times)) {  // nothing is late by what is before it in the batch
+    newest_ = std::max(newest_, Timestamp{times.back()});
+    pieces_.push_back({std::move(batch), watermark_at(newest_)});
+    return;
+  }
   const auto [oldest, newest] = range_of(times);
   const std::int64_t delay = delay_.count();
   const std::int64_t newest_before = std::exchange(newest_, std::max(newest_, Timestamp{newest})).micros;

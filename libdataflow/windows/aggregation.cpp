@@ -89,10 +89,14 @@ Status Aggregation::fold_call(const Call& call, const StateRows& all, Fold fold)
     records.count = n;
   };
   if (call.filter) {
+    // Without a branch: whether a record passes cannot be foreseen.
     const Column& pass = *inputs_[*call.filter].value.front().column;
-    choose([values = pass.as<std::uint8_t>().data(), &pass](std::size_t row) {
-      return values[row] != 0 && !pass.is_null(row);
-    });
+    const std::uint8_t* values = pass.as<std::uint8_t>().data();
+    if (pass.has_nulls()) {
+      choose([values, bits = pass.validity_bits()](std::size_t row) { return (values[row] != 0) & bit_at(bits, row); });
+    } else {
+      choose([values](std::size_t row) { return values[row] != 0; });
+    }
   }
   const Column* argument = nullptr;
   if (call.argument) {

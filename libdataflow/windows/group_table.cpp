@@ -35,14 +35,40 @@ inline std::uint64_t hash_word(std::uint64_t key) {
   return mix(key ^ 0x2d358dccaa6c78a5ULL, 0x9e3779b97f4a7c15ULL);
 }
 
+inline std::uint64_t eight_bytes(const char* bytes) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+/// Texts of 13 to 32 bytes, such as the keys of two or three columns: both ends and the middle, as wyhash does.
+inline std::uint64_t hash_short(const char* bytes, std::size_t length) {
+  const std::uint64_t head = mix(eight_bytes(bytes) ^ 0x2d358dccaa6c78a5ULL, eight_bytes(bytes + length - 8) ^ length);
+  if (length <= 16) return mix(head, 0x9e3779b97f4a7c15ULL);
+  return mix(head ^ eight_bytes(bytes + 8), eight_bytes(bytes + length - 16) ^ 0x8bb84b93962eacc9ULL);
+}
+
 inline std::uint64_t hash_text(const TextKey& key) {
-  if (!key.is_inline()) return XXH3_64bits(key.far(), key.length());
+  if (!key.is_inline()) {
+    return key.length() <= 32 ? hash_short(key.far(), key.length()) : XXH3_64bits(key.far(), key.length());
+  }
   return mix(key.head ^ 0x2d358dccaa6c78a5ULL, key.tail ^ 0x8bb84b93962eacc9ULL);
+}
+
+/// Both of the same length, 13 to 32 bytes.
+inline bool same_short(const char* a, const char* b, std::size_t length) {
+  const std::size_t last = length - 8;
+  const std::uint64_t ends = (eight_bytes(a) ^ eight_bytes(b)) | (eight_bytes(a + last) ^ eight_bytes(b + last));
+  if (length <= 16) return ends == 0;
+  return (ends | (eight_bytes(a + 8) ^ eight_bytes(b + 8)) | (eight_bytes(a + last - 8) ^ eight_bytes(b + last - 8))) ==
+         0;
 }
 
 inline bool same_text(const TextKey& a, const TextKey& b) {
   if (a.tail != b.tail) return false;
-  return a.head == b.head || (!a.is_inline() && std::memcmp(a.far(), b.far(), a.length()) == 0);
+  if (a.head == b.head) return true;
+  if (a.is_inline()) return false;
+  return a.length() <= 32 ? same_short(a.far(), b.far(), a.length()) : std::memcmp(a.far(), b.far(), a.length()) == 0;
 }
 
 inline TextKey text_in(const std::byte* row) {

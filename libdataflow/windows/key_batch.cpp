@@ -51,8 +51,14 @@ constexpr std::array<WordMasks, inline_text_bytes + 1> word_masks = [] {
 
 /// make_text_key for bytes after which at least 16 - length more may be read.
 TextKey make_text_key_with_slack(const char* bytes, std::uint32_t length) {
-  if (length > inline_text_bytes) return make_text_key(bytes, length);
   TextKey key;
+  if (length > inline_text_bytes) {
+    std::uint32_t first = 0;
+    std::memcpy(&first, bytes, sizeof first);
+    key.head = reinterpret_cast<std::uintptr_t>(bytes);
+    key.tail = std::uint64_t{length} << 32 | first;
+    return key;
+  }
   std::memcpy(&key.head, bytes, 8);
   std::memcpy(&key.tail, bytes + 8, 8);
   key.head &= word_masks[length].head;
@@ -148,21 +154,47 @@ namespace {
 /// So many bytes behind the last key may be read.
 constexpr std::size_t slack = 16;
 
-char* encode_cell(const Column& column, std::size_t row, char* at) {
-  const bool valid = !column.is_null(row);
-  *at++ = static_cast<char>(valid);
-  if (!valid) return at;
-  if (!column.type.is_variable_width()) {
-    const std::uint64_t word = word_at(column, row);
-    std::memcpy(at, &word, sizeof word);
-    return at + column.type.width();
+/// A key column with what is asked of each of its cells.
+struct CellEncoder {
+  explicit CellEncoder(const Column& c)
+      : column{&c},
+        validity{c.has_nulls() ? c.validity_bits() : nullptr},
+        is_text{c.type.is_variable_width()},
+        // The column's own eight bytes are the word: all but doubles, of which several are one group.
+        is_word{!is_text && c.type.width() == 8 && c.type.kind() != TypeKind::float64} {}
+
+  /// Appends the cell at `at`, behind which `slack` bytes may be written, and returns what follows.
+  char* encode(std::size_t row, char* at) const {
+    const bool valid = validity == nullptr || bit_at(validity, row);
+    *at++ = static_cast<char>(valid);
+    if (!valid) return at;
+    if (is_word) {
+      std::memcpy(at, column->values.as<std::uint64_t>() + row, sizeof(std::uint64_t));
+      return at + sizeof(std::uint64_t);
+    }
+    if (!is_text) {
+      const std::uint64_t word = word_at(*column, row);
+      std::memcpy(at, &word, sizeof word);
+      return at + column->type.width();
+    }
+    const std::uint32_t* offsets = column->offset_data() + row;
+    const std::uint32_t length = offsets[1] - offsets[0];
+    const char* text = column->values.as<char>() + offsets[0];
+    std::memcpy(at, &length, sizeof length);
+    at += sizeof length;
+    if (length <= slack && offsets[0] + slack <= column->values.size()) {
+      std::memcpy(at, text, slack);
+    } else if (length != 0) {
+      std::memcpy(at, text, length);
+    }
+    return at + length;
   }
-  const std::string_view text = column.text(row);
-  const auto length = static_cast<std::uint32_t>(text.size());
-  std::memcpy(at, &length, sizeof length);
-  if (length != 0) std::memcpy(at + sizeof length, text.data(), length);
-  return at + sizeof length + text.size();
-}
+
+  const Column* column;
+  const std::uint8_t* validity;  ///< null: no cell is NULL
+  bool is_text;
+  bool is_word;
+};
 
 }  // namespace
 
@@ -170,8 +202,10 @@ void KeyReader::encode(const Batch& batch) {
   // Each cell is a byte that says whether it is NULL, then 8 bytes, or a length of 4 bytes and the text. Equal keys
   // have equal bytes, and no key is the beginning of another one.
   std::size_t most = slack;
+  std::vector<CellEncoder> cells;
   for (const std::size_t field : fields_) {
     const Column& column = batch.column(field);
+    cells.emplace_back(column);
     most += batch.rows() * (1 + sizeof(std::uint64_t));
     if (column.type.is_variable_width()) most += column.values.size();
   }
@@ -180,7 +214,7 @@ void KeyReader::encode(const Batch& batch) {
   texts_.resize(batch.rows());
   for (std::size_t row = 0; row < batch.rows(); ++row) {
     char* const start = at;
-    for (const std::size_t field : fields_) at = encode_cell(batch.column(field), row, at);
+    for (const CellEncoder& cell : cells) at = cell.encode(row, at);
     texts_[row] = make_text_key_with_slack(start, static_cast<std::uint32_t>(at - start));
   }
   keys_.texts = texts_.data();

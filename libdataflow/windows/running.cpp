@@ -122,6 +122,7 @@ class Running final : public WindowOperator {
 
   void find_touched(std::size_t count, Timestamp now);
   Status fold(const Records& records);
+  Status fold_inserted(const Records& records);
   Result<BatchPtr> results_of(const std::vector<std::byte*>& rows, const Batch& batch);
   void give_changes(const BatchPtr& before, const BatchPtr& after);
   void add_pending(const BatchPtr& batch);
@@ -225,6 +226,7 @@ Result<BatchPtr> Running::results_of(const std::vector<std::byte*>& rows, const 
 
 Status Running::fold(const Records& records) {
   const Batch& batch = *records.batch;
+  if (batch.kinds().empty()) return fold_inserted(records);
   for (Folded* folded : {&added_, &taken_back_}) {
     folded->states.clear();
     folded->records.clear();
@@ -250,6 +252,19 @@ Status Running::fold(const Records& records) {
     if (Status done = aggregation().retract(rows_of(taken_back_)); !done) return done;
   }
   return aggregation().update(rows_of(added_));
+}
+
+/// Of a batch that takes nothing back.
+Status Running::fold_inserted(const Records& records) {
+  const std::size_t count = records.times.size();
+  added_.states.resize(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    RunningGroup& group = group_in(found_[i]);
+    ++group.rows;
+    group.newest = std::max(group.newest, records.times[i]);
+    added_.states[i] = group.states();
+  }
+  return aggregation().update({added_.states.data(), nullptr, count, records.first_sequence});
 }
 
 /// `before` has the results of `known_`, `after` those of the keys in `touched_` that stand; null: of none.

@@ -144,7 +144,8 @@ Session* SessionStore::insert(std::byte* key_row, std::int64_t start, std::int64
   return session;
 }
 
-Session* SessionStore::session_for(std::byte* key_row, std::int64_t time, const Clock& clock) {
+/// Other than the latest session that goes on.
+Session* SessionStore::find_session(std::byte* key_row, std::int64_t time, const Clock& clock) {
   KeySessions& key = sessions_of(key_row);
   Session* latest = key.latest;
   const std::int64_t end = saturating_add(time, gap_);

@@ -8,6 +8,7 @@
 // goes off, and only then set anew if the session is still going on. A timer is therefore never later than what it is
 // for, and a session costs one heap operation per gap instead of one per record.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -110,7 +111,16 @@ class SessionStore {
   /// The rows of the batch's keys, for `session_for`; valid until compact().
   void find_keys(const KeyBatch& keys, std::size_t count, std::byte** rows);
   /// The session that a record belongs to, which it opens, extends or merges from others; null if that one has expired.
-  Session* session_for(std::byte* key_row, std::int64_t time, const Clock& clock);
+  Session* session_for(std::byte* key_row, std::int64_t time, const Clock& clock) {
+    Session* latest = sessions_of(key_row).latest;
+    const bool goes_on = latest != nullptr && latest->open && time >= latest->start && time <= latest->end;
+    if (!goes_on || clock.expired(latest->end)) [[unlikely]]
+      return find_session(key_row, time, clock);
+    before_write(*latest);
+    latest->end = std::max(latest->end, saturating_add(time, gap_));
+    latest->changed = true;
+    return latest;
+  }
   /// Puts a session of a checkpoint back, which touches no other one of its key. Its timer is for its end.
   Session* insert(std::byte* key_row, std::int64_t start, std::int64_t end);
   /// Merges since the last forget, in order.
@@ -164,6 +174,7 @@ class SessionStore {
     for (std::size_t i = 0; key.earlier != nullptr && i < key.earlier->size(); ++i) visit(*(*key.earlier)[i]);
     if (key.latest != nullptr) visit(*key.latest);
   }
+  Session* find_session(std::byte* key_row, std::int64_t time, const Clock& clock);
   Session* open(std::byte* key_row, std::int64_t start, std::int64_t end);
   Session* open_latest(KeySessions& key, std::byte* key_row, std::int64_t start, std::int64_t end);
   void extend(Session& session, std::int64_t start, std::int64_t end);

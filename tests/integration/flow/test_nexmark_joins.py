@@ -4,12 +4,14 @@ DATAFLOW_LONG_TESTS=1 takes more events."""
 
 import collections
 import datetime
+import pathlib
 import unittest
 
-from dfnode import LONG, SOURCE, DfnodeTest
+from dfnode import DFNODE, LONG, SOURCE, DfnodeTest
 
-EVENTS = 500_000 if LONG else 20_000
+EVENTS = 1_000_000 if LONG else 20_000
 QUERIES = SOURCE / "apps/nexmark"
+LIBRARY = pathlib.Path(DFNODE).parent / "nexmark_q6.so"
 STREAM = """
 parallelism = 1
 [sources.events]
@@ -20,7 +22,7 @@ events = {events}
 type  = "print"
 input = "events"
 """
-SOURCES = {3: "auctions people", 4: "auctions bids", 8: "people auctions", 9: "auctions bids", 13: "bids", 20: "bids auctions"}
+SOURCES = {3: "auctions people", 4: "auctions bids", 6: "auctions bids", 8: "people auctions", 9: "auctions bids", 13: "bids", 20: "bids auctions"}
 
 
 def frozen(row):
@@ -52,7 +54,10 @@ class NexmarkJoins(DfnodeTest):
 
     def query(self, number, *arguments):
         events = [f"--set=sources.{source}.events={EVENTS}" for source in SOURCES[number].split()]
-        result = self.dfnode("run", str(QUERIES / f"q{number}.toml"), "--quiet", *events, *arguments, timeout=300)
+        result = self.dfnode(
+            "run", str(QUERIES / f"q{number}.toml"), "--quiet", *events, *arguments,
+            env={"NEXMARK_LIBRARY": str(LIBRARY)}, timeout=300,
+        )
         self.assert_exit(result, 0)
         return self.rows(result)
 
@@ -112,6 +117,19 @@ class NexmarkJoins(DfnodeTest):
                 for row in rows:
                     exact = sum(prices[row["category"]]) / len(prices[row["category"]])
                     self.assertLess(abs(float(row["average"]) - exact), 1)
+
+    def test_q6_averages_the_last_ten_sales(self):
+        sales = {}
+        for auction, bid in self.valid_bids():
+            _, _, highest = sales.get(auction["id"], (0, 0, 0))
+            sales[auction["id"]] = (micros(auction["expires"]), auction["seller"], max(highest, bid["price"]))
+        last = collections.defaultdict(lambda: collections.deque(maxlen=10))
+        expected = []
+        for _, (_, seller, price) in sorted(sales.items(), key=lambda sale: (sale[1][0], sale[0])):
+            last[seller].append(price)
+            expected.append({"seller": seller, "avg_price": sum(last[seller]) // len(last[seller])})
+        self.assertTrue(any(len(prices) == 10 for prices in last.values()))
+        self.at_both_parallelisms(6, expected)
 
     def test_q8_finds_new_sellers(self):
         window = 10_000_000

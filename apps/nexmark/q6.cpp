@@ -1,0 +1,90 @@
+// The process functions of Nexmark query 6 (q6.toml): what an auction was sold for, and what a seller's last ten
+// auctions were sold for on average.
+
+#include <algorithm>
+#include <iterator>
+#include <numeric>
+#include <vector>
+
+#include <dataflow/dataflow.hpp>
+
+namespace df = dataflow;
+
+namespace {
+
+/// A bid that came while its auction was open.
+struct ValidBid {
+  std::int64_t auction = 0;
+  std::int64_t seller = 0;
+  std::int64_t price = 0;
+  df::Timestamp expires;
+};
+DATAFLOW_RECORD(ValidBid, auction, seller, price, expires)
+
+struct Sale {
+  std::int64_t auction = 0;
+  std::int64_t seller = 0;
+  std::int64_t price = 0;
+  df::Timestamp closed;
+};
+DATAFLOW_RECORD(Sale, auction, seller, price, closed)
+
+struct SellerAverage {
+  std::int64_t seller = 0;
+  std::int64_t avg_price = 0;
+};
+DATAFLOW_RECORD(SellerAverage, seller, avg_price)
+
+/// The highest bid of each auction, once it has closed.
+class ClosingPrice : public df::KeyedProcess<std::int64_t, ValidBid, Sale> {
+ public:
+  void process(const ValidBid& bid, Context& ctx, df::Output<Sale>&) override {
+    if (!highest_) ctx.on_event_time(bid.expires);
+    if (!highest_ || bid.price > highest_->price) highest_ = Sale{bid.auction, bid.seller, bid.price, bid.expires};
+  }
+
+  void on_timer(df::Timestamp, Context&, df::Output<Sale>& out) override {
+    out.emit(*highest_);
+    highest_.clear();
+  }
+
+ private:
+  df::ValueState<Sale> highest_{this, "highest"};
+};
+
+/// Auctions that closed come from several subtasks in any order: a timer puts them in the order in which they closed,
+/// those that closed at the same time by their numbers.
+class LastTenAverage : public df::KeyedProcess<std::int64_t, Sale, SellerAverage> {
+ public:
+  void process(const Sale& sale, Context& ctx, df::Output<SellerAverage>&) override {
+    waiting_.add(sale);
+    ctx.on_event_time(sale.closed);
+  }
+
+  void on_timer(df::Timestamp now, Context& ctx, df::Output<SellerAverage>& out) override {
+    std::vector<Sale> closed;
+    std::vector<Sale> later;
+    std::partition_copy(waiting_.begin(), waiting_.end(), std::back_inserter(closed), std::back_inserter(later),
+                        [&](const Sale& sale) { return sale.closed <= now; });
+    waiting_.set(std::move(later));
+    std::sort(closed.begin(), closed.end(), [](const Sale& a, const Sale& b) { return a.auction < b.auction; });
+    std::vector<std::int64_t> prices = last_.get();
+    for (const Sale& sale : closed) {
+      if (prices.size() == auctions) prices.erase(prices.begin());
+      prices.push_back(sale.price);
+      const std::int64_t sum = std::accumulate(prices.begin(), prices.end(), std::int64_t{0});
+      out.emit({ctx.key(), sum / static_cast<std::int64_t>(prices.size())});
+    }
+    last_.set(std::move(prices));
+  }
+
+ private:
+  static constexpr std::size_t auctions = 10;
+  df::ListState<Sale> waiting_{this, "waiting"};
+  df::ListState<std::int64_t> last_{this, "last"};  ///< prices, the newest at the end
+};
+
+}  // namespace
+
+DATAFLOW_FUNCTION("closing_price", ClosingPrice)
+DATAFLOW_FUNCTION("last_ten_average", LastTenAverage)
