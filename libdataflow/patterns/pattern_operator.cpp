@@ -7,9 +7,6 @@ namespace dataflow::patterns {
 
 namespace {
 
-/// So many results are made at once.
-constexpr std::size_t results_in_a_batch = 1024;
-
 constexpr std::int64_t first_time = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t last_time = std::numeric_limits<std::int64_t>::max();
 
@@ -44,7 +41,8 @@ Status PatternOperator::open(OperatorContext& context) {
   late_counter_ = &context.counter("late");
   errors_counter_ = &context.counter("errors");
   errors_.open(context);
-  return {};
+  const StateBackendPtr backend = context.state_backend();
+  return backend ? open_store(backend) : Status{};
 }
 
 /// The rows that the watermark has not passed; null when there are none.
@@ -69,19 +67,20 @@ Result<Step> PatternOperator::process(std::size_t, const BatchPtr& batch, Operat
 }
 
 Status PatternOperator::take_in(const BatchPtr& batch, OperatorOutput& out) {
-  auto rows = std::make_unique<WaitingRows>(batch, *input_, spec_.key_fields);
+  auto rows = std::make_shared<WaitingRows>(batch, *input_, spec_.key_fields);
   row_errors_.clear();
   if (Status loaded = logic_->load(*batch, context_->now(), rows->loaded, row_errors_); !loaded) return loaded;
   if (!row_errors_.empty()) {
     if (Status handled = errors_.handle(*batch, row_errors_, out); !handled) return handled;
     if (row_errors_.size() == batch->rows()) return {};
     const BatchPtr rest = batch->select_rows(rows_without_errors(batch->rows(), row_errors_));
-    rows = std::make_unique<WaitingRows>(rest, *input_, spec_.key_fields);
+    rows = std::make_shared<WaitingRows>(rest, *input_, spec_.key_fields);
     row_errors_.clear();
     if (Status loaded = logic_->load(*rest, context_->now(), rows->loaded, row_errors_); !loaded) return loaded;
   }
   rows->first_sequence = sequence_;
   sequence_ += rows->batch->rows();
+  if (stored_) return wait(std::move(rows));
   waiting_.push(std::move(rows));
   return {};
 }
@@ -119,11 +118,25 @@ void PatternOperator::fire(const Deadline& deadline) {
 
 void PatternOperator::keep_found(KeySlot slot) {
   for (const FoundMatch& match : found_now_) {
-    keys_.retain(slot);
+    if (!stored_) keys_.retain(slot);
     found_.push_back({match, slot});
   }
   found_now_.clear();
-  keys_.forget_if_idle(slot);
+  if (stored_) {
+    stored_->keep(slot);
+  } else {
+    keys_.forget_if_idle(slot);
+  }
+}
+
+/// The key's next row; true when it began an attempt.
+Result<bool> PatternOperator::advance(KeyMatches& matches, const WaitingRows& rows, std::uint32_t row) {
+  const IncomingRow incoming{rows.position_of(row), rows.loaded.conditions[row], rows.loaded.kept, row};
+  auto began = matcher_.advance(matches, incoming, context_->now(), found_now_);
+  if (began) return began;
+  std::string text;
+  append_row_json(*rows.batch, row, text);
+  return fail(Error{began.error().code(), began.error().message() + " in record " + text});
 }
 
 Status PatternOperator::take(WaitingRows& rows) {
@@ -136,13 +149,8 @@ Status PatternOperator::take(WaitingRows& rows) {
     if (!matcher_.concerns_new_key(conditions)) return {};
     slot = keys_.find_or_insert(*rows.keys, row);
   }
-  const auto began =
-      matcher_.advance(keys_.matches(slot), {position, conditions, rows.loaded.kept, row}, context_->now(), found_now_);
-  if (!began) {
-    std::string text;
-    append_row_json(*rows.batch, row, text);
-    return fail(Error{began.error().code(), began.error().message() + " in record " + text});
-  }
+  const auto began = advance(keys_.matches(slot), rows, row);
+  if (!began) return fail(began.error());
   if (spec_.within && *began)
     deadlines_.push_back({deadline_of(position.time), position.sequence, slot, keys_.generation(slot), false});
   if (spec_.within && logic_->rows_before() != 0) {
@@ -172,6 +180,7 @@ bool PatternOperator::finish_next() {
 }
 
 Result<Step> PatternOperator::resume(OperatorOutput& out) {
+  if (stored_) return resume_stored(out);
   while (true) {
     if (found_.size() >= results_in_a_batch) {
       auto step = flush(out);
@@ -205,7 +214,7 @@ Result<Step> PatternOperator::flush(OperatorOutput& out) {
     if (Status written = write(some, some.front().match.timed_out, out); !written) return fail(written.error());
     for (const Found& found : some) {
       buffer_.release(found.match.entry);
-      keys_.release(found.slot);
+      if (!stored_) keys_.release(found.slot);
     }
     from = end;
     is_full = out.full();
@@ -244,25 +253,30 @@ Status PatternOperator::write(std::span<const Found> found, bool timed_out, Oper
   return {};
 }
 
+void PatternOperator::write_keys(const std::vector<KeySlot>& slots, std::vector<ColumnBuilder>& columns) const {
+  if (stored_) return stored_->write_keys(slots, columns);
+  std::vector<windows::KeyRef> keys;
+  for (const KeySlot slot : slots) keys.push_back(keys_.key(slot));
+  std::vector<ColumnBuilder*> pointers;
+  for (ColumnBuilder& column : columns) pointers.push_back(&column);
+  key_reader_.write(keys.data(), keys.size(), pointers.data());
+}
+
 BatchPtr PatternOperator::make_results(std::span<const Found> found, MatchResults results,
                                        const SchemaPtr& schema) const {
   const auto rows = static_cast<std::uint32_t>(results.matches.size());
-  std::vector<windows::KeyRef> keys;
+  std::vector<KeySlot> slots;
   ColumnBuilder times{TypeKind::timestamp, rows};
   for (const std::uint32_t match : results.matches) {
-    keys.push_back(keys_.key(found[match].slot));
+    slots.push_back(found[match].slot);
     times.append_int64(found[match].match.time);
   }
   std::vector<ColumnPtr> columns;
   if (spec_.keys_in_output) {
     std::vector<ColumnBuilder> builders;
-    std::vector<ColumnBuilder*> pointers;
     builders.reserve(spec_.key_fields.size());
-    for (const std::size_t field : spec_.key_fields) {
-      builders.emplace_back((*input_)[field].type, rows);
-      pointers.push_back(&builders.back());
-    }
-    key_reader_.write(keys.data(), keys.size(), pointers.data());
+    for (const std::size_t field : spec_.key_fields) builders.emplace_back((*input_)[field].type, rows);
+    write_keys(slots, builders);
     for (ColumnBuilder& builder : builders) columns.push_back(builder.finish());
   }
   for (ColumnPtr& column : results.columns) columns.push_back(std::move(column));

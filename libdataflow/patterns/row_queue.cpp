@@ -7,13 +7,13 @@ namespace dataflow::patterns {
 
 namespace {
 
-bool is_later(const std::unique_ptr<WaitingRows>& a, const std::unique_ptr<WaitingRows>& b) {
+bool is_later(const std::shared_ptr<WaitingRows>& a, const std::shared_ptr<WaitingRows>& b) {
   return b->position() < a->position();
 }
 
 }  // namespace
 
-void RowQueue::push(std::unique_ptr<WaitingRows> rows) {
+void RowQueue::push(std::shared_ptr<WaitingRows> rows) {
   const std::uint32_t count = rows->batch->rows();
   bool sorted = true;
   for (std::uint32_t row = 1; row < count && sorted; ++row) {

@@ -4,6 +4,7 @@
 // merged.
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "libdataflow/patterns/pattern_logic.hpp"
@@ -21,9 +22,10 @@ struct WaitingRows {
   const windows::KeyBatch* keys;
   LoadedRows loaded;
   std::uint64_t first_sequence = 0;
-  std::vector<std::uint64_t> sequences;  ///< of rows that come from a checkpoint; else they count from the first
-  std::vector<std::uint32_t> order;      ///< of the rows by position; empty: as they lie
-  std::uint32_t next = 0;                ///< in that order
+  std::vector<std::uint64_t> sequences;   ///< of rows that come from a checkpoint; else they count from the first
+  std::vector<std::uint32_t> order;       ///< of the rows by position; empty: as they lie
+  std::uint32_t next = 0;                 ///< in that order
+  std::vector<std::uint16_t> key_groups;  ///< of the rows' keys, where state lies in a store
 
   [[nodiscard]] bool at_end() const { return next == batch->rows(); }
   [[nodiscard]] std::uint32_t row() const { return order.empty() ? next : order[next]; }
@@ -36,18 +38,22 @@ struct WaitingRows {
 
 class RowQueue {
  public:
-  void push(std::unique_ptr<WaitingRows> rows);
+  void push(std::shared_ptr<WaitingRows> rows);
   [[nodiscard]] bool empty() const { return heap_.empty(); }
   /// The rows with the first one of all; only when not empty.
   [[nodiscard]] WaitingRows& first() { return *heap_.front(); }
+  [[nodiscard]] const WaitingRows& first() const { return *heap_.front(); }
+  [[nodiscard]] const std::shared_ptr<WaitingRows>& first_rows() const { return heap_.front(); }
   /// Goes past the first row.
   void pop();
+  /// Takes everything out.
+  [[nodiscard]] std::vector<std::shared_ptr<WaitingRows>> take_all() { return std::exchange(heap_, {}); }
   /// What waits, in no order.
-  [[nodiscard]] const std::vector<std::unique_ptr<WaitingRows>>& all() const { return heap_; }
+  [[nodiscard]] const std::vector<std::shared_ptr<WaitingRows>>& all() const { return heap_; }
 
  private:
   void sink();
-  std::vector<std::unique_ptr<WaitingRows>> heap_;  ///< by their next rows
+  std::vector<std::shared_ptr<WaitingRows>> heap_;  ///< by their next rows
 };
 
 }  // namespace dataflow::patterns

@@ -42,6 +42,17 @@ void append_key_field(const Column& column, std::uint32_t row, std::string& out)
   }
 }
 
+void read_key_field(ByteReader& in, const DataType& type, ColumnBuilder& column) {
+  if (in.fixed<std::uint8_t>() == 0) return column.append_null();
+  if (type.is_variable_width()) return column.append_text(in.text());
+  switch (type.kind()) {
+    case TypeKind::boolean: return column.append_bool(in.fixed<std::uint8_t>() != 0);
+    case TypeKind::int32: return column.append_int32(in.fixed<std::int32_t>());
+    case TypeKind::float64: return column.append_float64(in.fixed<double>());
+    default: return column.append_int64(in.fixed<std::int64_t>());
+  }
+}
+
 KeyShape key_shape(std::span<const DataType> types, bool optional) {
   if (types.empty()) return KeyShape::none;
   if (types.size() > 1 || optional) return KeyShape::composite;
@@ -111,6 +122,11 @@ std::uint32_t KeyTable::slot_of_text(std::string_view key) {
   return slot;
 }
 
+std::optional<std::uint32_t> KeyTable::find_text(std::string_view key) const {
+  const auto at = maps_->by_text.find(key);
+  return at == maps_->by_text.end() ? std::nullopt : std::optional{at->second};
+}
+
 void KeyTable::resolve(const Batch& batch, std::span<const std::size_t> fields, std::vector<std::uint32_t>& out) {
   const std::uint32_t rows = batch.rows();
   out.resize(rows);
@@ -154,8 +170,7 @@ std::optional<std::uint32_t> KeyTable::find(const Batch& batch, std::span<const 
   } else {
     for (const std::size_t field : fields) append_key_field(batch.column(field), row, key);
   }
-  const auto at = maps_->by_text.find(key);
-  return at == maps_->by_text.end() ? std::nullopt : std::optional{at->second};
+  return find_text(key);
 }
 
 void KeyTable::release(std::uint32_t slot) {

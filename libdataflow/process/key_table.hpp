@@ -19,6 +19,8 @@ namespace dataflow {
 std::int64_t integer_cell(const Column& column, std::uint32_t row);
 /// Appends one field of a composite key, as Codec<std::optional<M>> writes it.
 void append_key_field(const Column& column, std::uint32_t row, std::string& out);
+/// Appends what it wrote to a column of the field's type.
+void read_key_field(ByteReader& in, const DataType& type, ColumnBuilder& column);
 
 /// The uses of a slot that no key has, so that it is given back once only.
 inline constexpr std::uint32_t released_slot = UINT32_MAX;
@@ -62,6 +64,7 @@ class KeyTable {
                                                   std::uint32_t row) const;
   std::uint32_t slot_of_integer(std::int64_t key);
   std::uint32_t slot_of_text(std::string_view key);
+  [[nodiscard]] std::optional<std::uint32_t> find_text(std::string_view key) const;
   void release(std::uint32_t slot);
 
   /// Slots ever used, free ones included.

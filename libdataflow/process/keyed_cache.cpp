@@ -1,6 +1,7 @@
 #include "libdataflow/process/keyed_cache.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <numeric>
 
 #include "dataflow/codec.hpp"
@@ -30,6 +31,18 @@ std::string group_prefix(std::uint32_t group) {
   std::string prefix;
   put_key_group(prefix, group);
   return prefix;
+}
+
+/// What a state has of a key, at the end of its entry.
+void append_state(const StoredForm& form, bool has_value, std::string_view value, std::optional<std::int64_t> written,
+                  std::string& out) {
+  if (form.many_rows) {
+    if (has_value) append_stored_rows(*form.row, value, written, out);
+    return;
+  }
+  StoredState stored;
+  if (has_value) stored = {value, written};
+  append_stored_state(form.row.get(), stored, out);
 }
 
 }  // namespace
@@ -108,9 +121,7 @@ Status SealedChanges::write_changes() {
       one.clear();
       const bool has_value = states_[i]->encode(slot, one);
       any |= has_value;
-      StoredState stored;
-      if (has_value) stored = {one, states_[i]->written_at(slot)};
-      append_stored_state(row_schemas_[i].get(), stored, value);
+      append_state(forms_[i], has_value, one, states_[i]->written_at(slot), value);
     }
     if (any) {
       changes.put(key, value);
@@ -136,7 +147,7 @@ Status SealedChanges::erase_expired() {
     StoredFields fields{scan->value()};
     bool alive = false;
     for (std::size_t i = 0; i < states_.size(); ++i) {
-      const StoredState stored = read_stored_state(row_schemas_[i].get(), fields);
+      const StoredState stored = read_stored_state(forms_[i].row.get(), fields);
       const auto expired_at = states_[i]->expired_at();
       alive |= stored.value && !(stored.written && expired_at && *stored.written <= *expired_at);
     }
@@ -169,15 +180,16 @@ Status KeyedCache::restore(StateReader& state, const StoredTableForm& form) {
   const bool same_form = parts && std::all_of(parts->begin(), parts->end(), [&](const StoredPart& part) {
                            return part.on_rocksdb == backend->on_rocksdb() && *part.description->schema == *form.schema;
                          });
-  all_resident_ = false;
   if (!same_form) {
     return state.read(name, form.schema, [&](std::uint32_t, const BatchPtr& rows) {
+      all_resident_ = false;
       return put_stored_rows(**store_, form, *rows, max_parallelism_);
     });
   }
   std::sort(parts->begin(), parts->end(), [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
   bool first = true;
   for (const StoredPart& part : *parts) {
+    all_resident_ = false;
     const fs::path folder = backend->new_folder();
     if (Status fetched = part.fetch(folder); !fetched) return fetched;
     auto store = backend->open(folder);
@@ -241,8 +253,9 @@ Status KeyedCache::load(std::vector<std::uint32_t>& slots) {
   grow();
   std::erase_if(slots, [this](std::uint32_t slot) {
     const bool there = loaded_[slot] != 0;
+    used_[slot] = 1;
     if (!there) {
-      loaded_[slot] = used_[slot] = 1;
+      loaded_[slot] = 1;
       ++resident_;
       owner_.changed_in_[slot] = 0;
     }
@@ -265,9 +278,7 @@ bool KeyedCache::append_value(std::uint32_t slot, std::string& out) const {
     one.clear();
     const bool has_value = state->encode(slot, one);
     any |= has_value;
-    StoredState stored;
-    if (has_value) stored = {one, state->written_at(slot)};
-    append_stored_state(state->row_schema().get(), stored, out);
+    append_state(StoredForm{*state}, has_value, one, state->written_at(slot), out);
   }
   return any;
 }
@@ -275,12 +286,15 @@ bool KeyedCache::append_value(std::uint32_t slot, std::string& out) const {
 Status KeyedCache::decode(std::uint32_t slot, std::string_view value) {
   StoredFields fields{value};
   for (StateBase* state : owner_.states_) {
-    const auto [bytes, written] = read_stored_state(state->row_schema().get(), fields);
-    if (!bytes) continue;
-    if (!state->decode(slot, *bytes)) {
-      return fail(ErrorCode::malformed_data, "the value of \"" + state->name() + "\" has another type");
-    }
-    if (written) state->set_written_at(slot, *written);
+    const StoredForm form{*state};
+    do {
+      const auto [bytes, written] = read_stored_state(form.row.get(), fields);
+      if (!bytes) continue;
+      if (!state->decode(slot, *bytes)) {
+        return fail(ErrorCode::malformed_data, "the value of \"" + state->name() + "\" has another type");
+      }
+      if (written) state->set_written_at(slot, *written);
+    } while (form.many_rows && fields.ok() && !fields.at_end());
   }
   if (fields.ok() && fields.at_end()) return {};
   return fail(ErrorCode::malformed_data, "the store has an entry that is no row of the function's state");
@@ -326,6 +340,36 @@ void KeyedCache::release_unused(std::uint32_t slot) {
   owner_.uses_[slot] = released_slot;
 }
 
+void KeyedCache::let_go_of_idle(const std::vector<std::uint32_t>& slots) {
+  if (!all_resident_) return;
+  for (const std::uint32_t slot : slots) {
+    // What has changed may be in the store, and is to be erased there.
+    if (!loaded(slot) || owner_.uses_[slot] != 0 || owner_.changed_in_[slot] == owner_.epoch_) continue;
+    loaded_[slot] = 0;
+    --resident_;
+    release_unused(slot);
+  }
+}
+
+Status KeyedCache::for_each_stored(const KeyedRuntime::VisitStored& visit) {
+  assert(shape_ == KeyShape::composite && owner_.states_.size() == 1);
+  if (Status settled = settle(); !settled) return settled;
+  const auto scan = (*store_)->scan({}, {});
+  for (; scan->valid(); scan->next()) {
+    if (scan->key().size() < key_group_bytes) {
+      return fail(ErrorCode::malformed_data, "the store has an entry that is no row of the function's state");
+    }
+    const std::string_view key = scan->key().substr(key_group_bytes);
+    if (const auto slot = keys_.find_text(key); slot && loaded(*slot)) continue;
+    StoredFields fields{scan->value()};
+    const StoredState state = read_stored_state(nullptr, fields);
+    if (!state.value) continue;
+    const auto group = static_cast<std::uint16_t>(get_key_group(scan->key()));
+    if (Status visited = visit(group, key, *state.value); !visited) return visited;
+  }
+  return scan->status();
+}
+
 /// Each may hold the slot of a key that has nothing else in memory.
 std::size_t KeyedCache::most_timers() const {
   std::size_t bytes = sizeof(KeyTimer) + (shape_ == KeyShape::integer ? integer_slot_bytes : text_slot_bytes);
@@ -337,8 +381,11 @@ Status KeyedCache::make_room() {
   // A look at one value a batch says how large they are.
   if (!loaded_.empty() && loaded_[hand_ % loaded_.size()] != 0) {
     value_.clear();
-    append_value(static_cast<std::uint32_t>(hand_ % loaded_.size()), value_);
-    variable_bytes_ = (variable_bytes_ * 31 + value_.size()) / 32;
+    const auto slot = static_cast<std::uint32_t>(hand_ % loaded_.size());
+    append_value(slot, value_);
+    std::size_t bytes = value_.size();
+    for (const StateBase* state : owner_.states_) bytes += state->more_bytes(slot);
+    variable_bytes_ = (variable_bytes_ * 31 + bytes) / 32;
   }
   const std::size_t most = most_slots();
   return resident_ <= most ? Status{} : let_go(resident_ - most + most / 8);
@@ -427,7 +474,7 @@ Result<SealedChangesPtr> KeyedCache::seal() {
   sealed->groups_ = groups_.freeze();
   for (StateBase* state : owner_.states_) {
     sealed->states_.push_back(state->freeze());
-    sealed->row_schemas_.push_back(state->row_schema());
+    sealed->forms_.emplace_back(*state);
   }
   forget_stale_changes();
   sealed->slots_ = std::exchange(owner_.changed_, {});

@@ -25,6 +25,13 @@ namespace dataflow {
 void append_stored_key(KeyShape shape, const std::vector<DataType>& types, std::int64_t integer, std::string_view text,
                        std::string& out);
 
+/// How the values of a state lie in the entry of a key.
+struct StoredForm {
+  explicit StoredForm(const StateBase& state) : row{state.row_schema()}, many_rows{state.many_rows()} {}
+  SchemaPtr row;  ///< null: they are no rows
+  bool many_rows;
+};
+
 /// The changes between two barriers, and the checkpoint behind them.
 class SealedChanges {
  public:
@@ -65,7 +72,7 @@ class SealedChanges {
   std::optional<FrozenKeys> keys_;
   std::optional<SlotArray<std::uint16_t>::Frozen> groups_;
   std::vector<std::unique_ptr<FrozenState>> states_;
-  std::vector<SchemaPtr> row_schemas_;  ///< of those whose values are rows, else null
+  std::vector<StoredForm> forms_;
   std::shared_ptr<std::string> sweep_;  ///< where in the store the next look for expired values begins
 };
 using SealedChangesPtr = std::shared_ptr<SealedChanges>;
@@ -84,13 +91,16 @@ class KeyedCache {
   /// Brings the state of a batch's keys into their slots. `fields`: of the key in the batch.
   Status load(const Batch& batch, std::span<const std::size_t> fields, const std::vector<std::uint32_t>& slots);
   [[nodiscard]] bool loaded(std::uint32_t slot) const { return slot < loaded_.size() && loaded_[slot] != 0; }
-  /// Brings the state of slots whose keys have timers back.
+  /// Brings the state of slots whose keys have come by another way; drops those that were there from `slots`.
   Status load(std::vector<std::uint32_t>& slots);
   /// The key group of a slot whose key came with a timer of a checkpoint.
   void set_group(std::uint32_t slot, std::uint32_t group);
   [[nodiscard]] std::uint16_t group(std::uint32_t slot) const { return groups_[slot]; }
   /// Gives back the slot of a key that has nothing in memory any more.
   void release_unused(std::uint32_t slot);
+  /// See KeyedRuntime.
+  void let_go_of_idle(const std::vector<std::uint32_t>& slots);
+  Status for_each_stored(const KeyedRuntime::VisitStored& visit);
   /// How many timers may be in memory.
   [[nodiscard]] std::size_t most_timers() const;
   [[nodiscard]] const StateBackendPtr& backend() const { return store_->backend(); }

@@ -22,9 +22,11 @@ StateBase::StateBase(StateOwner* owner, std::string name, Ttl ttl) : owner_{owne
 
 KeyedRuntime::KeyedRuntime(StateOwner& owner, std::vector<std::size_t> fields, std::vector<DataType> types,
                            bool optional)
-    : owner_{owner},
-      shape_{key_shape(types, optional)},
-      impl_{std::make_unique<Impl>(shape_, std::move(fields), std::move(types))} {}
+    : KeyedRuntime{owner, std::move(fields), types, key_shape(types, optional)} {}
+
+KeyedRuntime::KeyedRuntime(StateOwner& owner, std::vector<std::size_t> fields, std::vector<DataType> types,
+                           KeyShape shape)
+    : owner_{owner}, shape_{shape}, impl_{std::make_unique<Impl>(shape_, std::move(fields), std::move(types))} {}
 
 KeyedRuntime::~KeyedRuntime() = default;
 
@@ -49,6 +51,40 @@ Result<const std::uint32_t*> KeyedRuntime::begin_batch(const Batch& batch, Times
     if (Status loaded = impl_->cache->load(batch, impl_->fields, impl_->slots); !loaded) return fail(loaded.error());
   }
   return impl_->slots.data();
+}
+
+/// A slot that its key may just have been given.
+void KeyedRuntime::take_into_use(std::uint32_t slot) {
+  owner_.uses_.resize(std::max<std::size_t>(impl_->keys.slots(), 1));
+  if (owner_.uses_[slot] == released_slot) owner_.uses_[slot] = 0;
+}
+
+std::uint32_t KeyedRuntime::slot_of(std::string_view key, std::uint16_t key_group) {
+  const std::uint32_t slot = impl_->keys.slot_of_text(key);
+  take_into_use(slot);
+  impl_->cache->set_group(slot, key_group);
+  return slot;
+}
+
+Status KeyedRuntime::load(std::vector<std::uint32_t>& slots) {
+  return impl_->cache->load(slots);
+}
+
+std::optional<std::uint32_t> KeyedRuntime::find_loaded(std::string_view key) const {
+  const auto slot = impl_->keys.find_text(key);
+  return slot && impl_->cache->loaded(*slot) ? slot : std::nullopt;
+}
+
+std::uint16_t KeyedRuntime::key_group(std::uint32_t slot) const {
+  return impl_->cache->group(slot);
+}
+
+void KeyedRuntime::let_go_of_idle(const std::vector<std::uint32_t>& slots) {
+  impl_->cache->let_go_of_idle(slots);
+}
+
+Status KeyedRuntime::for_each_stored(const VisitStored& visit) {
+  return impl_->cache->for_each_stored(visit);
 }
 
 Status KeyedRuntime::end_batch() {
@@ -138,8 +174,7 @@ Status KeyedRuntime::balance_timers(TimerDomain domain) {
     const Status taken = later->take(most / 2, [&](const LaterTimer& timer) {
       const std::uint32_t slot = shape_ == KeyShape::integer ? impl_->keys.slot_of_integer(timer.integer)
                                                              : impl_->keys.slot_of_text(timer.text);
-      owner_.uses_.resize(std::max<std::size_t>(impl_->keys.slots(), 1));
-      if (owner_.uses_[slot] == released_slot) owner_.uses_[slot] = 0;
+      take_into_use(slot);
       impl_->cache->set_group(slot, timer.key_group);
       if (timers.add(timer.time, slot, timer.name)) ++owner_.uses_[slot];
     });
@@ -210,8 +245,7 @@ Result<std::string> KeyedRuntime::query(std::string_view name, std::string_view 
       std::vector<std::uint32_t> slots;
       impl_->keys.resolve(**key, positions, slots);
       slot = slots.front();
-      owner_.uses_.resize(std::max<std::size_t>(impl_->keys.slots(), 1));
-      if (owner_.uses_[slot] == released_slot) owner_.uses_[slot] = 0;
+      take_into_use(slot);
       if (Status loaded = impl_->cache->load(**key, positions, slots); !loaded) return fail(loaded.error());
     } else if (const auto found = impl_->keys.find(**key, positions, 0)) {
       slot = *found;

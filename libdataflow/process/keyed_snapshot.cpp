@@ -26,18 +26,6 @@ const SchemaPtr& types_schema() {
   return schema;
 }
 
-/// One field of a composite key, as KeyTable wrote it.
-void read_field(ByteReader& in, const DataType& type, ColumnBuilder& column) {
-  if (in.fixed<std::uint8_t>() == 0) return column.append_null();
-  if (type.is_variable_width()) return column.append_text(in.text());
-  switch (type.kind()) {
-    case TypeKind::boolean: return column.append_bool(in.fixed<std::uint8_t>() != 0);
-    case TypeKind::int32: return column.append_int32(in.fixed<std::int32_t>());
-    case TypeKind::float64: return column.append_float64(in.fixed<double>());
-    default: return column.append_int64(in.fixed<std::int64_t>());
-  }
-}
-
 void append_integer(const DataType& type, std::int64_t value, ColumnBuilder& column) {
   switch (type.kind()) {
     case TypeKind::boolean: return column.append_bool(value != 0);
@@ -56,13 +44,13 @@ class CapturedKeys final : public CapturedState {
   std::uint32_t max_parallelism = 0;
   FrozenKeys keys;
   std::vector<std::unique_ptr<FrozenState>> states;
-  std::vector<SchemaPtr> row_schemas;  ///< of those whose values are rows, else null
+  std::vector<StoredForm> forms;  ///< of the states
   FrozenTimers event_timers;
   FrozenTimers processing_timers;
-  BatchPtr types_of_values;                             ///< null: of none
-  std::unique_ptr<FrozenLaterTimers> event_later;       ///< null: there are none
-  std::unique_ptr<FrozenLaterTimers> processing_later;  ///< likewise
-  SealedChangesPtr sealed;                              ///< null: all state is frozen here
+  BatchPtr types_of_values;                ///< null: of none
+  FrozenLaterEntriesPtr event_later;       ///< null: there are none
+  FrozenLaterEntriesPtr processing_later;  ///< likewise
+  SealedChangesPtr sealed;                 ///< null: all state is frozen here
 
   ~CapturedKeys() override {
     if (sealed == nullptr) return;
@@ -147,7 +135,7 @@ class CapturedKeys final : public CapturedState {
       case KeyShape::composite: break;
     }
     ByteReader in{text};
-    for (std::size_t i = 0; i < types.size(); ++i) read_field(in, types[i], rows.column(i));
+    for (std::size_t i = 0; i < types.size(); ++i) read_key_field(in, types[i], rows.column(i));
   }
 
   /// Those with a value of any state, in the order of their keys: equal states give equal bytes.
@@ -167,14 +155,18 @@ class CapturedKeys final : public CapturedState {
     Rows rows{*this, values_schema, writer};
     std::string value;
     for (const std::uint32_t slot : slots_in_order()) {
+      if (forms.front().many_rows) {
+        if (Status written = write_rows(slot, rows); !written) return written;
+        continue;
+      }
       append_key(slot, rows.builder);
       std::size_t column = types.size();
       for (std::size_t i = 0; i < states.size(); ++i) {
         value.clear();
         const bool has_value = states[i]->encode(slot, value);
-        if (row_schemas[i]) {
+        if (forms[i].row) {
           StoredFields fields{value};  // of a key without row all are cut off, and so NULL
-          for (const Field& field : row_schemas[i]->fields()) fields.read(field.type, rows.builder.column(column++));
+          for (const Field& field : forms[i].row->fields()) fields.read(field.type, rows.builder.column(column++));
         } else {
           ColumnBuilder& bytes = rows.builder.column(column++);
           has_value ? bytes.append_text(value) : bytes.append_null();
@@ -186,6 +178,21 @@ class CapturedKeys final : public CapturedState {
       if (Status ended = rows.end_row(); !ended) return ended;
     }
     return rows.finish();
+  }
+
+  /// Of a key that has several.
+  Status write_rows(std::uint32_t slot, Rows& rows) const {
+    std::string value;
+    states.front()->encode(slot, value);
+    const auto at = states.front()->written_at(slot);
+    for (StoredFields fields{value}; !fields.at_end();) {
+      append_key(slot, rows.builder);
+      std::size_t column = types.size();
+      for (const Field& field : forms.front().row->fields()) fields.read(field.type, rows.builder.column(column++));
+      at ? rows.builder.column(column).append_int64(*at) : rows.builder.column(column).append_null();
+      if (Status ended = rows.end_row(); !ended) return ended;
+    }
+    return {};
   }
 
   Status write_timers(StateWriter& writer) const {
@@ -205,7 +212,8 @@ class CapturedKeys final : public CapturedState {
       if (!written) return written;
       const auto& later = processing ? processing_later : event_later;
       if (later == nullptr) continue;
-      const Status rest = later->for_each([&](const LaterTimer& timer) {
+      const Status rest = later->for_each([&](std::string_view key, std::string_view value) {
+        const LaterTimer timer = LaterTimer::read(key, value);
         append_key(timer.integer, timer.text, rows.builder);
         return end_row(processing, timer.time, timer.name);
       });
@@ -259,7 +267,7 @@ Result<CapturedStatePtr> KeyedRuntime::snapshot(std::uint32_t max_parallelism) {
     }
     if (impl_->cache) continue;
     captured->states.push_back(state->freeze());
-    captured->row_schemas.push_back(state->row_schema());
+    captured->forms.emplace_back(*state);
   }
   if (impl_->cache) {
     auto sealed = impl_->cache->seal();
@@ -305,8 +313,7 @@ std::uint32_t KeyedRuntime::slot_of_row(const Batch& rows, std::uint32_t row) {
       slot = impl_->keys.slot_of_text(key);
     }
   }
-  owner_.uses_.resize(std::max<std::size_t>(impl_->keys.slots(), 1));
-  if (owner_.uses_[slot] == released_slot) owner_.uses_[slot] = 0;
+  take_into_use(slot);
   owner_.slot_ = slot;
   return slot;
 }
@@ -404,7 +411,8 @@ Status KeyedRuntime::restore(StateReader& state) {
   }
   if (Status same = check_types(state); !same) return same;
   if (impl_->cache) {
-    const Status stored = impl_->cache->restore(state, {values_schema(), impl_->types.size()});
+    const bool many_rows = owner_.states_.front()->many_rows();
+    const Status stored = impl_->cache->restore(state, {values_schema(), impl_->types.size(), many_rows});
     if (!stored) return stored;
     return state.read(timers_table, timers_schema(),
                       [this](std::uint32_t group, const BatchPtr& rows) { return restore_timers(*rows, group); });

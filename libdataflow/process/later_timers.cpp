@@ -5,7 +5,7 @@
 
 namespace dataflow {
 
-LaterTimer FrozenLaterTimers::read(std::string_view key, std::string_view value) {
+LaterTimer LaterTimer::read(std::string_view key, std::string_view value) {
   LaterTimer timer;
   timer.time = Timestamp{get_ordered_signed(key)};
   ByteReader in{value};
@@ -30,9 +30,9 @@ void LaterTimers::encode(Timestamp time, std::uint32_t slot, std::string_view na
 
 bool LaterTimers::takes(Timestamp time, std::uint32_t slot, std::string_view name) {
   if (!any()) return false;
-  if (const Timestamp first{get_ordered_signed(horizon_)}; time != first) return time > first;
+  if (const Timestamp first{get_ordered_signed(entries_.horizon())}; time != first) return time > first;
   encode(time, slot, name);
-  return key_ >= horizon_;
+  return entries_.takes(key_);
 }
 
 void LaterTimers::put(Timestamp time, std::uint32_t slot, std::uint16_t key_group, std::string_view name) {
@@ -43,47 +43,17 @@ void LaterTimers::put(Timestamp time, std::uint32_t slot, std::uint16_t key_grou
   put_fixed(value_, integer ? keys_.integer(slot) : std::int64_t{0});
   put_text(value_, integer ? std::string_view{} : keys_.text(slot));
   value_ += name;
-  pending_.put(key_, value_);
+  entries_.put(key_, value_);
 }
 
 void LaterTimers::erase(Timestamp time, std::uint32_t slot, std::string_view name) {
   encode(time, slot, name);
-  pending_.erase(key_);
+  entries_.erase(key_);
 }
 
 Status LaterTimers::set_horizon(Timestamp time, std::uint32_t slot, std::string_view name) {
-  if (store_ == nullptr) {
-    auto store = backend_->open(backend_->new_folder());
-    if (!store) return fail(store.error());
-    store_ = std::move(*store);
-  }
   encode(time, slot, name);
-  horizon_ = key_;
-  return {};
-}
-
-Status LaterTimers::flush() {
-  if (pending_.empty()) return {};
-  const Status written = (*store_)->write(pending_);
-  pending_.clear();
-  return written;
-}
-
-Status LaterTimers::forget(std::string last, std::string next) {
-  Status erased;
-  if (!last.empty()) {
-    // The first key behind the last one is the last one and a zero.
-    last += '\0';
-    erased = (*store_)->erase_range(horizon_, last);
-  }
-  horizon_ = std::move(next);
-  return erased;
-}
-
-Result<std::unique_ptr<FrozenLaterTimers>> LaterTimers::freeze() {
-  if (!any()) return std::unique_ptr<FrozenLaterTimers>{};
-  if (Status flushed = flush(); !flushed) return fail(flushed.error());
-  return std::make_unique<FrozenLaterTimers>(store_, (*store_)->scan(horizon_, {}));
+  return entries_.set_horizon(key_);
 }
 
 }  // namespace dataflow

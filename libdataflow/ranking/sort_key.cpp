@@ -1,7 +1,10 @@
 #include "libdataflow/ranking/sort_key.hpp"
 
+#include <absl/container/inlined_vector.h>
+
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "libdataflow/state/store_key.hpp"
 
@@ -21,15 +24,28 @@ std::uint64_t ordered(double v) {
   return (bits & sign_bit) != 0 ? ~bits : bits | sign_bit;
 }
 
-void append_value(const Column& column, std::uint32_t row, std::string& out) {
-  switch (column.type.kind()) {
-    case TypeKind::boolean: out.push_back(static_cast<char>(column.as<std::uint8_t>()[row])); break;
-    case TypeKind::int32: append_sort_number(ordered(std::int64_t{column.as<std::int32_t>()[row]}), out); break;
-    case TypeKind::float64: append_sort_number(ordered(column.as<double>()[row]), out); break;
+template <class T>
+T fixed_at(const char* bytes) {
+  T value;
+  std::memcpy(&value, bytes, sizeof value);
+  return value;
+}
+
+/// Of a value that is not NULL: its bytes, or its text.
+void append_value(const DataType& type, const char* bytes, std::string_view text, std::string& out) {
+  switch (type.kind()) {
+    case TypeKind::boolean: out.push_back(*bytes); break;
+    case TypeKind::int32: append_sort_number(ordered(std::int64_t{fixed_at<std::int32_t>(bytes)}), out); break;
+    case TypeKind::float64: append_sort_number(ordered(fixed_at<double>(bytes)), out); break;
     case TypeKind::string:
-    case TypeKind::bytes: put_ordered_text(out, column.text(row)); break;
-    default: append_sort_number(ordered(column.as<std::int64_t>()[row]), out); break;
+    case TypeKind::bytes: put_ordered_text(out, text); break;
+    default: append_sort_number(ordered(fixed_at<std::int64_t>(bytes)), out); break;
   }
+}
+
+/// What has been appended since `start` in the other order.
+void turn(std::size_t start, std::string& out) {
+  for (std::size_t i = start; i < out.size(); ++i) out[i] = static_cast<char>(~out[i]);
 }
 
 }  // namespace
@@ -38,7 +54,7 @@ void append_sort_number(std::uint64_t number, std::string& out) {
   for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<char>(number >> static_cast<unsigned>(shift)));
 }
 
-std::uint64_t last_sort_number(const std::string& key) {
+std::uint64_t last_sort_number(std::string_view key) {
   std::uint64_t number = 0;
   for (std::size_t i = key.size() - 8; i < key.size(); ++i) {
     number = (number << 8U) | static_cast<unsigned char>(key[i]);
@@ -52,9 +68,37 @@ void append_sort_key(const Batch& batch, std::uint32_t row, const std::vector<So
     const Column& column = batch.column(field.field);
     const bool null = column.is_null(row);
     out.push_back(null ? '\0' : '\1');
-    if (!null) append_value(column, row, out);
-    if (!field.descending) continue;
-    for (std::size_t i = start; i < out.size(); ++i) out[i] = static_cast<char>(~out[i]);
+    if (!null && column.type.is_variable_width()) {
+      append_value(column.type, nullptr, column.text(row), out);
+    } else if (!null) {
+      const auto* bytes = reinterpret_cast<const char*>(column.values.data()) + row * column.type.width();
+      append_value(column.type, bytes, {}, out);
+    }
+    if (field.descending) turn(start, out);
+  }
+}
+
+void append_sort_key(std::string_view row, const std::vector<DataType>& types, const std::vector<SortField>& fields,
+                     std::string& out) {
+  absl::InlinedVector<const char*, 16> values;  // of each field, behind the byte that says that there is one
+  const char* at = row.data();
+  for (const DataType& type : types) {
+    const bool null = *at++ == 0;
+    values.push_back(null ? nullptr : at);
+    if (null) continue;
+    at += type.is_variable_width() ? sizeof(std::uint32_t) + fixed_at<std::uint32_t>(at) : type.width();
+  }
+  for (const SortField& field : fields) {
+    const std::size_t start = out.size();
+    const char* const value = values[field.field];
+    out.push_back(value == nullptr ? '\0' : '\1');
+    if (value != nullptr && types[field.field].is_variable_width()) {
+      const auto length = fixed_at<std::uint32_t>(value);
+      append_value(types[field.field], nullptr, {value + sizeof length, length}, out);
+    } else if (value != nullptr) {
+      append_value(types[field.field], value, {}, out);
+    }
+    if (field.descending) turn(start, out);
   }
 }
 

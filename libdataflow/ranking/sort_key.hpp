@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "serialization/batch.hpp"
@@ -19,8 +20,12 @@ struct SortField {
 /// 0.0. Two keys of the same fields are equal only if all values are, so that it is also a key to group by.
 void append_sort_key(const Batch& batch, std::uint32_t row, const std::vector<SortField>& fields, std::string& out);
 
+/// Of a row's fields, which are of these types, as RowBytes writes them.
+void append_sort_key(std::string_view row, const std::vector<DataType>& types, const std::vector<SortField>& fields,
+                     std::string& out);
+
 /// Eight bytes, in the order of the number.
 void append_sort_number(std::uint64_t number, std::string& out);
-std::uint64_t last_sort_number(const std::string& key);
+std::uint64_t last_sort_number(std::string_view key);
 
 }  // namespace dataflow

@@ -1,6 +1,8 @@
 #include "libdataflow/state/stored_table.hpp"
 
+#include <cassert>
 #include <cstring>
+#include <map>
 
 #include "libdataflow/state/store_key.hpp"
 
@@ -109,6 +111,15 @@ void append_stored_state(const Schema* row, const StoredState& state, std::strin
   append_stored_int64(state.value ? state.written : std::nullopt, out);
 }
 
+void append_stored_rows(const Schema& row, std::string_view rows, std::optional<std::int64_t> written,
+                        std::string& out) {
+  for (StoredFields fields{rows}; !fields.at_end();) {
+    const auto one = fields.row(row);
+    assert(one.has_value());
+    append_stored_state(&row, {one, written}, out);
+  }
+}
+
 StoredState read_stored_state(const Schema* row, StoredFields& fields) {
   const auto value = row == nullptr ? fields.text() : fields.row(*row);
   return {value, fields.int64()};
@@ -144,17 +155,23 @@ Status scan_stored_table(StateStore& store, const StoredTableForm& form, KeyGrou
   for (; scan->valid(); scan->next()) {
     if (scan->key().size() < key_group_bytes) return damaged(0);
     const std::uint32_t now = get_key_group(scan->key());
-    if (now != group || rows.full()) {
+    if (now != group) {
       if (Status given = give(); !given) return given;
       group = now;
     }
-    StoredFields key{scan->key().substr(key_group_bytes)};
     StoredFields value{scan->value()};
-    for (std::size_t i = 0; i < form.schema->size(); ++i) {
-      (i < form.keys ? key : value).read((*form.schema)[i].type, rows.column(i));
-    }
-    if (!key.ok() || !key.at_end() || !value.ok() || !value.at_end()) return damaged(now);
-    rows.end_row();
+    do {
+      const std::size_t left = value.left().size();
+      StoredFields key{scan->key().substr(key_group_bytes)};
+      for (std::size_t i = 0; i < form.schema->size(); ++i) {
+        (i < form.keys ? key : value).read((*form.schema)[i].type, rows.column(i));
+      }
+      const bool stuck = left != 0 && value.left().size() == left;
+      if (!key.ok() || !key.at_end() || !value.ok() || stuck) return damaged(now);
+      rows.end_row();
+      if (!rows.full()) continue;
+      if (Status given = give(); !given) return given;
+    } while (!value.at_end());
   }
   if (Status walked = scan->status(); !walked) return walked;
   return give();
@@ -169,6 +186,7 @@ Status put_stored_rows(StateStore& store, const StoredTableForm& form, const Bat
   StoreBatch changes;
   std::string key;
   std::string value;
+  std::map<std::string, std::string> of_keys;  // with many_rows
   for (std::uint32_t row = 0; row < rows.rows(); ++row) {
     key.clear();
     value.clear();
@@ -176,8 +194,20 @@ Status put_stored_rows(StateStore& store, const StoredTableForm& form, const Bat
     for (std::size_t i = 0; i < form.schema->size(); ++i) {
       append_stored_field(rows.column(i), row, i < form.keys ? key : value);
     }
-    changes.put(key, value);
+    if (form.many_rows) {
+      of_keys[key] += value;
+    } else {
+      changes.put(key, value);
+    }
   }
+  if (!form.many_rows) return store.write(changes);
+  std::vector<std::string_view> wanted;
+  for (const auto& [of, added] : of_keys) wanted.push_back(of);
+  StoreValues before;
+  if (Status got = store.multi_get(wanted, before); !got) return got;
+  std::size_t i = 0;
+  for (const auto& [of, added] : of_keys)
+    changes.put(of, std::string{before[i++].value_or(std::string_view{})} + added);
   return store.write(changes);
 }
 

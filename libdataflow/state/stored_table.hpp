@@ -4,7 +4,8 @@
 //
 // A key is the row's key group (so that a subtask's share is a range) and its key columns, a value the other columns.
 // Each column is a byte that says whether there is a value, and the value: fixed-width ones as they lie, others behind
-// their length. The encoding is part of the checkpoint format: a change of it is a new version of the store.
+// their length. Of a key with several rows the value has the columns of one behind those of the other. The encoding is
+// part of the checkpoint format: a change of it is a new version of the store.
 
 #include <functional>
 
@@ -49,11 +50,15 @@ struct StoredState {
 };
 void append_stored_state(const Schema* row, const StoredState& state, std::string& out);
 StoredState read_stored_state(const Schema* row, StoredFields& fields);
+/// Of a key with several rows: each of `rows`, which lie one after the other, as append_stored_state writes one.
+void append_stored_rows(const Schema& row, std::string_view rows, std::optional<std::int64_t> written,
+                        std::string& out);
 
 /// What lies in a store: the schema of its rows, of which the first `keys` columns are the key.
 struct StoredTableForm {
   SchemaPtr schema;
   std::size_t keys = 0;
+  bool many_rows = false;  ///< a key may have several: what is put goes behind those that it has
 };
 
 /// Calls `visit` with the rows of the key groups in `range`, group after group. Errors: of the store; malformed_data

@@ -64,10 +64,10 @@ Option state_option() {
           .nested = {
               {.name = "backend",
                .kind = OptionKind::choice,
-               .help = "heap: in memory; rocksdb: state of process functions and distinct on the node's disk, with "
-                       "a cache in memory, so that it may be larger than memory and checkpoints write only what "
-                       "has changed; tumbling windows that outgrow memory go there, too (other windows, top and "
-                       "aggregate stay in memory).",
+               .help = "heap: in memory; rocksdb: state of process functions, distinct, top and pattern on the "
+                       "node's disk, with a cache in memory, so that it may be larger than memory and checkpoints "
+                       "write only what has changed; tumbling windows that outgrow memory go there, too (other "
+                       "windows, aggregate and join stay in memory).",
                .example = "\"heap\"",
                .default_value = "heap",
                .choices = {"heap", "rocksdb"}},

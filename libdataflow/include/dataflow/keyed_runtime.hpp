@@ -2,6 +2,7 @@
 // What a process function runs on, without its types: the keys of a batch as slots, timers, and both as a snapshot.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -38,6 +39,8 @@ class KeyedRuntime {
  public:
   /// `fields` are the key's fields in the input's schema; none: one slot for everything.
   KeyedRuntime(StateOwner& owner, std::vector<std::size_t> fields, std::vector<DataType> types, bool optional);
+  /// With keys of a given shape; a composite one may have no fields at all, and is one key then.
+  KeyedRuntime(StateOwner& owner, std::vector<std::size_t> fields, std::vector<DataType> types, KeyShape shape);
   ~KeyedRuntime();
   KeyedRuntime(const KeyedRuntime&) = delete;
   KeyedRuntime& operator=(const KeyedRuntime&) = delete;
@@ -81,6 +84,22 @@ class KeyedRuntime {
   /// declared.
   Status restore(StateReader& state);
 
+  // With a store and composite keys, for who knows better than by batches which keys are needed next:
+  /// The slot of a key, as text_key has it; valid until end_batch. Its state is not brought.
+  std::uint32_t slot_of(std::string_view key, std::uint16_t key_group);
+  /// Brings the state of slots' keys, which may be there more than once. Errors: of the store.
+  Status load(std::vector<std::uint32_t>& slots);
+  /// The slot of a key whose state is in memory.
+  [[nodiscard]] std::optional<std::uint32_t> find_loaded(std::string_view key) const;
+  [[nodiscard]] std::uint16_t key_group(std::uint32_t slot) const;
+  /// Gives back those of `slots` that have no state, while there is no key in the store that is not in memory: later
+  /// such keys cost nothing. Between batches.
+  void let_go_of_idle(const std::vector<std::uint32_t>& slots);
+  /// Calls `visit(key group, key, value)` for the keys that are in the store only, in order. Of an owner with one
+  /// state. Errors: of the store; what `visit` returns.
+  using VisitStored = std::function<Status(std::uint16_t, std::string_view, std::string_view)>;
+  Status for_each_stored(const VisitStored& visit);
+
   /// A declared state of the key given as JSON; "null" when it has none.
   /// Errors: not_found naming the states there are; invalid_argument when the key does not fit.
   Result<std::string> query(std::string_view state, std::string_view key_json);
@@ -91,6 +110,7 @@ class KeyedRuntime {
   struct Impl;
   [[nodiscard]] bool has_ttl() const;
   Status balance_timers(TimerDomain domain);
+  void take_into_use(std::uint32_t slot);
   [[nodiscard]] std::vector<Field> key_columns() const;
   std::uint32_t slot_of_row(const Batch& rows, std::uint32_t row);
   [[nodiscard]] SchemaPtr values_schema() const;

@@ -104,6 +104,11 @@ class StateBase {
   /// Of a state whose values are rows: their schema. `encode` then gives their fields one after the other as
   /// stored_table.hpp writes them, of which the first is never NULL, and each is a column of the state's table.
   [[nodiscard]] virtual std::shared_ptr<const Schema> row_schema() const { return nullptr; }
+  /// Whether a key may have several of these rows. `encode` then gives them one after the other, and `decode` is given
+  /// them one by one, each to be added to those before it. Such a state is the only one of its owner.
+  [[nodiscard]] virtual bool many_rows() const { return false; }
+  /// What the value of a key takes beside slot_bytes and as many bytes as `encode` gives.
+  [[nodiscard]] virtual std::size_t more_bytes(std::uint32_t /*slot*/) const { return 0; }
 
  protected:
   [[nodiscard]] std::uint32_t slot() const { return owner_->slot_; }
@@ -116,6 +121,8 @@ class StateBase {
     owner_->changed_in_[slot] = owner_->epoch_;
     owner_->changed_.push_back(slot);
   }
+  /// With a store: the slots that have changed since the last barrier, some of them more than once.
+  [[nodiscard]] const std::vector<std::uint32_t>& changed_slots() const { return owner_->changed_; }
   void used(std::uint32_t slot) { ++owner_->uses_[slot]; }
   void unused(std::uint32_t slot) { --owner_->uses_[slot]; }
 

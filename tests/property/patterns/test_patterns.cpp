@@ -7,12 +7,13 @@
 #include <map>
 #include <random>
 
-#include "libdataflow/checkpoint/restored_checkpoint.hpp"
-#include "libdataflow/checkpoint/state_file.hpp"
+#include "libdataflow/checkpoint/memory_storage.hpp"
 #include "libdataflow/topology/topology.hpp"
 #include "serialization/key_hash.hpp"
 #include "tests/property/patterns/reference.hpp"
+#include "tests/support/random_backends.hpp"
 #include "tests/support/seeds.hpp"
+#include "tests/support/stored_checkpoints.hpp"
 #include "tests/unit/windows/windowing.hpp"
 
 namespace dataflow {
@@ -301,6 +302,7 @@ class Case {
   // The operator.
   void start(std::size_t subtasks) {
     operators_.clear();
+    context_.backend = backends_.next(random_);
     for (std::size_t i = 0; i < subtasks; ++i) {
       operators_.push_back(factory_->create());
       REQUIRE(operators_.back()->open(context_).has_value());
@@ -308,25 +310,17 @@ class Case {
   }
 
   void restart() {
-    CheckpointMetadata metadata;
-    metadata.max_parallelism = key_groups;
-    CheckpointMetadata::Operator saved{.uid = "x", .subtasks = {}, .enumerator = std::nullopt};
+    std::vector<CapturedStatePtr> captured;
     for (auto& op : operators_) {
-      auto captured = op->snapshot();
-      REQUIRE(captured.has_value());
-      CapturedStates states;
-      states.emplace_back("x", std::move(*captured));
-      auto state = collect_task_state(std::move(states));
-      REQUIRE(state.has_value());
-      saved.subtasks.push_back(
-          {std::move(state->operators[0].tables), static_cast<std::uint32_t>(metadata.files.size()), 0});
-      metadata.files.push_back(std::move(state->file));
+      auto snapshot = op->snapshot();
+      REQUIRE(snapshot.has_value());
+      captured.push_back(std::move(*snapshot));
     }
-    metadata.operators.push_back(std::move(saved));
-    const auto checkpoint = RestoredCheckpoint::of(std::move(metadata));
+    const auto checkpoint = testing_support::checkpoint_of(
+        std::move(captured), pick(2) == 0, std::to_string(++checkpoints_), storage_, uploaded_, key_groups);
     start(1 + pick(3));
     for (std::uint32_t i = 0; i < operators_.size(); ++i) {
-      const auto reader = checkpoint->reader("x", i, static_cast<std::uint32_t>(operators_.size()));
+      const auto reader = checkpoint->reader("op", i, static_cast<std::uint32_t>(operators_.size()));
       const Status restored = operators_[i]->restore(*reader);
       if (!restored) FAIL(restored.error().message());
     }
@@ -416,6 +410,10 @@ class Case {
   std::string described_;
   std::int64_t disorder_ = 0;
   window_tests::Context context_;
+  testing_support::RandomBackends backends_;
+  CheckpointStoragePtr storage_ = std::make_shared<MemoryStorage>();
+  UploadedFiles uploaded_;
+  std::size_t checkpoints_ = 0;
   std::vector<std::unique_ptr<Operator>> operators_;
   MoodyOutput out_{random_};
 };

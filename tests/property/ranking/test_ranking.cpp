@@ -10,13 +10,13 @@
 #include <string>
 #include <vector>
 
-#include "libdataflow/include/dataflow/testing.hpp"
+#include "libdataflow/checkpoint/memory_storage.hpp"
 #include "libdataflow/ranking/distinct.hpp"
 #include "libdataflow/ranking/top.hpp"
-#include "libdataflow/state/state_backend.hpp"
 #include "tests/support/batches.hpp"
+#include "tests/support/random_backends.hpp"
 #include "tests/support/seeds.hpp"
-#include "tests/support/temporary_folder.hpp"
+#include "tests/support/stored_checkpoints.hpp"
 #include "tests/unit/windows/windowing.hpp"
 
 namespace dataflow {
@@ -147,13 +147,6 @@ class Case {
     DistinctSpec spec;
     spec.key_fields = pick(2) == 0 ? std::vector<std::size_t>{0} : std::vector<std::size_t>{2, 0};
     spec.keep = pick(2) == 0 ? DistinctSpec::Keep::first : DistinctSpec::Keep::last;
-    const testing_support::TemporaryFolder folder;
-    std::size_t backends = 0;
-    new_backend_ = [&, kind = pick(3)]() -> StateBackendPtr {
-      const auto path = folder / std::to_string(++backends);
-      if (kind == 0) return nullptr;
-      return kind == 1 ? *make_memory_backend(path, pick(2) * 1000) : *make_rocksdb_backend(path, 16U << 20);
-    };
     const auto factory = make_distinct(spec, schema());
     std::map<std::string, Row> kept;
     live(
@@ -179,7 +172,9 @@ class Case {
   template <class Take, class Expected>
   void live(const OperatorFactory& factory, const Take& take, const Expected& expected, bool append_only) {
     window_tests::Context context;
-    context.backend = new_backend_();
+    context.backend = backends_.next(random_);
+    const CheckpointStoragePtr storage = std::make_shared<MemoryStorage>();
+    UploadedFiles uploaded;
     auto op = factory.create();
     REQUIRE(op->open(context).has_value());
     MoodyOutput out{random_};
@@ -198,11 +193,18 @@ class Case {
       CAPTURE(step);
       const bool last = step == steps;
       if (pick(4) == 0) {
-        const std::string saved = testing::save_state(*op);
+        std::vector<CapturedStatePtr> captured(1);
+        auto snapshot = op->snapshot();
+        REQUIRE(snapshot.has_value());
+        captured[0] = std::move(*snapshot);
+        if (pick(2) == 0) op.reset();
+        const auto checkpoint = testing_support::checkpoint_of(std::move(captured), pick(2) == 0, std::to_string(step),
+                                                               storage, uploaded, context.max_parallelism());
         op = factory.create();
-        context.backend = new_backend_();
+        context.backend = backends_.next(random_);
         REQUIRE(op->open(context).has_value());
-        testing::load_state(*op, saved);
+        const Status restored = op->restore(*checkpoint->reader("op", 0, 1));
+        REQUIRE_MESSAGE(restored.has_value(), (restored ? "" : restored.error().message()));
       }
       if (last || pick(3) == 0) {
         passed = last ? Timestamp::max().micros : std::max(passed, now - static_cast<std::int64_t>(pick(20)));
@@ -257,7 +259,7 @@ class Case {
   }
 
   std::mt19937_64 random_;
-  std::function<StateBackendPtr()> new_backend_ = [] { return StateBackendPtr{}; };
+  testing_support::RandomBackends backends_;
 };
 
 }  // namespace

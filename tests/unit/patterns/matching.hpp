@@ -17,6 +17,7 @@
 
 #include "libdataflow/include/dataflow/testing.hpp"
 #include "libdataflow/patterns/pattern_spec.hpp"
+#include "libdataflow/state/state_backend.hpp"
 #include "libdataflow/topology/topology.hpp"
 #include "tests/unit/windows/windowing.hpp"
 
@@ -103,8 +104,12 @@ inline BatchPtr batch_of(const std::vector<Input>& rows) {
 
 class Matching {
  public:
-  explicit Matching(const Node& node) : Matching{node_of(node).factory} {}
-  explicit Matching(OperatorFactoryPtr factory) : factory_{std::move(factory)}, operator_{factory_->create()} {
+  /// Without a backend state is on the heap.
+  explicit Matching(const Node& node, StateBackendPtr backend = nullptr)
+      : Matching{node_of(node).factory, std::move(backend)} {}
+  explicit Matching(OperatorFactoryPtr factory, StateBackendPtr backend = nullptr)
+      : factory_{std::move(factory)}, operator_{factory_->create()} {
+    context.backend = std::move(backend);
     REQUIRE(operator_->open(context).has_value());
   }
 

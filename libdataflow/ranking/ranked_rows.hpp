@@ -1,0 +1,98 @@
+#pragma once
+// Private to this folder.
+//
+// The first rows of one key: each as its fields, and as bytes by which it is compared with others.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataflow/state.hpp"
+#include "libdataflow/ranking/row_bytes.hpp"
+#include "libdataflow/ranking/sort_key.hpp"
+#include "serialization/batch.hpp"
+#include "serialization/builder.hpp"
+
+namespace dataflow {
+
+struct RankedRow {
+  std::string order;   ///< its sort key, ended by a number that no other row of its key has
+  std::string fields;  ///< its event time, that number, and the row's own, as RowBytes writes them
+};
+
+/// Of one key: ascending by `order`.
+struct RankedRows {
+  std::vector<RankedRow> rows;
+  std::uint64_t next_number = 0;  ///< above those of the rows
+
+  /// How many come before one with that order.
+  [[nodiscard]] std::size_t rank_of(std::string_view order) const;
+};
+
+/// What rows of an input become.
+class RankedForm {
+ public:
+  RankedForm(const Schema& input, std::vector<SortField> order);
+
+  /// Of what is kept of a row.
+  [[nodiscard]] const SchemaPtr& schema() const { return schema_; }
+  /// The order of a row of the input that comes as the key's `number`-th.
+  void order_of(const Batch& batch, std::uint32_t row, std::uint64_t number, std::string& out) const;
+  /// What is kept of it.
+  void append_fields(const Batch& batch, std::uint32_t row, Timestamp time, std::uint64_t number,
+                     std::string& out) const;
+  /// Appends the input's fields to the first columns of `rows`, whose row is not ended. The row's event time.
+  Timestamp restore(const RankedRow& row, BatchBuilder& rows) const;
+  /// A row that is kept, from its fields; false when they are not such.
+  bool read(std::string_view fields, RankedRow& row) const;
+
+ private:
+  std::vector<SortField> order_;
+  std::vector<DataType> types_;  ///< of the input's fields
+  RowBytes codec_;
+  SchemaPtr schema_;
+};
+
+template <>
+struct Codec<RankedRows> {
+  static constexpr bool known = true;
+  static void encode(const RankedRows& rows, std::string& out) {
+    for (const RankedRow& row : rows.rows) out += row.fields;
+  }
+  /// Only who knows the order can: see RankedState.
+  static void decode(ByteReader& /*in*/, RankedRows& /*rows*/) {}
+};
+inline std::string state_to_json(const RankedRows& /*rows*/) {
+  return "null";
+}
+
+/// The first rows of every key, at most `limit` of each.
+class RankedState final : public SlotState<RankedRows> {
+ public:
+  /// `form` outlives it.
+  RankedState(StateOwner* owner, std::string name, const RankedForm& form, std::uint64_t limit, Ttl ttl)
+      : SlotState{owner, std::move(name), ttl}, form_{form}, limit_{limit} {}
+
+  [[nodiscard]] SchemaPtr row_schema() const override { return form_.schema(); }
+  [[nodiscard]] bool many_rows() const override { return true; }
+  bool decode(std::uint32_t slot, std::string_view fields) override;
+  [[nodiscard]] std::size_t more_bytes(std::uint32_t slot) const override;
+  [[nodiscard]] std::string value_type() const override { return "null"; }
+
+  /// The key's rows; null when it has none, or none any more. Valid until the state changes.
+  [[nodiscard]] const RankedRows* get() const { return find(); }
+  /// The key's rows to be changed. Counts as written now.
+  RankedRows& put() { return write(); }
+  void clear() { erase(); }
+  /// The key has been seen: with a TTL its time begins anew. It must have rows (asserted).
+  void touch() {
+    assert(find() != nullptr);
+    if (has_ttl()) write();
+  }
+
+ private:
+  const RankedForm& form_;
+  std::uint64_t limit_;
+};
+
+}  // namespace dataflow
