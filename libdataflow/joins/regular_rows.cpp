@@ -67,8 +67,7 @@ Status RegularRows::make_room() {
   if (!cache_) return {};
   const std::size_t bytes = arena_.bytes_in_use() + keys_.byte_size();
   if (!cache_->is_full(bytes)) return {};
-  Status written =
-      cache_->write_out(keys_, bytes, [&](std::byte* key, KeyEntry& entry) { write_rows(key, entry); });
+  Status written = cache_->write_out(keys_, bytes, [&](std::byte* key, KeyEntry& entry) { write_rows(key, entry); });
   keys_.retain([&](std::byte* key) { return cache_->here(key); }, [](std::byte*, std::byte*) {});
   sweep_ = {};
   return written;

@@ -14,7 +14,8 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
  public:
   /// `flag`: what the flag of a row is called in checkpoints.
   TimedJoin(const JoinSpec& spec, const std::string& flag)
-      : JoinOperator{spec, {"join.event_time", "join.sequence", flag}}, rows_{keys_of_input(left_input).form(), *this} {}
+      : JoinOperator{spec, {"join.event_time", "join.sequence", flag}},
+        rows_{keys_of_input(left_input).form(), *this} {}
 
   Status open(OperatorContext& context) override {
     late_ = &context.counter("late");
@@ -37,9 +38,8 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
 
   Status restore(StateReader& state) final {
     for (const std::uint32_t side : {0U, 1U}) {
-      Status read = table(side).restore(state, [&](const BatchPtr& rows) {
-        return rows_.restore(table(side), keys_of_table(side), *rows, side);
-      });
+      Status read = table(side).restore(
+          state, [&](const BatchPtr& rows) { return rows_.restore(table(side), keys_of_table(side), *rows, side); });
       if (!read) return read;
     }
     return {};
