@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "libdataflow/joins/time_buckets.hpp"
-#include "libdataflow/joins/timed_rows.hpp"
+#include "libdataflow/joins/timed_join.hpp"
 
 namespace dataflow::joins {
 
@@ -17,130 +17,125 @@ constexpr std::int64_t bucket_width = 1'000'000;
 /// What `flag` says of a version.
 constexpr std::uint32_t deleted = 1;
 
-class AsOfJoin final : public JoinOperator {
+class AsOfJoin final : public TimedJoin {
  public:
   explicit AsOfJoin(std::shared_ptr<const AsOfJoinSpec> spec)
-      : JoinOperator{spec->join, {"join.event_time", "join.sequence", "join.deleted"}},
-        spec_{std::move(spec)},
-        rows_{keys_of_input(left_input).form()} {}
-
-  Status open(OperatorContext& context) override {
-    late_ = &context.counter("late");
-    return JoinOperator::open(context);
-  }
+      : TimedJoin{spec->join, "join.deleted"}, spec_{std::move(spec)} {}
 
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
-    rows_with_key(*batch, join().sides[input].keys, taken_.rows, without_key_);
-    if (input == right_input) {
-      take_versions(*batch);
-      return Step::done;
+    BatchPieces pieces;
+    for (pieces.start(batch); !pieces.empty();) {
+      const BatchPtr piece = pieces.next(rows().rows_at_once());
+      rows_with_key(*piece, join().sides[input].keys, taken_.rows, without_key_);
+      Status taken = input == right_input ? take_versions(*piece) : take_left(*piece);
+      if (taken && input == left_input) taken = give_without_key(*piece, out);
+      if (taken) taken = rows().make_room();
+      if (!taken) return fail(taken.error());
     }
-    const auto times = batch->timestamps()->as<std::int64_t>();
-    const std::int64_t watermark = context().watermark().micros;
-    const auto is_late = [&](std::uint32_t row) { return times[row] <= watermark; };
-    const std::size_t before = taken_.rows.size() + without_key_.size();
-    std::erase_if(taken_.rows, is_late);
-    std::erase_if(without_key_, is_late);
-    late_->add(before - taken_.rows.size() - without_key_.size());
-    rows_.pack(layout(input), keys_of_input(input), *batch, times, left_input, taken_);
-    for (TimedRow* row : taken_.stored) wait(row);
-    return give_without_key(batch, out);
-  }
-
-  Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out) override {
-    passed_ = watermark.micros;
-    return resume(out);
-  }
-
-  Result<Step> resume(OperatorOutput& out) override {
-    bool all = false;
-    while (!all) {
-      collect(all);
-      if (Status joined = join_collected(); !joined) return fail(joined.error());
-      if (Status emitted = emit(results_, out); !emitted) return fail(emitted.error());
-      for (TimedRow* row : collected_) rows_.free(row);
-      if (!all && out.full()) return Step::yield;
-    }
-    forget_versions();
-    rows_.tidy();
     return Step::done;
   }
 
-  Result<CapturedStatePtr> snapshot() override {
-    auto captured = std::make_unique<CapturedRows>(context().max_parallelism());
-    for (const std::size_t side : {left_input, right_input}) {
-      captured->begin(table(side));
-      rows_.for_each(side, [&](const TimedRow& row) {
-        captured->add(row.bytes(), {row.time, row.sequence, row.flag});
-      });
-    }
-    return captured;
+  Result<Step> resume(OperatorOutput& out) override {
+    const auto given = give_due([&](std::int64_t until) { return give_left(until, out); });
+    if (!given || *given == Step::yield) return given;
+    forget_versions();
+    return ended(rows().make_room());
   }
 
-  Status restore(StateReader& state) override {
-    for (const std::uint32_t side : {0U, 1U}) {
-      Status read = table(side).restore(state, [&](const BatchPtr& rows) -> Status {
-        rows_.restore(table(side), keys_of_table(side), *rows, side, [&](TimedRow* row) {
-          row->due_time = row->time;
-          (side == left_input ? waiting_ : versions_).add(row);
-        });
-        return {};
-      });
-      if (!read) return read;
+  [[nodiscard]] std::optional<Timestamp> waits_for() const override {
+    const auto waiting = waiting_.first_due([](const TimedRow&) { return true; });
+    const std::int64_t first = std::min(waiting.value_or(KeyEntry::never), rows().wakes());
+    return first == KeyEntry::never ? std::nullopt : std::optional{Timestamp{first}};
+  }
+
+  void came_back(TimedRow& row) override {
+    row.due_time = row.time;
+    (row.side == left_input ? waiting_ : versions_).add(&row);
+  }
+  void forget_rows_without_key() override {
+    const auto gone = [](const TimedRow& row) { return row.key == nullptr; };
+    waiting_.erase_if(gone);
+    versions_.erase_if(gone);
+  }
+  void set_waking(std::span<TimedRow* const> left, std::span<TimedRow* const> right, KeyEntry& entry) const override {
+    if (!left.empty()) return entry.wake_at(left.front()->time);
+    if (right.empty()) return;
+    // When time passes the newest version no other is needed, nor that one when it ends the key.
+    entry.ends = right.back()->flag == deleted;
+    if (entry.ends || right.size() > 1) entry.wake_at(right.back()->time);
+  }
+
+ private:
+  Status take_left(const Batch& batch) {
+    const auto times = batch.timestamps()->as<std::int64_t>();
+    drop_late(times, taken_.rows, without_key_);
+    Status packed = rows().pack(layout(left_input), keys_of_input(left_input), batch, times, left_input, taken_);
+    if (!packed) return packed;
+    for (TimedRow* row : taken_.stored) keep(row);
+    return {};
+  }
+
+  Status take_versions(const Batch& batch) {
+    // The version that an update takes back is replaced by the one that follows.
+    std::erase_if(taken_.rows, [&](std::uint32_t row) { return batch.kind(row) == RowKind::update_before; });
+    Status packed = rows().pack(layout(right_input), keys_of_input(right_input), batch,
+                                batch.timestamps()->as<std::int64_t>(), right_input, taken_);
+    if (!packed) return packed;
+    for (std::size_t i = 0; i < taken_.rows.size(); ++i) {
+      TimedRow* const version = taken_.stored[i];
+      version->flag = batch.kind(taken_.rows[i]) == RowKind::remove ? deleted : 0;
+      keep(version);
     }
     return {};
   }
 
- private:
-  void wait(TimedRow* row) {
-    row->due_time = row->time;
-    rows_.keep(row);
-    waiting_.add(row);
+  void keep(TimedRow* row) {
+    came_back(*row);
+    rows().keep(row);
   }
 
-  void take_versions(const Batch& batch) {
-    // The version that an update takes back is replaced by the one that follows.
-    std::erase_if(taken_.rows, [&](std::uint32_t row) { return batch.kind(row) == RowKind::update_before; });
-    rows_.pack(layout(right_input), keys_of_input(right_input), batch, batch.timestamps()->as<std::int64_t>(),
-               right_input, taken_);
-    for (std::size_t i = 0; i < taken_.rows.size(); ++i) {
-      TimedRow* const version = taken_.stored[i];
-      version->flag = batch.kind(taken_.rows[i]) == RowKind::remove ? deleted : 0;
-      version->due_time = version->time;
-      rows_.keep(version);
-      versions_.add(version);
+  /// Joins the left rows that are due.
+  Result<Step> give_left(std::int64_t until, OperatorOutput& out) {
+    bool all = false;
+    while (!all) {
+      all = collect(until);
+      if (Status joined = join_collected(); !joined) return fail(joined.error());
+      if (Status emitted = emit(results_, out); !emitted) return fail(emitted.error());
+      for (TimedRow* row : collected_) rows().free(row);
+      if (!all && out.full()) return Step::yield;
     }
+    return Step::done;
   }
 
   /// What has no key never has a match: it need not wait.
-  Result<Step> give_without_key(const BatchPtr& batch, OperatorOutput& out) {
-    if (!gives_unmatched(join().kind, left_input)) return Step::done;
+  Status give_without_key(const Batch& batch, OperatorOutput& out) {
+    if (!gives_unmatched(join().kind, left_input)) return {};
     Pairs alone;
-    alone.sides[left_input].batch = batch.get();
+    alone.sides[left_input].batch = &batch;
     for (const std::uint32_t row : without_key_) {
       alone.sides[left_input].rows.push_back(row);
       alone.sides[right_input].stored.push_back(nullptr);
-      alone.times.push_back(batch->timestamp(row).micros);
+      alone.times.push_back(batch.timestamp(row).micros);
       ++alone.count;
     }
-    return ended(emit(alone, out));
+    return emit(alone, out);
   }
 
   /// The version of the row's key that is valid at its time; null when there is none.
   [[nodiscard]] TimedRow* version_for(const TimedRow& left) const {
-    const auto until_then = rows_.of_key(left, right_input).between(INT64_MIN, left.time);
+    const auto until_then = rows().of_key(left, right_input).between(INT64_MIN, left.time);
     if (until_then.empty() || until_then.back()->flag == deleted) return nullptr;
     return until_then.back();
   }
 
-  /// The next left rows that time has passed, and their versions as candidates.
-  void collect(bool& all) {
+  /// The next left rows that are due, and their versions as candidates. Whether there are no more.
+  bool collect(std::int64_t until) {
     candidates_.clear();
     collected_.clear();
     has_version_.clear();
     std::size_t bytes = 0;
-    all = waiting_.take_due(passed_, [&](TimedRow& row) {
-      rows_.take_out(row);
+    return waiting_.take_due(until, [&](TimedRow& row) {
+      rows().take_out(row);
       collected_.push_back(&row);
       const TimedRow* const version = version_for(row);
       has_version_.push_back(version != nullptr);
@@ -179,23 +174,20 @@ class AsOfJoin final : public JoinOperator {
   /// Versions that are not valid any more for any row that can still come. They come here in the order of a key's list,
   /// so that what stands before one there has been here before.
   void forget_versions() {
-    versions_.take_buckets(passed_, [&](TimedRow& version) {
-      const TimedRowList& of_key = rows_.of_key(version, right_input);
+    versions_.take_buckets(passed(), [&](TimedRow& version) {
+      const TimedRowList& of_key = rows().of_key(version, right_input);
       while (of_key.rows().front() != &version) forget(*of_key.rows().front());
       if (version.flag == deleted) forget(version);
     });
   }
   void forget(TimedRow& row) {
-    rows_.take_out(row);
-    rows_.free(&row);
+    rows().take_out(row);
+    rows().free(&row);
   }
 
   std::shared_ptr<const AsOfJoinSpec> spec_;
-  TimedRows rows_;
   TimeBuckets<TimedRow> waiting_{bucket_width};   ///< left rows
   TimeBuckets<TimedRow> versions_{bucket_width};  ///< right rows that may be newer than the watermark
-  std::int64_t passed_ = Timestamp::min().micros;
-  Counter* late_ = nullptr;
 
   TimedBatch taken_;
   std::vector<std::uint32_t> without_key_;

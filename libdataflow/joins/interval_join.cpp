@@ -9,7 +9,7 @@
 #include <algorithm>
 
 #include "libdataflow/joins/time_buckets.hpp"
-#include "libdataflow/joins/timed_rows.hpp"
+#include "libdataflow/joins/timed_join.hpp"
 #include "libdataflow/windows/assign.hpp"
 
 namespace dataflow::joins {
@@ -19,72 +19,57 @@ namespace {
 /// What an interval is cut into for cleaning up: so much longer than needed a row may stay.
 constexpr std::int64_t buckets_in_an_interval = 8;
 
-class IntervalJoin final : public JoinOperator {
+class IntervalJoin final : public TimedJoin {
  public:
   explicit IntervalJoin(std::shared_ptr<const IntervalJoinSpec> spec)
-      : JoinOperator{spec->join, {"join.event_time", "join.sequence", "join.matched"}},
+      : TimedJoin{spec->join, "join.matched"},
         spec_{std::move(spec)},
-        rows_{keys_of_input(left_input).form()},
         due_{TimeBuckets<TimedRow>{bucket_width()}, TimeBuckets<TimedRow>{bucket_width()}} {}
-
-  Status open(OperatorContext& context) override {
-    late_ = &context.counter("late");
-    return JoinOperator::open(context);
-  }
 
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
     side_ = input;
-    batch_ = batch;
-    watermark_ = context().watermark().micros;
-    times_ = batch->timestamps()->as<std::int64_t>();
-    rows_with_key(*batch, join().sides[input].keys, own_.rows, without_key_);
-    const std::size_t before = own_.rows.size() + without_key_.size();
-    const auto is_late = [&](std::uint32_t row) { return times_[row] <= watermark_; };
-    std::erase_if(own_.rows, is_late);
-    std::erase_if(without_key_, is_late);
-    late_->add(before - own_.rows.size() - without_key_.size());
-    std::reverse(without_key_.begin(), without_key_.end());  // they are taken from the end
-    rows_.pack(layout(input), keys_of_input(input), *batch, times_, static_cast<std::uint32_t>(input), own_);
-    for (Pairs* pairs : {&candidates_, &results_}) {
-      pairs->sides[side_].batch = batch_.get();
-      pairs->sides[other(side_)].batch = nullptr;
-    }
-    row_ = 0;
-    walking_ = false;
-    return resume(out);
+    pieces_.start(batch);
+    return go_on_with_batch(out);
   }
 
-  Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out) override {
-    passed_ = watermark.micros;
+  Result<Step> resume(OperatorOutput& out) override {
+    if (batch_ || !pieces_.empty()) return go_on_with_batch(out);
     for (PairSide& side : results_.sides) side.batch = nullptr;
-    return resume(out);
+    const auto given = give_due([&](std::int64_t until) { return give_certain(until, out); });
+    if (!given || *given == Step::yield) return given;
+    return ended(rows().make_room());
   }
 
-  Result<Step> resume(OperatorOutput& out) override { return batch_ ? go_on_with_batch(out) : go_on_with_due(out); }
-
-  Result<CapturedStatePtr> snapshot() override {
-    auto captured = std::make_unique<CapturedRows>(context().max_parallelism());
+  [[nodiscard]] std::optional<Timestamp> waits_for() const override {
+    std::int64_t first = KeyEntry::never;
     for (const std::size_t side : {left_input, right_input}) {
-      captured->begin(table(side));
-      rows_.for_each(side, [&](const TimedRow& row) {
-        captured->add(row.bytes(), {row.time, row.sequence, row.flag});
-      });
+      if (!gives_unmatched(join().kind, side)) continue;
+      const auto due = due_[side].first_due([](const TimedRow& row) { return row.flag == 0; });
+      first = std::min({first, due.value_or(KeyEntry::never), rows().wakes()});
     }
-    return captured;
+    return first == KeyEntry::never ? std::nullopt : std::optional{Timestamp{first}};
   }
 
-  Status restore(StateReader& state) override {
-    for (const std::uint32_t side : {0U, 1U}) {
-      Status read = table(side).restore(state, [&](const BatchPtr& rows) -> Status {
-        rows_.restore(table(side), keys_of_table(side), *rows, side, [&](TimedRow* row) {
-          row->due_time = end_of_interval(side, row->time);
-          due_[side].add(row);
-        });
-        return {};
-      });
-      if (!read) return read;
+  void came_back(TimedRow& row) override {
+    row.due_time = end_of_interval(row.side, row.time);
+    due_[row.side].add(&row);
+  }
+  void forget_rows_without_key() override {
+    for (auto& due : due_) due.erase_if([](const TimedRow& row) { return row.key == nullptr; });
+  }
+  void set_waking(std::span<TimedRow* const> left, std::span<TimedRow* const> right, KeyEntry& entry) const override {
+    std::int64_t last = Timestamp::min().micros;
+    for (const auto& of_side : {left, right}) {
+      if (of_side.empty()) continue;
+      last = std::max(last, of_side.back()->due_time);
+      if (!gives_unmatched(join().kind, of_side.front()->side)) continue;
+      const auto alone =
+          std::find_if(of_side.begin(), of_side.end(), [](const TimedRow* row) { return row->flag == 0; });
+      if (alone != of_side.end() && (*alone)->due_time < entry.wakes) entry.wake_at((*alone)->due_time);
     }
-    return {};
+    if (entry.wakes != KeyEntry::never) return;
+    entry.wake_at(last);
+    entry.ends = true;
   }
 
  private:
@@ -100,7 +85,36 @@ class IntervalJoin final : public JoinOperator {
   }
   static std::int64_t certain_at(const TimedRow& row) { return std::max(row.time, row.due_time); }
 
+  Status begin_piece() {
+    batch_ = pieces_.next(rows().rows_at_once());
+    times_ = batch_->timestamps()->as<std::int64_t>();
+    rows_with_key(*batch_, join().sides[side_].keys, own_.rows, without_key_);
+    drop_late(times_, own_.rows, without_key_);
+    std::reverse(without_key_.begin(), without_key_.end());  // they are taken from the end
+    for (Pairs* pairs : {&candidates_, &results_}) {
+      pairs->sides[side_].batch = batch_.get();
+      pairs->sides[other(side_)].batch = nullptr;
+    }
+    row_ = 0;
+    walking_ = false;
+    return rows().pack(layout(side_), keys_of_input(side_), *batch_, times_, static_cast<std::uint32_t>(side_), own_);
+  }
+
   Result<Step> go_on_with_batch(OperatorOutput& out) {
+    while (batch_ || !pieces_.empty()) {
+      if (!batch_) {
+        if (Status begun = begin_piece(); !begun) return fail(begun.error());
+      }
+      const auto joined = join_piece(out);
+      if (!joined || *joined == Step::yield) return joined;
+      batch_.reset();
+      if (Status made = rows().make_room(); !made) return fail(made.error());
+      if (!pieces_.empty() && out.full()) return Step::yield;
+    }
+    return Step::done;
+  }
+
+  Result<Step> join_piece(OperatorOutput& out) {
     while (true) {
       if (row_ < own_.rows.size()) {
         collect();
@@ -111,11 +125,9 @@ class IntervalJoin final : public JoinOperator {
       const bool through = row_ == own_.rows.size() && without_key_.empty();
       if (!through && !results_.full()) continue;
       if (Status emitted = emit(results_, out); !emitted) return fail(emitted.error());
-      if (through) break;
+      if (through) return Step::done;
       if (out.full()) return Step::yield;
     }
-    batch_.reset();
-    return Step::done;
   }
 
   void collect() {
@@ -126,7 +138,7 @@ class IntervalJoin final : public JoinOperator {
       TimedRow& row = *own_.stored[row_];
       if (!walking_) {
         row.due_time = end_of_interval(side_, row.time);
-        walk_ = rows_.of_key(row, other(side_)).between(start_of_interval(side_, row.time), row.due_time);
+        walk_ = rows().of_key(row, other(side_)).between(start_of_interval(side_, row.time), row.due_time);
         walking_ = true;
       }
       while (!walk_.empty() && candidates_.count < candidates_at_once && candidates_.bytes < max_batch_bytes / 2) {
@@ -173,17 +185,17 @@ class IntervalJoin final : public JoinOperator {
 
   void finish_row(std::uint32_t batch_row, TimedRow& own) {
     const bool unmatched = own.flag == 0;
-    const bool no_more = own.due_time <= watermark_;
+    const bool no_more = own.due_time <= context().watermark().micros;
     if (!unmatched && side_ == left_input && join().kind == JoinKind::semi) {
       add_result(batch_row, nullptr, certain_at(own));
     }
     if (no_more && unmatched && gives_unmatched(join().kind, side_)) add_result(batch_row, nullptr, certain_at(own));
     const bool decided = side_ == left_input && !unmatched && is_of_left_rows(join().kind);
     if (no_more || decided) {
-      rows_.free(&own);
+      rows().free(&own);
       return;
     }
-    rows_.keep(&own);
+    rows().keep(&own);
     due_[side_].add(&own);
   }
 
@@ -205,31 +217,30 @@ class IntervalJoin final : public JoinOperator {
   }
 
   /// Gives what has become certain and forgets what cannot match any more.
-  Result<Step> go_on_with_due(OperatorOutput& out) {
+  Result<Step> give_certain(std::int64_t until, OperatorOutput& out) {
     for (const std::size_t side : {left_input, right_input}) {
       if (!gives_unmatched(join().kind, side)) {
-        due_[side].take_buckets(passed_, [&](TimedRow& row) {
-          rows_.take_out(row);
-          rows_.free(&row);
+        due_[side].take_buckets(until, [&](TimedRow& row) {
+          rows().take_out(row);
+          rows().free(&row);
         });
         continue;
       }
       bool all = false;
       while (!all) {
-        all = due_[side].take_due(passed_, [&](TimedRow& row) {
-          rows_.take_out(row);
+        all = due_[side].take_due(until, [&](TimedRow& row) {
+          rows().take_out(row);
           gone_.push_back(&row);
           if (row.flag == 0) add_due(side, row);
           return !results_.full();
         });
         if (!all && !results_.full()) continue;
         if (Status emitted = emit(results_, out); !emitted) return fail(emitted.error());
-        for (TimedRow* row : gone_) rows_.free(row);
+        for (TimedRow* row : gone_) rows().free(row);
         gone_.clear();
         if (!all && out.full()) return Step::yield;
       }
     }
-    rows_.tidy();
     return Step::done;
   }
 
@@ -248,17 +259,14 @@ class IntervalJoin final : public JoinOperator {
   };
 
   std::shared_ptr<const IntervalJoinSpec> spec_;
-  TimedRows rows_;
   std::array<TimeBuckets<TimedRow>, 2> due_;
-  std::int64_t passed_ = Timestamp::min().micros;
   std::vector<TimedRow*> gone_;  ///< taken out, but a result may refer to them
-  Counter* late_ = nullptr;
 
   // The batch at hand.
   std::size_t side_ = left_input;
+  BatchPieces pieces_;
   BatchPtr batch_;
   std::span<const std::int64_t> times_;
-  std::int64_t watermark_ = 0;
   TimedBatch own_;
   std::vector<std::uint32_t> without_key_;
   std::size_t row_ = 0;   ///< in own_: the next one

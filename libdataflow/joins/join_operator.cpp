@@ -1,5 +1,9 @@
 #include "libdataflow/joins/join_operator.hpp"
 
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
 namespace dataflow::joins {
 
 JoinOperator::JoinOperator(const JoinSpec& spec, const std::vector<std::string>& numbers)
@@ -26,6 +30,16 @@ Status JoinOperator::emit(Pairs& results, OperatorOutput& out) {
   if (!batch) return fail(batch.error());
   out.emit(std::move(*batch));
   return {};
+}
+
+BatchPtr BatchPieces::next(std::size_t most) {
+  if (next_ == 0 && batch_->rows() <= most) return std::exchange(batch_, nullptr);
+  std::vector<std::uint32_t> rows(std::min<std::size_t>(most, batch_->rows() - next_));
+  std::iota(rows.begin(), rows.end(), next_);
+  BatchPtr piece = batch_->select_rows(rows);
+  next_ += static_cast<std::uint32_t>(rows.size());
+  if (next_ == batch_->rows()) batch_.reset();
+  return piece;
 }
 
 }  // namespace dataflow::joins

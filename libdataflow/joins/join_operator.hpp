@@ -54,6 +54,22 @@ class JoinOperator : public Operator {
   OperatorContext* context_ = nullptr;
 };
 
+/// A batch piece by piece, for a join whose keys lie on disk and are brought in for so many rows at once.
+class BatchPieces {
+ public:
+  void start(BatchPtr batch) {
+    batch_ = std::move(batch);
+    next_ = 0;
+  }
+  [[nodiscard]] bool empty() const { return batch_ == nullptr; }
+  /// The next rows, at most so many (and at least one); all when there is room for them.
+  BatchPtr next(std::size_t most);
+
+ private:
+  BatchPtr batch_;
+  std::uint32_t next_ = 0;
+};
+
 /// The factory of an operator that is made from a spec with a JoinSpec in it.
 template <class Op, class Spec>
 class JoinFactory final : public OperatorFactory {

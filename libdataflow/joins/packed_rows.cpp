@@ -224,6 +224,7 @@ std::size_t class_bytes(std::size_t size_class) {
 }  // namespace
 
 std::byte* RowArena::allocate(std::size_t bytes) {
+  in_use_ += bytes;
   if (bytes > largest_in_page) {
     std::unique_ptr<std::byte[]> owned{new std::byte[bytes]};
     std::byte* const row = owned.get();
@@ -250,6 +251,7 @@ std::byte* RowArena::allocate(std::size_t bytes) {
 }
 
 void RowArena::free(std::byte* row, std::size_t bytes) {
+  in_use_ -= bytes;
   if (bytes > largest_in_page) {
     large_.erase(row);
     return;

@@ -90,6 +90,8 @@ class RowArena {
   /// Aligned to 8 bytes.
   [[nodiscard]] std::byte* allocate(std::size_t bytes);
   void free(std::byte* row, std::size_t bytes);
+  /// Of the rows that there are.
+  [[nodiscard]] std::size_t bytes_in_use() const { return in_use_; }
 
  private:
   static std::size_t size_class(std::size_t bytes);
@@ -97,7 +99,8 @@ class RowArena {
   std::vector<std::unique_ptr<std::byte[]>> pages_;
   std::byte* next_ = nullptr;  ///< what is left of the newest page
   std::size_t left_ = 0;
-  std::size_t page_bytes_ = 0;                 ///< of the newest page
+  std::size_t page_bytes_ = 0;  ///< of the newest page
+  std::size_t in_use_ = 0;
   std::vector<std::vector<std::byte*>> free_;  ///< by size class
   std::map<std::byte*, std::unique_ptr<std::byte[]>> large_;
 };

@@ -6,46 +6,18 @@
 #include <algorithm>
 
 #include "libdataflow/joins/join_operator.hpp"
-#include "libdataflow/state/ttl_sweep.hpp"
-#include "libdataflow/windows/group_table.hpp"
+#include "libdataflow/joins/regular_rows.hpp"
 
 namespace dataflow::joins {
 
 namespace {
-
-/// What stands in memory before a row's bytes.
-struct StoredRow {
-  StoredRow* next;
-  std::int64_t time;      ///< its event time
-  std::int64_t seen;      ///< by the clock, when it came
-  std::uint64_t matches;  ///< rows of the other side, where that is asked for
-
-  [[nodiscard]] const std::byte* bytes() const { return reinterpret_cast<const std::byte*>(this + 1); }
-  [[nodiscard]] std::byte* bytes() { return reinterpret_cast<std::byte*>(this + 1); }
-  [[nodiscard]] std::size_t size() const { return sizeof(StoredRow) + PackedLayout::size_of(bytes()); }
-};
-
-/// Rows of one key on one side, in the order in which they came.
-struct SideRows {
-  StoredRow* first;
-  StoredRow* last;
-};
-/// What a key has; zeros when it is new.
-struct KeyRows {
-  SideRows sides[2];
-  [[nodiscard]] bool empty() const { return sides[0].first == nullptr && sides[1].first == nullptr; }
-};
-
-/// Of keys so many are looked at in one go when rows have a time to live, and all within this part of it.
-constexpr std::size_t keys_in_a_sweep = 1024;
 
 class RegularJoin final : public JoinOperator {
  public:
   explicit RegularJoin(std::shared_ptr<const RegularJoinSpec> spec)
       : JoinOperator{spec->join, {"join.event_time", "join.seen", "join.matches"}},
         spec_{std::move(spec)},
-        key_layout_{keys_of_input(left_input).form(), std::vector<std::byte>(sizeof(KeyRows))},
-        groups_{key_layout_} {
+        rows_{keys_of_input(left_input).form(), spec_->ttl} {
     for (const std::size_t side : {left_input, right_input}) {
       counts_[side] = gives_unmatched(join().kind, side) || (is_of_left_rows(join().kind) && side == left_input);
     }
@@ -53,95 +25,57 @@ class RegularJoin final : public JoinOperator {
 
   Status open(OperatorContext& context) override {
     unknown_ = &context.counter("unknown_retractions");
-    return JoinOperator::open(context);
+    if (Status opened = JoinOperator::open(context); !opened) return opened;
+    const StateBackendPtr backend = context.state_backend();
+    return backend ? rows_.use_backend(backend) : Status{};
   }
 
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
     side_ = input;
-    batch_ = batch;
-    now_ = context().now().micros;
-    rows_with_key(*batch, join().sides[input].keys, with_key_, without_key_);
-    std::reverse(without_key_.begin(), without_key_.end());  // they are taken from the end
-    const windows::KeyBatch& keys = keys_of_input(input).read(*batch);
-    found_.resize(with_key_.size());
-    groups_.find_or_insert(keys, with_key_.size() == batch->rows() ? nullptr : with_key_.data(), with_key_.size(),
-                           found_.data());
-    pack();
-    for (Pairs* pairs : {&candidates_, &results_}) {
-      pairs->sides[side_].batch = batch_.get();
-      pairs->sides[other(side_)].batch = nullptr;
-    }
-    row_ = 0;
-    walking_ = false;
-    if (spec_->ttl && !next_sweep_) next_sweep_ = context().now() + pause();
+    rows_.set_now(context().now().micros);
+    pieces_.start(batch);
     return resume(out);
   }
 
   Result<Step> resume(OperatorOutput& out) override {
-    if (!batch_) return Step::done;
-    while (true) {
-      if (row_ < with_key_.size()) {
-        collect();
-        if (Status matched = apply(); !matched) return fail(matched.error());
-        if (!walking_) free_removed();
-      } else {
-        add_rows_without_key();
+    while (batch_ || !pieces_.empty()) {
+      if (!batch_) {
+        if (Status begun = begin_piece(); !begun) return fail(begun.error());
       }
-      const bool through = row_ == with_key_.size() && without_key_.empty();
-      if (!through && !results_.full()) continue;
-      if (Status emitted = emit(results_, out); !emitted) return fail(emitted.error());
-      if (through) break;
-      if (out.full()) return Step::yield;
+      const auto joined = go_on(out);
+      if (!joined || *joined == Step::yield) return joined;
+      batch_.reset();
+      if (Status made = rows_.make_room(); !made) return fail(made.error());
+      if (!pieces_.empty() && out.full()) return Step::yield;
     }
-    batch_.reset();
-    if (removed_rows_ > groups_.size() / 2 + few_empty_keys) drop_empty_keys();
+    if (spec_->ttl && !next_sweep_) wait_for_sweep(context().now(), rows_.pause());
     return Step::done;
   }
 
   [[nodiscard]] std::optional<Timestamp> next_processing_timer() const override { return next_sweep_; }
   Result<Step> on_processing_time(Timestamp now, OperatorOutput&) override {
-    now_ = now.micros;
-    std::byte* group = nullptr;
-    for (std::size_t n = 0; n < keys_in_a_sweep; ++n) {
-      if (groups_.next_rows(sweep_, 1, &group) == 0) {
-        sweep_ = {};
-        break;
-      }
-      for (SideRows& list : key_rows(group).sides) forget_expired(list);
-    }
-    if (removed_rows_ > groups_.size() / 2 + few_empty_keys) drop_empty_keys();
-    next_sweep_.reset();
-    if (!groups_.empty()) next_sweep_ = now + pause();
+    rows_.set_now(now.micros);
+    const auto pause = rows_.sweep();
+    if (!pause) return fail(pause.error());
+    wait_for_sweep(now, *pause);
     return Step::done;
   }
 
   Result<CapturedStatePtr> snapshot() override {
-    now_ = context().now().micros;
+    rows_.set_now(context().now().micros);
     auto captured = std::make_unique<CapturedRows>(context().max_parallelism());
-    for (const std::size_t side : {left_input, right_input}) {
-      captured->begin(table(side));
-      windows::GroupTable::Cursor cursor;
-      for (std::byte* group = nullptr; groups_.next_rows(cursor, 1, &group) == 1;) {
-        for (const StoredRow* row = key_rows(group).sides[side].first; row != nullptr; row = row->next) {
-          if (!is_expired(*row)) {
-            captured->add(row->bytes(), {row->time, row->seen, static_cast<std::int64_t>(row->matches)});
-          }
-        }
-      }
-    }
+    for (const std::size_t side : {left_input, right_input}) rows_.capture(table(side), side, *captured);
     return captured;
   }
 
   Status restore(StateReader& state) override {
-    now_ = context().now().micros;
+    rows_.set_now(context().now().micros);
     for (const std::size_t side : {left_input, right_input}) {
-      Status read = table(side).restore(state, [&](const BatchPtr& rows) -> Status {
-        restore_rows(side, *rows);
-        return {};
-      });
+      Status read = table(side).restore(
+          state, [&](const BatchPtr& rows) { return rows_.restore(table(side), keys_of_table(side), side, *rows); });
       if (!read) return read;
     }
-    if (spec_->ttl && !groups_.empty()) next_sweep_ = context().now() + pause();
+    if (spec_->ttl) wait_for_sweep(context().now(), rows_.pause());
     return {};
   }
 
@@ -153,21 +87,49 @@ class RegularJoin final : public JoinOperator {
     bool complete;
   };
 
-  KeyRows& key_rows(std::byte* group) const {
-    return *reinterpret_cast<KeyRows*>(group + key_layout_.payload_offset());
-  }
-  [[nodiscard]] bool is_expired(const StoredRow& row) const {
-    return spec_->ttl && now_ - row.seen >= spec_->ttl->count();
+  void wait_for_sweep(Timestamp now, std::optional<Duration> pause) {
+    next_sweep_.reset();
+    if (pause) next_sweep_ = now + *pause;
   }
   [[nodiscard]] bool takes_back(std::size_t batch_row) const {
     const RowKind kind = batch_->kind(batch_row);
     return kind == RowKind::update_before || kind == RowKind::remove;
   }
 
-  StoredRow* allocate(std::size_t bytes) {
-    return reinterpret_cast<StoredRow*>(arena_.allocate(sizeof(StoredRow) + bytes));
+  Status begin_piece() {
+    batch_ = pieces_.next(rows_.rows_at_once());
+    rows_with_key(*batch_, join().sides[side_].keys, with_key_, without_key_);
+    std::reverse(without_key_.begin(), without_key_.end());  // they are taken from the end
+    const bool all = with_key_.size() == batch_->rows();
+    const windows::KeyBatch& keys = keys_of_input(side_).read(*batch_);
+    if (Status found = rows_.find(keys, all ? nullptr : with_key_.data(), with_key_.size(), found_); !found)
+      return found;
+    pack();
+    for (Pairs* pairs : {&candidates_, &results_}) {
+      pairs->sides[side_].batch = batch_.get();
+      pairs->sides[other(side_)].batch = nullptr;
+    }
+    row_ = 0;
+    walking_ = false;
+    return {};
   }
-  void free(StoredRow* row) { arena_.free(reinterpret_cast<std::byte*>(row), row->size()); }
+
+  Result<Step> go_on(OperatorOutput& out) {
+    while (true) {
+      if (row_ < with_key_.size()) {
+        collect();
+        if (Status matched = apply(); !matched) return fail(matched.error());
+        if (!walking_) free_removed();
+      } else {
+        add_rows_without_key();
+      }
+      const bool through = row_ == with_key_.size() && without_key_.empty();
+      if (!through && !results_.full()) continue;
+      if (Status emitted = emit(results_, out); !emitted) return fail(emitted.error());
+      if (through) return Step::done;
+      if (out.full()) return Step::yield;
+    }
+  }
 
   /// All rows of the batch that have a key, as bytes.
   void pack() {
@@ -176,49 +138,22 @@ class RegularJoin final : public JoinOperator {
     stored_.resize(with_key_.size());
     to_.resize(with_key_.size());
     for (std::size_t i = 0; i < with_key_.size(); ++i) {
-      stored_[i] = allocate(sizes_[i]);
-      *stored_[i] = {nullptr, batch_->timestamp(with_key_[i]).micros, now_, 0};
+      stored_[i] = rows_.allocate(sizes_[i]);
+      *stored_[i] = {nullptr, batch_->timestamp(with_key_[i]).micros, rows_.now(), 0};
       to_[i] = stored_[i]->bytes();
     }
     form.pack(*batch_, with_key_, to_.data());
   }
 
-  static void append(SideRows& list, StoredRow* row) {
-    (list.first == nullptr ? list.first : list.last->next) = row;
-    list.last = row;
-  }
-
-  /// Takes the first row equal to `like` out of the list; null when there is none.
-  StoredRow* take_equal(SideRows& list, const StoredRow& like) const {
-    StoredRow* before = nullptr;
-    for (StoredRow* row = list.first; row != nullptr; before = row, row = row->next) {
-      if (is_expired(*row) || !PackedLayout::equal(row->bytes(), like.bytes())) continue;
-      (before == nullptr ? list.first : before->next) = row->next;
-      if (list.last == row) list.last = before;
-      return row;
-    }
-    return nullptr;
-  }
-
-  void forget_expired(SideRows& list) {
-    while (list.first != nullptr && is_expired(*list.first)) {
-      StoredRow* const row = list.first;
-      list.first = row->next;
-      if (list.first == nullptr) list.last = nullptr;
-      free(row);
-      ++removed_rows_;
-    }
-  }
-
   /// Brings the row into its own side's state. False: it takes back what is not there.
   bool begin_row() {
-    SideRows& own = key_rows(found_[row_]).sides[side_];
-    StoredRow* const row = stored_[row_];
+    SideRows& own = rows_.of(found_[row_]).sides[side_];
+    RegularRow* const row = stored_[row_];
     if (!takes_back(with_key_[row_])) {
-      append(own, row);
+      own.append(row);
       return true;
     }
-    StoredRow* const gone = take_equal(own, *row);
+    RegularRow* const gone = rows_.take_equal(own, *row);
     removed_.push_back(row);
     if (gone == nullptr) {
       unknown_->add(1);
@@ -226,7 +161,6 @@ class RegularJoin final : public JoinOperator {
     }
     // Its results in this list of candidates may not have been given yet.
     removed_.push_back(gone);
-    ++removed_rows_;
     return true;
   }
 
@@ -244,8 +178,8 @@ class RegularJoin final : public JoinOperator {
           ++row_;
           continue;
         }
-        SideRows& met = key_rows(found_[row_]).sides[other(side_)];
-        if (spec_->ttl) forget_expired(met);
+        SideRows& met = rows_.of(found_[row_]).sides[other(side_)];
+        if (spec_->ttl) rows_.forget_expired(met);
         walk_ = met.first;
         walking_ = true;
       }
@@ -286,7 +220,7 @@ class RegularJoin final : public JoinOperator {
     return {};
   }
 
-  void add_match(std::size_t row, StoredRow& met) {
+  void add_match(std::size_t row, RegularRow& met) {
     ++matches_;
     const bool back = takes_back(with_key_[row]);
     const bool of_left = is_of_left_rows(join().kind);
@@ -312,7 +246,7 @@ class RegularJoin final : public JoinOperator {
 
   enum class Shape : std::uint8_t { pair, own_alone, other_alone };
 
-  void add_result(std::size_t row, const StoredRow* met, Shape shape, RowKind kind) {
+  void add_result(std::size_t row, const RegularRow* met, Shape shape, RowKind kind) {
     const std::uint32_t own = with_key_[row];
     results_.sides[side_].rows.push_back(shape == Shape::other_alone ? no_row : own);
     results_.sides[other(side_)].stored.push_back(shape == Shape::own_alone ? nullptr : met->bytes());
@@ -341,66 +275,35 @@ class RegularJoin final : public JoinOperator {
   }
 
   void free_removed() {
-    for (StoredRow* row : removed_) free(row);
+    for (RegularRow* row : removed_) rows_.free(row);
     removed_.clear();
   }
 
-  void drop_empty_keys() {
-    groups_.retain([&](std::byte* group) { return !key_rows(group).empty(); }, [](std::byte*, std::byte*) {});
-    removed_rows_ = 0;
-    sweep_ = {};
-  }
-
-  /// Between two looks at some of the keys.
-  [[nodiscard]] Duration pause() const { return pause_between_sweeps(*spec_->ttl, groups_.size(), keys_in_a_sweep); }
-
-  void restore_rows(std::size_t side, const Batch& rows) {
-    const RowTable& from = table(side);
-    std::vector<std::uint32_t> all(rows.rows());
-    for (std::uint32_t row = 0; row < rows.rows(); ++row) all[row] = row;
-    found_.resize(all.size());
-    groups_.find_or_insert(keys_of_table(side).read(rows), nullptr, all.size(), found_.data());
-    from.own_layout().sizes(rows, all, sizes_);
-    to_.resize(all.size());
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      StoredRow* const row = allocate(sizes_[i]);
-      *row = {nullptr, from.number(rows, 0)[i], from.number(rows, 1)[i],
-              static_cast<std::uint64_t>(from.number(rows, 2)[i])};
-      to_[i] = row->bytes();
-      append(key_rows(found_[i]).sides[side], row);
-    }
-    from.own_layout().pack(rows, all, to_.data());
-  }
-
   std::shared_ptr<const RegularJoinSpec> spec_;
-  windows::RowLayout key_layout_;
-  windows::GroupTable groups_;
-  RowArena arena_;
+  RegularRows rows_;
   bool counts_[2] = {false, false};  ///< rows of the side count their matches
-  std::size_t removed_rows_ = 0;     ///< since the table of keys was last made anew
   std::optional<Timestamp> next_sweep_;
-  windows::GroupTable::Cursor sweep_;
   Counter* unknown_ = nullptr;
 
   // The batch at hand.
   std::size_t side_ = left_input;
+  BatchPieces pieces_;
   BatchPtr batch_;
-  std::int64_t now_ = 0;
   std::vector<std::uint32_t> with_key_;
   std::vector<std::uint32_t> without_key_;
   std::vector<std::byte*> found_;     ///< for each row with a key
-  std::vector<StoredRow*> stored_;    ///< likewise
+  std::vector<RegularRow*> stored_;   ///< likewise
   std::vector<std::uint32_t> sizes_;  ///< likewise
   std::vector<std::byte*> to_;        // scratch
   std::size_t row_ = 0;               ///< in with_key_: the next one
   bool walking_ = false;              ///< it is half through: `walk_` is its next candidate
-  StoredRow* walk_ = nullptr;
+  RegularRow* walk_ = nullptr;
   std::uint64_t matches_ = 0;  ///< of the row whose candidates are being decided
   Pairs candidates_;
-  std::vector<StoredRow*> met_;  ///< the candidates' other rows
+  std::vector<RegularRow*> met_;  ///< the candidates' other rows
   Pairs results_;
   std::vector<RowEnd> ends_;
-  std::vector<StoredRow*> removed_;  ///< to be freed when nothing refers to them any more
+  std::vector<RegularRow*> removed_;  ///< to be freed when nothing refers to them any more
 };
 
 }  // namespace

@@ -62,42 +62,77 @@ void CapturedRows::begin(const RowTable& table) {
 }
 
 void CapturedRows::add(const std::byte* row, std::initializer_list<std::int64_t> numbers) {
-  Table& table = tables_.back();
-  table.starts.push_back(table.bytes.size());
-  table.bytes.insert(table.bytes.end(), row, row + PackedLayout::size_of(row));
-  table.numbers.insert(table.numbers.end(), numbers);
+  Rows& rows = tables_.back().rows;
+  rows.starts.push_back(rows.bytes.size());
+  rows.bytes.insert(rows.bytes.end(), row, row + PackedLayout::size_of(row));
+  rows.numbers.insert(rows.numbers.end(), numbers);
+}
+
+void CapturedRows::add_stored(std::size_t side, StoredRows rows) {
+  tables_.back().side = side;
+  tables_.back().stored.push_back(std::move(rows));
 }
 
 Status CapturedRows::write(StateWriter& writer) {
-  for (const Table& table : tables_) {
+  for (Table& table : tables_) {
     if (Status written = write_table(table, writer); !written) return written;
   }
   return more_ ? more_->write(writer) : Status{};
 }
 
-Status CapturedRows::write_table(const Table& table, StateWriter& writer) const {
+Status CapturedRows::write_table(Table& table, StateWriter& writer) const {
   if (Status begun = writer.begin(table.description); !begun) return begun;
-  if (table.starts.empty()) return {};
-  const std::size_t stored = table.layout->stored().size();
-  const std::size_t numbers = table.description.schema->size() - stored;
+  if (table.rows.starts.empty() && table.stored.empty()) return {};
   KeyGroupWriter groups{writer, table.key_fields, max_parallelism_};
-  std::vector<const std::byte*> rows;
-  for (std::size_t first = 0; first < table.starts.size(); first += max_batch_rows) {
-    const std::size_t end = std::min<std::size_t>(table.starts.size(), first + max_batch_rows);
-    rows.clear();
-    for (std::size_t i = first; i < end; ++i) rows.push_back(table.bytes.data() + table.starts[i]);
-    std::vector<ColumnPtr> columns;
-    for (std::size_t place = 0; place < stored; ++place) columns.push_back(table.layout->unpack(place, rows));
-    for (std::size_t n = 0; n < numbers; ++n) {
-      ColumnBuilder column{TypeKind::int64, rows.size()};
-      for (std::size_t i = first; i < end; ++i) column.append_int64(table.numbers[i * numbers + n]);
-      columns.push_back(column.finish());
-    }
-    const auto batch = std::make_shared<const Batch>(table.description.schema, static_cast<std::uint32_t>(rows.size()),
-                                                     std::move(columns));
-    if (Status added = groups.add(batch); !added) return added;
+  if (Status written = write_rows(table, table.rows, groups); !written) return written;
+  for (StoredRows& stored : table.stored) {
+    if (Status written = write_stored(table, stored, groups); !written) return written;
   }
   return groups.finish();
+}
+
+Status CapturedRows::write_rows(const Table& table, const Rows& rows, KeyGroupWriter& writer) {
+  const std::size_t stored = table.layout->stored().size();
+  const std::size_t numbers = table.numbers();
+  std::vector<const std::byte*> at;
+  for (std::size_t first = 0; first < rows.starts.size(); first += max_batch_rows) {
+    const std::size_t end = std::min<std::size_t>(rows.starts.size(), first + max_batch_rows);
+    at.clear();
+    for (std::size_t i = first; i < end; ++i) at.push_back(rows.bytes.data() + rows.starts[i]);
+    std::vector<ColumnPtr> columns;
+    for (std::size_t place = 0; place < stored; ++place) columns.push_back(table.layout->unpack(place, at));
+    for (std::size_t n = 0; n < numbers; ++n) {
+      ColumnBuilder column{TypeKind::int64, at.size()};
+      for (std::size_t i = first; i < end; ++i) column.append_int64(rows.numbers[i * numbers + n]);
+      columns.push_back(column.finish());
+    }
+    const auto batch = std::make_shared<const Batch>(table.description.schema, static_cast<std::uint32_t>(at.size()),
+                                                     std::move(columns));
+    if (Status added = writer.add(batch); !added) return added;
+  }
+  return {};
+}
+
+Status CapturedRows::write_stored(const Table& table, StoredRows& stored, KeyGroupWriter& writer) {
+  const std::unique_ptr<StoreScan> scan = stored.view ? std::move(stored.view) : merge_runs(stored.runs);
+  const auto numbers = static_cast<std::ptrdiff_t>(table.numbers());
+  Rows rows;
+  for (; scan->valid(); scan->next()) {
+    RowEntries entries{scan->value().substr(stored.header_bytes)};
+    for (RowEntry row; entries.next(row);) {
+      if (row.side != table.side) continue;
+      rows.starts.push_back(rows.bytes.size());
+      rows.bytes.insert(rows.bytes.end(), row.bytes, row.bytes + row.size());
+      rows.numbers.insert(rows.numbers.end(), row.numbers.begin(), row.numbers.begin() + numbers);
+    }
+    if (rows.starts.size() < max_batch_rows) continue;
+    if (Status written = write_rows(table, rows, writer); !written) return written;
+    rows.bytes.clear();
+    rows.starts.clear();
+    rows.numbers.clear();
+  }
+  if (Status walked = scan->status(); !walked) return walked;
+  return write_rows(table, rows, writer);
 }
 
 }  // namespace dataflow::joins

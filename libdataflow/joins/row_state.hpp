@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "libdataflow/joins/join_spec.hpp"
+#include "libdataflow/joins/row_entry.hpp"
 #include "libdataflow/state/snapshot.hpp"
+#include "libdataflow/state/sorted_run.hpp"
 
 namespace dataflow::joins {
 
@@ -41,6 +43,14 @@ class RowTable {
   PackedLayout own_layout_;
 };
 
+/// Rows on disk as they were at a barrier, in entries of a store or of runs.
+struct StoredRows {
+  std::shared_ptr<const void> home;  ///< what they lie in
+  std::unique_ptr<StoreScan> view;   ///< of a store; null:
+  std::vector<SortedRunPtr> runs;    ///< they are in these
+  std::size_t header_bytes = 0;      ///< before the rows of an entry
+};
+
 /// Rows as they were at a barrier.
 class CapturedRows final : public CapturedState {
  public:
@@ -50,21 +60,32 @@ class CapturedRows final : public CapturedState {
   void begin(const RowTable& table);
   /// A row of the table begun last, with its numbers.
   void add(const std::byte* row, std::initializer_list<std::int64_t> numbers);
+  /// Rows of the side, too, of the table begun last. There may be such of the other side among them.
+  void add_stored(std::size_t side, StoredRows rows);
   /// What is written beside them.
   void also(std::unique_ptr<CapturedState> more) { more_ = std::move(more); }
 
   Status write(StateWriter& writer) override;
 
  private:
-  struct Table {
-    StateDescription description;
-    std::vector<std::size_t> key_fields;
-    std::shared_ptr<const PackedLayout> layout;
+  struct Rows {
     std::vector<std::byte> bytes;  ///< of all rows, one after the other
     std::vector<std::size_t> starts;
     std::vector<std::int64_t> numbers;
   };
-  Status write_table(const Table& table, StateWriter& writer) const;
+  struct Table {
+    StateDescription description;
+    std::vector<std::size_t> key_fields;
+    std::shared_ptr<const PackedLayout> layout;
+    Rows rows;
+    std::size_t side = 0;  ///< of the stored ones
+    std::vector<StoredRows> stored;
+
+    [[nodiscard]] std::size_t numbers() const { return description.schema->size() - layout->stored().size(); }
+  };
+  Status write_table(Table& table, StateWriter& writer) const;
+  static Status write_rows(const Table& table, const Rows& rows, KeyGroupWriter& writer);
+  static Status write_stored(const Table& table, StoredRows& stored, KeyGroupWriter& writer);
 
   std::uint32_t max_parallelism_;
   std::vector<Table> tables_;

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <map>
+#include <optional>
 #include <vector>
 
 namespace dataflow::joins {
@@ -51,15 +53,37 @@ class TimeBuckets {
       erase_first();
     }
   }
-  /// All rows, in no order.
-  template <class Visit>
-  void for_each(Visit&& visit) const {
-    for (const auto& [start, bucket] : buckets_) {
-      for (std::size_t i = bucket.next; i < bucket.rows.size(); ++i) visit(*bucket.rows[i]);
+  /// Takes out all rows for which `gone(row)` is true.
+  template <class Gone>
+  void erase_if(Gone&& gone) {
+    last_ = nullptr;
+    for (auto at = buckets_.begin(); at != buckets_.end();) {
+      std::vector<Row*>& rows = at->second.rows;
+      rows.erase(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(at->second.next));
+      at->second.next = 0;
+      std::erase_if(rows, [&](const Row* row) { return gone(*row); });
+      at = rows.empty() ? buckets_.erase(at) : std::next(at);
     }
+  }
+  /// When the first row for which `counts(row)` is true is due, as far as looking at some of them tells.
+  template <class Counts>
+  [[nodiscard]] std::optional<std::int64_t> first_due(Counts&& counts) const {
+    std::size_t looked_at = 0;
+    std::optional<std::int64_t> first;
+    for (auto at = buckets_.begin(); at != buckets_.end() && !first && looked_at < most_looked_at; ++at) {
+      const Bucket& bucket = at->second;
+      looked_at += bucket.rows.size() - bucket.next;
+      for (std::size_t i = bucket.next; i < bucket.rows.size(); ++i) {
+        const Row& row = *bucket.rows[i];
+        if (counts(row) && (!first || row.due() < *first)) first = row.due();
+      }
+    }
+    return first;
   }
 
  private:
+  static constexpr std::size_t most_looked_at = 10'000;
+
   struct Bucket {
     std::vector<Row*> rows;
     std::size_t next = 0;  ///< those before it have been taken

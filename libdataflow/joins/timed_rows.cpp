@@ -3,13 +3,17 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdlib>
+#include <cstring>
 #include <new>
+#include <numeric>
 
 namespace dataflow::joins {
 
 namespace {
 
 constexpr std::uint32_t first_capacity = 2;
+/// Its places in its key's list and among the rows that are due together, both of which have room for more.
+constexpr std::size_t bytes_to_find_a_row = 24;
 
 }  // namespace
 
@@ -72,33 +76,44 @@ void TimedRowList::release() {
   *this = TimedRowList{};
 }
 
-TimedRows::TimedRows(windows::KeyForm form)
-    : layout_{form, std::vector<std::byte>(2 * sizeof(TimedRowList))}, groups_{layout_} {}
+TimedRows::TimedRows(windows::KeyForm form, TimedRowsOwner& owner)
+    : owner_{owner}, form_{form}, layout_{form, std::vector<std::byte>(2 * sizeof(TimedRowList))}, keys_{layout_} {}
 
 TimedRows::~TimedRows() {
   windows::GroupTable::Cursor cursor;
-  for (std::byte* group = nullptr; groups_.next_rows(cursor, 1, &group) == 1;) {
-    for (const std::size_t side : {left_input, right_input}) list(group, side).release();
+  for (std::byte* key = nullptr; keys_.next_rows(cursor, 1, &key) == 1;) {
+    for (const std::size_t side : {left_input, right_input}) list(key, side).release();
   }
 }
 
-TimedRowList& TimedRows::of_key(const TimedRow& row, std::size_t side) const {
-  return list(row.group, side);
+Status TimedRows::use_backend(const StateBackendPtr& backend) {
+  auto store = backend->open(backend->new_folder());
+  if (!store) return fail(store.error());
+  constexpr std::size_t lists = 2 * sizeof(TimedRowList);
+  layout_ = {form_, std::vector<std::byte>(lists + sizeof(KeyUse))};
+  cache_.emplace(std::move(*store), form_, layout_.payload_offset() + lists);
+  return {};
 }
 
 void TimedRows::free(TimedRow* row) {
   ++freed_;
+  --rows_;
   arena_.free(reinterpret_cast<std::byte*>(row), row->size());
 }
 
-void TimedRows::pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
-                     std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch) {
+Status TimedRows::pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
+                       std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch) {
   const std::size_t count = batch.rows.size();
   found_.resize(count);
-  groups_.find_or_insert(keys.read(from), count == from.rows() ? nullptr : batch.rows.data(), count, found_.data());
+  keys_.find_or_insert(keys.read(from), count == from.rows() ? nullptr : batch.rows.data(), count, found_.data());
+  if (cache_) {
+    Status loaded = cache_->load(keys_, found_, [&](std::byte* key, const RowEntry& entry) { bring_in(key, entry); });
+    if (!loaded) return loaded;
+  }
   layout.sizes(from, batch.rows, batch.sizes);
   batch.stored.resize(count);
   to_.resize(count);
+  rows_ += count;
   for (std::size_t i = 0; i < count; ++i) {
     auto* const row = reinterpret_cast<TimedRow*>(arena_.allocate(sizeof(TimedRow) + batch.sizes[i]));
     *row = {found_[i], times[batch.rows[i]], 0, sequence_++, side, 0};
@@ -106,18 +121,90 @@ void TimedRows::pack(const PackedLayout& layout, windows::KeyReader& keys, const
     to_[i] = row->bytes();
   }
   layout.pack(from, batch.rows, to_.data());
+  return {};
 }
 
-void TimedRows::tidy() {
-  if (freed_ <= groups_.size() / 2 + few_empty_keys) return;
-  groups_.retain(
-      [&](std::byte* group) { return !list(group, left_input).empty() || !list(group, right_input).empty(); },
-      [&](std::byte*, std::byte* to) {
-        for (const std::size_t side : {left_input, right_input}) {
-          for (TimedRow* row : list(to, side).rows()) row->group = to;
-        }
-      });
-  freed_ = 0;
+void TimedRows::bring_in(std::byte* key, const RowEntry& entry) {
+  auto* const row = reinterpret_cast<TimedRow*>(arena_.allocate(sizeof(TimedRow) + entry.size()));
+  *row = {key,
+          entry.numbers[0],
+          0,
+          entry.numbers[1],
+          static_cast<std::uint32_t>(entry.side),
+          static_cast<std::uint32_t>(entry.numbers[2])};
+  std::memcpy(row->bytes(), entry.bytes, entry.size());
+  ++rows_;
+  owner_.came_back(*row);
+  keep(row);
+}
+
+Result<std::int64_t> TimedRows::wake(std::int64_t now) {
+  if (!cache_ || !cache_->may_wake(now)) return now;
+  return cache_->wake(keys_, now, [&](std::byte* key, const RowEntry& entry) { bring_in(key, entry); });
+}
+
+void TimedRows::write_rows(std::byte* key, KeyEntry& entry) {
+  owner_.set_waking(list(key, left_input).rows(), list(key, right_input).rows(), entry);
+  for (const std::size_t side : {left_input, right_input}) {
+    for (TimedRow* row : list(key, side).rows()) {
+      append_row({side, row->numbers(), row->bytes()}, entry.rows);
+      row->key = nullptr;
+      written_.push_back(row);
+    }
+    list(key, side).release();
+  }
+}
+
+template <class Live>
+void TimedRows::retain(Live&& live) {
+  keys_.retain(std::forward<Live>(live), [&](std::byte*, std::byte* to) {
+    for (const std::size_t side : {left_input, right_input}) {
+      for (TimedRow* row : list(to, side).rows()) row->key = to;
+    }
+  });
+}
+
+Status TimedRows::make_room() {
+  if (freed_ > keys_.size() / 2 + few_empty_keys) {
+    retain([&](std::byte* key) { return !list(key, left_input).empty() || !list(key, right_input).empty(); });
+    freed_ = 0;
+  }
+  if (!cache_) return {};
+  const std::size_t bytes = arena_.bytes_in_use() + keys_.byte_size() + rows_ * bytes_to_find_a_row;
+  if (!cache_->is_full(bytes)) return {};
+  Status written = cache_->write_out(keys_, bytes, [&](std::byte* key, KeyEntry& entry) { write_rows(key, entry); });
+  owner_.forget_rows_without_key();
+  for (TimedRow* row : written_) free(row);
+  written_.clear();
+  retain([&](std::byte* key) { return cache_->here(key); });
+  return written;
+}
+
+void TimedRows::capture(const RowTable& table, std::size_t side, CapturedRows& captured) const {
+  captured.begin(table);
+  windows::GroupTable::Cursor cursor;
+  for (std::byte* key = nullptr; keys_.next_rows(cursor, 1, &key) == 1;) {
+    for (const TimedRow* row : list(key, side).rows())
+      captured.add(row->bytes(), {row->time, row->sequence, row->flag});
+  }
+  if (cache_) cache_->store().capture(side, captured);
+}
+
+Status TimedRows::restore(const RowTable& table, windows::KeyReader& keys, const Batch& rows, std::uint32_t side) {
+  TimedBatch batch;
+  batch.rows.resize(rows.rows());
+  std::iota(batch.rows.begin(), batch.rows.end(), 0U);
+  Status packed = pack(table.own_layout(), keys, rows, table.number(rows, 0), side, batch);
+  if (!packed) return packed;
+  for (std::uint32_t i = 0; i < rows.rows(); ++i) {
+    TimedRow* const row = batch.stored[i];
+    row->sequence = table.number(rows, 1)[i];
+    row->flag = static_cast<std::uint32_t>(table.number(rows, 2)[i]);
+    sequence_ = std::max(sequence_, row->sequence + 1);
+    owner_.came_back(*row);
+    keep(row);
+  }
+  return make_room();
 }
 
 }  // namespace dataflow::joins

@@ -1,19 +1,22 @@
 #pragma once
 // Rows of both sides by key and, within a key, by time: the state of joins that go by how the times of two rows lie to
-// each other. Found by binary search, so that a key with very many rows costs what its matches cost.
+// each other. Found by binary search, so that a key with very many rows costs what its matches cost. With a state
+// backend keys that memory has no room for lie on disk.
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "libdataflow/joins/join_operator.hpp"
+#include "libdataflow/joins/key_cache.hpp"
 #include "libdataflow/windows/group_table.hpp"
 
 namespace dataflow::joins {
 
 /// What stands in memory before a row's bytes.
 struct TimedRow {
-  std::byte* group;  ///< its key's
+  std::byte* key;  ///< its row of the table of keys; null: it is about to be freed
   std::int64_t time;
   std::int64_t due_time;  ///< when time has passed it, something is to be done about the row
   std::int64_t sequence;  ///< in the order of arrival
@@ -24,6 +27,7 @@ struct TimedRow {
   [[nodiscard]] const std::byte* bytes() const { return reinterpret_cast<const std::byte*>(this + 1); }
   [[nodiscard]] std::byte* bytes() { return reinterpret_cast<std::byte*>(this + 1); }
   [[nodiscard]] std::size_t size() const { return sizeof(TimedRow) + PackedLayout::size_of(bytes()); }
+  [[nodiscard]] RowNumbers numbers() const { return {time, sequence, flag}; }
 };
 
 /// Rows of one key on one side, ascending by time, in the order of arrival when times are equal. Zeros are an empty
@@ -56,61 +60,72 @@ struct TimedBatch {
   std::vector<std::uint32_t> sizes;  ///< in bytes
 };
 
+/// The join whose rows they are: it has them in the order of the times at which they are due.
+class TimedRowsOwner {
+ public:
+  virtual ~TimedRowsOwner() = default;
+  /// A row of the state is in memory (again): sets when it is due, and remembers it until then.
+  virtual void came_back(TimedRow& row) = 0;
+  /// Rows without a key are about to be freed.
+  virtual void forget_rows_without_key() = 0;
+  /// When something is to be done about a key with these rows, which is going to disk: `wakes` and `ends` of `entry`.
+  virtual void set_waking(std::span<TimedRow* const> left, std::span<TimedRow* const> right, KeyEntry& entry) const = 0;
+};
+
 class TimedRows {
  public:
-  explicit TimedRows(windows::KeyForm form);
+  /// `owner` outlives it.
+  TimedRows(windows::KeyForm form, TimedRowsOwner& owner);
   ~TimedRows();
   TimedRows(const TimedRows&) = delete;
   TimedRows& operator=(const TimedRows&) = delete;
 
-  /// Packs `batch.rows`, which have a key and the times `times`, without keeping them: `keep` or `free` each.
-  void pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
-            std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch);
-  [[nodiscard]] TimedRowList& of_key(const TimedRow& row, std::size_t side) const;
+  /// Before the first row. Errors of this and the following: io, malformed_data.
+  Status use_backend(const StateBackendPtr& backend);
+  /// Of so many rows the keys may be found at once.
+  [[nodiscard]] std::size_t rows_at_once() const { return cache_ ? cache_->rows_at_once() : SIZE_MAX; }
+  /// Packs `batch.rows`, which have a key and the times `times`, without keeping them: `keep` or `free` each. What
+  /// there is of their keys is in memory until `make_room`.
+  Status pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
+              std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch);
+  [[nodiscard]] TimedRowList& of_key(const TimedRow& row, std::size_t side) const { return list(row.key, side); }
   void keep(TimedRow* row) { of_key(*row, row->side).insert(row); }
   /// Takes a row that is kept out; it must be freed.
   void take_out(TimedRow& row) { of_key(row, row.side).erase(&row); }
   void free(TimedRow* row);
+  /// Brings back keys whose time, as the owner set it, is `now` or earlier: some of them when there are many. Returns
+  /// the time up to which they are all here.
+  Result<std::int64_t> wake(std::int64_t now);
+  /// The earliest time at which a key on disk may be wanted.
+  [[nodiscard]] std::int64_t wakes() const { return cache_ ? cache_->store().earliest() : KeyEntry::never; }
+  /// Between two batches, when nothing but the owner refers to rows: rows go to disk, and keys without rows go when
+  /// there are many.
+  Status make_room();
 
-  /// Keeps the rows of a batch of `table`, whose numbers are the time, the sequence and the flag; `visit(row)` for
-  /// each.
-  template <class Visit>
-  void restore(const RowTable& table, windows::KeyReader& keys, const Batch& rows, std::uint32_t side, Visit&& visit) {
-    TimedBatch batch;
-    for (std::uint32_t row = 0; row < rows.rows(); ++row) batch.rows.push_back(row);
-    pack(table.own_layout(), keys, rows, table.number(rows, 0), side, batch);
-    for (std::uint32_t i = 0; i < rows.rows(); ++i) {
-      TimedRow* const row = batch.stored[i];
-      row->sequence = table.number(rows, 1)[i];
-      row->flag = static_cast<std::uint32_t>(table.number(rows, 2)[i]);
-      sequence_ = std::max(sequence_, row->sequence + 1);
-      visit(row);
-      keep(row);
-    }
-  }
-
-  /// Between two batches: keys without rows go when there are many.
-  void tidy();
-  /// Calls `visit(row)` for each row that is kept of a side, key after key.
-  template <class Visit>
-  void for_each(std::size_t side, Visit&& visit) const {
-    windows::GroupTable::Cursor cursor;
-    for (std::byte* group = nullptr; groups_.next_rows(cursor, 1, &group) == 1;) {
-      for (TimedRow* row : list(group, side).rows()) visit(*row);
-    }
-  }
+  void capture(const RowTable& table, std::size_t side, CapturedRows& captured) const;
+  /// Keeps the rows of a batch of `table`, whose numbers are the time, the sequence and the flag.
+  Status restore(const RowTable& table, windows::KeyReader& keys, const Batch& rows, std::uint32_t side);
 
  private:
-  [[nodiscard]] TimedRowList& list(std::byte* group, std::size_t side) const {
-    return reinterpret_cast<TimedRowList*>(group + layout_.payload_offset())[side];
+  [[nodiscard]] TimedRowList& list(std::byte* key, std::size_t side) const {
+    return reinterpret_cast<TimedRowList*>(key + layout_.payload_offset())[side];
   }
+  void bring_in(std::byte* key, const RowEntry& entry);
+  void write_rows(std::byte* key, KeyEntry& entry);
+  template <class Live>
+  void retain(Live&& live);
 
+  TimedRowsOwner& owner_;
+  windows::KeyForm form_;
   windows::RowLayout layout_;
-  windows::GroupTable groups_;
+  windows::GroupTable keys_;
   RowArena arena_;
+  std::optional<KeyCache> cache_;
+  std::size_t rows_ = 0;   ///< in memory
   std::size_t freed_ = 0;  ///< since the table was last tidied
   std::int64_t sequence_ = 0;
-  std::vector<std::byte*> found_;  // scratch
+  std::vector<TimedRow*> written_;  ///< that are going to be freed
+  std::vector<std::byte*> found_;   // scratch
   std::vector<std::byte*> to_;
 };
 

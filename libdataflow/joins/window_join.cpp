@@ -1,7 +1,7 @@
 // Rows of both sides that are in the same window. Until a window is over its rows only lie there, in slices of time
 // each of which is in whole windows; then the right's rows are put into a hash table and the left's are looked up in
 // it: the classic hash join, once a window, with nothing but an append for each row before. (Flink's WindowJoinOperator
-// keeps windows by key.)
+// keeps windows by key.) Of a window that is larger than memory only a part is joined at a time: see window_slices.hpp.
 
 #include <algorithm>
 #include <bit>
@@ -9,36 +9,19 @@
 #include <numeric>
 
 #include "libdataflow/joins/join_operator.hpp"
+#include "libdataflow/joins/window_slices.hpp"
 #include "libdataflow/windows/assign.hpp"
 
 namespace dataflow::joins {
 
 namespace {
 
-/// What stands in memory before a row's bytes.
-struct WindowRow {
-  std::uint64_t hash;
-  std::int64_t time;
-  std::int64_t sequence;  ///< in the order of arrival
-  std::uint64_t has_key;  ///< else it has no match
-
-  [[nodiscard]] const std::byte* bytes() const { return reinterpret_cast<const std::byte*>(this + 1); }
-  [[nodiscard]] std::byte* bytes() { return reinterpret_cast<std::byte*>(this + 1); }
-};
-using WindowRows = std::vector<WindowRow*>;
-
-struct Slice {
-  std::int64_t last_end = first_micros;  ///< of the last window that it is in
-  WindowRows sides[2];
-  RowArena arena;
-};
-
 struct Bounds {
   std::int64_t start;
   std::int64_t end;
 };
 
-/// A window that is being joined.
+/// A window, or a part of it, that is being joined.
 class Firing {
  public:
   Firing(Bounds window, WindowRows left, WindowRows right)
@@ -95,7 +78,13 @@ class WindowJoin final : public JoinOperator {
 
   Status open(OperatorContext& context) override {
     late_ = &context.counter("late");
-    return JoinOperator::open(context);
+    if (Status opened = JoinOperator::open(context); !opened) return opened;
+    const StateBackendPtr backend = context.state_backend();
+    if (!backend) return {};
+    auto folder = backend->open_folder();
+    if (!folder) return fail(folder.error());
+    spill_.emplace(std::move(*folder));
+    return {};
   }
 
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput&) override {
@@ -122,12 +111,10 @@ class WindowJoin final : public JoinOperator {
     form.sizes(*batch, rows, sizes_);
     to_.resize(rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      WindowRow* const row = store(*slices_of_rows_[i], input, sizes_[i]);
-      *row = {hashes_[rows[i]], batch->timestamp(rows[i]).micros, sequence_++, has_key_[rows[i]] ? 1U : 0U};
-      to_[i] = row->bytes();
+      to_[i] = add_row(*slices_of_rows_[i], input, rows[i], batch->timestamp(rows[i]).micros, sequence_++, sizes_[i]);
     }
     form.pack(*batch, rows, to_.data());
-    return Step::done;
+    return ended(make_room());
   }
 
   Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out) override {
@@ -136,9 +123,15 @@ class WindowJoin final : public JoinOperator {
   }
 
   Result<Step> resume(OperatorOutput& out) override {
-    while (firing_ || begin_window()) {
+    while (true) {
+      if (!firing_) {
+        const auto begun = begin_part();
+        if (!begun) return fail(begun.error());
+        if (!*begun) break;
+      }
       if (Status joined = go_on(); !joined) return fail(joined.error());
-      if (!results_.full()) continue;
+      const bool rows_go = !firing_ && parts_->from_disk();
+      if (!results_.full() && !rows_go) continue;
       if (Status emitted = emit(results_, out); !emitted) return fail(emitted.error());
       drop_slices();
       if (out.full()) return Step::yield;
@@ -148,12 +141,18 @@ class WindowJoin final : public JoinOperator {
     return Step::done;
   }
 
+  [[nodiscard]] std::optional<Timestamp> waits_for() const override {
+    if (windows_.empty()) return std::nullopt;
+    return Timestamp{saturating_sub(windows_.begin()->first, 1)};
+  }
+
   Result<CapturedStatePtr> snapshot() override {
     auto captured = std::make_unique<CapturedRows>(context().max_parallelism());
     for (const std::size_t side : {left_input, right_input}) {
       captured->begin(table(side));
       for (const auto& [start, slice] : slices_) {
         for (const WindowRow* row : slice.sides[side]) captured->add(row->bytes(), {row->time, row->sequence});
+        if (spill_) spill_->capture(slice, side, *captured);
       }
     }
     return captured;
@@ -161,9 +160,9 @@ class WindowJoin final : public JoinOperator {
 
   Status restore(StateReader& state) override {
     for (const std::size_t side : {left_input, right_input}) {
-      Status read = table(side).restore(state, [&](const BatchPtr& rows) -> Status {
+      Status read = table(side).restore(state, [&](const BatchPtr& rows) {
         restore_rows(side, *rows);
-        return {};
+        return make_room();
       });
       if (!read) return read;
     }
@@ -215,27 +214,33 @@ class WindowJoin final : public JoinOperator {
     return &slice;
   }
 
-  WindowRow* store(Slice& slice, std::size_t side, std::size_t bytes) {
-    auto* const row = reinterpret_cast<WindowRow*>(slice.arena.allocate(sizeof(WindowRow) + bytes));
-    slice.sides[side].push_back(row);
-    return row;
+  /// Where the row's bytes go.
+  std::byte* add_row(Slice& slice, std::size_t side, std::uint32_t row, std::int64_t time, std::int64_t sequence,
+                     std::size_t bytes) {
+    constexpr std::uint64_t golden = 0x9e3779b97f4a7c15;  // rows without a key spread, too
+    const bool has_key = has_key_[row];
+    const std::uint64_t hash = has_key ? hashes_[row] : static_cast<std::uint64_t>(sequence) * golden;
+    return slice.add(side, {hash, time, sequence, has_key ? 1U : 0U}, bytes)->bytes();
   }
 
-  /// The first window that is over and has not been joined; false when there is none.
-  bool begin_window() {
-    if (windows_.empty() || !window_complete(windows_.begin()->first, passed_)) return false;
-    const Bounds window{windows_.begin()->second, windows_.begin()->first};
-    WindowRows sides[2];
-    for (auto at = slices_.lower_bound(window.start); at != slices_.end() && at->first < window.end; ++at) {
-      for (const std::size_t side : {left_input, right_input}) {
-        sides[side].insert(sides[side].end(), at->second.sides[side].begin(), at->second.sides[side].end());
-      }
+  Status make_room() { return spill_ ? spill_->make_room(slices_) : Status{}; }
+
+  /// The next part of the first window that is over and has not been joined; false when there is none.
+  Result<bool> begin_part() {
+    if (!parts_ || !parts_->more()) {
+      parts_.reset();
+      if (windows_.empty() || !window_complete(windows_.begin()->first, passed_)) return false;
+      parts_.emplace(slices_.lower_bound(windows_.begin()->second), slices_.lower_bound(windows_.begin()->first),
+                     spill_ ? spill_->part_bytes() : 0);
     }
-    firing_.emplace(window, std::move(sides[left_input]), std::move(sides[right_input]));
+    WindowRows sides[2];
+    if (Status read = parts_->next(sides); !read) return fail(read.error());
+    firing_.emplace(Bounds{windows_.begin()->second, windows_.begin()->first}, std::move(sides[left_input]),
+                    std::move(sides[right_input]));
     return true;
   }
 
-  /// A part of the window that is being joined.
+  /// Some of what is being joined.
   Status go_on() {
     if (firing_->left_row < firing_->left().size()) {
       collect();
@@ -248,8 +253,10 @@ class WindowJoin final : public JoinOperator {
       }
       if (at < firing_->right().size()) return {};
     }
-    joined_until_ = firing_->window().end;
-    windows_.erase(windows_.begin());
+    if (!parts_->more()) {
+      joined_until_ = firing_->window().end;
+      windows_.erase(windows_.begin());
+    }
     firing_.reset();
     return {};
   }
@@ -350,11 +357,9 @@ class WindowJoin final : public JoinOperator {
     from.own_layout().sizes(rows, kept_, sizes_);
     to_.resize(kept_.size());
     for (std::size_t i = 0; i < kept_.size(); ++i) {
-      WindowRow* const row = store(*slices_of_rows_[i], side, sizes_[i]);
-      *row = {hashes_[kept_[i]], from.number(rows, 0)[kept_[i]], from.number(rows, 1)[kept_[i]],
-              has_key_[kept_[i]] ? 1U : 0U};
-      sequence_ = std::max(sequence_, row->sequence + 1);
-      to_[i] = row->bytes();
+      const std::int64_t sequence = from.number(rows, 1)[kept_[i]];
+      to_[i] = add_row(*slices_of_rows_[i], side, kept_[i], from.number(rows, 0)[kept_[i]], sequence, sizes_[i]);
+      sequence_ = std::max(sequence_, sequence + 1);
     }
     from.own_layout().pack(rows, kept_, to_.data());
   }
@@ -367,13 +372,15 @@ class WindowJoin final : public JoinOperator {
 
   std::shared_ptr<const WindowJoinSpec> spec_;
   std::int64_t slice_width_ = 1;
-  std::map<std::int64_t, Slice> slices_;          ///< by their start
+  Slices slices_;
+  std::optional<SliceSpill> spill_;
   std::map<std::int64_t, std::int64_t> windows_;  ///< with rows and not joined yet: end and start
   std::int64_t sequence_ = 0;
   std::int64_t passed_ = Timestamp::min().micros;
   std::int64_t joined_until_ = first_micros;  ///< the end of the last window that was joined
   Counter* late_ = nullptr;
 
+  std::optional<WindowParts> parts_;  ///< of the window that is being joined
   std::optional<Firing> firing_;
   Pairs candidates_;
   Pairs results_;

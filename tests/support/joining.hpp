@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
@@ -16,6 +17,7 @@
 
 #include "libdataflow/checkpoint/restored_checkpoint.hpp"
 #include "libdataflow/checkpoint/state_file.hpp"
+#include "libdataflow/state/state_backend.hpp"
 #include "libdataflow/topology/topology.hpp"
 #include "serialization/key_hash.hpp"
 #include "tests/support/batches.hpp"
@@ -43,10 +45,14 @@ inline LoadedTopology load_join(const std::string& node, const std::string& left
 
 class JoinBench {
  public:
+  /// Makes where an attempt's subtasks keep large state; null: on the heap.
+  using NewBackend = std::function<StateBackendPtr()>;
+
   /// `node` without its type and inputs, for a join; with them, for anything else.
   JoinBench(const std::string& node, const std::string& left_fields, const std::string& right_fields,
-            std::uint32_t parallelism = 1)
-      : loaded_{load_join(node.starts_with("type") ? node : "type = \"join\"\nleft = \"l\"\nright = \"r\"\n" + node,
+            std::uint32_t parallelism = 1, NewBackend new_backend = nullptr)
+      : new_backend_{std::move(new_backend)},
+        loaded_{load_join(node.starts_with("type") ? node : "type = \"join\"\nleft = \"l\"\nright = \"r\"\n" + node,
                           left_fields, right_fields)} {
     std::string mistakes;
     for (const Diagnostic& d : loaded_.diagnostics) mistakes += render(d);
@@ -224,6 +230,7 @@ class JoinBench {
     [[nodiscard]] const std::string& job_id() const override { return name; }
     [[nodiscard]] Timestamp now() const override { return clock; }
     [[nodiscard]] Timestamp watermark() const override { return event_time; }
+    [[nodiscard]] StateBackendPtr state_backend() const override { return bench->backend_; }
     Counter& counter(std::string_view of) override { return counters[std::string{of}]; }
     void emit(BatchPtr batch, std::size_t) override {
       CHECK(batch->rows() > 0);
@@ -238,6 +245,7 @@ class JoinBench {
 
   void start(std::uint32_t parallelism) {
     subtasks_.clear();
+    backend_ = new_backend_ ? new_backend_() : nullptr;
     for (std::uint32_t i = 0; i < parallelism; ++i) {
       auto subtask = std::make_unique<Subtask>();
       subtask->bench = this;
@@ -262,6 +270,8 @@ class JoinBench {
     }
   }
 
+  NewBackend new_backend_;
+  StateBackendPtr backend_;
   LoadedTopology loaded_;
   const StreamNode* node_ = nullptr;
   std::vector<std::unique_ptr<Subtask>> subtasks_;

@@ -1,6 +1,6 @@
 // Every kind of join against a reference that looks at all pairs of rows: random rows with NULL keys, equal times,
 // disorder and lateness, batches cut anywhere, an output that is full at any time, and checkpoints between which the
-// number of subtasks changes.
+// number of subtasks changes, and whether state is on the heap or, but for some of it, in a store.
 
 #include <algorithm>
 #include <functional>
@@ -10,6 +10,7 @@
 #include "libdataflow/windows/assign.hpp"
 #include "tests/support/joining.hpp"
 #include "tests/support/seeds.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace dataflow {
 namespace {
@@ -48,7 +49,7 @@ struct Interval {
 
 class Case {
  public:
-  explicit Case(std::uint64_t seed) : random_{seed} {
+  explicit Case(std::uint64_t seed) : random_{seed}, backends_{seed} {
     two_keys_ = pick(3) == 0;
     conditional_ = pick(2) == 0;
     kind_ = std::vector<std::string>{"inner", "left", "right", "full", "semi", "anti"}[pick(6)];
@@ -304,8 +305,22 @@ class Case {
     node += "\"\nkind = \"" + kind_ + "\"\n" + bounds + "fields = { a = \"" + a + ".k\", b = \"" + a +
             ".text\", c = \"" + a + ".v\"";
     if (!is_of_left()) node += ", d = \"" + b + ".k\", e = \"" + b + ".text\", f = \"" + b + ".v\"";
-    bench_.emplace(node + " }\n", fields, fields, 1 + static_cast<std::uint32_t>(pick(3)));
+    bench_.emplace(node + " }\n", fields, fields, 1 + static_cast<std::uint32_t>(pick(3)),
+                   [&] { return new_backend(); });
     bench_->moods = &random_;
+  }
+
+  /// In a third of the attempts none; else so little memory that every batch's rows are written, or some of them.
+  StateBackendPtr new_backend() {
+    const auto folder = folder_ / std::to_string(++attempts_);
+    switch (backends_() % 12) {
+      case 0:
+      case 1:
+      case 2:
+      case 3: return nullptr;
+      case 4: return *make_rocksdb_backend(folder, backends_() % 2 == 0 ? 0 : 1U << 20);
+      default: return *make_memory_backend(folder, std::uint64_t{backends_() % 4} * 20'000);
+    }
   }
 
   Record random_record(std::size_t side) {
@@ -391,6 +406,9 @@ class Case {
 
  private:
   std::mt19937_64 random_;
+  std::mt19937_64 backends_;
+  std::size_t attempts_ = 0;
+  testing_support::TemporaryFolder folder_;
   bool is_as_of_ = false;
   bool two_keys_ = false;
   bool conditional_ = false;

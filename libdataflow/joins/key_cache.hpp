@@ -1,0 +1,123 @@
+#pragma once
+// A table of keys in memory as a write-back cache of those on disk. What a batch's keys have there is brought in before
+// the batch is joined; the keys that have not been used for longest are written out when there is no room for more. So
+// a join sees keys that are in memory, whole, and works as it does on the heap.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "libdataflow/joins/key_store.hpp"
+#include "libdataflow/windows/group_table.hpp"
+
+namespace dataflow::joins {
+
+/// What a table's rows have for it: zeros when the key is new.
+struct KeyUse {
+  std::uint64_t last;  ///< the number of the batch that used it last; 0: it is not known yet what the store has
+};
+
+class KeyCache {
+ public:
+  /// Of a table of keys of this form, in whose rows a KeyUse lies at `use_offset`.
+  KeyCache(OwnedStorePtr store, windows::KeyForm form, std::size_t use_offset)
+      : store_{std::move(store)}, form_{form}, use_offset_{use_offset} {}
+
+  [[nodiscard]] const KeyStore& store() const { return store_; }
+  /// Of so many rows the keys may be brought in at once: what they bring with them should fit.
+  [[nodiscard]] std::size_t rows_at_once() const;
+
+  /// Brings in what the store has of the keys of these rows of the table; `visit(row, entry)` for each of their rows.
+  /// Errors of this and the following: io, malformed_data.
+  template <class Visit>
+  Status load(const windows::GroupTable& table, std::span<std::byte* const> rows, Visit&& visit) {
+    ++batch_;
+    missing_.clear();
+    for (std::byte* const row : rows) {
+      KeyUse& use = use_of(row);
+      if (use.last == 0 && !store_.empty()) missing_.emplace_back(key_bytes(table.key_of(row)), row);
+      use.last = batch_;
+    }
+    return fetch(std::forward<Visit>(visit));
+  }
+
+  /// Whether something is to be done about keys that are not here.
+  [[nodiscard]] bool may_wake(std::int64_t now) const { return store_.may_wake(now); }
+  /// Brings in keys whose time is `now` or earlier, some of them when there are many; returns the time up to which they
+  /// are all here.
+  template <class Visit>
+  Result<std::int64_t> wake(windows::GroupTable& table, std::int64_t now, Visit&& visit) {
+    auto until = store_.due(now, keys_at_once, due_);
+    if (!until) return until;
+    ++batch_;
+    missing_.clear();
+    for (std::string& key : due_) {
+      std::byte* const row = insert(table, key);
+      use_of(row).last = batch_;
+      missing_.emplace_back(std::move(key), row);
+    }
+    if (Status fetched = fetch(std::forward<Visit>(visit)); !fetched) return fail(fetched.error());
+    return until;
+  }
+  /// For joins all of whose keys only end: those whose time is `now` or earlier go. Whether there may be more of them.
+  Result<bool> forget_due(std::int64_t now);
+
+  /// Whether so many bytes in memory are too many.
+  [[nodiscard]] bool is_full(std::size_t bytes) const { return bytes > store_.store()->backend()->cache_bytes(); }
+  /// Writes keys out until of `bytes` half of what there may be is left. `write(row, entry)` gives the key's rows to
+  /// the entry and lets them go. Whoever calls drops the table's rows that are not `here` any more.
+  template <class Write>
+  Status write_out(const windows::GroupTable& table, std::size_t bytes, Write&& write) {
+    const std::size_t wanted = store_.store()->backend()->cache_bytes() / 2;
+    for (const auto& [last, row] : by_use(table)) {
+      if (bytes <= wanted) break;
+      entry_.clear();
+      write(row, entry_);
+      bytes -= std::min(bytes, entry_.rows.size() + table.layout().stride());
+      use_of(row).last = 0;
+      if (entry_.rows.empty()) continue;
+      if (Status put = store_.put(key_bytes(table.key_of(row)), entry_); !put) return put;
+    }
+    return store_.flush();
+  }
+  [[nodiscard]] bool here(std::byte* row) const { return use_of(row).last != 0; }
+
+ private:
+  static constexpr std::size_t keys_at_once = 1024;
+
+  [[nodiscard]] KeyUse& use_of(std::byte* row) const { return *reinterpret_cast<KeyUse*>(row + use_offset_); }
+  [[nodiscard]] std::string key_bytes(const windows::KeyRef& key) const;
+  [[nodiscard]] std::byte* insert(windows::GroupTable& table, std::string_view key) const;
+  [[nodiscard]] std::vector<std::pair<std::uint64_t, std::byte*>> by_use(const windows::GroupTable& table) const;
+  void note_size(std::size_t bytes);
+
+  template <class Visit>
+  Status fetch(Visit&& visit) {
+    if (missing_.empty()) return {};
+    std::sort(missing_.begin(), missing_.end());
+    keys_.clear();
+    for (const auto& [key, row] : missing_) keys_.push_back(key);
+    return store_.take(keys_, [&](std::size_t i, std::string_view rows) {
+      note_size(rows.size());
+      RowEntries entries{rows};
+      for (RowEntry entry; entries.next(entry);) visit(missing_[i].second, entry);
+    });
+  }
+
+  KeyStore store_;
+  windows::KeyForm form_;
+  std::size_t use_offset_;
+  std::uint64_t batch_ = 0;
+  double key_bytes_ = 0;  ///< of the rows of a key that was fetched, about
+  KeyEntry entry_;
+  // Scratch.
+  std::vector<std::pair<std::string, std::byte*>> missing_;
+  std::vector<std::string_view> keys_;
+  std::vector<std::string> due_;
+};
+
+}  // namespace dataflow::joins

@@ -1,0 +1,88 @@
+#pragma once
+// What joins that go by how the times of two rows lie to each other have in common: their rows, in memory and in
+// checkpoints, the time that has passed, and the batch at hand.
+
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "libdataflow/joins/timed_rows.hpp"
+
+namespace dataflow::joins {
+
+class TimedJoin : public JoinOperator, public TimedRowsOwner {
+ public:
+  /// `flag`: what the flag of a row is called in checkpoints.
+  TimedJoin(const JoinSpec& spec, const std::string& flag)
+      : JoinOperator{spec, {"join.event_time", "join.sequence", flag}},
+        rows_{keys_of_input(left_input).form(), *this} {}
+
+  Status open(OperatorContext& context) override {
+    late_ = &context.counter("late");
+    if (Status opened = JoinOperator::open(context); !opened) return opened;
+    const StateBackendPtr backend = context.state_backend();
+    return backend ? rows_.use_backend(backend) : Status{};
+  }
+
+  Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out) final {
+    passed_ = watermark.micros;
+    if (Status woken = wake(); !woken) return fail(woken.error());
+    return resume(out);
+  }
+
+  Result<CapturedStatePtr> snapshot() final {
+    auto captured = std::make_unique<CapturedRows>(context().max_parallelism());
+    for (const std::size_t side : {left_input, right_input}) rows_.capture(table(side), side, *captured);
+    return captured;
+  }
+
+  Status restore(StateReader& state) final {
+    for (const std::uint32_t side : {0U, 1U}) {
+      Status read = table(side).restore(
+          state, [&](const BatchPtr& rows) { return rows_.restore(table(side), keys_of_table(side), *rows, side); });
+      if (!read) return read;
+    }
+    return {};
+  }
+
+ protected:
+  /// Drops those of the rows that the watermark has passed, and counts them.
+  void drop_late(std::span<const std::int64_t> times, std::vector<std::uint32_t>& with_key,
+                 std::vector<std::uint32_t>& without_key) {
+    const std::int64_t watermark = context().watermark().micros;
+    const auto is_late = [&](std::uint32_t row) { return times[row] <= watermark; };
+    late_->add(std::erase_if(with_key, is_late) + std::erase_if(without_key, is_late));
+  }
+
+  /// Gives what is due: calls `give(until)`, which gives what of the rows in memory is due up to then, until that is
+  /// everything. Rows may go to disk in between.
+  template <class Give>
+  Result<Step> give_due(Give&& give) {
+    while (true) {
+      const auto given = give(until_);
+      if (!given || *given == Step::yield) return given;
+      if (until_ == passed_) return Step::done;
+      if (Status made = rows_.make_room(); !made) return fail(made.error());
+      if (Status woken = wake(); !woken) return fail(woken.error());
+    }
+  }
+
+  [[nodiscard]] TimedRows& rows() { return rows_; }
+  [[nodiscard]] const TimedRows& rows() const { return rows_; }
+  [[nodiscard]] std::int64_t passed() const { return passed_; }
+
+ private:
+  Status wake() {
+    const auto until = rows_.wake(passed_);
+    if (!until) return fail(until.error());
+    until_ = *until;
+    return {};
+  }
+
+  TimedRows rows_;
+  std::int64_t passed_ = Timestamp::min().micros;
+  std::int64_t until_ = Timestamp::min().micros;  ///< rows that are due by then have been brought back
+  Counter* late_ = nullptr;
+};
+
+}  // namespace dataflow::joins
