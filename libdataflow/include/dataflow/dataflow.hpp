@@ -17,6 +17,7 @@
 #include "dataflow/actor_ref.hpp"
 #include "dataflow/environment.hpp"
 #include "dataflow/job.hpp"
+#include "dataflow/keyed_stream.hpp"
 #include "dataflow/pattern.hpp"
 #include "dataflow/pattern_stream.hpp"
 #include "dataflow/process.hpp"
@@ -27,3 +28,4 @@
 #include "dataflow/stream.hpp"
 #include "dataflow/types.hpp"
 #include "dataflow/window.hpp"
+#include "dataflow/windowed_stream.hpp"

@@ -193,6 +193,9 @@ class Process : public StateOwner {
   virtual void close() {}
 };
 
+/// Stands for the key of a stream or window without one.
+struct NoKey {};
+
 template <class P>
 concept KeyedFunction = requires {
   typename P::key_type;
