@@ -15,8 +15,12 @@
 // It drags in the standard library and tl::expected, nothing else.
 
 #include "dataflow/actor_ref.hpp"
+#include "dataflow/co_process.hpp"
+#include "dataflow/connected_streams.hpp"
 #include "dataflow/environment.hpp"
 #include "dataflow/job.hpp"
+#include "dataflow/joined_streams.hpp"
+#include "dataflow/keyed_stream.hpp"
 #include "dataflow/pattern.hpp"
 #include "dataflow/pattern_stream.hpp"
 #include "dataflow/process.hpp"
@@ -27,3 +31,4 @@
 #include "dataflow/stream.hpp"
 #include "dataflow/types.hpp"
 #include "dataflow/window.hpp"
+#include "dataflow/windowed_stream.hpp"

@@ -3,6 +3,7 @@
 // that made them. Environment and Stream<T> are thin typed layers over it.
 
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <source_location>
@@ -46,7 +47,7 @@ struct NodeDraft {
   std::optional<SourceSpec> source;
   std::optional<RowPipeline> rows;  ///< instead of a factory
   bool stateful = false;            ///< needs a name
-  bool keyed = false;               ///< its input is spread by the stream's key
+  bool keyed = false;               ///< inputs that have a key are spread by it
   bool single = false;              ///< runs in one subtask
   SideOutputsPtr sides;             ///< side outputs that the user's code may name later
   /// The type of the user's that no checkpoint can hold; empty: there is none.
@@ -61,6 +62,8 @@ class Plan {
   using Place = std::source_location;
 
   NodeId add(NodeDraft draft, const StreamInfo* input, const Place& where);
+  /// A node with several inputs, in their order.
+  NodeId add(NodeDraft draft, std::initializer_list<const StreamInfo*> inputs, const Place& where);
   /// The main output of a node as a stream.
   [[nodiscard]] StreamInfo stream_of(NodeId node) const;
   /// A declared side output, or one that the node's function may emit to; a mistake when there can be none.
@@ -110,6 +113,35 @@ std::string to_string(const std::source_location& place);
 void add_where(Plan& plan, StreamInfo& stream, std::string_view condition, const Plan::Place& where);
 void add_select(Plan& plan, StreamInfo& stream, std::span<const std::pair<std::string, std::string>> fields,
                 const RecordInfo& result, const Plan::Place& where);
+
+/// The streams of a two-input node, where only one has event time: what has none holds the other's back no longer, for
+/// it is behind a node that says so.
+void free_time_of_connected(Plan& plan, StreamInfo& first, StreamInfo& second, const Plan::Place& where);
+
+/// Which rows of a join are results also without a match.
+enum class Outer : std::uint8_t { none, left, right, both };
+/// Which rows of two keyed streams belong together, and what becomes of each pair.
+struct JoinDraft {
+  enum class Mode : std::uint8_t {
+    window,    ///< in the same window
+    interval,  ///< the right's time is the left's plus `low` to plus `high`
+    as_of,     ///< the newest right row that is not newer than the left
+  };
+  Mode mode = Mode::window;
+  Outer outer = Outer::none;
+  WindowSpec window;
+  Duration low{0};
+  Duration high{0};
+  bool optional_key = false;
+  std::vector<std::uint16_t> left_positions;
+  std::vector<std::uint16_t> right_positions;
+  /// Of batches with the left record's fields, the right's, and for each side that may be missing one that is NULL
+  /// then.
+  std::shared_ptr<const RowMapFactory> pairs;
+  SchemaPtr results;
+};
+NodeId add_join(Plan& plan, const StreamInfo& left, const RecordInfo& left_record, const StreamInfo& right,
+                const RecordInfo& right_record, JoinDraft draft, const Plan::Place& where);
 
 /// The sinks.
 NodeId add_print(Plan& plan, const StreamInfo& stream, std::string_view format, const Plan::Place& where);

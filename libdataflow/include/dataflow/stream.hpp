@@ -6,21 +6,20 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <tuple>
-#include <typeinfo>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "dataflow/kernels.hpp"
 #include "dataflow/plan.hpp"
+#include "dataflow/process.hpp"
+#include "dataflow/process_calls.hpp"
 #include "dataflow/process_operator.hpp"
 #include "dataflow/record.hpp"
 #include "dataflow/sink.hpp"
-#include "dataflow/window.hpp"
-#include "dataflow/window_function.hpp"
 
 namespace dataflow {
 
@@ -30,12 +29,14 @@ template <class T, class K>
 class KeyedStream;
 template <class T, class K>
 class WindowedStream;
+template <class A, class B, class K>
+class ConnectedStreams;
+template <class A, class B, class K, Outer O>
+class JoinedStreams;
 template <class T>
 class Pattern;
 template <class T>
 class PatternStream;
-
-using Place = std::source_location;
 
 /// How far records may be behind the newest one: the watermark trails it by this much.
 struct OutOfOrderness {
@@ -83,55 +84,18 @@ struct OwnedKeyOf<std::optional<std::string_view>> {
 template <class K>
 using OwnedKey = typename OwnedKeyOf<K>::type;
 
-/// The ways to say `process`, with up to six arguments for the function's constructor, for streams with and without a
-/// key: a place by default cannot stand behind a pack.
-template <class Self>
-class ProcessCalls {
- public:
-  /// Feeds a process function `P`, made from the arguments in each subtask.
-  template <class P>
-  auto process(Place where = Place::current()) {
-    return add<P>(std::tuple<>{}, where);
-  }
-  template <class P, class A>
-  auto process(A a, Place where = Place::current()) {
-    return add<P>(std::tuple<A>{std::move(a)}, where);
-  }
-  template <class P, class A, class B>
-  auto process(A a, B b, Place where = Place::current()) {
-    return add<P>(std::tuple<A, B>{std::move(a), std::move(b)}, where);
-  }
-  template <class P, class A, class B, class C>
-  auto process(A a, B b, C c, Place where = Place::current()) {
-    return add<P>(std::tuple<A, B, C>{std::move(a), std::move(b), std::move(c)}, where);
-  }
-  template <class P, class A, class B, class C, class D>
-  auto process(A a, B b, C c, D d, Place where = Place::current()) {
-    return add<P>(std::tuple<A, B, C, D>{std::move(a), std::move(b), std::move(c), std::move(d)}, where);
-  }
-  template <class P, class A, class B, class C, class D, class E>
-  auto process(A a, B b, C c, D d, E e, Place where = Place::current()) {
-    return add<P>(std::tuple<A, B, C, D, E>{std::move(a), std::move(b), std::move(c), std::move(d), std::move(e)},
-                  where);
-  }
-  template <class P, class A, class B, class C, class D, class E, class F>
-  auto process(A a, B b, C c, D d, E e, F f, Place where = Place::current()) {
-    return add<P>(std::tuple<A, B, C, D, E, F>{std::move(a), std::move(b), std::move(c), std::move(d), std::move(e),
-                                               std::move(f)},
-                  where);
-  }
-  template <class P, class... Many>
-  requires(sizeof...(Many) > 6 && !(std::is_same_v<Many, Place> || ...)) auto process(Many...) {
-    static_assert(sizeof...(Many) <= 6,
-                  "process takes at most six arguments for the function's constructor: give it a struct of them");
-  }
-
- private:
-  template <class P, class Arguments>
-  auto add(Arguments arguments, const Place& where) {
-    return static_cast<Self&>(*this).template add_process<P>(std::move(arguments), where);
-  }
-};
+/// Whether a function of class P has state. That is known of an object: one is made, if the answer matters.
+template <class P, class... Args>
+std::function<bool()> state_question(const std::tuple<Args...>& arguments) {
+  return [arguments] {
+    return std::apply(
+        [](const Args&... each) {
+          const P function(each...);
+          return static_cast<const StateOwner&>(function).declares_state();
+        },
+        arguments);
+  };
+}
 
 template <class T>
 class Stream : public ProcessCalls<Stream<T>> {
@@ -257,6 +221,17 @@ class Stream : public ProcessCalls<Stream<T>> {
     return united({others.info()...}, Place::current());
   }
 
+  /// Both streams into one function, whose subtasks are given what those of both streams have.
+  template <class B>
+  ConnectedStreams<T, B, NoKey> connect(const Stream<B>& other, Place where = Place::current()) {
+    return {*this, other, where};
+  }
+  template <class B, class K>
+  ConnectedStreams<T, B, NoKey> connect(const KeyedStream<B, K>& other, Place where = Place::current()) {
+    static_assert(!is_record<T>, "both streams that are connected have a key, or neither has");
+    return {*this, other, where};
+  }
+
   /// A whole-batch operator of the engine's kind: `Op` derives from dataflow::Operator and emits R's schema.
   template <class Op, class R, class... Args>
   Stream<R> operate(Args... arguments) {
@@ -367,15 +342,7 @@ class Stream : public ProcessCalls<Stream<T>> {
   auto add_process(std::tuple<Args...> arguments, const Place& where) {
     static_assert(!KeyedFunction<P>, "a KeyedProcess needs a key: call key_by before process");
     NodeDraft draft{.type = "process"};
-    // Which state a function has is known of an object: one is made, if the answer matters.
-    draft.declares_state = [arguments] {
-      return std::apply(
-          [](const Args&... each) {
-            const P function(each...);
-            return static_cast<const StateOwner&>(function).declares_state();
-          },
-          arguments);
-    };
+    draft.declares_state = state_question<P>(arguments);
     return add_process_function<P>(std::move(arguments), {}, false, std::move(draft), where);
   }
   /// Adds a node for P, whose key is the stream's.
@@ -407,180 +374,6 @@ class Stream : public ProcessCalls<Stream<T>> {
   template <class, class>
   friend class WindowedStream;
   friend class ProcessCalls<Stream>;
-};
-
-/// A stream whose records are spread by a key, so that state and windows can be kept for each.
-template <class T, class K>
-class KeyedStream : public Stream<T>, public ProcessCalls<KeyedStream<T, K>> {
- public:
-  KeyedStream(const Stream<T>& stream, const StreamInfo& keyed) : Stream<T>{stream} { this->info_ = keyed; }
-
-  using ProcessCalls<KeyedStream<T, K>>::process;
-
-  WindowedStream<T, K> window(WindowSpec window, Place where = Place::current()) {
-    return {*this, std::move(window), where};
-  }
-
-  /// Looks for a pattern in the records of each key: see pattern.hpp.
-  PatternStream<T> pattern(Pattern<T> pattern, Place where = Place::current()) {
-    return {*this, std::move(pattern), where};
-  }
-
-  /// The running value of `f(what there was, the record)` for each key; a key's first record as it is.
-  template <class F>
-  Stream<T> reduce(F f, Place where = Place::current()) {
-    static_assert(Codec<T>::known,
-                  "reduce keeps a record for each key: its members own their bytes (std::string, not "
-                  "std::string_view)");
-    return add_function<RunningReduce<F>>(std::tuple<F>{std::move(f)}, {.type = "reduce"}, where);
-  }
-
- private:
-  template <class, class>
-  friend class WindowedStream;
-  friend class ProcessCalls<KeyedStream>;
-
-  template <class F>
-  class RunningReduce final : public KeyedProcess<K, T, T> {
-   public:
-    explicit RunningReduce(F f) : f_{std::move(f)} {}
-    void process(const T& record, typename KeyedProcess<K, T, T>::Context&, Output<T>& out) override {
-      value_ = value_ ? f_(*value_, record) : record;
-      out.emit(*value_);
-    }
-
-   private:
-    F f_;
-    ValueState<T> value_{this, "value"};
-  };
-
-  template <class P, class... Args>
-  auto add_process(std::tuple<Args...> arguments, const Place& where) {
-    static_assert(KeyedFunction<P>,
-                  "the function is a Process: call process before key_by, or derive from KeyedProcess");
-    static_assert(std::is_same_v<typename P::key_type, K>, "the function's key has another type than the stream's");
-    return add_function<P>(std::move(arguments), {.type = "process"}, where);
-  }
-  template <class P, class... Args>
-  auto add_function(std::tuple<Args...> arguments, NodeDraft draft, const Place& where) {
-    draft.stateful = true;
-    draft.keyed = true;
-    return this->template add_process_function<P>(std::move(arguments), KeyTraits<K>::types(), KeyTraits<K>::optional,
-                                                  std::move(draft), where);
-  }
-};
-
-/// A stream cut into windows, waiting to be told what to compute over each.
-template <class T, class K>
-class WindowedStream {
-  static constexpr bool keyed = !std::is_same_v<K, NoKey>;
-  using Input = std::conditional_t<keyed, KeyedStream<T, K>, Stream<T>>;
-
- public:
-  WindowedStream(Input input, WindowSpec spec, Place where) : input_{std::move(input)} {
-    draft_.spec = std::move(spec);
-    draft_.where = where;
-  }
-
-  /// Late records still change their window's result for this long after its end.
-  WindowedStream& allowed_lateness(Duration lateness) {
-    draft_.spec.allowed_lateness = lateness;
-    return *this;
-  }
-  WindowedStream& trigger(Trigger trigger) {
-    draft_.spec.early = trigger.early;
-    return *this;
-  }
-  /// Gives the stream of what came too late to `consume`: `.late_to([](df::Stream<Total> late) { late.print(); })`.
-  template <class F>
-  requires std::is_invocable_v<F&, Stream<T>> WindowedStream& late_to(F consume) {
-    late_consumer_ = std::move(consume);
-    return *this;
-  }
-  /// Names the side output of what came too late, which is "late" otherwise.
-  WindowedStream& late_to(std::string name) {
-    draft_.late_output = std::move(name);
-    return *this;
-  }
-
-  /// R filled from ready-made pieces, computed by the built-in window operators.
-  template <class R, class First, class... More>
-  Stream<R> aggregate(First first, More... more) {
-    std::vector<AggregatePiece> pieces{check_piece<R>(first), check_piece<R>(more)...};
-    return aggregate_pieces<R>(std::move(pieces));
-  }
-  /// By an aggregator struct: see window_function.hpp.
-  template <class A>
-  auto aggregate() {
-    static_assert(Aggregator<A, T>, "an aggregator is default-constructible and has void add(const T&)");
-    static_assert(fields_own<A>(),
-                  "an aggregator outlives the records that it is given and owns its bytes: std::string, not "
-                  "std::string_view");
-    using R = std::remove_cvref_t<decltype(aggregator_result(std::declval<const A&>(), std::declval<const K&>(),
-                                                             std::declval<const Window&>()))>;
-    return add_window_function<R, A>();
-  }
-  /// One record a window: the first, then `f(what there is, the next)` for a captureless lambda f.
-  template <class F>
-  Stream<T> reduce(F) {
-    static_assert(std::is_default_constructible_v<F>, "reduce over a window takes a lambda without captures");
-    static_assert(Codec<T>::known,
-                  "reduce keeps a record for each window: its members own their bytes (std::string, not "
-                  "std::string_view)");
-    return add_window_function<T, Reduced<T, F>>();
-  }
-
- private:
-  template <class R, class Of, class In>
-  static AggregatePiece check_piece(const Piece<Of, In>& piece) {
-    static_assert(std::is_same_v<Of, R>, "a piece fills a member of another record than aggregate<R> gives");
-    static_assert(std::is_void_v<In> || std::is_same_v<In, T>,
-                  "a piece reads a member of another record than the stream's");
-    return piece.piece;
-  }
-
-  template <class R>
-  Stream<R> aggregate_pieces(std::vector<AggregatePiece> pieces) {
-    const auto& plan = input_.plan();
-    const NodeId node = add_piecewise_window(*plan, input_.info(), draft_, record_info<T>(), input_.positions(), pieces,
-                                             record_info<R>(), draft_.where);
-    Stream<R> results{plan, plan->stream_of(node), draft_.where};
-    consume_late(results);
-    return results;
-  }
-
-  template <class R, class A>
-  Stream<R> add_window_function() {
-    check_window_draft(*input_.plan(), input_.info(), draft_);
-    const AggregatorTraits traits{
-        .type = typeid(A), .merges = MergingAggregator<A>, .bounded = BoundedAggregator<A, K>};
-    check_aggregator(*input_.plan(), draft_, traits);
-    std::tuple<WindowSpec, std::string> arguments{draft_.spec, draft_.late_output};
-    NodeDraft draft{.type = "window", .stateful = true};
-    if (!Codec<A>::known) draft.unstorable = readable_name(typeid(A));
-    if constexpr (keyed) {
-      using Function = WindowFunction<KeyedProcess<K, T, R>, A>;
-      Stream<R> results = input_.template add_function<Function>(std::move(arguments), std::move(draft), draft_.where);
-      consume_late(results);
-      return results;
-    } else {
-      draft.single = true;
-      using Function = WindowFunction<Process<T, R>, A>;
-      Stream<R> results = input_.template add_process_function<Function>(std::move(arguments), {}, false,
-                                                                         std::move(draft), draft_.where);
-      consume_late(results);
-      return results;
-    }
-  }
-
-  template <class R>
-  void consume_late(Stream<R>& results) {
-    if (late_consumer_) late_consumer_(results.template side_output<T>(draft_.late_output, draft_.where));
-  }
-
-  Input input_;
-  WindowDraft draft_;
-  std::function<void(Stream<T>)> late_consumer_;
 };
 
 }  // namespace dataflow

@@ -74,9 +74,6 @@ decltype(auto) aggregator_result(const A& aggregator, const K& key, const Window
   }
 }
 
-/// Stands for the key of a window without one.
-struct NoKey {};
-
 template <class A>
 struct OpenWindow {
   std::int64_t start = 0;
