@@ -150,6 +150,7 @@ caf::message_handler JobSupervisor::own_messages() {
         if (m.round != round_ || waiting_for_slots_.empty()) return;
         fail_waiting(Error{ErrorCode::unavailable, "not all workers came up in time"});
       },
+      [this](const msg::CommitDue& m) { ask_to_commit(m); },
       [this](const msg::WorkerDownDue& m) {
         lose_worker(m.worker, Error{ErrorCode::unavailable, "the connection to it was lost: " + m.reason});
       },

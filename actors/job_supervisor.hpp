@@ -113,6 +113,7 @@ class JobSupervisor final : public caf::event_based_actor {
   caf::message_handler checkpoint_messages();
   caf::message_handler own_messages();
 
+  void ask_to_commit(const msg::CommitDue& due);
   void commit(std::uint64_t epoch);
   void start();
   /// What has to be true of the outside world before a region's attempt; opens its enumerators.

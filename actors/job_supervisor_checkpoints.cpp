@@ -145,7 +145,7 @@ void JobSupervisor::take_prepared(const msg::SavepointPrepared& prepared) {
       wanted.target, wanted.stop ? SavepointTime::at_end : SavepointTime::now, wall_clock_now());
   answer.deliver(msg::Answer{Result<std::string>{"{\"request\":" + std::to_string(request) + "}"}});
   apply_checkpoint(effects);
-  if (wanted.stop) apply(execution_.stop(wanted.how, wall_clock_now()));
+  if (wanted.stop) apply(execution_.stop(wanted.how, wall_clock_now(), StopMeets::failure_by_stopping_again));
 }
 
 void JobSupervisor::carry_out(const ExportSavepoint& effect) {

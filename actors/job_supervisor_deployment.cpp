@@ -17,6 +17,13 @@ namespace {
 
 /// The JobManager writes to its disk before it answers.
 constexpr auto commit_answer_deadline = std::chrono::seconds{30};
+constexpr auto between_commit_tries = std::chrono::seconds{1};
+constexpr std::uint32_t most_commit_tries = 20;
+
+std::string reason_of(const caf::error& error) {
+  const bool says_it = error.context().match_elements<std::string>();
+  return says_it ? error.context().get_as<std::string>(0) : caf::to_string(error);
+}
 
 }  // namespace
 
@@ -170,11 +177,23 @@ void JobSupervisor::carry_out(const StartTasks& effect) {
 /// that is started later has to know.
 void JobSupervisor::carry_out(const CommitTasks& effect) {
   if (checkpoints_ || !settings_.worker_timeout) return commit(effect.epoch);
+  ask_to_commit({.of = execution_.current(0), .epoch = effect.epoch});
+}
+
+/// Its disk may be full, and have room again soon: nothing is visible until then.
+void JobSupervisor::ask_to_commit(const msg::CommitDue& due) {
+  if (execution_.state() != JobState::running || execution_.current(0) != due.of) return;
   request(home_, commit_answer_deadline, msg::CommitBegins{})
-      .then([this, epoch = effect.epoch](msg::CommitMayBegin) { commit(epoch); },
-            [this](const caf::error&) {
-              const Error error{ErrorCode::unavailable, "the JobManager does not keep that the job commits"};
-              apply(execution_.on_region_failed(execution_.current(0), error, wall_clock_now()));
+      .then([this, epoch = due.epoch](msg::CommitMayBegin) { commit(epoch); },
+            [this, due](const caf::error& e) {
+              const Error error{ErrorCode::unavailable,
+                                "the JobManager does not keep that the job commits: " + reason_of(e)};
+              spdlog::warn("job {}: {}", job_id_, error.message());
+              if (due.tries == most_commit_tries) {
+                apply(execution_.on_region_failed(due.of, error, wall_clock_now()));
+                return;
+              }
+              delayed_send(this, between_commit_tries, msg::CommitDue{due.of, due.epoch, due.tries + 1});
             });
 }
 

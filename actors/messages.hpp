@@ -239,6 +239,12 @@ struct CollectReports {};  ///< also looks at the deadlines
 struct OffersDue {
   std::uint32_t round = 0;
 };
+/// The JobManager could not keep that the job commits: it is asked again.
+struct CommitDue {
+  RegionAttempt of;  ///< the first region as it was
+  std::uint64_t epoch = 0;
+  std::uint32_t tries = 0;
+};
 /// The connection to a worker is gone, and who could have known why has had its time to say so.
 struct WorkerDownDue {
   std::size_t worker = 0;
@@ -294,6 +300,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::RestartDue)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::RetrySplits)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CollectReports)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::OffersDue)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::CommitDue)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::WorkerDownDue)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::PeerDownDue)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::JobViewPtr)

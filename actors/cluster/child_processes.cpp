@@ -135,10 +135,11 @@ void ChildProcesses::kill(pid_t child, int signal_number) {
   wake();
 }
 
-void ChildProcesses::stop() {
+void ChildProcesses::stop(int exit_code) {
   {
     const std::lock_guard lock{mutex_};
     stopping_ = true;
+    exit_code_ = exit_code;
   }
   wake();
 }

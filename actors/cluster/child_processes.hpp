@@ -62,10 +62,15 @@ class ChildProcesses {
   /// Does nothing once the child has ended.
   void kill(pid_t child, int signal_number);
   /// Makes run() return.
-  void stop();
+  void stop(int exit_code = 0);
 
   /// Until stop(), SIGTERM or SIGINT.
   void run();
+  /// After run(): as stop() had it, 0 for the signals.
+  [[nodiscard]] int exit_code() {
+    const std::lock_guard lock{mutex_};
+    return exit_code_;
+  }
   /// After run(): drops the callbacks and what they hold.
   void forget();
 
@@ -87,6 +92,7 @@ class ChildProcesses {
   std::deque<Start> starts_;
   std::deque<Kill> kills_;
   bool stopping_ = false;
+  int exit_code_ = 0;
   std::map<pid_t, std::function<void(int)>> running_;  ///< only the thread of run()
 };
 

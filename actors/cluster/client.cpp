@@ -18,6 +18,8 @@ namespace {
 /// Building a job's graph is part of submitting it.
 constexpr auto submit_deadline = std::chrono::seconds{60};
 constexpr std::size_t client_threads = 1;
+/// What follows a job is answered within a fraction of a second by a JobManager that lives.
+constexpr Duration follow_deadline = std::chrono::seconds{3};
 /// How often who waits for a savepoint looks.
 constexpr std::chrono::milliseconds look_interval{50};
 
@@ -27,13 +29,24 @@ struct ClusterClient::Impl {
   Impl(std::string cluster_name, Duration deadline)
       : config{client_threads}, system{config}, cluster{std::move(cluster_name)}, timeout{deadline} {}
 
+  /// One that was lost, or is silent, may have been started again: it is looked up anew then.
+  Status connect() {
+    if (job_manager) return {};
+    auto connected = control->connect(at);
+    if (!connected) return fail(connected.error().within("no JobManager answers at " + at.text()));
+    job_manager = std::move(*connected);
+    return {};
+  }
+
   template <class Answer, class Message>
   Result<Answer> ask(const Message& message, std::chrono::milliseconds deadline) {
+    if (Status connected = connect(); !connected) return fail(connected.error());
     caf::scoped_actor self{system};
     Result<Answer> result = fail(ErrorCode::io, "no answer");
     self->request(job_manager, deadline, message)
         .receive([&](const Answer& answer) { result = answer; },
                  [&](const caf::error& error) {
+                   job_manager = nullptr;
                    const bool late = error == caf::sec::request_timeout;
                    result = fail(ErrorCode::io,
                                  "the JobManager at " + at.text() +
@@ -91,9 +104,7 @@ Result<std::unique_ptr<ClusterClient>> ClusterClient::connect(const Endpoint& jo
   auto control = ControlPlane::open(impl->system, settings);
   if (!control) return fail(control.error());
   impl->control = std::move(*control);
-  auto connected = impl->control->connect(job_manager);
-  if (!connected) return fail(connected.error().within("no JobManager answers at " + job_manager.text()));
-  impl->job_manager = std::move(*connected);
+  if (Status connected = impl->connect(); !connected) return fail(connected.error());
   return std::unique_ptr<ClusterClient>(new ClusterClient(std::move(impl)));
 }
 
@@ -174,8 +185,9 @@ Result<std::string> ClusterClient::take_savepoint(const std::string& job, const 
 }
 
 Result<JobNews> ClusterClient::follow(const std::string& job_id) {
+  const Duration deadline = std::min<Duration>(impl_->timeout, follow_deadline);
   auto followed = impl_->ask<msg::Followed>(msg::FollowJob{impl_->hello(), job_id},
-                                            std::chrono::duration_cast<std::chrono::milliseconds>(impl_->timeout));
+                                            std::chrono::duration_cast<std::chrono::milliseconds>(deadline));
   if (!followed) return fail(followed.error());
   if (!followed->failure.message.empty()) return fail(followed->failure.error());
   return JobNews{std::move(followed->output), followed->ended, std::move(followed->json)};

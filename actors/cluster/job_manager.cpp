@@ -45,6 +45,9 @@ caf::message_handler JobManager::node_messages() {
   return {
       [this](const msg::UseEndpoint& m) {
         listening_ = m.endpoint;
+        const Endpoint reached{host_for_children(listening_), listening_.port};
+        if (const Status kept = store_.keep_address(reached.text()); !kept)
+          spdlog::warn("another JobManager would not find this one: {}", kept.error().message());
         uploads_.trim(0, {});  // whoever was about to send them begins again
         recover_jobs();
         delayed_send(this, heartbeat(), msg::LookAround{});

@@ -169,9 +169,11 @@ void JobManager::answer_calls_of(const Running& job) {
 
 /// Kept before it is passed on: a JobManager that is started later does not run the job again.
 Status JobManager::cancel(Running& job) {
+  StoredJob cancelling = job.record;
+  cancelling.state = JobState::cancelling;
+  if (Status saved = save(cancelling); !saved) return fail(saved.error().within("the job goes on: it was not cancelled"));
   job.cancelled = true;
-  job.record.state = JobState::cancelling;
-  if (Status saved = save(job.record); !saved) return saved;
+  job.record = std::move(cancelling);
   if (job.token == 0) {
     cancel_without_master(job);
   } else if (!job.ready && job.pid != 0) {

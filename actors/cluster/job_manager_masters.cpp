@@ -325,7 +325,7 @@ Status JobManager::save(const StoredJob& record) {
 void JobManager::leave_if_deposed(const Status& status) {
   if (status || status.error().code() != ErrorCode::unavailable) return;
   spdlog::error("{}; this one ends", status.error().message());
-  children_.stop();
+  children_.stop(1);
 }
 
 /// What has happened has happened, whether the disk takes it or not: it is tried again.

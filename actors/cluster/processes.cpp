@@ -16,6 +16,7 @@
 #include <spdlog/spdlog.h>
 
 #include "actors/cluster/child_processes.hpp"
+#include "actors/cluster/client.hpp"
 #include "actors/cluster/cluster_system.hpp"
 #include "actors/cluster/crash_report.hpp"
 #include "actors/cluster/crash_stacks.hpp"
@@ -134,6 +135,23 @@ Status check_certificate(const ControlSettings& settings, const std::set<std::st
   return {};
 }
 
+/// To take the leadership ends the one who has it, which has to be meant: so not from one that answers, and not for an
+/// address where this process cannot listen.
+Status check_no_other_leads(FileAccess& files, const JobManagerOptions& options) {
+  constexpr std::chrono::seconds answer_deadline{2};
+  if (const auto leader = parse_endpoint(JobStore::last_leader(files, options.storage.string())); leader) {
+    const auto client = ClusterClient::connect(*leader, options.control, answer_deadline);
+    if (client && (*client)->list_nodes()) {
+      return fail(ErrorCode::invalid_argument, "the JobManager at " + leader->text() + " works with " +
+                                                   options.storage.string() +
+                                                   ": end it first, or give this one a --storage of its own");
+    }
+  }
+  if (options.listen.port == 0) return {};
+  const auto free = listen_tcp(options.listen.host, options.listen.port);
+  return free ? Status{} : fail(free.error());
+}
+
 }  // namespace
 
 Status run_job_manager(const JobManagerOptions& options, const OnReady& ready) {
@@ -143,6 +161,7 @@ Status run_job_manager(const JobManagerOptions& options, const OnReady& ready) {
   if (Status status = check_certificate(options.control, {host_for_children(options.listen)}); !status) return status;
   if (auto made = make_folders(options.storage); !made) return made;
   const auto files = system_files();
+  if (Status alone = check_no_other_leads(*files, options); !alone) return alone;
   auto store = JobStore::open(*files, {.folder = options.storage.string(), .cluster = options.control.cluster});
   if (!store) return fail(store.error());
   for (const Error& error : store->unreadable()) spdlog::error("{}; this job is left out", error.message());
@@ -160,7 +179,7 @@ Status run_job_manager(const JobManagerOptions& options, const OnReady& ready) {
   }
   see_out(system, job_manager, children);
   if (!listening) return fail(listening.error());
-  leave(0);
+  leave(children.exit_code());
 }
 
 Status run_task_manager(const TaskManagerOptions& options, const OnReady& ready) {

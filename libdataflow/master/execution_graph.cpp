@@ -7,6 +7,16 @@
 
 namespace dataflow {
 
+namespace {
+
+/// Behind the reason, and not behind the backtrace that may follow it.
+std::string with_note(std::string message, const std::string& note) {
+  message.insert(std::min(message.find("\n  #0 "), message.size()), " (" + note + ")");
+  return message;
+}
+
+}  // namespace
+
 ExecutionGraph::ExecutionGraph(JobGraphPtr graph, ExecutionDeadlines deadlines)
     : graph_{std::move(graph)},
       deadlines_{deadlines},
@@ -225,7 +235,12 @@ Effects ExecutionGraph::fail_regions(const std::vector<std::uint32_t>& hit, std:
   if (restarting.empty() || state_ != JobState::running) return effects;
   const bool has_run =
       std::all_of(restarting.begin(), restarting.end(), [&](std::uint32_t r) { return regions_[r].has_run; });
-  history_.add({now, current(restarting.front()), id, id ? execution(*id).node : NodeInstance{}, error.message()});
+  const bool forgets_stop =
+      stop_ && stop_meets_ == StopMeets::failure_by_going_on && has_run && !committing_;
+  history_.add({now, current(restarting.front()), id, id ? execution(*id).node : NodeInstance{},
+                forgets_stop ? with_note(error.message(), "while the job was being stopped; it goes on and has to be stopped again")
+                             : error.message()});
+  if (forgets_stop) stop_.reset();
   if (committing_) {
     // Part of the output may be visible: beginning again would write it twice.
     std::string_view advice = graph_->stream->settings.checkpoint
@@ -239,10 +254,7 @@ Effects ExecutionGraph::fail_regions(const std::vector<std::uint32_t>& hit, std:
   const std::optional<Duration> delay = reason.empty() ? strategy_.on_failure(now) : std::nullopt;
   if (!delay) {
     if (reason.empty()) reason = strategy_.exhausted_reason();
-    // Behind the reason, and not behind the backtrace that may follow it.
-    std::string message = error.message();
-    message.insert(std::min(message.find("\n  #0 "), message.size()), " (" + reason + ")");
-    return fail_job(restarts_ == 0 ? error : Error{error.code(), std::move(message)}, now);
+    return fail_job(restarts_ == 0 ? error : Error{error.code(), with_note(error.message(), reason)}, now);
   }
   for (const std::uint32_t region : restarting) {
     regions_[region].restart_delay = *delay;
@@ -340,10 +352,11 @@ void ExecutionGraph::after_gone(std::uint32_t region, Timestamp now, Effects& ef
   if (none_left) end(state_ == JobState::failing ? JobState::failed : JobState::canceled, now, effects);
 }
 
-Effects ExecutionGraph::stop(EndOfData how, Timestamp now) {
+Effects ExecutionGraph::stop(EndOfData how, Timestamp now, StopMeets stop_meets) {
   if (stop_ || is_terminal(state_) || committing_) return {};
   if (state() == JobState::restarting) return cancel(now);
   stop_ = how;
+  stop_meets_ = stop_meets;
   Effects effects;
   for (std::uint32_t region = 0; region < regions_.size(); ++region) {
     if (state_ == JobState::running && regions_[region].phase == Phase::running)

@@ -98,6 +98,15 @@ using Effect = std::variant<AcquireSlots, DeployTasks, OpenTasks, StartTasks, Ta
                             CancelTasks, AbandonTasks, StopSources, ScheduleRestart, ScheduleDeadline, EndJob>;
 using Effects = std::vector<Effect>;
 
+/// What becomes of a stop when the job fails before it has ended.
+enum class StopMeets : std::uint8_t {
+  /// The job runs on and has to be stopped again (as in Flink): an attempt that stopped before it has come as far as the
+  /// one that failed would leave out what that one had read.
+  failure_by_going_on,
+  /// The next attempt stops as well: its savepoint says how far it came, and nothing is left out.
+  failure_by_stopping_again,
+};
+
 class ExecutionGraph {
  public:
   explicit ExecutionGraph(JobGraphPtr graph, ExecutionDeadlines deadlines = {});
@@ -126,7 +135,7 @@ class ExecutionGraph {
   Effects on_deadline(const Deadline& deadline, Timestamp now);
   /// The sources end, what is in flight goes through, and the job commits. While a region is between two attempts
   /// there is nothing of it that could finish, and a part of a job is not committed: then the job is cancelled.
-  Effects stop(EndOfData how, Timestamp now);
+  Effects stop(EndOfData how, Timestamp now, StopMeets stop_meets = StopMeets::failure_by_going_on);
   /// Does nothing once the job commits: that cannot be taken back.
   Effects cancel(Timestamp now);
 
@@ -209,6 +218,7 @@ class ExecutionGraph {
   std::uint32_t restarts_ = 0;          ///< of all regions
   bool committing_ = false;
   std::optional<EndOfData> stop_;  ///< asked for; also by attempts that start later
+  StopMeets stop_meets_ = StopMeets::failure_by_going_on;
   std::optional<Error> error_;
   std::optional<Timestamp> started_at_;
   std::optional<Timestamp> ended_at_;

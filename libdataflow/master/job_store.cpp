@@ -13,6 +13,7 @@ constexpr std::string_view jobs_folder = "jobs";
 constexpr std::string_view artifacts_folder = "artifacts";
 constexpr std::string_view leader_folder = "leader";
 constexpr std::string_view cluster_file = "cluster";
+constexpr std::string_view address_file = "address";
 constexpr std::string_view record_suffix = ".job";
 constexpr std::string_view unfinished_suffix = ".tmp";
 constexpr std::string_view epoch_prefix = "epoch-";
@@ -79,6 +80,15 @@ Status JobStore::check_cluster() {
 }
 
 // ---- The leader -----------------------------------------------------------------------------------------------------
+
+std::string JobStore::last_leader(FileAccess& files, const std::string& folder) {
+  return files.read(folder + "/" + std::string{address_file}).value_or("");
+}
+
+Status JobStore::keep_address(const std::string& address) {
+  if (Status leader = check_leader(); !leader) return leader;
+  return replace(settings_.folder, std::string{address_file}, address);
+}
 
 Result<std::uint64_t> JobStore::newest_epoch() const {
   const auto names = files_->list(folder(leader_folder));

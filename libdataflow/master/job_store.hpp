@@ -39,6 +39,11 @@ class JobStore {
   /// invalid_argument for the store of another cluster. A record that cannot be read is no error: see unreadable().
   static Result<JobStore> open(FileAccess& files, Settings settings);
 
+  /// "HOST:PORT" of the JobManager that led last, as far as it has said; empty: nobody has. Takes no epoch.
+  static std::string last_leader(FileAccess& files, const std::string& folder);
+  /// Where this leader is reached. Errors: unavailable when a later leader has taken over; io.
+  Status keep_address(const std::string& address);
+
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
   /// By id.
   [[nodiscard]] const std::map<std::string, StoredJob>& jobs() const { return jobs_; }

@@ -145,7 +145,7 @@ void Master::stop_for_rescaling() {
   auto [request, effects] =
       checkpoints_->coordinator().on_savepoint_wanted("rescaling", SavepointTime::at_end, wall_clock());
   apply_checkpoint(effects);
-  apply(execution_.stop(EndOfData{.drain = false}, wall_clock()));
+  apply(execution_.stop(EndOfData{.drain = false}, wall_clock(), StopMeets::failure_by_stopping_again));
 }
 
 }  // namespace dataflow::simulation

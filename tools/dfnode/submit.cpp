@@ -31,7 +31,7 @@ struct SubmitCommand {
 };
 
 /// A restarted JobManager is waited for.
-constexpr int max_silent_answers = 20;
+constexpr std::chrono::minutes patience{1};
 constexpr std::chrono::milliseconds retry_interval{250};
 
 int exit_code(const nlohmann::json& job) {
@@ -53,7 +53,7 @@ int show_end(const std::string& text, const ClusterOptions& options) {
 }
 
 Result<int> follow(ClusterClient& client, const std::string& id, const ClusterOptions& options) {
-  int silent = 0;
+  std::optional<std::chrono::steady_clock::time_point> silent_since;
   for (;;) {
     const auto news = client.follow(id);
     if (interrupts() > 0) {
@@ -61,11 +61,15 @@ Result<int> follow(ClusterClient& client, const std::string& id, const ClusterOp
       return exit_interrupted;
     }
     if (!news) {
-      if (news.error().code() != ErrorCode::io || ++silent > max_silent_answers) return fail(news.error());
+      const auto now = std::chrono::steady_clock::now();
+      if (news.error().code() != ErrorCode::io) return fail(news.error());
+      if (!silent_since && !options.quiet) std::cerr << news.error().message() << "; it is waited for\n";
+      if (!silent_since) silent_since = now;
+      if (now - *silent_since > patience) return fail(news.error());
       std::this_thread::sleep_for(retry_interval);
       continue;
     }
-    silent = 0;
+    silent_since.reset();
     std::cout << news->output << std::flush;
     if (!std::cout) return exit_output_closed;
     if (news->ended) return show_end(news->json, options);

@@ -72,9 +72,38 @@ class Woken(NumbersTest):
         self.job_manager(listen="127.0.0.1:0")
         self.kill(first.pid, signal.SIGCONT)
         first.wait(timeout=20)
+        self.assertEqual(first.returncode, 1)
         self.assertIn("another JobManager leads", self.logs())
         self.task_manager(1, "late")
         self.until_running(job)
+
+
+    def test_who_follows_a_job_finds_the_job_manager_that_is_started_again(self):
+        self.cluster(nodes=1, slots=1)
+        following = self.start("submit", self.write("endless.toml", numbers("endless", parallelism=1)), "--to", self.address)
+        job = self.until("it is there", lambda: self.ask("list"))[0]["id"]
+        self.until_running(job)
+        self.kill(self.manager.pid)
+        self.manager.wait()
+        self.job_manager()
+        self.until_running(job)
+        self.tell("cancel", job)
+        _, errors = following.communicate(timeout=20)  # it used to be lost for three minutes
+        self.assertIn("CANCELED", errors)
+
+    def test_a_second_job_manager_does_not_disturb_the_first(self):
+        self.cluster(nodes=1, slots=2)
+        job = self.detach(self.write("endless.toml", numbers("endless", parallelism=1)))
+        self.until_running(job)
+        for listen in (self.address, "127.0.0.1:0"):
+            second = self.dfnode("jobmanager", "--listen", listen, "--storage", "jm")
+            self.assert_exit(second, 2)
+            self.assertIn(f"the JobManager at {self.address} works with ", second.stderr)
+        other = self.dfnode("jobmanager", "--listen", self.address, "--storage", "other")
+        self.assert_exit(other, 1)
+        self.assertIn("Address already in use", other.stderr)
+        self.assertEqual(self.ask("show", job)["restarts"], 0)
+        self.assertIsNone(self.manager.poll())
 
 
 class JobStates(NumbersTest):

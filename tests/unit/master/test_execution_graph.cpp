@@ -242,6 +242,37 @@ TEST_CASE("a stop between two attempts ends the job at once") {
   CHECK(graph.on_restart_due(graph.current(0), {}).empty());
 }
 
+TEST_CASE("a job that fails while it is being stopped goes on, and says so") {
+  auto graph = two_subtasks();
+  graph.start({});
+  bring_up(graph);
+  CHECK(has<StopSources>(graph.stop({}, {})));
+  graph.on_failed(0, {0, 0}, crash, {});
+  graph.on_gone(0, {0, 0}, {});
+  graph.on_gone(0, {0, 1}, {});
+  graph.on_restart_due(graph.current(0), {});
+  place(graph);
+  for_all(graph, &ExecutionGraph::on_deployed);
+  CHECK_FALSE(has<StopSources>(for_all(graph, &ExecutionGraph::on_opened)));
+  CHECK(graph.failures().back().message.find("while the job was being stopped; it goes on and has to be stopped again") !=
+        std::string::npos);
+  CHECK(has<StopSources>(graph.stop({}, {})));
+}
+
+TEST_CASE("a job that fails while it is being stopped with a savepoint stops again") {
+  auto graph = two_subtasks();
+  graph.start({});
+  bring_up(graph);
+  CHECK(has<StopSources>(graph.stop({}, {}, StopMeets::failure_by_stopping_again)));
+  graph.on_failed(0, {0, 0}, crash, {});
+  graph.on_gone(0, {0, 0}, {});
+  graph.on_gone(0, {0, 1}, {});
+  graph.on_restart_due(graph.current(0), {});
+  place(graph);
+  for_all(graph, &ExecutionGraph::on_deployed);
+  CHECK(has<StopSources>(for_all(graph, &ExecutionGraph::on_opened)));
+}
+
 TEST_CASE("a stop while a failed attempt is being cleared away ends the job when that is done") {
   auto graph = two_subtasks();
   graph.start({});
