@@ -31,7 +31,7 @@ struct SubmitCommand {
 };
 
 /// A restarted JobManager is waited for.
-constexpr std::chrono::minutes patience{1};
+constexpr std::chrono::minutes restart_patience{1};
 constexpr std::chrono::milliseconds retry_interval{250};
 
 int exit_code(const nlohmann::json& job) {
@@ -65,7 +65,7 @@ Result<int> follow(ClusterClient& client, const std::string& id, const ClusterOp
       if (news.error().code() != ErrorCode::io) return fail(news.error());
       if (!silent_since && !options.quiet) std::cerr << news.error().message() << "; it is waited for\n";
       if (!silent_since) silent_since = now;
-      if (now - *silent_since > patience) return fail(news.error());
+      if (now - *silent_since > restart_patience) return fail(news.error());
       std::this_thread::sleep_for(retry_interval);
       continue;
     }
