@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t write_bytes = 1U << 18;
 constexpr std::size_t run_read_bytes = 1U << 16;
+constexpr std::size_t piece_bytes = 1U << 14;
 
 struct EntryHeader {
   std::uint32_t key_bytes;
@@ -172,8 +173,8 @@ struct SortedRunWriter::Hash {
   std::unique_ptr<XXH3_state_t, FreeHashState> state = new_hash();
 };
 
-SortedRunWriter::SortedRunWriter(fs::path file, int descriptor)
-    : file_{std::move(file)}, descriptor_{descriptor}, hash_{std::make_unique<Hash>()} {}
+SortedRunWriter::SortedRunWriter(fs::path file, int descriptor, RunIndex index)
+    : file_{std::move(file)}, descriptor_{descriptor}, hash_{std::make_unique<Hash>()}, index_{index} {}
 
 SortedRunWriter::~SortedRunWriter() {
   if (descriptor_ >= 0) ::close(descriptor_);
@@ -182,10 +183,10 @@ SortedRunWriter::~SortedRunWriter() {
   fs::remove(file_, ignored);
 }
 
-Result<std::unique_ptr<SortedRunWriter>> SortedRunWriter::create(fs::path file) {
+Result<std::unique_ptr<SortedRunWriter>> SortedRunWriter::create(fs::path file, RunIndex index) {
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (descriptor < 0) return cannot("make", file);
-  return std::unique_ptr<SortedRunWriter>{new SortedRunWriter{std::move(file), descriptor}};
+  return std::unique_ptr<SortedRunWriter>{new SortedRunWriter{std::move(file), descriptor, index}};
 }
 
 Status SortedRunWriter::add(std::string_view key, std::string_view value) {
@@ -193,14 +194,28 @@ Status SortedRunWriter::add(std::string_view key, std::string_view value) {
 #ifndef NDEBUG
   last_key_ = key;
 #endif
+  if (index_ == RunIndex::pieces && !in_piece_) {
+    piece_at_ = buffer_.size();
+    pieces_.push_back({std::string{key}, bytes_ + piece_at_, 0, 0});
+    in_piece_ = true;
+  }
   const EntryHeader header{static_cast<std::uint32_t>(key.size()), static_cast<std::uint32_t>(value.size())};
   buffer_.append(reinterpret_cast<const char*>(&header), sizeof header);
   buffer_ += key;
   buffer_ += value;
+  if (in_piece_ && buffer_.size() - piece_at_ >= piece_bytes) end_piece();
   return buffer_.size() < write_bytes ? Status{} : flush();
 }
 
+void SortedRunWriter::end_piece() {
+  RunPiece& piece = pieces_.back();
+  piece.bytes = static_cast<std::uint32_t>(buffer_.size() - piece_at_);
+  piece.checksum = XXH3_64bits(buffer_.data() + piece_at_, piece.bytes);
+  in_piece_ = false;
+}
+
 Status SortedRunWriter::flush() {
+  if (in_piece_) end_piece();
   XXH3_64bits_update(hash_->state.get(), buffer_.data(), buffer_.size());
   bytes_ += buffer_.size();
   for (std::string_view left = buffer_; !left.empty();) {
@@ -217,7 +232,86 @@ Result<SortedRunPtr> SortedRunWriter::finish() {
   if (Status flushed = flush(); !flushed) return fail(flushed.error());
   const int failed = ::close(std::exchange(descriptor_, -1));
   if (failed != 0) return cannot("write", file_);
-  return std::make_shared<const SortedRun>(std::exchange(file_, {}), bytes_, XXH3_64bits_digest(hash_->state.get()));
+  return std::make_shared<const SortedRun>(std::exchange(file_, {}), bytes_, XXH3_64bits_digest(hash_->state.get()),
+                                           std::move(pieces_));
+}
+
+namespace {
+
+/// One piece of a run in memory.
+class LoadedPiece {
+ public:
+  explicit LoadedPiece(const SortedRun& run)
+      : run_{run}, descriptor_{::open(run.file().c_str(), O_RDONLY | O_CLOEXEC)} {}
+  ~LoadedPiece() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  LoadedPiece(const LoadedPiece&) = delete;
+  LoadedPiece& operator=(const LoadedPiece&) = delete;
+
+  Status load(const RunPiece& piece) {
+    if (loaded_ == &piece) return {};
+    if (descriptor_ < 0) return cannot("read", run_.file());
+    bytes_.resize(piece.bytes);
+    for (std::size_t have = 0; have < bytes_.size();) {
+      const ssize_t got =
+          ::pread(descriptor_, bytes_.data() + have, bytes_.size() - have, static_cast<off_t>(piece.at + have));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return cannot("read", run_.file());
+      if (got == 0) return damaged();
+      have += static_cast<std::size_t>(got);
+    }
+    if (XXH3_64bits(bytes_.data(), bytes_.size()) != piece.checksum) return damaged();
+    loaded_ = &piece;
+    left_ = bytes_;
+    return {};
+  }
+  /// Goes on to `key`; what was passed is not looked at again.
+  std::optional<std::string_view> find(std::string_view key) {
+    while (!left_.empty()) {
+      EntryHeader header{};
+      std::memcpy(&header, left_.data(), sizeof header);
+      const int order = left_.substr(sizeof header, header.key_bytes).compare(key);
+      if (order > 0) return std::nullopt;
+      if (order == 0) return left_.substr(sizeof header + header.key_bytes, header.value_bytes);
+      left_.remove_prefix(sizeof header + header.key_bytes + header.value_bytes);
+    }
+    return std::nullopt;
+  }
+
+ private:
+  [[nodiscard]] Status damaged() const {
+    return fail(ErrorCode::malformed_data, run_.file().string() + " is not what was written: its disk is damaged");
+  }
+
+  const SortedRun& run_;
+  int descriptor_;
+  std::string bytes_;
+  const RunPiece* loaded_ = nullptr;
+  std::string_view left_;
+};
+
+}  // namespace
+
+Status look_up(const SortedRun& run, std::span<const std::string_view> keys, StoreValues& values) {
+  values.clear();
+  const std::vector<RunPiece>& pieces = run.pieces();
+  LoadedPiece loaded{run};
+  for (const std::string_view key : keys) {
+    const auto after = std::upper_bound(pieces.begin(), pieces.end(), key,
+                                        [](std::string_view k, const RunPiece& piece) { return k < piece.first_key; });
+    if (after == pieces.begin()) {
+      values.add_missing();
+      continue;
+    }
+    if (Status read = loaded.load(*(after - 1)); !read) return read;
+    if (const auto value = loaded.find(key)) {
+      values.add(*value);
+    } else {
+      values.add_missing();
+    }
+  }
+  return {};
 }
 
 std::unique_ptr<StoreScan> merge_runs(const std::vector<SortedRunPtr>& runs) {

@@ -66,8 +66,8 @@ Option state_option() {
                .kind = OptionKind::choice,
                .help = "heap: in memory; rocksdb: state of process functions, distinct, top and pattern on the "
                        "node's disk, with a cache in memory, so that it may be larger than memory and checkpoints "
-                       "write only what has changed; tumbling windows that outgrow memory go there, too (other "
-                       "windows, aggregate and join stay in memory).",
+                       "write only what has changed; windows, aggregate and joins that outgrow memory go there, too "
+                       "(the table of a lookup stays in memory).",
                .example = "\"heap\"",
                .default_value = "heap",
                .choices = {"heap", "rocksdb"}},

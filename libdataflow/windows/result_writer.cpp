@@ -69,6 +69,7 @@ Result<BatchPtr> ResultWriter::take(Timestamp processing_time, ResultTime time) 
 }
 
 Status ResultWriter::flush(Timestamp processing_time, OperatorOutput& out, ResultTime time, RowErrors& errors) {
+  closed_ = false;
   if (made_) {
     out.emit(std::exchange(made_, nullptr), window_main_output);
     return {};

@@ -22,7 +22,9 @@ class ResultWriter {
   ResultWriter(const WindowSpec& spec, SchemaPtr output, const KeyReader& keys, Aggregation& aggregation);
 
   /// How many more groups fit into the batch; more than that must not be added.
-  [[nodiscard]] std::size_t room() const { return made_ ? 0 : limit_ - states_.size(); }
+  [[nodiscard]] std::size_t room() const { return made_ || closed_ ? 0 : limit_ - states_.size(); }
+  /// Takes no more until it is flushed.
+  void close() { closed_ = true; }
   [[nodiscard]] bool empty() const { return !made_ && states_.empty(); }
   /// A group's result. The key's text and the states must stay until `flush`.
   void add(const KeyRef& key, const std::byte* states, std::int64_t start, std::int64_t end, std::int64_t event_time) {
@@ -55,6 +57,7 @@ class ResultWriter {
   bool bounds_;
   std::size_t limit_ = max_batch_rows;  ///< adapted to the rows' size
   BatchPtr made_;
+  bool closed_ = false;
   std::vector<KeyRef> keys_;
   std::vector<const std::byte*> states_;
   std::vector<std::int64_t> starts_;

@@ -3,6 +3,9 @@
 // aggregation, https://nightlies.apache.org/flink/flink-docs-stable/docs/dev/table/tuning/), and a key whose values
 // came out the same gives none.
 //
+// With a state backend keys that no record has come of for longest go to a store when memory has no room for all, and
+// come back with their next record.
+//
 // The input may be a changelog itself: rows that it takes back are taken out of the aggregates, which is why those
 // that cannot do that (`max`) are refused for such an input. A key whose last row was taken back is removed.
 
@@ -13,6 +16,7 @@
 #include <utility>
 
 #include "libdataflow/windows/aggregates/cell_bits.hpp"
+#include "libdataflow/windows/group_cache.hpp"
 #include "libdataflow/windows/group_table.hpp"
 #include "libdataflow/windows/window_operator.hpp"
 
@@ -26,7 +30,7 @@ struct RunningGroup {
   std::int64_t seen;    ///< by the clock, when its last record came
   std::int64_t rows;    ///< that were not taken back
   std::uint64_t given;  ///< 1: a result of it stands. 0: nobody has heard of the key, or not any more
-  std::uint64_t batch;  ///< number of the last batch that had records of it
+  std::uint64_t batch;  ///< number of the last batch that had records of it; 0: may be in the store
 
   [[nodiscard]] std::byte* states() { return reinterpret_cast<std::byte*>(this + 1); }
 };
@@ -91,7 +95,8 @@ class Running final : public WindowOperator {
   Running(const WindowSpec& spec, SchemaPtr input)
       : WindowOperator{spec, std::move(input)},
         layout_{key_form(), initial_group(aggregation().initial_states())},
-        groups_{layout_} {}
+        groups_{layout_},
+        cache_{groups_, layout_.payload_offset() + offsetof(RunningGroup, batch), aggregation()} {}
   ~Running() override;
 
  protected:
@@ -101,8 +106,9 @@ class Running final : public WindowOperator {
   void start_early() override {}
   [[nodiscard]] std::optional<std::int64_t> first_open_end() const override { return std::nullopt; }
   [[nodiscard]] std::optional<Timestamp> next_clean_up() const override { return next_look_; }
-  void clean_up(Timestamp now) override;
+  Status clean_up(Timestamp now) override;
   [[nodiscard]] std::vector<std::string> saved_numbers() const override { return {"newest", "seen", "rows"}; }
+  Status settle() override { return cache_.flush(); }
   void freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) override;
   Status load_groups(const SavedGroups& saved) override;
   Status loaded() override;
@@ -119,6 +125,9 @@ class Running final : public WindowOperator {
   void forget(RunningGroup& group);
   [[nodiscard]] Duration pause() const;
   void drop_dead();
+  Status fetch(std::size_t count);
+  Status make_room();
+  Status put(std::byte* row);
 
   void find_touched(std::size_t count, Timestamp now);
   Status fold(const Records& records);
@@ -129,8 +138,9 @@ class Running final : public WindowOperator {
 
   RowLayout layout_;
   GroupTable groups_;
-  std::size_t given_ = 0;    ///< keys that a result stands of
-  std::uint64_t batch_ = 0;  ///< number of the one that is absorbed
+  std::size_t given_ = 0;                          ///< keys that a result stands of
+  std::uint64_t batch_ = GroupCache::fetched_age;  ///< number of the one that is absorbed, from 2
+  GroupCache cache_;
   std::deque<BatchPtr> pending_;
   Counter* forgotten_ = nullptr;
   Counter* unmatched_ = nullptr;
@@ -161,6 +171,9 @@ Running::~Running() {
 Status Running::opened() {
   forgotten_ = &context().counter("forgotten");
   unmatched_ = &context().counter("unmatched");
+  auto stored = open_stored_groups(StoredGroups::Marks::none);
+  if (!stored) return fail(stored.error());
+  cache_.open(std::move(*stored));
   return {};
 }
 
@@ -177,6 +190,9 @@ Status Running::absorb(const Records& records, std::vector<std::uint32_t>&) {
   const std::size_t count = records.times.size();
   found_.resize(std::max(found_.size(), count));
   groups_.find_or_insert(*records.keys, nullptr, count, found_.data());
+  if (cache_.any_stored()) {
+    if (Status fetched = fetch(count); !fetched) return fetched;
+  }
   find_touched(count, now);
   auto before = results_of(known_, *records.batch);
   if (!before) return fail(before.error());
@@ -192,7 +208,39 @@ Status Running::absorb(const Records& records, std::vector<std::uint32_t>&) {
   give_changes(*before, *after);
   if (spec().ttl && !next_look_) next_look_ = now + pause();
   drop_dead();
+  return cache_ ? make_room() : Status{};
+}
+
+/// Gives the batch's keys that are in the store their rows.
+Status Running::fetch(std::size_t count) {
+  return cache_.fetch(found_.data(), count, [this](std::byte* row, const StoredRow& stored) {
+    RunningGroup& group = group_in(row);
+    group.newest = stored.numbers[0];
+    group.seen = stored.numbers[1];
+    group.rows = stored.numbers[2];
+    group.given = 1;
+    ++given_;
+    return cache_->load(stored, group.states());
+  });
+}
+
+Status Running::put(std::byte* row) {
+  look_ = {};
+  RunningGroup& group = group_in(row);
+  if (group.given != 0) {
+    cache_->begin(groups_.key_of(row));
+    cache_->add(std::array{group.newest, group.seen, group.rows}, group.states());
+    if (Status put = cache_->end(); !put) return put;
+    --given_;
+  }
+  aggregation().release(group.states());
   return {};
+}
+
+Status Running::make_room() {
+  return cache_.make_room(
+      0, layout_.payload_offset() + sizeof(RunningGroup), [this](std::byte* row) { return put(row); },
+      [](const std::byte*, std::byte*) {});
 }
 
 /// Fills `touched_` and `known_`; forgets what has outlived its time.
@@ -328,11 +376,12 @@ Result<WindowOperator::More> Running::produce(ResultWriter& writer) {
 }
 
 Duration Running::pause() const {
-  const auto looks = static_cast<std::int64_t>(1 + groups_.size() / groups_in_a_look);
+  const std::size_t keys = groups_.size() + cache_.stored_keys();
+  const auto looks = static_cast<std::int64_t>(1 + keys / groups_in_a_look);
   return std::max(least_pause, *spec().ttl / walks_in_a_ttl / looks);
 }
 
-void Running::clean_up(Timestamp now) {
+Status Running::clean_up(Timestamp now) {
   std::byte* rows[groups_in_a_look];
   const std::size_t count = groups_.next_rows(look_, groups_in_a_look, rows);
   for (std::size_t i = 0; i < count; ++i) {
@@ -344,8 +393,16 @@ void Running::clean_up(Timestamp now) {
   }
   if (count < groups_in_a_look) look_ = {};
   drop_dead();
+  if (cache_.any_stored()) {
+    const std::int64_t oldest = now.micros - spec().ttl->count();
+    const auto erased =
+        cache_->sweep(groups_in_a_look, [oldest](const StoredRow& row) { return row.numbers[1] <= oldest; });
+    if (!erased) return fail(erased.error());
+    forgotten_->add(*erased);
+  }
   next_look_.reset();
-  if (given_ != 0) next_look_ = now + pause();
+  if (given_ != 0 || cache_.any_stored()) next_look_ = now + pause();
+  return {};
 }
 
 /// Makes a new table when less than half of the keys have a result.
@@ -381,6 +438,7 @@ void Running::freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPt
     return {};
   };
   groups.push_back(frozen_groups(groups_.freeze(ownership_of_states(form, states)), std::move(save)));
+  cache_.freeze(groups);
 }
 
 Status Running::load_groups(const SavedGroups& saved) {
@@ -393,13 +451,14 @@ Status Running::load_groups(const SavedGroups& saved) {
     group.seen = saved.number(row, 1);
     group.rows = saved.number(row, 2);
     group.given = 1;
+    group.batch = GroupCache::fetched_age;
     if (Status loaded = saved.load(row, group.states()); !loaded) return loaded;
   }
-  return {};
+  return cache_ ? make_room() : Status{};
 }
 
 Status Running::loaded() {
-  if (spec().ttl && given_ != 0) next_look_ = context().now() + pause();
+  if (spec().ttl && (given_ != 0 || cache_.any_stored())) next_look_ = context().now() + pause();
   return {};
 }
 

@@ -9,10 +9,14 @@
 // so one that is old by itself still counts when it extends a session that is kept. Within the allowed lateness a
 // session that has fired and changes fires again, with everything in it, once at the end of the batch (Flink: for each
 // record); what it joins with an open session fires with that one. Results are ordered by end, then by opening.
+//
+// With a state backend the sessions of keys that no record has come of for longest go to a store when memory has no
+// room for all. They come back with their key's next record, or when one of them is due.
 
 #include <algorithm>
 #include <array>
 
+#include "libdataflow/windows/held_groups.hpp"
 #include "libdataflow/windows/session_store.hpp"
 #include "libdataflow/windows/window_operator.hpp"
 
@@ -23,25 +27,38 @@ namespace {
 class SessionWindows final : public WindowOperator {
  public:
   SessionWindows(const WindowSpec& spec, SchemaPtr input)
-      : WindowOperator{spec, std::move(input)}, store_{key_form(), spec.gap.count(), aggregation().initial_states()} {}
+      : WindowOperator{spec, std::move(input)},
+        store_{key_form(), spec.gap.count(), aggregation()},
+        held_{aggregation()} {}
   ~SessionWindows() override;
 
  protected:
+  Status opened() override;
   Status absorb(const Records& records, std::vector<std::uint32_t>& late) override;
   Result<More> produce(ResultWriter& writer) override;
   void flushed() override;
   void start_early() override;
   [[nodiscard]] std::optional<std::int64_t> first_open_end() const override;
   [[nodiscard]] std::vector<std::string> saved_numbers() const override { return {"start", "end", "open", "changed"}; }
+  Status settle() override { return store_.cache().flush(); }
   void freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) override;
   Status load_groups(const SavedGroups& saved) override;
 
  private:
+  Status find_keys(const KeyBatch& keys, std::size_t count);
+  Status fetch(std::byte* const* rows, std::size_t count);
+  Status fetch_due();
+  Status make_room();
+  void release_dropped();
   std::size_t assign(const Records& records, std::vector<std::uint32_t>& late);
+  Result<More> produce_stored_early(ResultWriter& writer);
   Status merge_states();
   void add(Session& session, ResultWriter& writer);
   void fire(Session& session, ResultWriter& writer);
   [[nodiscard]] std::int64_t due_time(const Session& session) const;
+
+  /// Before those that come from the store are more, their memory is given back.
+  static constexpr std::size_t most_dropped = 4096;
 
   SessionStore store_;
   std::vector<std::byte*> states_;   ///< of the records that are not late,
@@ -50,8 +67,19 @@ class SessionWindows final : public WindowOperator {
   std::vector<const std::byte*> merged_from_;
   std::vector<Session*> early_;  ///< sessions with an early result to give, from next_early_ on
   std::size_t next_early_ = 0;
-  std::vector<Session*> dropped_;  ///< their last results are on the way out
+  std::vector<Session*> dropped_;           ///< their last results are on the way out
+  bool early_stored_ = false;               ///< those in the store give early results, too
+  std::unique_ptr<StoredWalk> early_walk_;  ///< over the store, for that
+  StoredRows early_rows_;                   ///< of the key where it is
+  HeldGroups held_;                         ///< of those, on their way out
 };
+
+Status SessionWindows::opened() {
+  auto stored = open_stored_groups(StoredGroups::Marks::last_number);
+  if (!stored) return fail(stored.error());
+  store_.cache().open(std::move(*stored));
+  return {};
+}
 
 SessionWindows::~SessionWindows() {
   if (!aggregation().states_own_memory()) return;
@@ -65,6 +93,7 @@ SessionWindows::~SessionWindows() {
 }
 
 Status SessionWindows::absorb(const Records& records, std::vector<std::uint32_t>& late) {
+  if (Status found = find_keys(*records.keys, records.times.size()); !found) return found;
   const std::size_t count = assign(records, late);
   const std::uint32_t* rows = count == records.times.size() ? nullptr : rows_.data();
   // A record's states are those of its session at the time; sessions that merged later in the batch still have their
@@ -73,14 +102,52 @@ Status SessionWindows::absorb(const Records& records, std::vector<std::uint32_t>
   return merge_states();
 }
 
+/// Each key's row in `states_`, with what it has in the store.
+Status SessionWindows::find_keys(const KeyBatch& keys, std::size_t count) {
+  states_.resize(std::max(states_.size(), count));
+  if (!store_.cache()) {
+    store_.find_keys(keys, count, states_.data());
+    return {};
+  }
+  if (Status made = make_room(); !made) return made;
+  store_.find_keys(keys, count, states_.data());
+  Status fetched = fetch(states_.data(), count);
+  store_.touch(states_.data(), count);
+  return fetched;
+}
+
+Status SessionWindows::fetch(std::byte* const* rows, std::size_t count) {
+  return store_.cache().fetch(rows, count, [this](std::byte* row, const StoredRow& stored) {
+    Session* session = store_.insert(row, stored.numbers[0], stored.numbers[1]);
+    session->open = stored.numbers[2] != 0;
+    session->changed = stored.numbers[3] != 0;
+    const std::int64_t due = due_time(*session);
+    if (!session->open) store_.set_timer(*session, due);
+    store_.cache()->erase_deadline(due, store_.key_of(*session));
+    return store_.cache()->load(stored, session->states());
+  });
+}
+
+/// The sessions in the store that are due first come into memory.
+Status SessionWindows::fetch_due() {
+  constexpr std::size_t most = 1024;
+  const auto due = store_.cache()->take_deadlines(progress(), most);
+  if (!due) return fail(due.error());
+  std::vector<std::byte*> rows;
+  for (const KeyRef& key : *due) rows.push_back(store_.find_key(key));
+  return fetch(rows.data(), rows.size());
+}
+
+Status SessionWindows::make_room() {
+  return store_.make_room([this](const Session& session) { return due_time(session); });
+}
+
 /// Replaces each record's key row by its session's states, and returns how many records are not late.
 std::size_t SessionWindows::assign(const Records& records, std::vector<std::uint32_t>& late) {
   constexpr std::size_t ahead = 16;
   const std::size_t all = records.times.size();
   const SessionStore::Clock clock{progress(), lateness()};
-  states_.resize(std::max(states_.size(), all));
   rows_.resize(std::max(rows_.size(), all));
-  store_.find_keys(*records.keys, all, states_.data());
   std::size_t count = 0;
   for (std::size_t i = 0; i < all; ++i) {
     if (i + ahead < all) store_.prefetch(states_[i + ahead]);
@@ -140,8 +207,24 @@ Result<WindowOperator::More> SessionWindows::produce(ResultWriter& writer) {
       add(*early_[next_early_++], writer);
       continue;
     }
-    Session* session = store_.timers().take_due(progress());
-    if (session == nullptr) return More::no;
+    if (early_stored_) return produce_stored_early(writer);
+    // What is due in the store comes before what is due later in memory.
+    const auto stored = store_.cache() ? store_.cache()->first_deadline() : std::nullopt;
+    Session* session = store_.timers().take_due(std::min(progress(), stored.value_or(last_micros)));
+    if (session == nullptr) {
+      if (!stored || *stored > progress()) return More::no;
+      // Nothing of those that have expired is on its way any more.
+      if (dropped_.size() > most_dropped && !writer.empty()) {
+        writer.close();
+        return More::yes;
+      }
+      if (writer.empty()) {
+        release_dropped();
+        if (Status made = make_room(); !made) return fail(made.error());
+      }
+      if (Status fetched = fetch_due(); !fetched) return fail(fetched.error());
+      continue;
+    }
     const std::int64_t due = due_time(*session);
     if (session->timer < due) {  // it went on since: others may be due before it
       store_.set_timer(*session, due);
@@ -155,17 +238,51 @@ Result<WindowOperator::More> SessionWindows::produce(ResultWriter& writer) {
   return More::yes;
 }
 
+Result<WindowOperator::More> SessionWindows::produce_stored_early(ResultWriter& writer) {
+  if (early_walk_ == nullptr) {
+    auto begun = store_.cache()->walk();
+    if (!begun) return fail(begun.error());
+    early_walk_ = std::move(*begun);
+  }
+  while (writer.room() > 0) {
+    StoredRow row;
+    if (!early_rows_.next(row)) {
+      const auto more = early_walk_->next();
+      if (!more) return fail(more.error());
+      if (!*more) {
+        early_walk_.reset();
+        early_stored_ = false;
+        store_.cache()->next_period();
+        return More::yes;
+      }
+      early_rows_ = early_walk_->rows();
+      continue;
+    }
+    const std::int64_t end = row.numbers[1];
+    if (row.numbers[3] == 0 || row.numbers[2] == 0 || complete(end)) continue;
+    std::byte* states = held_.add();
+    if (Status loaded = store_.cache()->load(row, states); !loaded) return fail(loaded.error());
+    writer.add(held_.keep(key_form(), early_walk_->key()), states, row.numbers[0], end, saturating_sub(end, 1));
+  }
+  return More::yes;
+}
+
 void SessionWindows::flushed() {
+  held_.clear();
   if (next_early_ == early_.size()) {
     early_.clear();
     next_early_ = 0;
   }
+  release_dropped();
+  store_.compact();
+}
+
+void SessionWindows::release_dropped() {
   for (Session* session : dropped_) {
     aggregation().release(session->states());
     store_.recycle(*session);
   }
   dropped_.clear();
-  store_.compact();
 }
 
 void SessionWindows::start_early() {
@@ -174,6 +291,7 @@ void SessionWindows::start_early() {
   });
   std::sort(early_.begin() + static_cast<std::ptrdiff_t>(next_early_), early_.end(),
             [](const Session* a, const Session* b) { return fires_before(*a, *b); });
+  if (store_.cache().any_stored()) early_stored_ = true;
 }
 
 void SessionWindows::freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) {
@@ -190,11 +308,11 @@ void SessionWindows::freeze_groups(const GroupFormPtr& form, std::vector<FrozenG
     return {};
   };
   groups.push_back(frozen_groups(store_.freeze_sessions(ownership_of_states(form, sizeof(Session))), std::move(save)));
+  store_.cache().freeze(groups);
 }
 
 Status SessionWindows::load_groups(const SavedGroups& saved) {
-  states_.resize(std::max<std::size_t>(states_.size(), saved.batch.rows()));
-  store_.find_keys(saved.keys, saved.batch.rows(), states_.data());
+  if (Status found = find_keys(saved.keys, saved.batch.rows()); !found) return found;
   for (std::uint32_t row = 0; row < saved.batch.rows(); ++row) {
     Session* session = store_.insert(states_[row], saved.number(row, 0), saved.number(row, 1));
     session->open = saved.number(row, 2) != 0;
@@ -207,7 +325,9 @@ Status SessionWindows::load_groups(const SavedGroups& saved) {
 
 /// The end of a session that has gone on since its timer was set comes later: then nothing fires at that time.
 std::optional<std::int64_t> SessionWindows::first_open_end() const {
-  const auto due = store_.timers().next();
+  auto due = store_.timers().next();
+  const auto stored = store_.cache() ? store_.cache()->first_deadline() : std::nullopt;
+  if (stored) due = std::min(due.value_or(*stored), *stored);
   if (!due) return std::nullopt;
   return saturating_add(*due, 1);
 }

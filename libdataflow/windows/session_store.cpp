@@ -66,9 +66,17 @@ SessionTimers::Timer SessionTimers::take_first() {
 Session* SessionTimers::take_due(std::int64_t now) {
   for (auto due = next(); due && *due <= now; due = next()) {
     const Timer timer = take_first();
-    if (timer.session->opened == timer.opened && timer.session->timer == timer.due) return timer.session;
+    if (!timer.is_void()) return timer.session;
   }
   return nullptr;
+}
+
+void SessionTimers::drop_void() {
+  const auto is_void = [](const Timer& timer) { return timer.is_void(); };
+  std::erase_if(queue_, is_void);
+  queue_.shrink_to_fit();
+  if (std::erase_if(heap_, is_void) != 0) std::make_heap(heap_.begin(), heap_.end(), Later{});
+  heap_.shrink_to_fit();
 }
 
 std::optional<std::int64_t> SessionTimers::next() const {
@@ -78,11 +86,13 @@ std::optional<std::int64_t> SessionTimers::next() const {
   return std::min(queue_.front().due, heap_.front().due);
 }
 
-SessionStore::SessionStore(KeyForm form, std::int64_t gap, const std::vector<std::byte>& states)
+SessionStore::SessionStore(KeyForm form, std::int64_t gap, const Aggregation& aggregation)
     : layout_{form, std::vector<std::byte>(sizeof(KeySessions))},
       keys_{layout_},
-      pool_{sizeof(Session), states},
-      gap_{gap} {}
+      pool_{sizeof(Session), aggregation.initial_states()},
+      gap_{gap},
+      aggregation_{aggregation},
+      cache_{keys_, layout_.payload_offset() + offsetof(KeySessions, age), aggregation} {}
 
 SessionStore::~SessionStore() {
   GroupTable::Cursor cursor;
@@ -231,13 +241,53 @@ void SessionStore::compact() {
   const std::size_t dead = keys_.size() - live_keys_;
   if (dead < worth_it || dead < live_keys_) return;
   keys_.retain([this](const std::byte* row) { return sessions_of(row).latest != nullptr; },
-               [this](const std::byte*, std::byte* row) {
-                 auto move = [this, row](Session& session) {
-                   before_write(session);
-                   session.key_row = row;
-                 };
-                 visit_sessions(sessions_of(row), move);
-               });
+               [this](const std::byte*, std::byte* row) { move_sessions(row); });
+}
+
+void SessionStore::move_sessions(std::byte* row) {
+  auto move = [this, row](Session& session) {
+    before_write(session);
+    session.key_row = row;
+  };
+  visit_sessions(sessions_of(row), move);
+}
+
+void SessionStore::touch(std::byte* const* key_rows, std::size_t count) {
+  ++batch_;
+  for (std::size_t i = 0; i < count; ++i) sessions_of(key_rows[i]).age = batch_;
+}
+
+/// A key's sessions, which are in the store now.
+void SessionStore::drop(KeySessions& key) {
+  auto give_back = [this](Session& session) {
+    before_write(session);
+    aggregation_.release(session.states());
+    session.opened = 0;
+    recycle(session);
+  };
+  visit_sessions(key, give_back);
+  delete key.earlier;
+  key.latest = nullptr;
+  key.earlier = nullptr;
+  --live_keys_;
+}
+
+/// With their timers, and what their states own, by the example of some.
+std::uint64_t SessionStore::bytes_of_sessions() const {
+  constexpr std::size_t timer_bytes = 24;
+  const std::uint64_t bytes = pool_.used_bytes() + timers_.size() * timer_bytes;
+  if (!aggregation_.states_own_memory()) return bytes;
+  constexpr std::size_t examples = 16;
+  std::size_t seen = 0;
+  std::string saved;
+  GroupTable::Cursor cursor;
+  for (std::byte* row = nullptr; seen < examples && keys_.next_rows(cursor, 1, &row) == 1;) {
+    Session* latest = sessions_of(row).latest;
+    if (latest == nullptr) continue;
+    aggregation_.save(latest->states(), saved);
+    ++seen;
+  }
+  return bytes + (seen == 0 ? 0 : saved.size() * live_keys_ / seen);
 }
 
 }  // namespace dataflow::windows

@@ -9,13 +9,16 @@
 // for, and a session costs one heap operation per gap instead of one per record.
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <vector>
 
+#include "libdataflow/windows/aggregation.hpp"
 #include "libdataflow/windows/assign.hpp"
+#include "libdataflow/windows/group_cache.hpp"
 #include "libdataflow/windows/group_table.hpp"
 #include "libdataflow/windows/state_pool.hpp"
 
@@ -65,6 +68,9 @@ class SessionTimers {
   void set(Session& session, std::int64_t due);
   /// Takes the session off whose timer goes off first, if that is at or before `now`; null if none.
   Session* take_due(std::int64_t now);
+  /// Lets the void ones go.
+  void drop_void();
+  [[nodiscard]] std::size_t size() const { return queue_.size() + heap_.size(); }
   /// No timer goes off before this.
   [[nodiscard]] std::optional<std::int64_t> next() const;
 
@@ -73,6 +79,7 @@ class SessionTimers {
     std::int64_t due;
     std::uint64_t opened;
     Session* session;
+    [[nodiscard]] bool is_void() const { return session->opened != opened || session->timer != due; }
   };
   /// Without branches, which would be mispredicted: heaps compare what cannot be foreseen.
   struct Later {
@@ -90,8 +97,8 @@ class SessionTimers {
 /// Finds, opens and merges. What a session's aggregates do is up to the caller.
 class SessionStore {
  public:
-  /// `states`: those that a new session starts with.
-  SessionStore(KeyForm form, std::int64_t gap, const std::vector<std::byte>& states);
+  /// `aggregation`, whose initial states a new session has, outlives it.
+  SessionStore(KeyForm form, std::int64_t gap, const Aggregation& aggregation);
   ~SessionStore();
   SessionStore(const SessionStore&) = delete;
   SessionStore& operator=(const SessionStore&) = delete;
@@ -142,6 +149,18 @@ class SessionStore {
   [[nodiscard]] std::size_t block_bytes() const { return pool_.block_bytes(); }
   /// Before a session that a reader may be at is changed.
   void before_write(Session& session) { pool_.before_write(reinterpret_cast<std::byte*>(&session)); }
+  // With a store behind the sessions that memory has no room for; all of a key's are in memory or there:
+  [[nodiscard]] GroupCache& cache() { return cache_; }
+  [[nodiscard]] const GroupCache& cache() const { return cache_; }
+  /// Their keys are in use now.
+  void touch(std::byte* const* key_rows, std::size_t count);
+  /// The row of one key.
+  std::byte* find_key(const KeyRef& key) { return keys_.find_or_insert(key); }
+  /// Puts sessions of keys that no record has come of for longest into the store when there are too many.
+  /// `due(session)` is when each is to come back at the latest. No reference to a session may be in use.
+  template <class Due>
+  Status make_room(Due&& due);
+
   /// Takes it from its key. Its memory stays until `recycle`.
   void remove(Session& session);
   void recycle(Session& session) { pool_.give_back(reinterpret_cast<std::byte*>(&session)); }
@@ -161,6 +180,7 @@ class SessionStore {
   struct KeySessions {
     Session* latest;
     SessionList* earlier;  ///< owned; null: none
+    std::uint64_t age;     ///< see GroupCache
   };
 
   [[nodiscard]] KeySessions& sessions_of(std::byte* row) const {
@@ -182,6 +202,9 @@ class SessionStore {
                          const Clock& clock);
   Session* merge(const SessionList& list, std::size_t from, std::size_t to);
   static void settle(KeySessions& key);
+  void drop(KeySessions& key);
+  void move_sessions(std::byte* row);
+  [[nodiscard]] std::uint64_t bytes_of_sessions() const;
 
   RowLayout layout_;
   GroupTable keys_;
@@ -191,6 +214,35 @@ class SessionStore {
   std::uint64_t opened_ = 0;
   std::size_t live_keys_ = 0;  ///< with a session
   std::vector<Merge> merges_;
+  const Aggregation& aggregation_;
+  GroupCache cache_;
+  std::uint64_t batch_ = GroupCache::fetched_age;  ///< number of the last one
 };
+
+template <class Due>
+Status SessionStore::make_room(Due&& due) {
+  bool any = false;
+  Status made = cache_.make_room(
+      bytes_of_sessions(), std::nullopt,
+      [&](std::byte* row) -> Status {
+        any = true;
+        KeySessions& key = sessions_of(row);
+        if (key.latest == nullptr) return {};
+        const KeyRef ref = keys_.key_of(row);
+        cache_->begin(ref);
+        auto add = [&](Session& session) {
+          cache_->add(std::array<std::int64_t, 4>{session.start, session.end, session.open, session.changed},
+                      session.states());
+          cache_->put_deadline(due(session), ref);
+        };
+        visit_sessions(key, add);
+        if (Status put = cache_->end(); !put) return put;
+        drop(key);
+        return {};
+      },
+      [this](const std::byte*, std::byte* row) { move_sessions(row); });
+  if (any) timers_.drop_void();
+  return made;
+}
 
 }  // namespace dataflow::windows

@@ -10,62 +10,22 @@
 // leave.
 //
 // A cumulating window only grows: its view has a `back` and is emptied at the end of the longest window.
+//
+// With a state backend, when slices and view have outgrown memory, there is no view any more: the largest slices go to
+// disk, and each window is put together from its slices' runs, which costs a walk over all of them. It is so until
+// there are no slices left.
 
 #include <algorithm>
 #include <array>
-#include <numeric>
+#include <utility>
 
+#include "libdataflow/windows/slice_grids.hpp"
 #include "libdataflow/windows/sliced_windows.hpp"
 #include "libdataflow/windows/state_pool.hpp"
 
 namespace dataflow::windows {
 
 namespace {
-
-class SlidingGrid final : public SliceGrid {
- public:
-  explicit SlidingGrid(const WindowSpec& spec)
-      : SliceGrid{std::gcd(spec.size.count(), spec.slide.count()), spec.offset.count()},
-        size_{spec.size.count()},
-        slide_{spec.slide.count()},
-        offset_{spec.offset.count()} {}
-
-  std::int64_t first_window_end(std::int64_t slice_start) const override {
-    // The first end after the slice's start: ends lie where starts do, shifted by the size.
-    return tumbling_end(slice_start, slide_, offset_ % slide_ + size_ % slide_);
-  }
-  std::int64_t last_window_end(std::int64_t slice_start) const override {
-    return saturating_add(tumbling_start(slice_start, slide_, offset_), size_);
-  }
-  std::int64_t first_end_after(std::int64_t ts) const override { return first_window_end(ts); }
-  std::int64_t next_window_end(std::int64_t end) const override { return saturating_add(end, slide_); }
-  std::int64_t window_start(std::int64_t window_end) const override { return saturating_sub(window_end, size_); }
-
- private:
-  std::int64_t size_;
-  std::int64_t slide_;
-  std::int64_t offset_;
-};
-
-class CumulatingGrid final : public SliceGrid {
- public:
-  explicit CumulatingGrid(const WindowSpec& spec)
-      : SliceGrid{spec.step.count(), spec.offset.count()}, size_{spec.size.count()}, offset_{spec.offset.count()} {}
-
-  std::int64_t first_window_end(std::int64_t slice_start) const override { return end(slice_start); }
-  std::int64_t last_window_end(std::int64_t slice_start) const override {
-    return tumbling_end(slice_start, size_, offset_);
-  }
-  std::int64_t first_end_after(std::int64_t ts) const override { return end(ts); }
-  std::int64_t next_window_end(std::int64_t end) const override { return saturating_add(end, width()); }
-  std::int64_t window_start(std::int64_t window_end) const override {
-    return tumbling_start(saturating_sub(window_end, 1), size_, offset_);
-  }
-
- private:
-  std::int64_t size_;
-  std::int64_t offset_;
-};
 
 /// A key's aggregate from one turned slice to the newest turned one; its states follow.
 struct Block {
@@ -105,9 +65,11 @@ class SharedSlices final : public SlicedWindows {
     release_blocks(slice);
     SlicedWindows::release_slice(slice);
   }
+  [[nodiscard]] std::uint64_t bytes_beside() const override;
+  void before_spill() override;
   std::optional<std::int64_t> next_due() const override {
     if (live_keys_ > 0) return window_end_;
-    const auto it = store().all().lower_bound(view_end_);
+    const auto it = store().all().lower_bound(from_disk_ ? view_start_ : view_end_);
     if (it == store().all().end()) return std::nullopt;
     return std::max(grid().first_window_end(it->first), window_end_);
   }
@@ -120,6 +82,7 @@ class SharedSlices final : public SlicedWindows {
   }
   /// The view follows from the slices: none of them has been turned.
   Status loaded() override {
+    if (from_disk_) return {};
     for (auto slice = store().all().lower_bound(view_start_); slice != store().all().end() && slice->first < view_end_;
          ++slice) {
       if (auto status = add_slice(*slice->second); !status) return status;
@@ -168,6 +131,8 @@ class SharedSlices final : public SlicedWindows {
   void release_blocks(Slice& slice);
   void forget_dead_keys();
   void empty_view();
+  Result<More> produce_from_disk(ResultWriter& writer);
+  [[nodiscard]] bool any_in_view() const;
 
   std::size_t state_bytes_;
   RowLayout view_layout_;
@@ -179,6 +144,7 @@ class SharedSlices final : public SlicedWindows {
   std::int64_t turned_end_ = first_micros;  ///< and those before this are turned
   std::int64_t window_end_ = first_micros;  ///< of the next window, while keys live
   bool firing_ = false;
+  bool from_disk_ = false;  ///< there is no view: windows are put together from runs
   GroupTable::Cursor cursor_;
   StatePool results_;  ///< states of results on their way
   std::vector<std::byte*> given_;
@@ -351,13 +317,70 @@ Status SharedSlices::give_rows(std::byte* const* rows, std::size_t count, Result
 
 /// Windows that ended without a record count as fired: a late record in one gives its result beside the turn.
 void SharedSlices::pass_empty_windows() {
-  if (live_keys_ > 0) return;
+  if (any_in_view()) return;
   window_end_ = std::max(window_end_, grid().first_window_end(saturating_add(progress(), 1)));
   view_start_ = std::max(view_start_, grid().window_start(window_end_));
   view_end_ = std::max(view_end_, view_start_);
 }
 
+bool SharedSlices::any_in_view() const {
+  if (!from_disk_) return live_keys_ > 0;
+  const auto slice = store().all().lower_bound(view_start_);
+  return slice != store().all().end() && slice->first < view_end_;
+}
+
+/// With what the slices' blocks and keys will take when they have turned and joined.
+std::uint64_t SharedSlices::bytes_beside() const {
+  if (from_disk_) return 0;
+  constexpr std::size_t index_bytes = 24;  // of a row in a table
+  std::uint64_t bytes = view_.byte_size() + owned_bytes(aggregation(), view_, back_offset());
+  for (const auto& [start, slice] : store().all()) {
+    bytes += slice->groups.size() * (sizeof(Block) + state_bytes_);
+    if (start >= view_end_) bytes += slice->groups.size() * (view_layout_.stride() + index_bytes);
+  }
+  return bytes;
+}
+
+void SharedSlices::before_spill() {
+  if (std::exchange(from_disk_, true)) return;
+  for (const auto& [start, slice] : store().all()) release_blocks(*slice);
+  release_states(view_, back_offset());
+  view_ = GroupTable{view_layout_};
+  live_keys_ = 0;
+  turned_end_ = view_start_;
+}
+
+/// As with a view, but that each window's keys are those of its slices' runs.
+Result<WindowOperator::More> SharedSlices::produce_from_disk(ResultWriter& writer) {
+  if (!firing_) {
+    const auto next = next_due();
+    if (!next || !complete(*next) || view_end_ == last_micros) {
+      pass_empty_windows();
+      drop_expired(view_start_);
+      if (store().all().empty()) {
+        from_disk_ = false;
+        turned_end_ = view_start_;
+      }
+      return More::no;
+    }
+    window_end_ = *next;
+    view_start_ = std::max(view_start_, grid().window_start(window_end_));
+    view_end_ = window_end_;
+    firing_ = true;
+    if (auto status = begin_walk(window_end_, Give::all); !status) return fail(status.error());
+  }
+  const auto more = walk(writer);
+  if (!more || *more == More::yes) return more;
+  firing_ = false;
+  window_end_ = grid().next_window_end(window_end_);
+  const bool last = window_end_ == last_micros;
+  view_start_ = last ? last_micros : std::max(view_start_, grid().window_start(window_end_));
+  view_end_ = std::max(view_end_, view_start_);
+  return More::yes;
+}
+
 Result<WindowOperator::More> SharedSlices::produce_due(ResultWriter& writer) {
+  if (from_disk_) return produce_from_disk(writer);
   if (!firing_) {
     const auto next = next_due();
     if (!next || !complete(*next) || view_end_ == last_micros) {
@@ -416,6 +439,7 @@ void SharedSlices::release_blocks(Slice& slice) {
 
 /// Records for slices that have joined the view: late for some of their windows, in time for the others.
 Status SharedSlices::after_absorb(const Records& records, std::byte* const* states) {
+  if (from_disk_) return {};
   const std::uint32_t* rows = assigner().rows();
   for (const SliceAssigner::Run& run : assigner().runs()) {
     if (!in_view(*run.slice)) continue;
@@ -475,12 +499,7 @@ Status SharedSlices::make_late_block(Slice& slice, std::byte* slice_row, std::by
 }  // namespace
 
 std::unique_ptr<Operator> make_shared_slices(const WindowSpec& spec, const SchemaPtr& input) {
-  std::unique_ptr<SliceGrid> grid;
-  if (spec.kind == WindowKind::sliding) {
-    grid = std::make_unique<SlidingGrid>(spec);
-  } else {
-    grid = std::make_unique<CumulatingGrid>(spec);
-  }
+  auto grid = spec.kind == WindowKind::sliding ? make_sliding_grid(spec) : make_cumulating_grid(spec);
   return std::make_unique<SharedSlices>(spec, input, std::move(grid));
 }
 

@@ -2,12 +2,17 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace dataflow::windows {
 
 namespace {
 
 constexpr std::size_t changed_bytes = 8;
+
+/// When there are many tables, a look at how large they are is worth so many batches.
+constexpr std::uint64_t batches_between_looks = 8;
+constexpr std::size_t few_slices = 16;
 
 std::vector<std::byte> with_prefix(std::size_t prefix_bytes, const std::vector<std::byte>& states) {
   std::vector<std::byte> payload(prefix_bytes);
@@ -33,13 +38,28 @@ SlicedWindows::SlicedWindows(const WindowSpec& spec, SchemaPtr input, std::uniqu
       extra_layout_{key_form(), aggregation().initial_states()},
       states_offset_{layout_.payload_offset() + link_bytes + (spec.early ? changed_bytes : 0)},
       store_{layout_},
-      assigner_{*grid_} {}
+      assigner_{*grid_},
+      key_layout_{key_form(), {}},
+      held_{aggregation()} {}
 
 SlicedWindows::~SlicedWindows() {
   for (const auto& [start, slice] : store_.all()) release_states(slice->groups, states_offset_);
   for (const auto& slice : dropped_) release_states(slice->groups, states_offset_);
   for (auto& [end, groups] : extra_) release_states(groups, extra_layout_.payload_offset());
   for (GroupTable& groups : extra_done_) release_states(groups, extra_layout_.payload_offset());
+  for (auto& [start, groups] : looked_up_) release_states(groups, extra_layout_.payload_offset());
+}
+
+Status SlicedWindows::opened() {
+  const StateBackendPtr backend = context().state_backend();
+  if (!backend || spec().key_fields.empty()) return {};
+  auto folder = backend->open_folder();
+  if (!folder) return fail(folder.error());
+  spilled_ = std::make_unique<SpilledGroups>(
+      std::move(*folder),
+      SpilledForm{key_form(), &aggregation(), spec().early ? SpilledHeader::mark : SpilledHeader::none}, states_offset_,
+      lateness() > 0 ? RunIndex::pieces : RunIndex::none);
+  return {};
 }
 
 void SlicedWindows::release_states(GroupTable& groups, std::size_t states_offset) {
@@ -71,7 +91,10 @@ Status SlicedWindows::absorb(const Records& records, std::vector<std::uint32_t>&
       note_late(*run.slice, found_.data() + run.first, run.count);
     }
   }
-  return after_absorb(records, found_.data());
+  if (auto status = after_absorb(records, found_.data()); !status) return status;
+  if (!spilled_) return {};
+  const bool look = ++batches_ % batches_between_looks == 0 || store_.all().size() <= few_slices;
+  return look ? make_room() : Status{};
 }
 
 void SlicedWindows::add_extra(std::int64_t window_end, const KeyRef& key) {
@@ -92,26 +115,64 @@ void SlicedWindows::note_late(const Slice& slice, std::byte* const* states, std:
 }
 
 void SlicedWindows::start_early() {
+  bool any = false;
   for (const auto& [start, slice] : store_.all()) {
     if (!slice->changed) continue;
-    slice->changed = false;
+    any = true;
+    for (std::int64_t end = grid_->first_window_end(start);; end = grid_->next_window_end(end)) {
+      if (!complete(end)) early_ends_.insert(end);
+      if (end >= slice->last_window_end) break;
+    }
+  }
+  if (any && early_ends_.empty()) forget_changes();
+}
+
+/// One window after the other, so that not all of them have their keys twice.
+Result<WindowOperator::More> SlicedWindows::produce_early(ResultWriter& writer) {
+  const std::int64_t end = *early_ends_.begin();
+  if (walking()) {
+    const auto more = walk(writer);
+    if (!more || *more == More::yes) return more;
+  } else if (on_disk(end)) {
+    if (auto status = begin_walk(end, Give::changed); !status) return fail(status.error());
+    return More::yes;
+  } else {
+    add_changed(end);
+  }
+  early_ends_.erase(early_ends_.begin());
+  if (early_ends_.empty()) forget_changes();
+  return More::yes;
+}
+
+void SlicedWindows::add_changed(std::int64_t window_end) {
+  auto slice = store_.all().lower_bound(grid_->window_start(window_end));
+  for (; slice != store_.all().end() && slice->first < window_end; ++slice) {
+    if (!slice->second->changed) continue;
+    const GroupTable& groups = slice->second->groups;
+    GroupTable::Cursor cursor;
+    for (std::byte* row = nullptr; groups.next_rows(cursor, 1, &row) == 1;) {
+      if (changed_mark(row + states_offset_) != 0) add_extra(window_end, groups.key_of(row));
+    }
+  }
+}
+
+void SlicedWindows::forget_changes() {
+  for (const auto& [start, slice] : store_.all()) {
+    if (!std::exchange(slice->changed, false)) continue;
     GroupTable::Cursor cursor;
     for (std::byte* row = nullptr; slice->groups.next_rows(cursor, 1, &row) == 1;) {
       std::uint64_t& changed = changed_mark(row + states_offset_);
       if (changed == 0) continue;
       slice->groups.before_write(row);
       changed = 0;
-      const KeyRef key = slice->groups.key_of(row);
-      for (std::int64_t end = grid_->first_window_end(start);; end = grid_->next_window_end(end)) {
-        if (!complete(end)) add_extra(end, key);
-        if (end >= slice->last_window_end) break;
-      }
     }
   }
+  if (spilled_) spilled_->next_period();
 }
 
 Result<WindowOperator::More> SlicedWindows::produce(ResultWriter& writer) {
-  return extra_.empty() ? produce_due(writer) : produce_extra(writer);
+  if (!extra_.empty()) return produce_extra(writer);
+  return early_ends_.empty() ? produce_due(writer) : produce_early(writer);
 }
 
 /// A window's result for single keys, from the slices themselves.
@@ -120,15 +181,23 @@ Result<WindowOperator::More> SlicedWindows::produce_extra(ResultWriter& writer) 
   const std::int64_t start = grid_->window_start(end);
   GroupTable& groups = extra_.begin()->second;
   const auto first = store_.all().lower_bound(start);
+  if (spilled_ && !spilled_->empty() && !extra_looked_up_) {
+    if (auto status = look_up_extra(); !status) return fail(status.error());
+  }
   std::byte* row = nullptr;
   while (writer.room() > 0 && groups.next_rows(extra_cursor_, 1, &row) == 1) {
     const KeyRef key = groups.key_of(row);
     std::byte* states = row + extra_layout_.payload_offset();
+    const auto merge = [&](const std::byte* from) { return aggregation().merge(&states, &from, 1); };
     for (auto it = first; it != store_.all().end() && it->first < end; ++it) {
       const std::byte* in_slice = it->second->groups.find(key);
       if (in_slice == nullptr) continue;
-      const std::byte* from = in_slice + states_offset_;
-      if (auto status = aggregation().merge(&states, &from, 1); !status) return fail(status.error());
+      if (auto status = merge(in_slice + states_offset_); !status) return fail(status.error());
+    }
+    for (auto it = looked_up_.lower_bound(start); it != looked_up_.end() && it->first < end; ++it) {
+      const std::byte* on_disk = it->second.find(key);
+      if (on_disk == nullptr) continue;
+      if (auto status = merge(on_disk + extra_layout_.payload_offset()); !status) return fail(status.error());
     }
     writer.add(key, states, start, end, saturating_sub(end, 1));
   }
@@ -136,12 +205,12 @@ Result<WindowOperator::More> SlicedWindows::produce_extra(ResultWriter& writer) 
   extra_done_.push_back(std::move(groups));
   extra_.erase(extra_.begin());
   extra_cursor_ = {};
+  if (extra_.empty()) {
+    for (auto& [slice, looked_up] : looked_up_) release_states(looked_up, extra_layout_.payload_offset());
+    looked_up_.clear();
+    extra_looked_up_ = false;
+  }
   return More::yes;
-}
-
-void SlicedWindows::clear_groups(Slice& slice) {
-  release_states(slice.groups, states_offset_);
-  slice.groups = GroupTable{layout_};
 }
 
 void SlicedWindows::release_slice(Slice& slice) {
@@ -151,6 +220,7 @@ void SlicedWindows::release_slice(Slice& slice) {
 void SlicedWindows::flushed() {
   for (GroupTable& groups : extra_done_) release_states(groups, extra_layout_.payload_offset());
   extra_done_.clear();
+  held_.clear();
   for (auto& slice : dropped_) {
     release_slice(*slice);
     store_.recycle(std::move(slice));
@@ -182,7 +252,7 @@ void SlicedWindows::freeze_groups(const GroupFormPtr& form, std::vector<FrozenGr
     };
     groups.push_back(frozen_groups(slice->groups.freeze(ownership), std::move(save)));
   }
-  freeze_others(form, groups);
+  if (spilled_) spilled_->freeze(form, groups);
 }
 
 Status SlicedWindows::load_groups(const SavedGroups& saved) {
@@ -194,23 +264,14 @@ Status SlicedWindows::load_groups(const SavedGroups& saved) {
     slice.groups.find_or_insert(saved.keys, &row, 1, &group);
     std::byte* states = group + states_offset_;
     // A window that had not enough memory has written a group in parts.
-    Status loaded = slice.groups.size() != before ? saved.load(row, states) : merge_saved(saved, row, states);
+    Status loaded = slice.groups.size() != before ? saved.load(row, states) : saved.merge(row, states);
     if (!loaded) return loaded;
     if (spec().early && saved.number(row, 1) != 0) {
       changed_mark(states) = 1;
       slice.changed = true;
     }
   }
-  return after_load();
-}
-
-Status SlicedWindows::merge_saved(const SavedGroups& saved, std::uint32_t row, std::byte* states) {
-  std::vector<std::byte> part = aggregation().initial_states();
-  Status merged = saved.load(row, part.data());
-  const std::byte* from = part.data();
-  if (merged) merged = aggregation().merge(&states, &from, 1);
-  aggregation().release(part.data());
-  return merged;
+  return spilled_ ? make_room() : Status{};
 }
 
 std::optional<std::int64_t> SlicedWindows::first_open_end() const {

@@ -39,6 +39,9 @@ class SliceStore {
   [[nodiscard]] const Map& all() const { return slices_; }
   /// Takes the slice out; give it to `recycle` when nothing refers to its rows any more.
   [[nodiscard]] std::unique_ptr<Slice> take(std::int64_t start);
+  /// What the spare table takes, and that it goes.
+  [[nodiscard]] std::uint64_t spare_bytes() const { return spare_ ? spare_->byte_size() : 0; }
+  void drop_spare() { spare_.reset(); }
   /// The rows' states must have been released.
   void recycle(std::unique_ptr<Slice> slice);
 

@@ -4,53 +4,70 @@
 #include <array>
 #include <cstring>
 
-#include "libdataflow/state/store_key.hpp"
+#include "libdataflow/windows/key_bytes.hpp"
 
 namespace dataflow::windows {
 
 namespace {
 
-/// Each takes a buffer when the slice fires.
+/// Each takes a buffer while it is read.
 constexpr std::size_t most_runs = 64;
 
-std::string_view text_of(const TextKey& key) {
-  if (!key.is_inline()) return {key.far(), key.length()};
-  return {reinterpret_cast<const char*>(&key), key.length()};
+struct Header {
+  std::int64_t newest = first_micros;
+  std::int64_t period = 0;  ///< in which it last changed; 0: in none
+};
+
+std::size_t header_bytes(const SpilledForm& form) {
+  if (form.header == SpilledHeader::none) return 0;
+  return form.header == SpilledHeader::mark ? sizeof(std::int64_t) : 2 * sizeof(std::int64_t);
 }
 
-/// Bytes whose order is the one below.
-void append_key(KeyForm form, const KeyRef& key, std::string& out) {
-  out += static_cast<char>(key.null);
-  if (key.null || form == KeyForm::none) return;
-  if (form == KeyForm::word) {
-    put_ordered(out, key.key.head);
-  } else {
-    put_ordered_text(out, text_of(key.key));
-  }
+Header header_in(const SpilledForm& form, std::string_view value) {
+  Header header;
+  if (form.header == SpilledHeader::none) return header;
+  if (form.header == SpilledHeader::time_and_mark) std::memcpy(&header.newest, value.data(), sizeof header.newest);
+  std::memcpy(&header.period, value.data() + header_bytes(form) - sizeof header.period, sizeof header.period);
+  return header;
 }
 
-bool before(KeyForm form, const KeyRef& a, const KeyRef& b) {
-  if (a.null || b.null) return !a.null && b.null;
-  if (form == KeyForm::word) return a.key.head < b.key.head;
-  return text_of(a.key) < text_of(b.key);
+void append_group(const SpilledForm& form, const Header& header, const std::byte* states, std::string& out) {
+  const auto append = [&](std::int64_t number) { out.append(reinterpret_cast<const char*>(&number), sizeof number); };
+  if (form.header == SpilledHeader::time_and_mark) append(header.newest);
+  if (form.header != SpilledHeader::none) append(header.period);
+  form.aggregation->save(states, out);
+}
+
+std::string_view states_in(const SpilledForm& form, std::string_view value) {
+  return value.substr(header_bytes(form));
 }
 
 /// The groups of a slice as rows of a snapshot.
 class FrozenSpilledGroups final : public FrozenGroups {
  public:
-  FrozenSpilledGroups(GroupFormPtr form, OwnedFolderPtr folder, std::int64_t slice_start,
+  FrozenSpilledGroups(GroupFormPtr form, OwnedFolderPtr folder, std::int64_t slice_start, const SpilledForm& spilled,
                       std::vector<SortedRunPtr> runs)
-      : form_{std::move(form)}, folder_{std::move(folder)}, slice_start_{slice_start}, runs_{std::move(runs)} {}
+      : form_{std::move(form)},
+        folder_{std::move(folder)},
+        slice_start_{slice_start},
+        spilled_{spilled},
+        runs_{std::move(runs)} {
+    spilled_.aggregation = &form_->aggregation;
+  }
 
   Status save(GroupSaver& saver) override {
-    SpilledReader reader{runs_, form_->keys.form(), form_->aggregation};
+    SpilledReader reader{runs_, spilled_};
+    const bool has_time = spilled_.header == SpilledHeader::time_and_mark;
     const std::vector<std::byte>& initial = form_->aggregation.initial_states();
     const auto states = std::make_unique<std::byte[]>(initial.size());
     while (true) {
       std::memcpy(states.get(), initial.data(), initial.size());
       const auto more = reader.next(states.get());
       Status saved = more ? Status{} : fail(more.error());
-      if (more && *more) saved = saver.add(reader.key(), std::array{slice_start_, std::int64_t{0}}, states.get());
+      if (more && *more) {
+        const std::int64_t first = has_time ? reader.newest() : slice_start_;
+        saved = saver.add(reader.key(), std::array{first, std::int64_t{reader.changed()}}, states.get());
+      }
       form_->aggregation.release(states.get());
       if (!saved || !*more) return saved;
     }
@@ -60,28 +77,31 @@ class FrozenSpilledGroups final : public FrozenGroups {
   GroupFormPtr form_;
   OwnedFolderPtr folder_;  ///< that the runs lie in
   std::int64_t slice_start_;
+  SpilledForm spilled_;
   std::vector<SortedRunPtr> runs_;
 };
 
 }  // namespace
 
-SpilledReader::SpilledReader(const std::vector<SortedRunPtr>& runs, KeyForm form, const Aggregation& aggregation)
+SpilledReader::SpilledReader(const std::vector<SortedRunPtr>& runs, const SpilledForm& form)
     : scan_{merge_runs(runs)},
       form_{form},
-      aggregation_{aggregation},
-      part_{std::make_unique<std::byte[]>(aggregation.initial_states().size())} {}
+      part_{std::make_unique<std::byte[]>(form.aggregation->initial_states().size())} {}
 
-void SpilledReader::read_key() {
-  key_ = {};
-  key_.null = group_[0] != 0;
-  if (key_.null || form_ == KeyForm::none) return;
-  const std::string_view bytes = std::string_view{group_}.substr(1);
-  if (form_ == KeyForm::word) {
-    key_.key.head = get_ordered<std::uint64_t>(bytes);
-  } else {
-    get_ordered_text(bytes, text_);
-    key_.key = make_text_key(text_.data(), static_cast<std::uint32_t>(text_.size()));
-  }
+Status SpilledReader::fold(std::byte* states) {
+  const std::vector<std::byte>& initial = form_.aggregation->initial_states();
+  std::memcpy(part_.get(), initial.data(), initial.size());
+  Status merged = form_.aggregation->load(states_in(form_, scan_->value()), part_.get());
+  const std::byte* from = part_.get();
+  if (merged) merged = form_.aggregation->merge(&states, &from, 1);
+  form_.aggregation->release(part_.get());
+  return merged;
+}
+
+void SpilledReader::read_header() {
+  const Header header = header_in(form_, scan_->value());
+  changed_ |= header.period == form_.period;
+  newest_ = std::max(newest_, header.newest);
 }
 
 Result<bool> SpilledReader::next(std::byte* states) {
@@ -90,82 +110,126 @@ Result<bool> SpilledReader::next(std::byte* states) {
     return false;
   }
   group_ = scan_->key();
-  read_key();
-  if (Status loaded = aggregation_.load(scan_->value(), states); !loaded) return fail(loaded.error());
-  const std::vector<std::byte>& initial = aggregation_.initial_states();
+  key_ = read_key_bytes(form_.keys, group_, text_);
+  changed_ = false;
+  newest_ = first_micros;
+  read_header();
+  if (Status loaded = form_.aggregation->load(states_in(form_, scan_->value()), states); !loaded) {
+    return fail(loaded.error());
+  }
   for (scan_->next(); scan_->valid() && scan_->key() == group_; scan_->next()) {
-    std::memcpy(part_.get(), initial.data(), initial.size());
-    Status merged = aggregation_.load(scan_->value(), part_.get());
-    const std::byte* from = part_.get();
-    if (merged) merged = aggregation_.merge(&states, &from, 1);
-    aggregation_.release(part_.get());
-    if (!merged) return fail(merged.error());
+    read_header();
+    if (Status folded = fold(states); !folded) return fail(folded.error());
   }
   if (Status walked = scan_->status(); !walked) return fail(walked.error());
   return true;
 }
 
-SpilledGroups::SpilledGroups(OwnedFolderPtr folder, KeyForm form, const Aggregation& aggregation,
-                             std::size_t states_offset)
-    : folder_{std::move(folder)}, form_{form}, aggregation_{aggregation}, states_offset_{states_offset} {}
-
-Status SpilledGroups::write(const Slice& slice) {
-  const GroupTable& groups = slice.groups;
+Status SpilledGroups::write(std::int64_t slice_start, const GroupTable& groups) {
   if (groups.empty()) return {};
   std::vector<std::byte*> rows(groups.size());
   GroupTable::Cursor cursor;
   for (std::size_t taken = 0; taken != rows.size();) {
     taken += groups.next_rows(cursor, rows.size() - taken, rows.data() + taken);
   }
-  std::sort(rows.begin(), rows.end(),
-            [&](const std::byte* a, const std::byte* b) { return before(form_, groups.key_of(a), groups.key_of(b)); });
-  auto writer = SortedRunWriter::create(folder_->new_file());
+  std::sort(rows.begin(), rows.end(), [&](const std::byte* a, const std::byte* b) {
+    return key_before(form_.keys, groups.key_of(a), groups.key_of(b));
+  });
+  auto writer = SortedRunWriter::create(folder_->new_file(), index_);
   if (!writer) return fail(writer.error());
   std::string key;
   std::string value;
   for (const std::byte* row : rows) {
     key.clear();
     value.clear();
-    append_key(form_, groups.key_of(row), key);
-    aggregation_.save(row + states_offset_, value);
+    append_key_bytes(form_.keys, groups.key_of(row), key);
+    const std::byte* states = row + states_offset_;
+    const std::string_view in_row{reinterpret_cast<const char*>(states) - header_bytes(form_), header_bytes(form_)};
+    Header header = header_in(form_, in_row);
+    if (header.period != 0) header.period = form_.period;  // in a row it only says whether
+    append_group(form_, header, states, value);
     if (Status added = (*writer)->add(key, value); !added) return added;
   }
   auto run = (*writer)->finish();
   if (!run) return fail(run.error());
-  std::vector<SortedRunPtr>& runs = runs_[slice.start];
+  Runs& runs = runs_[slice_start];
   runs.push_back(std::move(*run));
-  return runs.size() < most_runs ? Status{} : merge(runs);
+  return runs.size() < most_runs ? Status{} : compact(slice_start);
 }
 
-Status SpilledGroups::merge(std::vector<SortedRunPtr>& runs) {
-  auto writer = SortedRunWriter::create(folder_->new_file());
+Result<SortedRunPtr> SpilledGroups::merged(const Runs& runs, RunIndex index) {
+  auto writer = SortedRunWriter::create(folder_->new_file(), index);
   if (!writer) return fail(writer.error());
-  SpilledReader reader{runs, form_, aggregation_};
+  SpilledReader reader{runs, form_};
   std::vector<std::byte> states;
   std::string value;
   while (true) {
-    states = aggregation_.initial_states();
+    states = form_.aggregation->initial_states();
     const auto more = reader.next(states.data());
     value.clear();
-    if (more && *more) aggregation_.save(states.data(), value);
-    aggregation_.release(states.data());
+    if (more && *more) {
+      append_group(form_, {reader.newest(), reader.changed() ? form_.period : 0}, states.data(), value);
+    }
+    form_.aggregation->release(states.data());
     if (!more) return fail(more.error());
-    if (!*more) break;
-    if (Status added = (*writer)->add(reader.key_bytes(), value); !added) return added;
+    if (!*more) return (*writer)->finish();
+    if (Status added = (*writer)->add(reader.key_bytes(), value); !added) return fail(added.error());
   }
-  auto run = (*writer)->finish();
+}
+
+Status SpilledGroups::compact(std::int64_t slice_start) {
+  const auto slice = runs_.find(slice_start);
+  if (slice == runs_.end() || slice->second.size() == 1) return {};
+  auto run = merged(slice->second, index_);
   if (!run) return fail(run.error());
-  runs.assign(1, std::move(*run));
+  slice->second.assign(1, std::move(*run));
   return {};
 }
 
-std::unique_ptr<SpilledReader> SpilledGroups::read(std::int64_t slice_start) const {
-  return std::make_unique<SpilledReader>(runs_.at(slice_start), form_, aggregation_);
+bool SpilledGroups::has(std::int64_t from, std::int64_t until) const {
+  const auto first = runs_.lower_bound(from);
+  return first != runs_.end() && first->first < until;
+}
+
+Result<std::unique_ptr<SpilledReader>> SpilledGroups::read(std::int64_t from, std::int64_t until) {
+  Runs runs;
+  for (auto slice = runs_.lower_bound(from); slice != runs_.end() && slice->first < until; ++slice) {
+    runs.insert(runs.end(), slice->second.begin(), slice->second.end());
+  }
+  // The runs of a window with many slices are put together for this window only: its slices leave one by one.
+  while (runs.size() > most_runs) {
+    const auto first = runs.end() - most_runs;
+    auto run = merged(Runs{first, runs.end()}, RunIndex::none);
+    if (!run) return fail(run.error());
+    runs.erase(first, runs.end());
+    runs.insert(runs.begin(), std::move(*run));
+  }
+  return std::make_unique<SpilledReader>(runs, form_);
+}
+
+Status SpilledGroups::look_up(std::int64_t slice_start, std::span<const std::string_view> keys,
+                              const std::function<Status(std::size_t, const std::byte*)>& visit) {
+  const auto slice = runs_.find(slice_start);
+  if (slice == runs_.end()) return {};
+  std::vector<std::byte> states;
+  for (const SortedRunPtr& run : slice->second) {
+    if (Status read = dataflow::look_up(*run, keys, values_); !read) return read;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const auto value = values_[i];
+      if (!value) continue;
+      states = form_.aggregation->initial_states();
+      Status visited = form_.aggregation->load(states_in(form_, *value), states.data());
+      if (visited) visited = visit(i, states.data());
+      form_.aggregation->release(states.data());
+      if (!visited) return visited;
+    }
+  }
+  return {};
 }
 
 void SpilledGroups::freeze(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) const {
   for (const auto& [start, runs] : runs_) {
-    groups.push_back(std::make_unique<FrozenSpilledGroups>(form, folder_, start, runs));
+    groups.push_back(std::make_unique<FrozenSpilledGroups>(form, folder_, start, form_, runs));
   }
 }
 

@@ -33,6 +33,7 @@ std::byte* StatePool::take() {
       used_ = 0;
     }
     block = slabs_.back().data.get() + used_++ * image_.size();
+    ++blocks_;
   }
   std::memcpy(block, image_.data(), image_.size());
   return block;

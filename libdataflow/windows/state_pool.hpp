@@ -24,6 +24,8 @@ class StatePool {
   /// All blocks that were ever taken, as they are now, for a reader on another thread; see GroupTable::freeze. Those
   /// that were given back are among them.
   std::shared_ptr<FrozenRows> freeze(RowOwnershipPtr ownership = nullptr);
+  /// Of the blocks that are taken.
+  [[nodiscard]] std::size_t used_bytes() const { return (blocks_ - free_.size()) * image_.size(); }
   [[nodiscard]] std::size_t block_bytes() const { return image_.size(); }
   /// Before a block is changed, or what it owns is given back.
   void before_write(std::byte* block) {
@@ -40,6 +42,7 @@ class StatePool {
   std::vector<Slab> slabs_;
   std::size_t slab_blocks_ = 0;  ///< in the newest slab,
   std::size_t used_ = 0;         ///< and how many of them have been taken
+  std::size_t blocks_ = 0;       ///< that were ever taken
   std::vector<std::byte*> free_;
   FrozenReaders frozen_;
 };

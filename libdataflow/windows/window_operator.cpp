@@ -93,7 +93,9 @@ Result<Step> WindowOperator::on_processing_time(Timestamp now, OperatorOutput& o
     early_at_.reset();
     start_early();
   }
-  if (const auto due = next_clean_up(); due && *due <= now) clean_up(now);
+  if (const auto due = next_clean_up(); due && *due <= now) {
+    if (Status cleaned = clean_up(now); !cleaned) return fail(cleaned.error());
+  }
   return drain(out);
 }
 

@@ -16,6 +16,7 @@
 #include "libdataflow/windows/assign.hpp"
 #include "libdataflow/windows/key_batch.hpp"
 #include "libdataflow/windows/result_writer.hpp"
+#include "libdataflow/windows/stored_groups.hpp"
 #include "libdataflow/windows/window_spec.hpp"
 #include "libdataflow/windows/window_state.hpp"
 
@@ -60,11 +61,13 @@ class WindowOperator : public Operator {
   [[nodiscard]] virtual std::optional<std::int64_t> first_open_end() const = 0;
   /// When, by the clock, `clean_up` wants to be called next.
   [[nodiscard]] virtual std::optional<Timestamp> next_clean_up() const { return std::nullopt; }
-  virtual void clean_up(Timestamp /*now*/) {}
+  virtual Status clean_up(Timestamp /*now*/) { return {}; }
 
   // For checkpoints. Nothing is unfinished: no results wait, and none are due.
   /// The numbers that a row of the kind's state has beside key and aggregates.
   [[nodiscard]] virtual std::vector<std::string> saved_numbers() const = 0;
+  /// Before groups are frozen: what waits to be written is.
+  virtual Status settle() { return {}; }
   /// Captures all groups, without touching each of them. Their states are copied, if they must be, as `form` says.
   virtual void freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) = 0;
   virtual Status load_groups(const SavedGroups& saved) = 0;
@@ -79,6 +82,10 @@ class WindowOperator : public Operator {
   [[nodiscard]] Aggregation& aggregation() { return aggregation_; }
   [[nodiscard]] const Aggregation& aggregation() const { return aggregation_; }
   [[nodiscard]] ResultWriter& writer() { return writer_; }
+  /// How groups are saved; not before `opened`.
+  [[nodiscard]] const GroupFormPtr& form();
+  /// For groups that memory has no room for; null when they all stay there: without a state backend, or without a key.
+  Result<std::unique_ptr<StoredGroups>> open_stored_groups(StoredGroups::Marks marks);
   [[nodiscard]] KeyForm key_form() const { return key_reader_.form(); }
   /// Time in the window's domain has passed everything up to and including this.
   [[nodiscard]] std::int64_t progress() const { return progress_; }
@@ -103,7 +110,7 @@ class WindowOperator : public Operator {
   Aggregation aggregation_;
   ResultWriter writer_;
   OperatorContext* context_ = nullptr;
-  GroupFormPtr form_;  ///< of snapshots; made with the first
+  GroupFormPtr form_;  ///< made when it is first asked for
   Counter* late_counter_ = nullptr;
   RowErrors errors_;
   ResultTime result_time_;

@@ -58,14 +58,25 @@ class CapturedWindows final : public CapturedState {
 
 }  // namespace
 
-Result<CapturedStatePtr> WindowOperator::snapshot() {
+const GroupFormPtr& WindowOperator::form() {
   if (form_ == nullptr) {
     form_ = std::make_shared<const GroupForm>(
         GroupForm{GroupSchema{*input_, spec_.key_fields, saved_numbers(), aggregation_},
                   KeyReader{*input_, spec_.key_fields}, Aggregation{spec_.aggregates}, context_->max_parallelism()});
   }
+  return form_;
+}
+
+Result<std::unique_ptr<StoredGroups>> WindowOperator::open_stored_groups(StoredGroups::Marks marks) {
+  const StateBackendPtr backend = context_->state_backend();
+  if (!backend || spec_.key_fields.empty()) return std::unique_ptr<StoredGroups>{};
+  return StoredGroups::open(backend, form(), marks);
+}
+
+Result<CapturedStatePtr> WindowOperator::snapshot() {
+  if (Status settled = settle(); !settled) return fail(settled.error());
   auto state = std::make_unique<CapturedWindows>();
-  state->form = form_;
+  state->form = form();
   BatchBuilder clock{clock_schema()};
   clock.column(0).append_int64(context_->subtask());
   clock.column(1).append_text(identity(spec_));

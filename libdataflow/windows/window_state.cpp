@@ -79,6 +79,15 @@ Status GroupSaver::add(const KeyRef& key, std::span<const std::int64_t> numbers,
   return rows_.full() ? writer_.add(rows_.finish()) : Status{};
 }
 
+Status SavedGroups::merge(std::uint32_t row, std::byte* states) const {
+  std::vector<std::byte> part = aggregation.initial_states();
+  Status merged = load(row, part.data());
+  const std::byte* from = part.data();
+  if (merged) merged = aggregation.merge(&states, &from, 1);
+  aggregation.release(part.data());
+  return merged;
+}
+
 Status GroupSaver::finish() {
   if (!rows_.empty()) {
     if (Status added = writer_.add(rows_.finish()); !added) return added;

@@ -108,6 +108,8 @@ struct SavedGroups {
   Status load(std::uint32_t row, std::byte* states) const {
     return aggregation.load(batch, schema.first_aggregate(), row, states);
   }
+  /// Of a group that has been written in parts: folds this one into states that have others.
+  Status merge(std::uint32_t row, std::byte* states) const;
 };
 
 }  // namespace dataflow::windows

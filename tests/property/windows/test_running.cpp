@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "libdataflow/include/dataflow/testing.hpp"
+#include "libdataflow/state/state_backend.hpp"
 #include "libdataflow/windows/window_spec.hpp"
 #include "tests/support/batches.hpp"
 #include "tests/support/seeds.hpp"
+#include "tests/support/temporary_folder.hpp"
 #include "tests/unit/windows/windowing.hpp"
 
 namespace dataflow {
@@ -24,13 +26,15 @@ using testing_support::Row;
 using window_tests::to_text;
 
 struct Case {
-  explicit Case(std::uint64_t seed) : random{seed} {}
+  explicit Case(std::uint64_t seed) : random{seed}, backends_{seed} {}
 
   std::mt19937_64 random;
+  std::mt19937_64 backends_;
   std::map<std::string, std::vector<std::optional<std::int64_t>>> rows;  ///< of each key, in order of arrival
   std::map<std::string, std::string> table;                              ///< what the changes leave
 
   std::uint64_t pick(std::uint64_t below) { return random() % below; }
+  std::uint64_t backend_choice() { return backends_() % 16; }
 
   /// Takes a change into `table`. What is taken back must be there, and what comes must not.
   void apply(const Batch& batch) {
@@ -87,6 +91,17 @@ struct Case {
     const auto factory =
         make_window_operator(window_tests::windows_by_key(WindowKind::running, calls), window_tests::input_schema());
     window_tests::Context context;
+    const testing_support::TemporaryFolder folder;
+    std::size_t backends = 0;
+    // None, or one that has memory for no key, for some, or for most of them.
+    const auto new_backend = [&]() -> StateBackendPtr {
+      const auto path = folder / std::to_string(++backends);
+      const std::uint64_t chosen = backend_choice();
+      if (chosen % 4 == 0) return nullptr;
+      if (chosen == 13) return *make_rocksdb_backend(path, 0);
+      return *make_memory_backend(path, chosen % 4 == 1 ? 0 : chosen % 4 == 2 ? 5'000 : 200'000);
+    };
+    context.backend = new_backend();
     auto op = factory->create();
     REQUIRE(op->open(context).has_value());
     const std::uint64_t keys = 1 + pick(pick(4) == 0 ? 3000 : 20);
@@ -94,6 +109,7 @@ struct Case {
       if (pick(4) == 0) {
         const std::string saved = testing::save_state(*op);
         op = factory->create();
+        context.backend = new_backend();
         REQUIRE(op->open(context).has_value());
         testing::load_state(*op, saved);
       }

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,48 @@ TEST_CASE("several runs are read as one, equal keys in the order of the runs") {
     CHECK(read(*scan) == std::vector<std::pair<std::string, std::string>>(all.begin(), all.end()));
     CHECK(scan->status().has_value());
   }
+}
+
+TEST_CASE("keys are looked up in a run by its index") {
+  for (const std::uint64_t seed : testing_support::seeds(20)) {
+    CAPTURE(seed);
+    std::mt19937_64 random{seed};
+    const testing_support::TemporaryFolder folder;
+    std::map<std::string, std::string> entries;
+    for (std::size_t i = random() % 5000; i > 0; --i) {
+      const std::size_t length = random() % 200 == 0 ? random() % 300'000 : random() % 50;
+      entries.emplace(std::to_string(random() % 10'000), std::string(length, static_cast<char>('a' + i % 26)));
+    }
+    auto writer = SortedRunWriter::create(folder / "run", RunIndex::pieces);
+    REQUIRE(writer.has_value());
+    for (const auto& [key, value] : entries) REQUIRE((*writer)->add(key, value).has_value());
+    const auto run = (*writer)->finish();
+    REQUIRE(run.has_value());
+    std::set<std::string> wanted;
+    for (std::size_t i = random() % 500; i > 0; --i) wanted.insert(std::to_string(random() % 12'000));
+    const std::vector<std::string_view> keys(wanted.begin(), wanted.end());
+    StoreValues values;
+    REQUIRE(look_up(**run, keys, values).has_value());
+    REQUIRE(values.size() == keys.size());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const auto entry = entries.find(std::string{keys[i]});
+      CHECK(values[i].has_value() == (entry != entries.end()));
+      if (values[i]) CHECK(*values[i] == entry->second);
+    }
+  }
+}
+
+TEST_CASE("a look-up notices a damaged piece") {
+  const testing_support::TemporaryFolder folder;
+  auto writer = SortedRunWriter::create(folder / "run", RunIndex::pieces);
+  REQUIRE((*writer)->add("a", "1").has_value());
+  const auto run = (*writer)->finish();
+  std::fstream{folder / "run", std::ios::in | std::ios::out | std::ios::binary}.seekp(8) << 'x';
+  StoreValues values;
+  const std::vector<std::string_view> keys{"a"};
+  const auto read = look_up(**run, keys, values);
+  REQUIRE_FALSE(read.has_value());
+  CHECK(read.error().code() == ErrorCode::malformed_data);
 }
 
 TEST_CASE("a run's file goes with its last reader") {

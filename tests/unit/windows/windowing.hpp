@@ -107,8 +107,11 @@ inline std::string to_text(const std::vector<BatchPtr>& batches) {
 
 class Windowing {
  public:
-  explicit Windowing(WindowSpec spec, SchemaPtr input = input_schema()) {
+  /// Without a backend state is on the heap.
+  explicit Windowing(WindowSpec spec, SchemaPtr input = input_schema(),
+                     std::shared_ptr<StateBackend> backend = nullptr) {
     REQUIRE(check_window(spec).has_value());
+    context.backend = std::move(backend);
     factory_ = make_window_operator(std::move(spec), std::move(input));
     operator_ = factory_->create();
     REQUIRE(operator_->open(context).has_value());

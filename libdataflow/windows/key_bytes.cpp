@@ -1,0 +1,46 @@
+#include "libdataflow/windows/key_bytes.hpp"
+
+#include "libdataflow/state/store_key.hpp"
+
+namespace dataflow::windows {
+
+namespace {
+
+std::string_view text_of(const TextKey& key) {
+  if (!key.is_inline()) return {key.far(), key.length()};
+  return {reinterpret_cast<const char*>(&key), key.length()};
+}
+
+}  // namespace
+
+void append_key_bytes(KeyForm form, const KeyRef& key, std::string& out) {
+  out += static_cast<char>(key.null);
+  if (key.null || form == KeyForm::none) return;
+  if (form == KeyForm::word) {
+    put_ordered(out, key.key.head);
+  } else {
+    put_ordered_text(out, text_of(key.key));
+  }
+}
+
+KeyRef read_key_bytes(KeyForm form, std::string_view bytes, std::string& text) {
+  KeyRef key;
+  key.null = bytes[0] != 0;
+  if (key.null || form == KeyForm::none) return key;
+  bytes.remove_prefix(1);
+  if (form == KeyForm::word) {
+    key.key.head = get_ordered<std::uint64_t>(bytes);
+  } else {
+    get_ordered_text(bytes, text);
+    key.key = make_text_key(text.data(), static_cast<std::uint32_t>(text.size()));
+  }
+  return key;
+}
+
+bool key_before(KeyForm form, const KeyRef& a, const KeyRef& b) {
+  if (a.null || b.null) return !a.null && b.null;
+  if (form == KeyForm::word) return a.key.head < b.key.head;
+  return text_of(a.key) < text_of(b.key);
+}
+
+}  // namespace dataflow::windows
