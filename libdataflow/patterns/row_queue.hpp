@@ -40,6 +40,7 @@ class RowQueue {
   [[nodiscard]] bool empty() const { return heap_.empty(); }
   /// The rows with the first one of all; only when not empty.
   [[nodiscard]] WaitingRows& first() { return *heap_.front(); }
+  [[nodiscard]] const WaitingRows& first() const { return *heap_.front(); }
   /// Goes past the first row.
   void pop();
   /// What waits, in no order.

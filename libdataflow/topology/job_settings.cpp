@@ -66,8 +66,8 @@ Option state_option() {
                .kind = OptionKind::choice,
                .help = "heap: in memory; rocksdb: state of process functions and distinct on the node's disk, with "
                        "a cache in memory, so that it may be larger than memory and checkpoints write only what "
-                       "has changed; tumbling windows that outgrow memory go there, too (other windows, top and "
-                       "aggregate stay in memory).",
+                       "has changed; tumbling windows and joins that outgrow memory go there, too (other windows, top, "
+                       "aggregate and lookup stay in memory).",
                .example = "\"heap\"",
                .default_value = "heap",
                .choices = {"heap", "rocksdb"}},
