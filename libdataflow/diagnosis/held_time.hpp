@@ -1,6 +1,6 @@
 #pragma once
-// Why a window has not fired: which operators wait for event time, and whose records hold it back. What `dfnode why`
-// and `dfnode show --json` say of a running job.
+// Why a window, a join or a pattern has not fired: which operators wait for event time, and whose records hold it back.
+// What `dfnode why` and `dfnode show --json` say of a running job.
 //
 // Event time at an operator is the least watermark of what comes to it, so that there is always one source, subtask and
 // split that holds it: following the least watermark from the operator back through its inputs leads there.

@@ -36,9 +36,12 @@ class AsOfJoin final : public TimedJoin {
   }
 
   Result<Step> resume(OperatorOutput& out) override {
-    const auto given = give_due([&](std::int64_t until) { return give_left(until, out); });
+    const auto given = give_due([&](std::int64_t until) {
+      auto left = give_left(until, out);
+      if (left && *left == Step::done) forget_versions(until);
+      return left;
+    });
     if (!given || *given == Step::yield) return given;
-    forget_versions();
     return ended(rows().make_room());
   }
 
@@ -60,9 +63,9 @@ class AsOfJoin final : public TimedJoin {
   void set_waking(std::span<TimedRow* const> left, std::span<TimedRow* const> right, KeyEntry& entry) const override {
     if (!left.empty()) return entry.wake_at(left.front()->time);
     if (right.empty()) return;
-    // When time passes the newest version no other is needed, nor that one when it ends the key.
+    // When time passes the newest version no other is needed, nor that one when it ends the key: see forget_versions.
     entry.ends = right.back()->flag == deleted;
-    if (entry.ends || right.size() > 1) entry.wake_at(right.back()->time);
+    if (entry.ends || right.size() > 1) entry.wake_at(versions_.end_of_bucket(right.back()->time));
   }
 
  private:
@@ -99,7 +102,7 @@ class AsOfJoin final : public TimedJoin {
     bool all = false;
     while (!all) {
       all = collect(until);
-      if (Status joined = join_collected(); !joined) return fail(joined.error());
+      if (Status joined = join_collected(out); !joined) return fail(joined.error());
       if (Status emitted = emit(results_, out); !emitted) return fail(emitted.error());
       for (TimedRow* row : collected_) rows().free(row);
       if (!all && out.full()) return Step::yield;
@@ -149,8 +152,8 @@ class AsOfJoin final : public TimedJoin {
     });
   }
 
-  Status join_collected() {
-    if (Status chosen = select(candidates_); !chosen) return chosen;
+  Status join_collected(OperatorOutput& out) {
+    if (Status chosen = select(candidates_, out); !chosen) return chosen;
     std::size_t candidate = 0;
     std::size_t next = 0;
     for (std::size_t i = 0; i < collected_.size(); ++i) {
@@ -173,8 +176,8 @@ class AsOfJoin final : public TimedJoin {
 
   /// Versions that are not valid any more for any row that can still come. They come here in the order of a key's list,
   /// so that what stands before one there has been here before.
-  void forget_versions() {
-    versions_.take_buckets(passed(), [&](TimedRow& version) {
+  void forget_versions(std::int64_t until) {
+    versions_.take_buckets(until, [&](TimedRow& version) {
       const TimedRowList& of_key = rows().of_key(version, right_input);
       while (of_key.rows().front() != &version) forget(*of_key.rows().front());
       if (version.flag == deleted) forget(version);

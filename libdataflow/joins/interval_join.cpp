@@ -118,7 +118,7 @@ class IntervalJoin final : public TimedJoin {
     while (true) {
       if (row_ < own_.rows.size()) {
         collect();
-        if (Status matched = apply(); !matched) return fail(matched.error());
+        if (Status matched = apply(out); !matched) return fail(matched.error());
       } else {
         add_rows_without_key();
       }
@@ -163,8 +163,8 @@ class IntervalJoin final : public TimedJoin {
     candidates_.bytes += PackedLayout::size_of(met.bytes()) + own_.sizes[row_];
   }
 
-  Status apply() {
-    if (Status chosen = select(candidates_); !chosen) return chosen;
+  Status apply(OperatorOutput& out) {
+    if (Status chosen = select(candidates_, out); !chosen) return chosen;
     std::size_t next = 0;
     for (const RowEnd& end : ends_) {
       TimedRow& own = *own_.stored[end.row];

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "libdataflow/operators/row_errors.hpp"
 #include "libdataflow/operators/select.hpp"
 
 namespace dataflow::joins {
@@ -40,6 +41,24 @@ Option on_option(std::string_view example) {
           .required = true};
 }
 
+Option pair_errors_option() {
+  Option option = on_error_option();
+  option.help =
+      "What to do with a pair whose condition or fields cannot be computed: skip and side_output go on without it (as "
+      "if "
+      "it were no match; without that result). A row whose key cannot be computed is dropped by both. Every policy "
+      "counts them.";
+  return option;
+}
+
+void declare_pair_errors(NodeBuilder& builder) {
+  declare_error_output(builder);
+  // What fails may be a pair that is no result, which has no time.
+  for (StreamOutput& output : builder.node().outputs) {
+    if (output.name == "errors") output.event_time = false;
+  }
+}
+
 std::optional<JoinKind> parse_kind(std::string_view text) {
   for (const NamedKind& named : named_kinds) {
     if (named.name == text) return named.kind;
@@ -76,6 +95,7 @@ std::optional<JoinPlan> read_join(NodeBuilder& builder, bool windowed) {
     plan.spec.sides[i].event_time = builder.inputs()[i].event_time;
     plan.spec.sides[i].takes_back = builder.inputs()[i].changelog != ChangelogMode::append_only;
   }
+  plan.spec.on_error = parse_error_policy(settings.text("on_error"));
   return plan;
 }
 
@@ -99,7 +119,8 @@ void put_projections_before(NodeBuilder& builder, JoinPlan& plan) {
       if (!expression.as_field()) before.details += (before.details.empty() ? "" : ", ") + expression.text();
     }
     before.outputs = {{.schema = projection.schema, .event_time = input.event_time, .changelog = input.changelog}};
-    before.factory = make_select(std::move(projection.expressions), projection.schema);
+    before.factory = make_select(std::move(projection.expressions), projection.schema,
+                                 plan.spec.on_error == ErrorPolicy::fail ? ErrorPolicy::fail : ErrorPolicy::skip);
     builder.put_before(side, input_key(builder, side), std::move(before));
   }
 }

@@ -25,6 +25,10 @@ std::optional<JoinPlan> read_join(NodeBuilder& builder, bool windowed);
 /// Whether rows of an input are never taken back; else reports that `what` ("a window join") needs it.
 bool check_append_only(NodeBuilder& builder, std::size_t side, std::string_view what);
 
+/// The option `on_error`, and the side output that it may ask for; it has no event time.
+Option pair_errors_option();
+void declare_pair_errors(NodeBuilder& builder);
+
 /// Puts what has to be computed before the node in front of it.
 void put_projections_before(NodeBuilder& builder, JoinPlan& plan);
 

@@ -7,6 +7,7 @@
 
 #include "libdataflow/joins/pairs.hpp"
 #include "libdataflow/joins/row_state.hpp"
+#include "libdataflow/operators/row_errors.hpp"
 #include "libdataflow/windows/key_batch.hpp"
 
 namespace dataflow::joins {
@@ -15,6 +16,8 @@ namespace dataflow::joins {
 inline constexpr std::size_t candidates_at_once = 1024;
 /// A table of keys is made anew without empty ones when so many may be empty.
 inline constexpr std::size_t few_empty_keys = 1024;
+/// The side output of pairs that cannot be computed.
+inline constexpr std::size_t errors_output = 1;
 
 class JoinOperator : public Operator {
  public:
@@ -32,10 +35,11 @@ class JoinOperator : public Operator {
   [[nodiscard]] windows::KeyReader& keys_of_input(std::size_t side) { return input_keys_[side]; }
   [[nodiscard]] windows::KeyReader& keys_of_table(std::size_t side) { return table_keys_[side]; }
 
-  /// Of `candidates` those for which the condition is true, in `selected`.
-  Status select(const Pairs& candidates) { return evaluator_.select(candidates, context_->now(), selected_); }
+  /// Of `candidates` those for which the condition is true, in `selected`. For which it cannot be computed: `on_error`.
+  /// Errors: arithmetic, with the pair.
+  Status select(const Pairs& candidates, OperatorOutput& out);
   [[nodiscard]] const std::vector<std::uint32_t>& selected() const { return selected_; }
-  /// Emits a batch of them, and clears them.
+  /// Emits a batch of them, without those that cannot be computed, and clears them. Errors: likewise.
   Status emit(Pairs& results, OperatorOutput& out);
 
   static Result<Step> ended(const Status& status, Step step = Step::done) {
@@ -44,6 +48,8 @@ class JoinOperator : public Operator {
   }
 
  private:
+  Status refuse_or_drop(const Pairs& pairs, OperatorOutput& out);
+
   const JoinSpec& spec_;
   std::array<std::shared_ptr<const PackedLayout>, 2> layouts_;
   std::vector<RowTable> tables_;
@@ -51,6 +57,8 @@ class JoinOperator : public Operator {
   std::vector<windows::KeyReader> table_keys_;
   PairEvaluator evaluator_;
   std::vector<std::uint32_t> selected_;
+  RowErrors row_errors_;
+  std::vector<RowError> errors_;  ///< of the pairs at hand
   OperatorContext* context_ = nullptr;
 };
 

@@ -67,6 +67,8 @@ struct JoinSpec {
   std::vector<Expression> outputs;      ///< over `pair`
   SchemaPtr output;
   bool event_time = false;  ///< whether results have one
+  /// For pairs whose condition or fields cannot be computed.
+  ErrorPolicy on_error = ErrorPolicy::fail;
 
   [[nodiscard]] std::size_t left_fields() const { return sides[left_input].schema->size(); }
 };
@@ -74,7 +76,7 @@ struct JoinSpec {
 /// Rows that are in the same window.
 struct WindowJoinSpec {
   JoinSpec join;
-  WindowSpec window;  ///< tumbling, sliding or cumulate, in event time
+  WindowSpec window;  ///< tumbling, sliding, cumulate or session, in event time
 };
 
 /// Rows whose right's time is between the left's plus `low` and plus `high`, both inclusive.

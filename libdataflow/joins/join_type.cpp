@@ -92,8 +92,9 @@ class JoinNode {
     switch (window_.kind) {
       case WindowKind::tumbling:
       case WindowKind::sliding:
-      case WindowKind::cumulate: break;
-      default: return mistake("window", "rows can be joined in tumbling, sliding and cumulating windows");
+      case WindowKind::cumulate:
+      case WindowKind::session: break;
+      default: return mistake("window", "rows can be joined in tumbling, sliding, cumulating and session windows");
     }
     if (window_.time == TimeDomain::event) return true;
     return mistake("window.time",
@@ -133,6 +134,7 @@ class JoinNode {
                      .schema = plan.spec.output,
                      .event_time = plan.spec.event_time,
                      .changelog = takes_back ? ChangelogMode::retract : ChangelogMode::append_only}};
+    joins::declare_pair_errors(builder_);
     switch (mode_) {
       case Mode::regular: node.factory = joins::make_regular_join({std::move(plan.spec), ttl_}); break;
       case Mode::window: node.factory = joins::make_window_join({std::move(plan.spec), window_}); break;
@@ -200,7 +202,8 @@ NodeType join_type() {
            {.name = "window",
             .kind = OptionKind::table,
             .help =
-                "Rows meet that are in the same window, when it is over; the result has window_start and window_end.",
+                "Rows meet that are in the same window, when it is over; the result has window_start and window_end. A "
+                "session is of a key's rows of both sides.",
             .example = "{ tumbling = \"10s\" }",
             .nested = window_table_options()},
            {.name = "between",
@@ -218,7 +221,8 @@ NodeType join_type() {
             .help = "Without window, between and as_of: a row is forgotten so long after it came, by the clock; "
                     "default: `ttl` of [state], or never.",
             .example = "\"1d\""},
-           joins::fields_option("{ id = \"orders.id\", late_by = \"paid_at - due\" }")},
+           joins::fields_option("{ id = \"orders.id\", late_by = \"paid_at - due\" }"),
+           joins::pair_errors_option()},
       .example =
           "[operators.paid]\ntype    = \"join\"\nleft    = \"orders\"\nright   = \"payments\"\non      = "
           "\"orders.id = payments.order_id\"\nbetween = [\"0s\", \"1h\"]\nfields  = { order = \"orders.id\", "

@@ -29,7 +29,7 @@ void KeyCache::note_size(std::size_t bytes) {
 }
 
 Result<bool> KeyCache::forget_due(std::int64_t now) {
-  const auto until = store_.due(now, keys_at_once, due_);
+  const auto until = store_.due(now, keys_at_once_, due_);
   if (!until) return fail(until.error());
   return may_wake(now);
 }

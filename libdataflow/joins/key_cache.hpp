@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "libdataflow/joins/key_store.hpp"
+#include "libdataflow/runtime/buggify.hpp"
 #include "libdataflow/windows/group_table.hpp"
 
 namespace dataflow::joins {
@@ -51,7 +52,7 @@ class KeyCache {
   /// are all here.
   template <class Visit>
   Result<std::int64_t> wake(windows::GroupTable& table, std::int64_t now, Visit&& visit) {
-    auto until = store_.due(now, keys_at_once, due_);
+    auto until = store_.due(now, keys_at_once_, due_);
     if (!until) return until;
     ++batch_;
     missing_.clear();
@@ -87,8 +88,6 @@ class KeyCache {
   [[nodiscard]] bool here(std::byte* row) const { return use_of(row).last != 0; }
 
  private:
-  static constexpr std::size_t keys_at_once = 1024;
-
   [[nodiscard]] KeyUse& use_of(std::byte* row) const { return *reinterpret_cast<KeyUse*>(row + use_offset_); }
   [[nodiscard]] std::string key_bytes(const windows::KeyRef& key) const;
   [[nodiscard]] std::byte* insert(windows::GroupTable& table, std::string_view key) const;
@@ -109,6 +108,7 @@ class KeyCache {
   }
 
   KeyStore store_;
+  const std::size_t keys_at_once_ = buggified(Buggify::few_join_results) ? 2 : 1024;
   windows::KeyForm form_;
   std::size_t use_offset_;
   std::uint64_t batch_ = 0;

@@ -105,7 +105,7 @@ class Lookup final : public JoinOperator {
   Result<Step> resume(OperatorOutput& out) override {
     while (batch_ || begin_batch()) {
       collect();
-      if (Status matched = apply(); !matched) return fail(matched.error());
+      if (Status matched = apply(out); !matched) return fail(matched.error());
       const bool through = row_ == batch_->rows();
       if (!through && !results_.full()) continue;
       if (Status emitted = emit(results_, out); !emitted) return fail(emitted.error());
@@ -230,8 +230,8 @@ class Lookup final : public JoinOperator {
     }
   }
 
-  Status apply() {
-    if (Status chosen = select(candidates_); !chosen) return chosen;
+  Status apply(OperatorOutput& out) {
+    if (Status chosen = select(candidates_, out); !chosen) return chosen;
     std::size_t next = 0;
     for (const RowEnd& end : ends_) {
       for (; next < selected().size() && selected()[next] < end.candidates; ++next) {

@@ -47,6 +47,7 @@ void build_lookup(NodeBuilder& builder) {
                    .event_time = stream.event_time,
                    .changelog = stream.changelog == ChangelogMode::append_only ? ChangelogMode::append_only
                                                                                : ChangelogMode::retract}};
+  joins::declare_pair_errors(builder);
   node.factory = joins::make_lookup({std::move(plan->spec)});
 }
 
@@ -69,7 +70,8 @@ NodeType lookup_type() {
                        .example = "\"left\"",
                        .default_value = "inner",
                        .choices = {"inner", "left"}},
-                      joins::fields_option("{ amount = \"amount\", name = \"table.name\" }")},
+                      joins::fields_option("{ amount = \"amount\", name = \"table.name\" }"),
+                      joins::pair_errors_option()},
           .example =
               "[operators.named]\ntype   = \"lookup\"\ninput  = \"payments\"\ntable  = \"customers\"\non     = "
               "\"payments.customer = customers.id\"\nfields = { amount = \"amount\", name = \"customers.name\" }\n",

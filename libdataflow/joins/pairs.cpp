@@ -1,6 +1,7 @@
 #include "libdataflow/joins/pairs.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <set>
 
@@ -40,6 +41,15 @@ Buffer kinds_of(const std::vector<RowKind>& kinds) {
   GrowingBuffer bytes;
   bytes.append(kinds.data(), kinds.size());
   return bytes.freeze();
+}
+
+/// One error a row, ascending.
+void add_errors(std::vector<RowError> more, std::vector<RowError>& errors) {
+  std::move(more.begin(), more.end(), std::back_inserter(errors));
+  std::stable_sort(errors.begin(), errors.end(), [](const RowError& a, const RowError& b) { return a.row < b.row; });
+  errors.erase(
+      std::unique(errors.begin(), errors.end(), [](const RowError& a, const RowError& b) { return a.row == b.row; }),
+      errors.end());
 }
 
 std::vector<std::size_t> used_by(const std::vector<Expression>& expressions) {
@@ -97,27 +107,20 @@ BatchPtr PairEvaluator::batch_of(const Pairs& pairs, const std::vector<std::size
   return std::make_shared<const Batch>(spec_.pair, rows, std::move(columns));
 }
 
-Status PairEvaluator::failure(const Pairs& pairs, const RowError& error) const {
-  std::string json;
-  append_row_json(*batch_of(pairs, all_fields_), error.row, json);
-  return fail(ErrorCode::arithmetic, error.message + " in the pair of records " + json);
-}
-
-Status PairEvaluator::select(const Pairs& pairs, Timestamp now, std::vector<std::uint32_t>& selected) {
+void PairEvaluator::select(const Pairs& pairs, Timestamp now, std::vector<std::uint32_t>& selected,
+                           std::vector<RowError>& errors) {
   selected.clear();
   if (!spec_.condition) {
     selected.resize(pairs.count);
     std::iota(selected.begin(), selected.end(), 0U);
-    return {};
+    return;
   }
-  if (pairs.count == 0) return {};
+  if (pairs.count == 0) return;
   context_.processing_time = now;
-  std::vector<RowError> errors;
   spec_.condition->select(*batch_of(pairs, condition_fields_), context_, selected, errors);
-  return errors.empty() ? Status{} : failure(pairs, errors.front());
 }
 
-Result<BatchPtr> PairEvaluator::results(const Pairs& pairs, Timestamp now) {
+BatchPtr PairEvaluator::results(const Pairs& pairs, Timestamp now, std::vector<RowError>& errors) {
   context_.processing_time = now;
   const BatchPtr joined = batch_of(pairs, output_fields_);
   std::vector<ColumnPtr> columns;
@@ -128,7 +131,7 @@ Result<BatchPtr> PairEvaluator::results(const Pairs& pairs, Timestamp now) {
       continue;
     }
     EvalResult result = output.evaluate(*joined, context_);
-    if (!result.errors.empty()) return fail(failure(pairs, result.errors.front()).error());
+    if (!result.errors.empty()) add_errors(std::move(result.errors), errors);
     columns.push_back(std::move(result.column));
   }
   return std::make_shared<const Batch>(spec_.output, static_cast<std::uint32_t>(pairs.count), std::move(columns),

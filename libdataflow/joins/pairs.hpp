@@ -43,15 +43,17 @@ class PairEvaluator {
   /// All outlive it.
   PairEvaluator(const JoinSpec& spec, const PackedLayout& left, const PackedLayout& right);
 
-  /// The pairs for which the condition is true, ascending; all without one. Errors: arithmetic, with the pair.
-  Status select(const Pairs& pairs, Timestamp now, std::vector<std::uint32_t>& selected);
-  /// One row of the output's schema for each pair. Errors: likewise.
-  Result<BatchPtr> results(const Pairs& pairs, Timestamp now);
+  /// The pairs for which the condition is true, ascending; all without one. Appends to `errors`, ascending, those for
+  /// which it cannot be computed.
+  void select(const Pairs& pairs, Timestamp now, std::vector<std::uint32_t>& selected, std::vector<RowError>& errors);
+  /// One row of the output's schema for each pair; `errors` likewise.
+  BatchPtr results(const Pairs& pairs, Timestamp now, std::vector<RowError>& errors);
+  /// The pairs with all fields that the join uses, to be shown.
+  [[nodiscard]] BatchPtr shown(const Pairs& pairs) const { return batch_of(pairs, all_fields_); }
 
  private:
   [[nodiscard]] BatchPtr batch_of(const Pairs& pairs, const std::vector<std::size_t>& fields) const;
   [[nodiscard]] ColumnPtr column(const Pairs& pairs, std::size_t pair_field) const;
-  [[nodiscard]] Status failure(const Pairs& pairs, const RowError& error) const;
 
   const JoinSpec& spec_;
   std::array<const PackedLayout*, 2> layouts_;

@@ -118,7 +118,7 @@ class RegularJoin final : public JoinOperator {
     while (true) {
       if (row_ < with_key_.size()) {
         collect();
-        if (Status matched = apply(); !matched) return fail(matched.error());
+        if (Status matched = apply(out); !matched) return fail(matched.error());
         if (!walking_) free_removed();
       } else {
         add_rows_without_key();
@@ -207,8 +207,8 @@ class RegularJoin final : public JoinOperator {
   }
 
   /// Decides which candidates are pairs, and gives their results.
-  Status apply() {
-    if (Status chosen = select(candidates_); !chosen) return chosen;
+  Status apply(OperatorOutput& out) {
+    if (Status chosen = select(candidates_, out); !chosen) return chosen;
     const std::vector<std::uint32_t>& pairs = selected();
     std::size_t next = 0;
     for (const RowEnd& end : ends_) {

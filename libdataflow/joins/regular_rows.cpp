@@ -126,7 +126,7 @@ std::optional<Duration> RegularRows::pause() const {
 }
 
 void RegularRows::capture(const RowTable& table, std::size_t side, CapturedRows& captured) const {
-  captured.begin(table);
+  captured.begin(table, arena_.bytes_in_use());
   windows::GroupTable::Cursor cursor;
   for (std::byte* key = nullptr; keys_.next_rows(cursor, 1, &key) == 1;) {
     for (const RegularRow* row = of(key).sides[side].first; row != nullptr; row = row->next) {

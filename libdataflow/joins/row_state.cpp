@@ -52,13 +52,14 @@ Status RowTable::restore(StateReader& state, const std::function<Status(const Ba
   return state.read(name_, schema_, [&](std::uint32_t, const BatchPtr& rows) { return visit(rows); });
 }
 
-void CapturedRows::begin(const RowTable& table) {
+void CapturedRows::begin(const RowTable& table, std::size_t bytes) {
   tables_.push_back({{table.name(), StateKind::keyed, version, table.schema()},
                      table.key_fields(),
                      table.shared_layout(),
                      {},
                      {},
                      {}});
+  tables_.back().rows.bytes.reserve(bytes);
 }
 
 void CapturedRows::add(const std::byte* row, std::initializer_list<std::int64_t> numbers) {

@@ -56,8 +56,9 @@ class CapturedRows final : public CapturedState {
  public:
   explicit CapturedRows(std::uint32_t max_parallelism) : max_parallelism_{max_parallelism} {}
 
-  /// Begins a table, which outlives the capture's making but not its writing.
-  void begin(const RowTable& table);
+  /// Begins a table, which outlives the capture's making but not its writing. `bytes`: of its rows, at most; what is
+  /// not used costs nothing.
+  void begin(const RowTable& table, std::size_t bytes);
   /// A row of the table begun last, with its numbers.
   void add(const std::byte* row, std::initializer_list<std::int64_t> numbers);
   /// Rows of the side, too, of the table begun last. There may be such of the other side among them.

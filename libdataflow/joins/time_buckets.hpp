@@ -53,6 +53,8 @@ class TimeBuckets {
       erase_first();
     }
   }
+  /// When the time's bucket is over.
+  [[nodiscard]] std::int64_t end_of_bucket(std::int64_t time) const { return first_of(bucket_of(time) + 1); }
   /// Takes out all rows for which `gone(row)` is true.
   template <class Gone>
   void erase_if(Gone&& gone) {
@@ -93,7 +95,8 @@ class TimeBuckets {
   [[nodiscard]] std::int64_t bucket_of(std::int64_t time) const { return time / width_ - (time % width_ < 0 ? 1 : 0); }
   [[nodiscard]] std::int64_t first_of(std::int64_t bucket) const {
     std::int64_t first = 0;
-    return __builtin_mul_overflow(bucket, width_, &first) ? INT64_MIN : first;
+    if (!__builtin_mul_overflow(bucket, width_, &first)) return first;
+    return bucket < 0 ? INT64_MIN : INT64_MAX;
   }
   void erase_first() {
     last_ = nullptr;

@@ -51,8 +51,9 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
                  std::vector<std::uint32_t>& without_key) {
     const std::int64_t watermark = context().watermark().micros;
     const auto is_late = [&](std::uint32_t row) { return times[row] <= watermark; };
-    late_->add(std::erase_if(with_key, is_late) + std::erase_if(without_key, is_late));
+    count_late(std::erase_if(with_key, is_late) + std::erase_if(without_key, is_late));
   }
+  void count_late(std::size_t rows) { late_->add(rows); }
 
   /// Gives what is due: calls `give(until)`, which gives what of the rows in memory is due up to then, until that is
   /// everything. Rows may go to disk in between.

@@ -181,7 +181,7 @@ Status TimedRows::make_room() {
 }
 
 void TimedRows::capture(const RowTable& table, std::size_t side, CapturedRows& captured) const {
-  captured.begin(table);
+  captured.begin(table, arena_.bytes_in_use());
   windows::GroupTable::Cursor cursor;
   for (std::byte* key = nullptr; keys_.next_rows(cursor, 1, &key) == 1;) {
     for (const TimedRow* row : list(key, side).rows())

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "libdataflow/joins/join_operator.hpp"
+#include "libdataflow/joins/session_join.hpp"
 #include "libdataflow/joins/window_slices.hpp"
 #include "libdataflow/windows/assign.hpp"
 
@@ -129,7 +130,7 @@ class WindowJoin final : public JoinOperator {
         if (!begun) return fail(begun.error());
         if (!*begun) break;
       }
-      if (Status joined = go_on(); !joined) return fail(joined.error());
+      if (Status joined = go_on(out); !joined) return fail(joined.error());
       const bool rows_go = !firing_ && parts_->from_disk();
       if (!results_.full() && !rows_go) continue;
       if (Status emitted = emit(results_, out); !emitted) return fail(emitted.error());
@@ -149,7 +150,9 @@ class WindowJoin final : public JoinOperator {
   Result<CapturedStatePtr> snapshot() override {
     auto captured = std::make_unique<CapturedRows>(context().max_parallelism());
     for (const std::size_t side : {left_input, right_input}) {
-      captured->begin(table(side));
+      std::size_t bytes = 0;
+      for (const auto& [start, slice] : slices_) bytes += slice.arena.bytes_in_use();
+      captured->begin(table(side), bytes);
       for (const auto& [start, slice] : slices_) {
         for (const WindowRow* row : slice.sides[side]) captured->add(row->bytes(), {row->time, row->sequence});
         if (spill_) spill_->capture(slice, side, *captured);
@@ -241,10 +244,10 @@ class WindowJoin final : public JoinOperator {
   }
 
   /// Some of what is being joined.
-  Status go_on() {
+  Status go_on(OperatorOutput& out) {
     if (firing_->left_row < firing_->left().size()) {
       collect();
-      return apply();
+      return apply(out);
     }
     if (gives_unmatched(join().kind, right_input)) {
       std::size_t& at = firing_->unmatched_right;
@@ -299,8 +302,8 @@ class WindowJoin final : public JoinOperator {
     ++candidates_.count;
   }
 
-  Status apply() {
-    if (Status chosen = select(candidates_); !chosen) return chosen;
+  Status apply(OperatorOutput& out) {
+    if (Status chosen = select(candidates_, out); !chosen) return chosen;
     std::size_t next = 0;
     for (const RowEnd& end : ends_) {
       const WindowRow* const left = firing_->left()[end.left];
@@ -402,6 +405,7 @@ class WindowJoin final : public JoinOperator {
 }  // namespace
 
 OperatorFactoryPtr make_window_join(WindowJoinSpec spec) {
+  if (spec.window.kind == WindowKind::session) return make_session_join(std::move(spec));
   return std::make_shared<JoinFactory<WindowJoin, WindowJoinSpec>>(std::move(spec));
 }
 

@@ -201,6 +201,17 @@ Result<Step> PatternOperator::resume(OperatorOutput& out) {
   return flush(out);
 }
 
+/// The next row, or the end of an attempt, which may be a match of what did not come.
+std::optional<Timestamp> PatternOperator::waits_for() const {
+  std::optional<Timestamp> first;
+  if (!waiting_.empty()) first = Timestamp{waiting_.first().position().time};
+  const auto end =
+      std::find_if(deadlines_.begin(), deadlines_.end(), [](const Deadline& d) { return !d.of_row_before; });
+  if (end == deadlines_.end()) return first;
+  const Timestamp passed{end->time - 1};
+  return first ? std::min(*first, passed) : passed;
+}
+
 Result<Step> PatternOperator::flush(OperatorOutput& out) {
   std::size_t from = 0;
   bool is_full = false;

@@ -26,6 +26,7 @@ class PatternOperator final : public Operator {
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override;
   Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out) override;
   Result<Step> resume(OperatorOutput& out) override;
+  [[nodiscard]] std::optional<Timestamp> waits_for() const override;
   Result<CapturedStatePtr> snapshot() override;
   Status restore(StateReader& state) override;
 

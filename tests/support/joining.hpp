@@ -129,6 +129,9 @@ class JoinBench {
     return sum;
   }
 
+  /// For what event time each subtask waits.
+  [[nodiscard]] std::optional<Timestamp> waits_for() const { return subtasks_[0]->op->waits_for(); }
+
   /// Through a checkpoint, into so many subtasks. Returns how many rows the state had.
   std::size_t restore(std::uint32_t parallelism) {
     CheckpointMetadata metadata;
@@ -183,6 +186,15 @@ class JoinBench {
     return text;
   }
 
+  /// What has come out of the side output of the first subtask since the last time, as text.
+  std::string take_errors() {
+    std::string text;
+    for (const BatchPtr& batch : std::exchange(subtasks_[0]->errors, {})) {
+      for (std::uint32_t row = 0; row < batch->rows(); ++row) text += (text.empty() ? "" : "; ") + text_of(*batch, row);
+    }
+    return text;
+  }
+
   static std::string text_of(const Batch& batch, std::uint32_t row) {
     static constexpr const char* ops[] = {"", "-U ", "+U ", "-D "};
     std::string text = ops[static_cast<std::size_t>(batch.kind(row))] + fields_of(batch, row);
@@ -232,13 +244,14 @@ class JoinBench {
     [[nodiscard]] Timestamp watermark() const override { return event_time; }
     [[nodiscard]] StateBackendPtr state_backend() const override { return bench->backend_; }
     Counter& counter(std::string_view of) override { return counters[std::string{of}]; }
-    void emit(BatchPtr batch, std::size_t) override {
-      CHECK(batch->rows() > 0);
+    void emit(BatchPtr batch, std::size_t output) override {
+      if (batch->rows() == 0) return;
       CHECK(batch->rows() <= max_batch_rows);
-      emitted.push_back(std::move(batch));
+      (output == 0 ? emitted : errors).push_back(std::move(batch));
     }
     [[nodiscard]] bool full() const override { return bench->moods != nullptr && (*bench->moods)() % 2 == 0; }
     std::vector<BatchPtr> emitted;
+    std::vector<BatchPtr> errors;  ///< of the side output
   };
 
   [[nodiscard]] std::uint32_t parallelism() const { return static_cast<std::uint32_t>(subtasks_.size()); }

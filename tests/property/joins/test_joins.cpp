@@ -3,10 +3,12 @@
 // number of subtasks changes, and whether state is on the heap or, but for some of it, in a store.
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <optional>
 
+#include "libdataflow/runtime/buggify.hpp"
 #include "libdataflow/windows/assign.hpp"
 #include "tests/support/joining.hpp"
 #include "tests/support/seeds.hpp"
@@ -47,9 +49,24 @@ struct Interval {
   std::int64_t low, high;
 };
 
+/// In half of the cases joins do a few rows at a time.
+class Few final : public Buggifier {
+ public:
+  explicit Few(std::uint64_t seed) : random_{seed} {
+    if (random_() % 2 == 0) buggifier = this;
+  }
+  ~Few() override { buggifier = nullptr; }
+  Few(const Few&) = delete;
+  Few& operator=(const Few&) = delete;
+  bool happens(Buggify place) override { return place == Buggify::few_join_results && random_() % 2 == 0; }
+
+ private:
+  std::mt19937_64 random_;
+};
+
 class Case {
  public:
-  explicit Case(std::uint64_t seed) : random_{seed}, backends_{seed} {
+  explicit Case(std::uint64_t seed) : random_{seed}, backends_{seed}, few_{seed + 1} {
     two_keys_ = pick(3) == 0;
     conditional_ = pick(2) == 0;
     kind_ = std::vector<std::string>{"inner", "left", "right", "full", "semi", "anti"}[pick(6)];
@@ -92,6 +109,53 @@ class Case {
               expected.push_back(row + " @" + std::to_string(at->first.first - 1));
             }
           }
+          return expected;
+        });
+  }
+
+  void sessions() {
+    const std::int64_t gap = 1 + number(10);
+    start("window = { session = \"" + micros(gap) + "\" }\n");
+    std::vector<Record> open;
+    Rows at_once;
+    const auto of_one_key = [&](const Record& a, const Record& b) {
+      return *a.k == *b.k && (!two_keys_ || *a.text == *b.text);
+    };
+    live(
+        [&](const Record& record) {
+          const bool over = window_complete(record.at + gap, passed_);
+          if (!has_key(record)) {
+            if (!over && gives_alone(record.side))
+              at_once.push_back(alone(record) + " @" + std::to_string(record.at + gap - 1));
+            return;
+          }
+          const bool goes_on = std::any_of(open.begin(), open.end(), [&](const Record& other) {
+            return of_one_key(record, other) && std::abs(record.at - other.at) <= gap;
+          });
+          if (goes_on || !over) open.push_back(record);
+        },
+        [&] {
+          Rows expected = std::exchange(at_once, {});
+          std::stable_sort(open.begin(), open.end(), [](const Record& a, const Record& b) { return a.at < b.at; });
+          std::vector<Record> rest;
+          while (!open.empty()) {
+            std::vector<Record> session{open.front()};
+            open.erase(open.begin());
+            std::erase_if(open, [&](const Record& record) {
+              if (!of_one_key(record, session[0]) || record.at - session.back().at > gap) return false;
+              session.push_back(record);
+              return true;
+            });
+            const std::int64_t end = session.back().at + gap;
+            if (!window_complete(end, passed_)) {
+              rest.insert(rest.end(), session.begin(), session.end());
+              continue;
+            }
+            for (const std::string& row : joined(session, [](auto&, auto&) { return true; })) {
+              expected.push_back(row + " @" + std::to_string(end - 1));
+            }
+          }
+          open = std::move(rest);
           return expected;
         });
   }
@@ -407,6 +471,7 @@ class Case {
  private:
   std::mt19937_64 random_;
   std::mt19937_64 backends_;
+  Few few_;
   std::size_t attempts_ = 0;
   testing_support::TemporaryFolder folder_;
   bool is_as_of_ = false;
@@ -423,6 +488,13 @@ TEST_CASE("a window join gives what joining each window's rows gives") {
   for (const std::uint64_t seed : testing_support::seeds(120)) {
     CAPTURE(seed);
     Case{seed}.windows();
+  }
+}
+
+TEST_CASE("a join in sessions gives what joining each session's rows gives") {
+  for (const std::uint64_t seed : testing_support::seeds(120)) {
+    CAPTURE(seed);
+    Case{seed}.sessions();
   }
 }
 

@@ -112,3 +112,23 @@ TEST_CASE("what has fired, and what waits for nothing, is not listed") {
   empty.waits_for = Timestamp::max();
   CHECK(held_time(graph, {{0, {source_at(0, noon, 1h, "f"), empty}}}).empty());
 }
+
+TEST_CASE("a join whose sides do not keep pace names the slower one") {
+  const std::string source =
+      "type = \"generate\"\nfields = { at = \"now()\", k = \"seq()\" }\nevent_time = { field = \"at\" }\n";
+  LoadedTopology loaded =
+      parse_topology("[sources.fast]\n" + source + "[sources.slow]\n" + source +
+                         "[operators.both]\ntype = \"join\"\nleft = \"fast\"\nright = \"slow\"\n"
+                         "on = \"fast.k = slow.k\"\nwindow = { tumbling = \"1d\" }\n"
+                         "fields = { k = \"fast.k\" }\n[sinks.out]\ntype = \"discard\"\ninput = \"both\"\n",
+                     "job.toml", ".");
+  REQUIRE(loaded.topology.has_value());
+  const auto graph = build_job_graph(std::make_shared<const StreamGraph>(std::move(loaded.topology->graph)), 1);
+  REQUIRE(graph.has_value());
+  const auto held = held_time(
+      *graph, {{0, {source_at(0, Timestamp{30h}, 0s, "f"), source_at(1, noon, 0s, "s"), window_at(noon - 1us)}}});
+  REQUIRE(held.size() == 1);
+  CHECK(held[0].node == 2);
+  CHECK(held[0].source == 1);
+  CHECK(held[0].split == "s");
+}

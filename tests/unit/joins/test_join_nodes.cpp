@@ -104,8 +104,8 @@ TEST_CASE("what bounds a join in time is checked") {
   CHECK(mistakes(on + "between = [\"soon\", \"0s\"]") != "");
   CHECK(mistakes(on + "as_of = true\nkind = \"full\"").find("a join as of a time gives left rows with their version") ==
         0);
-  CHECK(mistakes(on + "window = { session = \"1m\" }") ==
-        "rows can be joined in tumbling, sliding and cumulating windows");
+  CHECK(mistakes(on + "window = { count = 100 }") ==
+        "rows can be joined in tumbling, sliding, cumulating and session windows");
   CHECK(mistakes(on + "window = { tumbling = \"1m\" }\nbetween = [\"0s\", \"1m\"]") ==
         "a join has one of `window`, `between` and `as_of`; this one has `window` already");
   CHECK(mistakes(on + "between = [\"0s\", \"1m\"]\nttl = \"1m\"")

@@ -109,5 +109,35 @@ TEST_CASE("a key of thousands of pairs leaves in batches, between which the outp
   CHECK(pairs == 150 * 150);
 }
 
+const std::string sessions_of_5 =
+    "on = \"left.k = right.k\"\nwindow = { session = \"5us\" }\nfields = { l = \"left.id\", r = \"right.id\", s = "
+    "\"epoch_ms(window_start)\" }\n";
+
+TEST_CASE("rows of both sides make a session, whose pairs come when it is over") {
+  JoinBench join{sessions_of_5 + "kind = \"full\"\n", fields, fields};
+  join.push(left, {{"k", "L1", 1000us}, {"k", "L2", 1010us}, {"q", "Q", 1004us}});
+  join.push(right, {{"k", "R1", 1005us}, {"k", "R2", 1030us}});
+  join.watermark(1008us);
+  CHECK(join.take() == "Q NULL 1 @1008");
+  join.watermark(1013us);
+  CHECK(join.take().empty());
+  CHECK(join.waits_for() == Timestamp{1014us});
+  join.watermark(1014us);  // the right row keeps the two left ones together
+  CHECK(join.take() == "L1 R1 1 @1014; L2 R1 1 @1014");
+  join.watermark(1034us);
+  CHECK(join.take() == "NULL R2 1 @1034");
+  CHECK(join.restore(1) == 0);
+}
+
+TEST_CASE("a row that is old by itself goes on with a session that is open, and is late without one") {
+  JoinBench join{sessions_of_5, fields, fields};
+  join.push(left, {{"k", "L", 1020us}});
+  join.watermark(1022us);
+  join.push(right, {{"k", "R", 1015us}, {"k", "S", 1009us}, {"q", "T", 1015us}});
+  CHECK(join.counted("late") == 2);
+  join.watermark(1024us);
+  CHECK(join.take() == "L R 1 @1024");
+}
+
 }  // namespace
 }  // namespace dataflow

@@ -1,0 +1,121 @@
+// Joins whose rows lie in a store, but for those of the batch at hand: what the tests against references, which do the
+// same at random, have too few keys or too little time for.
+#include <algorithm>
+
+#include "tests/support/joining.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+namespace dataflow {
+namespace {
+
+constexpr std::size_t left = 0;
+constexpr std::size_t right = 1;
+using namespace std::chrono_literals;
+using testing_support::JoinBench;
+using testing_support::Row;
+using testing_support::TemporaryFolder;
+
+const std::string fields = "k = \"int64\", id = \"int64\", at = \"timestamp\"";
+const std::string ids = "fields = { l = \"left.id\", r = \"right.id\" }\n";
+constexpr std::int64_t keys = 3000;  // more than are brought back at once
+
+JoinBench on_disk(const TemporaryFolder& folder, const std::string& node, std::uint64_t cache_bytes = 0) {
+  return JoinBench{"on = \"left.k = right.k\"\n" + node + ids, fields, fields, 1, [&folder, cache_bytes, attempts = 0]() mutable {
+                     return *make_memory_backend(folder / std::to_string(++attempts), cache_bytes);
+                   }};
+}
+
+/// Rows of `count` keys, of which key k has the id k and the time `time(k)`.
+template <class Time>
+std::vector<Row> rows_of_keys(std::int64_t count, Time&& time) {
+  std::vector<Row> rows;
+  for (std::int64_t k = 0; k < count; ++k) rows.push_back({k, k, std::int64_t{time(k)}});
+  return rows;
+}
+
+std::vector<std::int64_t> times_of(JoinBench& join) {
+  std::vector<std::int64_t> times;
+  for (const BatchPtr& batch : join.batches()) {
+    for (std::uint32_t row = 0; row < batch->rows(); ++row) times.push_back(batch->timestamp(row).micros);
+  }
+  return times;
+}
+
+TEST_CASE("what is certain to have no match comes from disk in the order of time") {
+  const TemporaryFolder folder;
+  JoinBench join = on_disk(folder, "kind = \"left\"\nbetween = [\"0us\", \"100us\"]\n");
+  join.push(left, rows_of_keys(keys, [](std::int64_t k) { return 1 + k * 7919 % keys; }));
+  CHECK(join.waits_for() == Timestamp{101us});
+  join.watermark(Timestamp{100 + keys / 2});
+  const auto first = times_of(join);
+  CHECK(first.size() == keys / 2);
+  CHECK(std::is_sorted(first.begin(), first.end()));
+  CHECK(join.restore(1) == keys / 2);
+  join.watermark(Timestamp::max());
+  const auto rest = times_of(join);
+  CHECK(rest.size() == keys / 2);
+  CHECK(std::is_sorted(rest.begin(), rest.end()));
+  CHECK(rest.front() > first.back());
+  CHECK_FALSE(join.waits_for().has_value());
+}
+
+TEST_CASE("rows on disk go when time has passed all that they could match") {
+  const TemporaryFolder folder;
+  JoinBench join = on_disk(folder, "between = [\"0us\", \"100us\"]\n");
+  join.push(left, rows_of_keys(keys, [](std::int64_t) { return 1; }));
+  join.push(right, rows_of_keys(keys / 2, [](std::int64_t) { return 50; }));
+  CHECK(times_of(join).size() == keys / 2);
+  join.watermark(100us);
+  CHECK(join.restore(1) == keys + keys / 2);  // a key goes whole
+  join.watermark(200us);
+  CHECK(join.restore(1) == 0);
+}
+
+TEST_CASE("left rows as of a time come from disk with the version that was valid then") {
+  const TemporaryFolder folder;
+  JoinBench join = on_disk(folder, "as_of = true\n");
+  join.push(right, rows_of_keys(keys, [](std::int64_t) { return 1; }));
+  join.push(left, rows_of_keys(keys, [](std::int64_t k) { return 2 + k % 10; }));
+  join.push(right, rows_of_keys(keys, [](std::int64_t) { return 20; }));
+  CHECK(join.waits_for() == Timestamp{2us});
+  join.watermark(11us);
+  const auto times = times_of(join);
+  CHECK(times.size() == keys);
+  CHECK(std::is_sorted(times.begin(), times.end()));
+  CHECK(join.restore(1) == 2 * keys);  // both versions: the older one is valid still
+  join.watermark(25us);
+  CHECK(join.restore(1) == 2 * keys);  // and stays until its bucket of a second is over
+  join.watermark(3s);
+  CHECK(join.restore(1) == keys);
+}
+
+TEST_CASE("rows on disk outlive their time to live by little") {
+  const TemporaryFolder folder;
+  JoinBench join = on_disk(folder, "ttl = \"10s\"\n");
+  join.push(left, rows_of_keys(keys, [](std::int64_t) { return 0; }));
+  join.clock(5s);
+  join.push(left, rows_of_keys(10, [](std::int64_t) { return 0; }));
+  join.clock(13s);
+  CHECK(join.restore(1) == 20);  // a key's row that has outlived its time goes with the others
+  join.clock(18s);
+  CHECK(join.restore(1) == 0);
+}
+
+TEST_CASE("a window is joined part by part, of which one has all rows of a key") {
+  const TemporaryFolder folder;
+  JoinBench join = on_disk(folder, "kind = \"full\"\nwindow = { tumbling = \"100us\" }\n", 20'000);
+  for (int n = 0; n < 3; ++n) {
+    join.push(left, rows_of_keys(keys, [](std::int64_t k) { return k % 100; }));
+    join.push(left, std::vector<Row>(200, Row{std::int64_t{keys + 1}, std::int64_t{5}, std::int64_t{50}}));
+    join.push(left, std::vector<Row>(500, Row{Value{}, std::int64_t{6}, std::int64_t{50}}));
+    join.push(right, rows_of_keys(keys, [](std::int64_t k) { return k % 100; }));
+  }
+  CHECK(join.waits_for() == Timestamp{99us});
+  CHECK(join.restore(1) == 3 * (2 * keys + 700));
+  join.watermark(99us);
+  CHECK(times_of(join).size() == 3 * 3 * keys + 3 * 700);
+  CHECK(join.restore(1) == 0);
+}
+
+}  // namespace
+}  // namespace dataflow
