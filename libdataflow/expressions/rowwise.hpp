@@ -100,7 +100,7 @@ class TextResult {
  public:
   explicit TextResult(KernelCall& call);
   void append(std::string_view text) {
-    if (bytes_.size() + text.size() > most_) {
+    if (bytes_.size() + text.size() > most_) [[unlikely]] {
       too_long_ = true;
     } else {
       bytes_.append(text.data(), text.size());
@@ -112,12 +112,18 @@ class TextResult {
   /// True when the row's text is over the limit: the function may stop early.
   [[nodiscard]] bool too_long() const { return too_long_; }
 
-  /// Goes to `row`; rows between are NULL and empty.
-  void begin(std::uint32_t row);
+  /// Goes to `row`, behind the last one; rows between are NULL and empty.
+  [[gnu::always_inline]] void begin(std::uint32_t row) {
+    if (too_long_) [[unlikely]]
+      give_up_row();
+    const auto start = static_cast<std::uint32_t>(bytes_.size());
+    while (rows_ <= row) offsets_.as<std::uint32_t>()[rows_++] = start;
+  }
   ColumnPtr finish();
 
  private:
-  void end_row();
+  void give_up_row();
+  [[nodiscard]] std::size_t row_start() const { return offsets_.as<std::uint32_t>()[rows_ - 1]; }
 
   /// Bytes of one column, in all: keeps offsets in 32 bits and a malicious replace() from eating the memory. A constant
   /// has less, as it may be repeated for each row.
@@ -126,10 +132,9 @@ class TextResult {
 
   KernelCall& call_;
   GrowingBuffer bytes_;
-  GrowingBuffer offsets_;
+  GrowingBuffer offsets_;  ///< of all rows, set as far as rows have begun
   GrowingBuffer nulls_;
-  std::uint32_t rows_ = 0;     ///< rows begun
-  std::size_t row_start_ = 0;  ///< of the row that is being written
+  std::uint32_t rows_ = 0;  ///< rows begun
   bool too_long_ = false;
   std::size_t most_;
 };

@@ -229,7 +229,10 @@ void GroupTable::find_or_insert_block(const Key& keys, const std::uint32_t* rows
   if (!prefetch) {
     for (std::size_t j = 0; j < count; ++j) {
       const std::size_t i = rows == nullptr ? j : rows[j];
-      found[j] = probe(keys, i, keys.hash(i));
+      const std::uint64_t hash = keys.hash(i);
+      const std::uint64_t slot = slots_[hash & mask_];
+      const bool first = slot != 0 && ((slot ^ hash) & ~address_bits) == 0 && keys.equal(row_in(slot), i);
+      found[j] = first ? row_in(slot) : probe(keys, i, hash);
     }
     return;
   }

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -47,14 +48,18 @@ T required(Result<T> result) {
   return *std::move(result);
 }
 
-/// A kind of event: of 50 in a row so many are of it. The batches of all kinds are of the same 50s.
+/// A kind of event, or all of them: of 50 in a row so many are of it. The batches of all kinds are of the same 50s.
 struct Stream {
-  NexmarkKind kind;
+  std::optional<NexmarkKind> kind;
   std::string_view source;  ///< its name in the topologies
   std::uint32_t in_fifty;
 };
-constexpr std::array<Stream, 3> streams{
-    {{NexmarkKind::person, "people", 1}, {NexmarkKind::auction, "auctions", 3}, {NexmarkKind::bid, "bids", 46}}};
+constexpr std::array<Stream, 4> streams{{{NexmarkKind::person, "people", 1},
+                                         {NexmarkKind::auction, "auctions", 3},
+                                         {NexmarkKind::bid, "bids", 46},
+                                         {std::nullopt, "events", 50}}};
+/// What queries read of all events.
+constexpr std::array<std::string_view, 5> fields_of_all{"event_type", "id", "name", "seller", "date_time"};
 constexpr std::uint32_t fifties_in_a_batch = max_batch_rows / 46;
 
 Batches read_all(const SourceFactory& source, std::uint32_t batch_rows) {
@@ -73,12 +78,16 @@ Batches read_all(const SourceFactory& source, std::uint32_t batch_rows) {
 
 const Batches& batches_of(const Stream& stream) {
   static std::array<Batches, streams.size()> made;
-  Batches& batches = made[static_cast<std::size_t>(stream.kind)];
+  Batches& batches = made[static_cast<std::size_t>(&stream - streams.data())];
   if (!batches) {
     NexmarkSourceSpec spec;
     spec.events.start = required(parse_iso8601("2015-07-15T00:00:00"));
     spec.count = event_count();
     spec.only = stream.kind;
+    for (const Field& field : nexmark_schema(spec.only)->fields()) {
+      const bool read = std::find(fields_of_all.begin(), fields_of_all.end(), field.name) != fields_of_all.end();
+      spec.read.push_back(read || spec.only);
+    }
     batches = read_all(*make_nexmark_source(spec), stream.in_fifty * fifties_in_a_batch);
   }
   return batches;
@@ -101,13 +110,18 @@ const Stream* stream_of(const StreamNode& node) {
   return node.is_source() && found != streams.end() ? found : nullptr;
 }
 
-/// Events of the streams that a query reads.
+std::int64_t rows_of(const Stream& stream) {
+  std::int64_t rows = 0;
+  for (const BatchPtr& batch : *batches_of(stream)) rows += batch->rows();
+  return rows;
+}
+
+/// Events that a query takes: people and auctions where it chooses them out of all.
 std::int64_t events_of(int query) {
   std::int64_t count = 0;
   for (const StreamNode& node : load(query).nodes) {
     const Stream* stream = stream_of(node);
-    if (stream == nullptr) continue;
-    for (const BatchPtr& batch : *batches_of(*stream)) count += batch->rows();
+    if (stream != nullptr) count += stream->kind ? rows_of(*stream) : rows_of(streams[0]) + rows_of(streams[1]);
   }
   return count;
 }

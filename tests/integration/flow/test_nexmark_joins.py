@@ -22,7 +22,7 @@ events = {events}
 type  = "print"
 input = "events"
 """
-SOURCES = {3: "auctions people", 4: "auctions bids", 6: "auctions bids", 8: "people auctions", 9: "auctions bids", 13: "bids", 20: "bids auctions"}
+SOURCES = {3: "auctions people", 4: "auctions bids", 6: "auctions bids", 8: "events", 9: "auctions bids", 13: "bids", 20: "bids auctions"}
 
 
 def frozen(row):
