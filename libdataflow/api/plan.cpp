@@ -30,6 +30,10 @@ void Plan::mistake(const Place& where, std::string message) {
 }
 
 NodeId Plan::add(NodeDraft draft, const StreamInfo* input, const Place& where) {
+  return input == nullptr ? add(std::move(draft), {}, where) : add(std::move(draft), {input}, where);
+}
+
+NodeId Plan::add(NodeDraft draft, std::initializer_list<const StreamInfo*> inputs, const Place& where) {
   Entry entry;
   StreamNode& node = entry.node;
   node.id = static_cast<NodeId>(entries_.size());
@@ -41,15 +45,18 @@ NodeId Plan::add(NodeDraft draft, const StreamInfo* input, const Place& where) {
   node.source = std::move(draft.source);
   node.stateful = draft.stateful;
   if (draft.single) node.max_parallelism = 1;
-  if (input != nullptr) {
+  std::size_t number = 0;
+  for (const StreamInfo* input : inputs) {
     for (const StreamOrigin& origin : input->origins) {
-      StreamEdge edge{.from = origin.node, .output = origin.output, .partitioning = input->partitioning};
-      if (draft.keyed) {
+      StreamEdge edge{
+          .from = origin.node, .output = origin.output, .input = number, .partitioning = input->partitioning};
+      if (draft.keyed && !input->key_fields.empty()) {
         edge.partitioning = Partitioning::hash;
         edge.key_fields = input->key_fields;
       }
       node.inputs.push_back(std::move(edge));
     }
+    ++number;
   }
   entry.rows = std::move(draft.rows);
   entry.late_factory = std::move(draft.late_factory);

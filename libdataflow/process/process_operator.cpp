@@ -1,13 +1,28 @@
 #include "dataflow/process_operator.hpp"
 
 #include <cassert>
+#include <numeric>
+#include <string>
 
 #include "libdataflow/state/state_backend.hpp"
 
 namespace dataflow {
 
+namespace {
+
+/// The key's columns alone, in their order.
+SchemaPtr schema_of_keys(const std::vector<DataType>& types) {
+  std::vector<Field> fields;
+  for (std::size_t i = 0; i < types.size(); ++i) fields.push_back({"key" + std::to_string(i + 1), types[i]});
+  return make_schema(std::move(fields));
+}
+
+}  // namespace
+
 ProcessOperator::ProcessOperator(std::shared_ptr<const ProcessPlan> plan)
-    : plan_{std::move(plan)}, outputs_{plan_->output, plan_->sides, plan_->event_time} {}
+    : plan_{std::move(plan)}, outputs_{plan_->output, plan_->sides, plan_->event_time} {
+  if (plan_->second && !plan_->key_types.empty()) key_schema_ = schema_of_keys(plan_->key_types);
+}
 
 Status ProcessOperator::open(OperatorContext& context) {
   operator_context_ = &context;
@@ -15,7 +30,9 @@ Status ProcessOperator::open(OperatorContext& context) {
   try {
     StateOwner& function = construct(outputs_);
     where = "in open()";
-    runtime_ = std::make_unique<KeyedRuntime>(function, plan_->key_fields, plan_->key_types, plan_->optional_key);
+    std::vector<std::size_t> key_fields = plan_->key_fields;
+    if (key_schema_) std::iota(key_fields.begin(), key_fields.end(), std::size_t{0});
+    runtime_ = std::make_unique<KeyedRuntime>(function, std::move(key_fields), plan_->key_types, plan_->optional_key);
     if (auto status = runtime_->check(); !status) return status;
     if (const StateBackendPtr backend = context.state_backend()) {
       if (auto status = runtime_->use_backend(backend, context.max_parallelism()); !status) return status;
@@ -33,12 +50,27 @@ Status ProcessOperator::open(OperatorContext& context) {
   return {};
 }
 
-Result<Step> ProcessOperator::process(std::size_t, const BatchPtr& batch, OperatorOutput& out) {
+BatchPtr ProcessOperator::keys_of(std::size_t input, const BatchPtr& batch) const {
+  if (!key_schema_) return batch;
+  std::vector<ColumnPtr> columns;
+  for (const std::size_t field : input == 1 ? plan_->second->key_fields : plan_->key_fields) {
+    columns.push_back(batch->columns()[field]);
+  }
+  return batch->with_columns(key_schema_, std::move(columns));
+}
+
+/// The event time of what is caused by something that has none: as new as can be without being late downstream.
+Timestamp ProcessOperator::newest_in_time() const {
+  const Timestamp watermark = operator_context_->watermark();
+  return watermark == Timestamp::max() ? watermark : watermark + Duration{1};
+}
+
+Result<Step> ProcessOperator::process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) {
   assert(!batch_);
-  if (auto status = bind(*batch); !status) return fail(status.error());
+  if (auto status = bind(input, *batch); !status) return fail(status.error());
   batch_ = batch;
   row_ = 0;
-  const auto slots = runtime_->begin_batch(*batch, operator_context_->now());
+  const auto slots = runtime_->begin_batch(*keys_of(input, batch), operator_context_->now());
   if (!slots) return fail(slots.error());
   slots_ = *slots;
   return go_on(out);
@@ -97,13 +129,7 @@ Result<bool> ProcessOperator::fire_due(TimerDomain domain, Timestamp until) {
     context_->timer_ = *timer;
     context_->key_known_ = false;
     context_->timestamp_ = timer->time;
-    if (domain == TimerDomain::event_time) {
-      outputs_.set_time(timer->time);
-    } else {
-      // What a clock causes is as new as can be without being late downstream.
-      const Timestamp watermark = operator_context_->watermark();
-      outputs_.set_time(watermark == Timestamp::max() ? watermark : watermark + Duration{1});
-    }
+    outputs_.set_time(domain == TimerDomain::event_time ? timer->time : newest_in_time());
     try {
       call_timer(timer->time);
     } catch (...) {

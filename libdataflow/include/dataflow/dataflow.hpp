@@ -15,6 +15,8 @@
 // It drags in the standard library and tl::expected, nothing else.
 
 #include "dataflow/actor_ref.hpp"
+#include "dataflow/co_process.hpp"
+#include "dataflow/connected_streams.hpp"
 #include "dataflow/environment.hpp"
 #include "dataflow/job.hpp"
 #include "dataflow/keyed_stream.hpp"

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "dataflow/stream.hpp"
@@ -19,6 +20,13 @@ class KeyedStream : public Stream<T>, public ProcessCalls<KeyedStream<T, K>> {
 
   WindowedStream<T, K> window(WindowSpec window, Place where = Place::current()) {
     return {*this, std::move(window), where};
+  }
+
+  /// Both streams into one function, with one state for each key: see co_process.hpp.
+  template <class B, class K2>
+  ConnectedStreams<T, B, K> connect(const KeyedStream<B, K2>& other, Place where = Place::current()) {
+    static_assert(std::is_same_v<K, K2>, "the keys of streams that are connected have the same type");
+    return {*this, other, where};
   }
 
   /// Looks for a pattern in the records of each key: see pattern.hpp.

@@ -3,6 +3,7 @@
 // that made them. Environment and Stream<T> are thin typed layers over it.
 
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <source_location>
@@ -46,7 +47,7 @@ struct NodeDraft {
   std::optional<SourceSpec> source;
   std::optional<RowPipeline> rows;  ///< instead of a factory
   bool stateful = false;            ///< needs a name
-  bool keyed = false;               ///< its input is spread by the stream's key
+  bool keyed = false;               ///< inputs that have a key are spread by it
   bool single = false;              ///< runs in one subtask
   SideOutputsPtr sides;             ///< side outputs that the user's code may name later
   /// The type of the user's that no checkpoint can hold; empty: there is none.
@@ -61,6 +62,8 @@ class Plan {
   using Place = std::source_location;
 
   NodeId add(NodeDraft draft, const StreamInfo* input, const Place& where);
+  /// A node with several inputs, in their order.
+  NodeId add(NodeDraft draft, std::initializer_list<const StreamInfo*> inputs, const Place& where);
   /// The main output of a node as a stream.
   [[nodiscard]] StreamInfo stream_of(NodeId node) const;
   /// A declared side output, or one that the node's function may emit to; a mistake when there can be none.
@@ -110,6 +113,10 @@ std::string to_string(const std::source_location& place);
 void add_where(Plan& plan, StreamInfo& stream, std::string_view condition, const Plan::Place& where);
 void add_select(Plan& plan, StreamInfo& stream, std::span<const std::pair<std::string, std::string>> fields,
                 const RecordInfo& result, const Plan::Place& where);
+
+/// The streams of a two-input node, where only one has event time: what has none holds the other's back no longer, for
+/// it is behind a node that says so.
+void free_time_of_connected(Plan& plan, StreamInfo& first, StreamInfo& second, const Plan::Place& where);
 
 /// The sinks.
 NodeId add_print(Plan& plan, const StreamInfo& stream, std::string_view format, const Plan::Place& where);

@@ -139,6 +139,22 @@ struct KeyTraits<std::tuple<Parts...>> {
   }
 };
 
+/// The same with the key.
+template <class K>
+class KeyedContext final : public ProcessContext {
+ public:
+  using ProcessContext::ProcessContext;
+  /// The key whose state is in scope.
+  const K& key() {
+    if (!key_known_) KeyTraits<K>::decode(runtime_, key_);
+    key_known_ = true;
+    return key_;
+  }
+
+ private:
+  K key_{};
+};
+
 /// A function over the records of each key. Override what you need; `process` at least.
 template <class K, class In, class Out>
 class KeyedProcess : public StateOwner {
@@ -152,19 +168,8 @@ class KeyedProcess : public StateOwner {
   using input_type = In;
   using output_type = Out;
 
-  class Context final : public ProcessContext {
-   public:
-    using ProcessContext::ProcessContext;
-    /// The key whose state is in scope.
-    const K& key() {
-      if (!key_known_) KeyTraits<K>::decode(runtime_, key_);
-      key_known_ = true;
-      return key_;
-    }
-
-   private:
-    K key_{};
-  };
+  using Context = KeyedContext<K>;
+  using interface_type = KeyedProcess;
 
   virtual ~KeyedProcess() = default;
   /// Once before the first record.
@@ -184,6 +189,7 @@ class Process : public StateOwner {
   using input_type = In;
   using output_type = Out;
   using Context = ProcessContext;
+  using interface_type = Process;
 
   virtual ~Process() = default;
   virtual void open(const OperatorContext&) {}
@@ -196,6 +202,7 @@ class Process : public StateOwner {
 /// Stands for the key of a stream or window without one.
 struct NoKey {};
 
+/// Whether a function's state is kept for each key.
 template <class P>
 concept KeyedFunction = requires {
   typename P::key_type;

@@ -5,19 +5,26 @@
 #include <memory>
 #include <optional>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "dataflow/co_process.hpp"
 #include "dataflow/process.hpp"
 
 namespace dataflow {
 
+/// Where an input's fields lie.
+struct ProcessInput {
+  std::vector<std::size_t> key_fields;   ///< none: of a function without key
+  std::vector<std::uint16_t> positions;  ///< of the record's fields in the input's schema
+};
+
 /// Where the input's fields lie and what the function's outputs are.
-struct ProcessPlan {
-  std::vector<std::size_t> key_fields;
+struct ProcessPlan : ProcessInput {
+  std::optional<ProcessInput> second;  ///< of a function over two streams; its key's types are the first's
   std::vector<DataType> key_types;
   bool optional_key = false;
-  std::vector<std::uint16_t> positions;  ///< of the record's fields in the input's schema
   SchemaPtr output;
   SideOutputsPtr sides;
   bool event_time = false;
@@ -48,7 +55,8 @@ class ProcessOperator : public Operator {
   virtual void call_open(OperatorContext& context) = 0;
   virtual void call_receives(Receiver& receiver) = 0;
   virtual void call_close() = 0;
-  virtual Status bind(const Batch& batch) = 0;
+  /// To a batch of `input`, which run_rows is then given.
+  virtual Status bind(std::size_t input, const Batch& batch) = 0;
   /// Feeds rows from row_ on until the batch ends or the output is full; throws what the function throws.
   virtual void run_rows(const Batch& batch) = 0;
   virtual void call_timer(Timestamp time) = 0;
@@ -57,10 +65,7 @@ class ProcessOperator : public Operator {
   void begin_row(const Batch& batch, std::uint32_t row) {
     runtime_->select(slots_[row]);
     context_->key_known_ = false;
-    if (plan_->event_time) {
-      context_->timestamp_ = batch.timestamp(row);
-      outputs_.set_time(context_->timestamp_);
-    }
+    if (plan_->event_time) set_time(batch, row);
   }
   [[nodiscard]] bool output_full() const { return outputs_.full(); }
 
@@ -70,8 +75,15 @@ class ProcessOperator : public Operator {
  private:
   Result<Step> go_on(OperatorOutput& out);
   Result<bool> fire_due(TimerDomain domain, Timestamp until);
+  void set_time(const Batch& batch, std::uint32_t row) {
+    context_->timestamp_ = batch.timestamp(row);
+    outputs_.set_time(batch.has_event_time() ? context_->timestamp_ : newest_in_time());
+  }
+  [[nodiscard]] Timestamp newest_in_time() const;
+  [[nodiscard]] BatchPtr keys_of(std::size_t input, const BatchPtr& batch) const;
 
   OutputSet outputs_;
+  SchemaPtr key_schema_;  ///< of two inputs' keys, which lie at different places in them
   std::unique_ptr<KeyedRuntime> runtime_;
   ProcessContext* context_ = nullptr;
   OperatorContext* operator_context_ = nullptr;
@@ -82,21 +94,20 @@ class ProcessOperator : public Operator {
   std::optional<Timestamp> processing_due_;
 };
 
-/// The typed half for the function class P, made with `Args` in each subtask.
+/// What depends on the function class P, made with `Args` in each subtask, but not on its records.
 template <class P, class... Args>
-class ProcessOperatorOf final : public ProcessOperator {
-  using In = typename P::input_type;
-  using Out = typename P::output_type;
-  using Context = typename P::Context;
-
+class FunctionOperator : public ProcessOperator {
  public:
-  ProcessOperatorOf(std::shared_ptr<const ProcessPlan> plan, std::tuple<Args...> arguments)
-      : ProcessOperator{std::move(plan)}, arguments_{std::move(arguments)}, reader_{plan_->positions} {}
+  FunctionOperator(std::shared_ptr<const ProcessPlan> plan, std::tuple<Args...> arguments)
+      : ProcessOperator{std::move(plan)}, arguments_{std::move(arguments)} {}
 
   /// The user's object; only after open.
   [[nodiscard]] P& function() { return *function_; }
 
  protected:
+  using Context = typename P::Context;
+  using Out = typename P::output_type;
+
   StateOwner& construct(OutputSet& outputs) override {
     std::apply([&](const Args&... arguments) { function_.emplace(arguments...); }, arguments_);
     out_.emplace(outputs.main());
@@ -105,43 +116,98 @@ class ProcessOperatorOf final : public ProcessOperator {
   ProcessContext& make_context(KeyedRuntime& runtime, OutputSet& outputs) override {
     return typed_context_.emplace(runtime, outputs);
   }
-  void call_open(OperatorContext& context) override { function_->open(context); }
-  void call_receives(Receiver& receiver) override { function_->receives(receiver); }
-  void call_close() override { function_->close(); }
-  Status bind(const Batch& batch) override { return reader_.bind(batch); }
-
-  void run_rows(const Batch& batch) override {
-    P& function = *function_;
-    for (; row_ < batch.rows() && !output_full(); ++row_) {
-      begin_row(batch, row_);
-      reader_.read(row_, record_);
-      // Named with its class, the call is direct and may be inlined.
-      if constexpr (requires { function.P::process(record_, *typed_context_, *out_); }) {
-        function.P::process(record_, *typed_context_, *out_);
-      } else {
-        base().process(record_, *typed_context_, *out_);
-      }
-    }
-  }
+  void call_open(OperatorContext& context) override { base().open(context); }
+  void call_receives(Receiver& receiver) override { base().receives(receiver); }
+  void call_close() override { base().close(); }
   void call_timer(Timestamp time) override { base().on_timer(time, *typed_context_, *out_); }
 
- private:
   /// The interface, in which everything is public.
-  auto& base() {
-    if constexpr (KeyedFunction<P>) {
-      return static_cast<KeyedProcess<typename P::key_type, In, Out>&>(*function_);
-    } else {
-      return static_cast<Process<In, Out>&>(*function_);
-    }
-  }
+  typename P::interface_type& base() { return *function_; }
+  Context& context() { return *typed_context_; }
+  Output<Out>& out() { return *out_; }
 
+ private:
   std::tuple<Args...> arguments_;
   std::optional<P> function_;
   std::optional<Context> typed_context_;
   std::optional<Output<Out>> out_;
+};
+
+/// The typed half for a function over one stream.
+template <class P, class... Args>
+class ProcessOperatorOf final : public FunctionOperator<P, Args...> {
+  using In = typename P::input_type;
+
+ public:
+  ProcessOperatorOf(std::shared_ptr<const ProcessPlan> plan, std::tuple<Args...> arguments)
+      : FunctionOperator<P, Args...>{std::move(plan), std::move(arguments)}, reader_{this->plan_->positions} {}
+
+ protected:
+  Status bind(std::size_t, const Batch& batch) override { return reader_.bind(batch); }
+
+  void run_rows(const Batch& batch) override {
+    P& function = this->function();
+    for (; this->row_ < batch.rows() && !this->output_full(); ++this->row_) {
+      this->begin_row(batch, this->row_);
+      reader_.read(this->row_, record_);
+      // Named with its class, the call is direct and may be inlined.
+      if constexpr (requires { function.P::process(record_, this->context(), this->out()); }) {
+        function.P::process(record_, this->context(), this->out());
+      } else {
+        this->base().process(record_, this->context(), this->out());
+      }
+    }
+  }
+
+ private:
   RowReader<In> reader_;
   In record_{};
 };
+
+/// The typed half for a function over two streams.
+template <class P, class... Args>
+class CoProcessOperatorOf final : public FunctionOperator<P, Args...> {
+  using A = typename P::first_type;
+  using B = typename P::second_type;
+
+ public:
+  CoProcessOperatorOf(std::shared_ptr<const ProcessPlan> plan, std::tuple<Args...> arguments)
+      : FunctionOperator<P, Args...>{std::move(plan), std::move(arguments)},
+        first_{this->plan_->positions},
+        second_{this->plan_->second->positions} {}
+
+ protected:
+  Status bind(std::size_t input, const Batch& batch) override {
+    of_second_ = input == 1;
+    return of_second_ ? second_.bind(batch) : first_.bind(batch);
+  }
+
+  void run_rows(const Batch& batch) override {
+    const bool of_second = of_second_;
+    for (; this->row_ < batch.rows() && !this->output_full(); ++this->row_) {
+      this->begin_row(batch, this->row_);
+      if (of_second) {
+        second_.read(this->row_, second_record_);
+        this->base().process_second(second_record_, this->context(), this->out());
+      } else {
+        first_.read(this->row_, first_record_);
+        this->base().process_first(first_record_, this->context(), this->out());
+      }
+    }
+  }
+
+ private:
+  RowReader<A> first_;
+  RowReader<B> second_;
+  A first_record_{};
+  B second_record_{};
+  bool of_second_ = false;
+};
+
+/// The typed half that fits the function.
+template <class P, class... Args>
+using OperatorOfFunction =
+    std::conditional_t<CoFunction<P>, CoProcessOperatorOf<P, Args...>, ProcessOperatorOf<P, Args...>>;
 
 template <class P, class... Args>
 class ProcessFactory final : public OperatorFactory {
@@ -149,15 +215,20 @@ class ProcessFactory final : public OperatorFactory {
   ProcessFactory(std::shared_ptr<const ProcessPlan> plan, std::tuple<Args...> arguments)
       : plan_{std::move(plan)}, arguments_{std::move(arguments)} {}
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
-    return std::make_unique<ProcessOperatorOf<P, Args...>>(plan_, arguments_);
+    return std::make_unique<OperatorOfFunction<P, Args...>>(plan_, arguments_);
   }
-  [[nodiscard]] std::optional<FieldUse> field_use() const override {
-    FieldUse use{.reads = plan_->key_fields, .passing_outputs = {}};
-    use.reads.insert(use.reads.end(), plan_->positions.begin(), plan_->positions.end());
-    return use;
+  [[nodiscard]] std::optional<FieldUse> field_use() const override { return use_of(*plan_); }
+  [[nodiscard]] std::optional<FieldUse> field_use_of(std::size_t input) const override {
+    return input == 1 ? use_of(*plan_->second) : use_of(*plan_);
   }
 
  private:
+  static FieldUse use_of(const ProcessInput& input) {
+    FieldUse use{.reads = input.key_fields, .passing_outputs = {}};
+    use.reads.insert(use.reads.end(), input.positions.begin(), input.positions.end());
+    return use;
+  }
+
   std::shared_ptr<const ProcessPlan> plan_;
   std::tuple<Args...> arguments_;
 };

@@ -3,6 +3,7 @@
 // the plan; nothing runs until the job does.
 
 #include <concepts>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,8 @@ template <class T, class K>
 class KeyedStream;
 template <class T, class K>
 class WindowedStream;
+template <class A, class B, class K>
+class ConnectedStreams;
 template <class T>
 class Pattern;
 template <class T>
@@ -78,6 +81,19 @@ struct OwnedKeyOf<std::optional<std::string_view>> {
 };
 template <class K>
 using OwnedKey = typename OwnedKeyOf<K>::type;
+
+/// Whether a function of class P has state. That is known of an object: one is made, if the answer matters.
+template <class P, class... Args>
+std::function<bool()> state_question(const std::tuple<Args...>& arguments) {
+  return [arguments] {
+    return std::apply(
+        [](const Args&... each) {
+          const P function(each...);
+          return static_cast<const StateOwner&>(function).declares_state();
+        },
+        arguments);
+  };
+}
 
 template <class T>
 class Stream : public ProcessCalls<Stream<T>> {
@@ -203,6 +219,17 @@ class Stream : public ProcessCalls<Stream<T>> {
     return united({others.info()...}, Place::current());
   }
 
+  /// Both streams into one function, whose subtasks are given what those of both streams have.
+  template <class B>
+  ConnectedStreams<T, B, NoKey> connect(const Stream<B>& other, Place where = Place::current()) {
+    return {*this, other, where};
+  }
+  template <class B, class K>
+  ConnectedStreams<T, B, NoKey> connect(const KeyedStream<B, K>& other, Place where = Place::current()) {
+    static_assert(!is_record<T>, "both streams that are connected have a key, or neither has");
+    return {*this, other, where};
+  }
+
   /// A whole-batch operator of the engine's kind: `Op` derives from dataflow::Operator and emits R's schema.
   template <class Op, class R, class... Args>
   Stream<R> operate(Args... arguments) {
@@ -313,15 +340,7 @@ class Stream : public ProcessCalls<Stream<T>> {
   auto add_process(std::tuple<Args...> arguments, const Place& where) {
     static_assert(!KeyedFunction<P>, "a KeyedProcess needs a key: call key_by before process");
     NodeDraft draft{.type = "process"};
-    // Which state a function has is known of an object: one is made, if the answer matters.
-    draft.declares_state = [arguments] {
-      return std::apply(
-          [](const Args&... each) {
-            const P function(each...);
-            return static_cast<const StateOwner&>(function).declares_state();
-          },
-          arguments);
-    };
+    draft.declares_state = state_question<P>(arguments);
     return add_process_function<P>(std::move(arguments), {}, false, std::move(draft), where);
   }
   /// Adds a node for P, whose key is the stream's.

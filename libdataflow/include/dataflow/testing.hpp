@@ -5,6 +5,8 @@
 //     h.push({"c", 0.5, 0s}); h.watermark(6min); h.push({"c", 900, 6min});
 //     CHECK(h.output().empty());
 
+#include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -71,37 +73,16 @@ class Bench : public OperatorContext, public OperatorOutput {
   bool full_ = false;
 };
 
-/// A process function under test. Side outputs must be named before the first push: `h.side_output<T>("late")`
-/// declares and later reads.
+/// What harnesses of functions over one and over two streams have in common. Side outputs must be named before the
+/// first push: `h.side_output<T>("late")` declares and later reads.
 template <class P>
-class Harness {
-  using In = typename P::input_type;
+class FunctionHarness {
   using Out = typename P::output_type;
 
  public:
-  /// The function is made from `arguments`, as by stream.process<P>(arguments...).
-  template <class... Args>
-  explicit Harness(Args... arguments) {
-    make_ = [arguments = std::tuple<Args...>{std::move(arguments)...}](
-                std::shared_ptr<const ProcessPlan> plan) -> std::unique_ptr<ProcessOperator> {
-      return std::make_unique<ProcessOperatorOf<P, Args...>>(std::move(plan), arguments);
-    };
-  }
-  ~Harness() {
-    if (operator_) static_cast<void>(operator_->close());
-  }
-  Harness(const Harness&) = delete;
-  Harness& operator=(const Harness&) = delete;
+  FunctionHarness(const FunctionHarness&) = delete;
+  FunctionHarness& operator=(const FunctionHarness&) = delete;
 
-  /// One record, with its event time; without one it is that of the record's first Timestamp member, or the watermark.
-  /// A KeyedProcess finds its key in the member that set_key named, or in the first of the key's type.
-  void push(const In& record, std::optional<Timestamp> event_time = std::nullopt) {
-    RowBuffer rows{schema_of<In>()};
-    put_record(rows, record);
-    rows.end_row(event_time ? *event_time : time_of(record));
-    const BatchPtr batch = rows.finish();
-    bench_.run(opened(), [&] { return opened().process(0, batch, bench_); });
-  }
   /// Event time comes to `time`: what is due fires.
   void watermark(Timestamp time) {
     bench_.run(opened(), [&] { return opened().on_watermark(time, bench_); });
@@ -133,7 +114,7 @@ class Harness {
   /// Forgets what was emitted.
   void clear_output() { bench_.emitted_.clear(); }
 
-  /// Keyed state and timers, as a checkpoint holds them.
+  /// State and timers, as a checkpoint holds them.
   std::string snapshot() { return save_state(opened()); }
   /// Goes on in a new operator from a snapshot, as after a failure. Watermark and clock stay.
   void restore(const std::string& snapshot) {
@@ -154,13 +135,35 @@ class Harness {
     if (!answer) throw Failure{answer.error()};
     return std::move(*answer);
   }
-
-  /// Keys are this member's values; needed when the key's type is not that of the first such member.
-  template <class M>
-  void set_key(M In::*member) {
-    key_field_ = member_index(member);
-  }
   std::uint64_t counter(std::string_view name) { return bench_.counter(name).value(); }
+
+ protected:
+  /// The function is made from `arguments`, as by stream.process<P>(arguments...).
+  template <class... Args>
+  explicit FunctionHarness(std::tuple<Args...> arguments) {
+    make_ = [arguments =
+                 std::move(arguments)](std::shared_ptr<const ProcessPlan> plan) -> std::unique_ptr<ProcessOperator> {
+      return std::make_unique<OperatorOfFunction<P, Args...>>(std::move(plan), arguments);
+    };
+  }
+  ~FunctionHarness() {
+    if (operator_) static_cast<void>(operator_->close());
+  }
+
+  template <class T>
+  void push_to(std::size_t input, const T& record, std::optional<Timestamp> event_time) {
+    RowBuffer rows{schema_of<T>()};
+    put_record(rows, record);
+    rows.end_row(event_time ? *event_time : time_of(record));
+    const BatchPtr batch = rows.finish();
+    bench_.run(opened(), [&] { return opened().process(input, batch, bench_); });
+  }
+
+  /// Keys are these members' values; else the first members of the key's types.
+  template <class T, class M>
+  void set_key_of(std::size_t input, M T::*member) {
+    key_fields_[input] = member_index(member);
+  }
 
  private:
   ProcessOperator& opened() {
@@ -170,9 +173,13 @@ class Harness {
       using K = typename P::key_type;
       plan->key_types = KeyTraits<K>::types();
       plan->optional_key = KeyTraits<K>::optional;
-      plan->key_fields = key_field_ ? std::vector{*key_field_} : fields_of_types(plan->key_types);
     }
-    for (std::size_t i = 0; i < field_count<In>; ++i) plan->positions.push_back(static_cast<std::uint16_t>(i));
+    if constexpr (CoFunction<P>) {
+      describe_input<typename P::first_type>(0, *plan, *plan);
+      describe_input<typename P::second_type>(1, *plan, plan->second.emplace());
+    } else {
+      describe_input<typename P::input_type>(0, *plan, *plan);
+    }
     plan->output = schema_of<Out>();
     plan->sides = sides_;
     plan->event_time = true;
@@ -180,10 +187,16 @@ class Harness {
     if (auto status = operator_->open(bench_); !status) throw Failure{status.error()};
     return *operator_;
   }
+  template <class T>
+  void describe_input(std::size_t number, const ProcessPlan& plan, ProcessInput& input) const {
+    for (std::size_t i = 0; i < field_count<T>; ++i) input.positions.push_back(static_cast<std::uint16_t>(i));
+    input.key_fields = key_fields_[number] ? std::vector{*key_fields_[number]} : fields_of_types<T>(plan.key_types);
+  }
   /// The first fields of the key's types, each taken once.
+  template <class T>
   static std::vector<std::size_t> fields_of_types(const std::vector<DataType>& types) {
     std::vector<std::size_t> fields;
-    const Schema& schema = *schema_of<In>();
+    const Schema& schema = *schema_of<T>();
     for (const DataType& type : types) {
       std::size_t i = fields.empty() ? 0 : fields.back() + 1;
       while (i < schema.size() && !(schema[i].type == type)) ++i;
@@ -192,9 +205,10 @@ class Harness {
     }
     return fields;
   }
-  Timestamp time_of(const In& record) const {
+  template <class T>
+  Timestamp time_of(const T& record) const {
     std::optional<Timestamp> time;
-    for_each_field<In>(record, [&]<class M>(const M& field) {
+    for_each_field<T>(record, [&]<class M>(const M& field) {
       if constexpr (std::is_same_v<M, Timestamp>) {
         if (!time) time = field;
       }
@@ -212,9 +226,55 @@ class Harness {
 
   std::function<std::unique_ptr<ProcessOperator>(std::shared_ptr<const ProcessPlan>)> make_;
   SideOutputsPtr sides_ = std::make_shared<SideOutputs>();
-  std::optional<std::size_t> key_field_;
+  std::array<std::optional<std::size_t>, 2> key_fields_;
   Bench bench_;
   std::unique_ptr<ProcessOperator> operator_;
+};
+
+/// A process function under test.
+template <class P>
+class Harness : public FunctionHarness<P> {
+  using In = typename P::input_type;
+
+ public:
+  /// The function is made from `arguments`, as by stream.process<P>(arguments...).
+  template <class... Args>
+  explicit Harness(Args... arguments) : FunctionHarness<P>{std::tuple<Args...>{std::move(arguments)...}} {}
+
+  /// One record, with its event time; without one it is that of the record's first Timestamp member, or the watermark.
+  /// A KeyedProcess finds its key in the member that set_key named, or in the first of the key's type.
+  void push(const In& record, std::optional<Timestamp> event_time = std::nullopt) {
+    this->push_to(0, record, event_time);
+  }
+  /// Keys are this member's values; needed when the key's type is not that of the first such member.
+  template <class M>
+  void set_key(M In::*member) {
+    this->set_key_of(0, member);
+  }
+};
+
+/// A function over two streams under test.
+template <class P>
+class CoHarness : public FunctionHarness<P> {
+  using A = typename P::first_type;
+  using B = typename P::second_type;
+
+ public:
+  template <class... Args>
+  explicit CoHarness(Args... arguments) : FunctionHarness<P>{std::tuple<Args...>{std::move(arguments)...}} {}
+
+  /// One record of the first stream; time and key as Harness::push has them.
+  void push_first(const A& record, std::optional<Timestamp> event_time = std::nullopt) {
+    this->push_to(0, record, event_time);
+  }
+  void push_second(const B& record, std::optional<Timestamp> event_time = std::nullopt) {
+    this->push_to(1, record, event_time);
+  }
+  template <class MA, class MB>
+  void set_keys(MA A::*first, MB B::*second) {
+    this->set_key_of(0, first);
+    this->set_key_of(1, second);
+  }
 };
 
 /// What stands in for a job's sources: `Inputs{}.from("payments", payments)`, by the name of the source's node. What
