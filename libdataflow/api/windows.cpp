@@ -2,72 +2,28 @@
 // columns are then put into R's order.
 
 #include "dataflow/plan.hpp"
+#include "libdataflow/api/adapted_operator.hpp"
 #include "libdataflow/windows/window_spec.hpp"
 
 namespace dataflow {
 
 namespace {
 
-/// Gives the columns `fields` of the main output under another schema; everything else passes.
-class ArrangedOutput final : public OperatorOutput {
+/// The columns `fields` under another schema.
+class ArrangedColumns final : public BatchAdapter {
  public:
-  ArrangedOutput(const std::vector<std::size_t>& fields, const SchemaPtr& schema) : fields_{fields}, schema_{schema} {}
-  void attach(OperatorOutput& out) { out_ = &out; }
-  void emit(BatchPtr batch, std::size_t output) override {
-    if (output != window_main_output) return out_->emit(std::move(batch), output);
+  ArrangedColumns(const std::vector<std::size_t>& fields, SchemaPtr schema)
+      : fields_{fields}, schema_{std::move(schema)} {}
+  Result<BatchPtr> adapt(const BatchPtr& batch) override {
     std::vector<ColumnPtr> columns;
     columns.reserve(fields_.size());
     for (const std::size_t field : fields_) columns.push_back(batch->columns()[field]);
-    out_->emit(batch->with_columns(schema_, std::move(columns)), output);
+    return batch->with_columns(schema_, std::move(columns));
   }
-  [[nodiscard]] bool full() const override { return out_->full(); }
 
  private:
   const std::vector<std::size_t>& fields_;
-  const SchemaPtr& schema_;
-  OperatorOutput* out_ = nullptr;
-};
-
-/// A window operator with its results arranged.
-class ArrangedWindow final : public Operator {
- public:
-  ArrangedWindow(std::unique_ptr<Operator> window, const std::vector<std::size_t>& fields, const SchemaPtr& schema)
-      : window_{std::move(window)}, out_{fields, schema} {}
-
-  Status open(OperatorContext& context) override { return window_->open(context); }
-  Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
-    return window_->process(input, batch, arrange(out));
-  }
-  Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out) override {
-    return window_->on_watermark(watermark, arrange(out));
-  }
-  Result<Step> on_processing_time(Timestamp now, OperatorOutput& out) override {
-    return window_->on_processing_time(now, arrange(out));
-  }
-  [[nodiscard]] std::optional<Timestamp> next_processing_timer() const override {
-    return window_->next_processing_timer();
-  }
-  Result<Step> end_of_data(OperatorOutput& out) override { return window_->end_of_data(arrange(out)); }
-  Result<Step> resume(OperatorOutput& out) override { return window_->resume(arrange(out)); }
-  Result<CapturedStatePtr> snapshot() override { return window_->snapshot(); }
-  Status restore(StateReader& state) override { return window_->restore(state); }
-  void abort() override { window_->abort(); }
-  Status close() override { return window_->close(); }
-  Result<std::string> receive(std::string_view message, std::string_view json) override {
-    return window_->receive(message, json);
-  }
-  Result<std::string> query(std::string_view state, std::string_view key_json) override {
-    return window_->query(state, key_json);
-  }
-
- private:
-  OperatorOutput& arrange(OperatorOutput& out) {
-    out_.attach(out);
-    return out_;
-  }
-
-  std::unique_ptr<Operator> window_;
-  ArrangedOutput out_;
+  SchemaPtr schema_;
 };
 
 class ArrangedWindowFactory final : public OperatorFactory {
@@ -75,7 +31,7 @@ class ArrangedWindowFactory final : public OperatorFactory {
   ArrangedWindowFactory(OperatorFactoryPtr window, std::vector<std::size_t> fields, SchemaPtr schema)
       : window_{std::move(window)}, fields_{std::move(fields)}, schema_{std::move(schema)} {}
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
-    return std::make_unique<ArrangedWindow>(window_->create(), fields_, schema_);
+    return std::make_unique<AdaptedOperator>(window_->create(), std::make_unique<ArrangedColumns>(fields_, schema_));
   }
   [[nodiscard]] std::optional<FieldUse> field_use() const override { return window_->field_use(); }
 

@@ -19,6 +19,7 @@
 #include "dataflow/connected_streams.hpp"
 #include "dataflow/environment.hpp"
 #include "dataflow/job.hpp"
+#include "dataflow/joined_streams.hpp"
 #include "dataflow/keyed_stream.hpp"
 #include "dataflow/pattern.hpp"
 #include "dataflow/pattern_stream.hpp"

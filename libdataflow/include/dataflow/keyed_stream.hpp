@@ -29,6 +29,25 @@ class KeyedStream : public Stream<T>, public ProcessCalls<KeyedStream<T, K>> {
     return {*this, other, where};
   }
 
+  /// Pairs of records with the same key: see joined_streams.hpp.
+  template <class B, class K2>
+  auto join(const KeyedStream<B, K2>& other) {
+    return joined<Outer::none>(other);
+  }
+  /// The same, and this stream's records that have no match.
+  template <class B, class K2>
+  auto left_join(const KeyedStream<B, K2>& other) {
+    return joined<Outer::left>(other);
+  }
+  template <class B, class K2>
+  auto right_join(const KeyedStream<B, K2>& other) {
+    return joined<Outer::right>(other);
+  }
+  template <class B, class K2>
+  auto full_join(const KeyedStream<B, K2>& other) {
+    return joined<Outer::both>(other);
+  }
+
   /// Looks for a pattern in the records of each key: see pattern.hpp.
   PatternStream<T> pattern(Pattern<T> pattern, Place where = Place::current()) {
     return {*this, std::move(pattern), where};
@@ -61,6 +80,12 @@ class KeyedStream : public Stream<T>, public ProcessCalls<KeyedStream<T, K>> {
     F f_;
     ValueState<T> value_{this, "value"};
   };
+
+  template <Outer O, class B, class K2>
+  JoinedStreams<T, B, K, O> joined(const KeyedStream<B, K2>& other) {
+    static_assert(std::is_same_v<K, K2>, "the keys of streams that are joined have the same type");
+    return {*this, other};
+  }
 
   template <class P, class... Args>
   auto add_process(std::tuple<Args...> arguments, const Place& where) {

@@ -118,6 +118,31 @@ void add_select(Plan& plan, StreamInfo& stream, std::span<const std::pair<std::s
 /// it is behind a node that says so.
 void free_time_of_connected(Plan& plan, StreamInfo& first, StreamInfo& second, const Plan::Place& where);
 
+/// Which rows of a join are results also without a match.
+enum class Outer : std::uint8_t { none, left, right, both };
+/// Which rows of two keyed streams belong together, and what becomes of each pair.
+struct JoinDraft {
+  enum class Mode : std::uint8_t {
+    window,    ///< in the same window
+    interval,  ///< the right's time is the left's plus `low` to plus `high`
+    as_of,     ///< the newest right row that is not newer than the left
+  };
+  Mode mode = Mode::window;
+  Outer outer = Outer::none;
+  WindowSpec window;
+  Duration low{0};
+  Duration high{0};
+  bool optional_key = false;
+  std::vector<std::uint16_t> left_positions;
+  std::vector<std::uint16_t> right_positions;
+  /// Of batches with the left record's fields, the right's, and for each side that may be missing one that is NULL
+  /// then.
+  std::shared_ptr<const RowMapFactory> pairs;
+  SchemaPtr results;
+};
+NodeId add_join(Plan& plan, const StreamInfo& left, const RecordInfo& left_record, const StreamInfo& right,
+                const RecordInfo& right_record, JoinDraft draft, const Plan::Place& where);
+
 /// The sinks.
 NodeId add_print(Plan& plan, const StreamInfo& stream, std::string_view format, const Plan::Place& where);
 NodeId add_file_sink(Plan& plan, const StreamInfo& stream, std::string_view path, std::string_view format,

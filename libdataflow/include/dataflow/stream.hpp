@@ -31,6 +31,8 @@ template <class T, class K>
 class WindowedStream;
 template <class A, class B, class K>
 class ConnectedStreams;
+template <class A, class B, class K, Outer O>
+class JoinedStreams;
 template <class T>
 class Pattern;
 template <class T>
