@@ -29,7 +29,7 @@ template <class T, class K>
 class KeyedStream;
 template <class T, class K>
 class WindowedStream;
-template <class A, class B, class K>
+template <class A, class B, class K, class KB>
 class ConnectedStreams;
 template <class A, class B, class K, Outer O>
 class JoinedStreams;
@@ -223,11 +223,11 @@ class Stream : public ProcessCalls<Stream<T>> {
 
   /// Both streams into one function, whose subtasks are given what those of both streams have.
   template <class B>
-  ConnectedStreams<T, B, NoKey> connect(const Stream<B>& other, Place where = Place::current()) {
+  ConnectedStreams<T, B, NoKey, NoKey> connect(const Stream<B>& other, Place where = Place::current()) {
     return {*this, other, where};
   }
   template <class B, class K>
-  ConnectedStreams<T, B, NoKey> connect(const KeyedStream<B, K>& other, Place where = Place::current()) {
+  ConnectedStreams<T, B, NoKey, NoKey> connect(const KeyedStream<B, K>& other, Place where = Place::current()) {
     static_assert(!is_record<T>, "both streams that are connected have a key, or neither has");
     return {*this, other, where};
   }
