@@ -70,6 +70,8 @@ class KeyedStream : public Stream<T>, public ProcessCalls<KeyedStream<T, K>> {
  private:
   template <class, class>
   friend class WindowedStream;
+  template <class, class>
+  friend class TriggeredStream;
   friend class ProcessCalls<KeyedStream>;
 
   template <class F>

@@ -20,6 +20,8 @@
 
 namespace dataflow {
 
+struct Trigger;
+
 /// One output of one node.
 struct StreamOrigin {
   NodeId node = 0;
@@ -187,5 +189,16 @@ struct AggregatorTraits {
 };
 /// Mistakes of an aggregator in a window that it does not fit.
 void check_aggregator(Plan& plan, const WindowDraft& draft, const AggregatorTraits& aggregator);
+
+/// A trigger of the user's own, if there is one.
+struct OwnTrigger {
+  bool own = false;
+  bool merges = false;
+};
+/// Mistakes of a trigger in windows that it does not fit.
+void check_trigger(Plan& plan, const StreamInfo& stream, const WindowDraft& draft, const Trigger& trigger,
+                   const OwnTrigger& own);
+/// A mistake when `make`, which makes a function with sessions, throws.
+void check_in_sessions(Plan& plan, const WindowDraft& draft, const std::function<void()>& make);
 
 }  // namespace dataflow

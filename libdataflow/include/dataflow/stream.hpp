@@ -373,6 +373,8 @@ class Stream : public ProcessCalls<Stream<T>> {
 
   template <class, class>
   friend class WindowedStream;
+  template <class, class>
+  friend class TriggeredStream;
   friend class ProcessCalls<Stream>;
 };
 
