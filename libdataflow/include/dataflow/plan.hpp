@@ -99,6 +99,7 @@ class Plan {
   };
   /// Errors: user_code when the user's class throws where it is asked.
   static Result<bool> keeps_state(const Entry& entry);
+  void check_no_cycle(std::vector<std::string>& mistakes) const;
   void check_names(std::vector<std::string>& mistakes) const;
   void check_storable(std::vector<std::string>& mistakes) const;
   void give_names(std::vector<StreamNode>& nodes) const;
