@@ -15,6 +15,7 @@
 // It drags in the standard library and tl::expected, nothing else.
 
 #include "dataflow/actor_ref.hpp"
+#include "dataflow/async.hpp"
 #include "dataflow/broadcast.hpp"
 #include "dataflow/co_process.hpp"
 #include "dataflow/connected_streams.hpp"

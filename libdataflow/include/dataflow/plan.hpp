@@ -20,6 +20,7 @@
 
 namespace dataflow {
 
+struct AsyncOptions;
 struct Trigger;
 
 /// One output of one node.
@@ -145,6 +146,9 @@ struct JoinDraft {
 };
 NodeId add_join(Plan& plan, const StreamInfo& left, const RecordInfo& left_record, const StreamInfo& right,
                 const RecordInfo& right_record, JoinDraft draft, const Plan::Place& where);
+
+/// Mistakes in how asynchronous calls are to be made.
+void check_async(Plan& plan, const StreamInfo& stream, const AsyncOptions& options, const Plan::Place& where);
 
 /// The sinks.
 NodeId add_print(Plan& plan, const StreamInfo& stream, std::string_view format, const Plan::Place& where);
