@@ -15,10 +15,8 @@ namespace {
 constexpr const char* broadcast_table = "broadcast";
 
 const SchemaPtr& broadcast_schema() {
-  static const SchemaPtr schema = make_schema({{"state", TypeKind::string},
-                                               {"type", TypeKind::string},
-                                               {"key", TypeKind::bytes},
-                                               {"value", TypeKind::bytes}});
+  static const SchemaPtr schema = make_schema(
+      {{"state", TypeKind::string}, {"type", TypeKind::string}, {"key", TypeKind::bytes}, {"value", TypeKind::bytes}});
   return schema;
 }
 

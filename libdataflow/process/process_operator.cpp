@@ -111,6 +111,7 @@ Result<Step> ProcessOperator::go_on(OperatorOutput& out) {
     } catch (...) {
       return fail(error_of_current_exception(*batch_, row_));
     }
+    if (slots_ == nullptr) runtime_->select(0);  // state that is loaded from now on is some key's
     outputs_.flush();
     if (row_ < batch_->rows()) return Step::yield;
     batch_.reset();

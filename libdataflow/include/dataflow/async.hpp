@@ -1,6 +1,7 @@
 #pragma once
 // Calls that take their time (a lookup in a database, a request to a service), many of them under way at once, as
-// Flink's asynchronous I/O (https://nightlies.apache.org/flink/flink-docs-stable/docs/dev/datastream/operators/asyncio/):
+// Flink's asynchronous I/O
+// (https://nightlies.apache.org/flink/flink-docs-stable/docs/dev/datastream/operators/asyncio/):
 //
 //     payments.async_map([client](const Payment& p) { return client->country_of(p.card); },   // a std::future
 //                        {.timeout = 5s, .capacity = 50})
@@ -9,7 +10,8 @@
 //       client->ask(p.card, [done](const Answer& a) { done.complete({a.country}); });
 //     }).named("country");
 //
-// What has been asked and not answered is in checkpoints, and asked again after a failure: calls are made at least once.
+// What has been asked and not answered is in checkpoints, and asked again after a failure: calls are made at least
+// once.
 
 #include <atomic>
 #include <chrono>
@@ -40,7 +42,7 @@ struct AsyncOptions {
   Duration timeout = std::chrono::seconds{10};
   std::size_t capacity = 100;  ///< records of a subtask that are under way, or have an answer that waits for its turn
   AsyncOrder order = AsyncOrder::ordered;
-  std::uint32_t attempts = 1;  ///< calls for a record in all, when they fail
+  std::uint32_t attempts = 1;                             ///< calls for a record in all, when they fail
   Duration retry_delay = std::chrono::milliseconds{100};  ///< before each further one
 };
 

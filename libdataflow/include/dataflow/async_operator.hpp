@@ -1,6 +1,6 @@
 #pragma once
-// The operator of asynchronous calls: Flink's AsyncWaitOperator without a thread of its own. Answers are looked for each
-// millisecond of the clock while there are calls under way.
+// The operator of asynchronous calls: Flink's AsyncWaitOperator without a thread of its own. Answers are looked for
+// each millisecond of the clock while there are calls under way.
 
 #include <algorithm>
 #include <chrono>
@@ -52,7 +52,7 @@ class AsyncOperator : public Operator {
   /// A record to be asked for, behind the others.
   virtual void add(std::uint32_t row, Timestamp time) = 0;
   virtual void add_watermark(Timestamp watermark) = 0;
-  [[nodiscard]] virtual bool any_waiting() const = 0;   ///< records that have not been asked for
+  [[nodiscard]] virtual bool any_waiting() const = 0;  ///< records that have not been asked for
   [[nodiscard]] virtual std::size_t under_way() const = 0;
   [[nodiscard]] virtual bool empty() const = 0;
   /// Makes calls as far as there is room, looks for answers, and emits what may be.
@@ -232,10 +232,9 @@ class AsyncOperatorOf final : public AsyncOperator {
     timeouts_->add(1);
     entry.call.reset();
     if constexpr (std::is_same_v<G, FailOnTimeout>) {
-      return fail(ErrorCode::user_code, "the call for a record has no answer after " +
-                                            to_string(plan_.options.timeout) + ", at record " +
-                                            record_to_json(entry.record) +
-                                            "; give it more time, or a result for those that time out");
+      return fail(ErrorCode::user_code,
+                  "the call for a record has no answer after " + to_string(plan_.options.timeout) + ", at record " +
+                      record_to_json(entry.record) + "; give it more time, or a result for those that time out");
     } else {
       try {
         entry.results.clear();

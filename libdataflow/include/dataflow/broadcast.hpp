@@ -162,8 +162,9 @@ template <class K, class In, class B, class Out>
 class KeyedBroadcastProcess : public StateOwner, public BroadcastOwner {
  public:
   static_assert(KeyTraits<K>::known, "a key is a field's type, or a std::tuple of such");
-  static_assert(KeyTraits<K>::owning, "a key outlives its records and owns its bytes: std::string, not "
-                                      "std::string_view, also where the member that the stream is keyed by is a view");
+  static_assert(KeyTraits<K>::owning,
+                "a key outlives its records and owns its bytes: std::string, not "
+                "std::string_view, also where the member that the stream is keyed by is a view");
   static_assert(is_record<In> && is_record<B> && is_record<Out>, "records are structs declared with DATAFLOW_RECORD");
   using key_type = K;
   using first_type = In;

@@ -32,11 +32,11 @@ struct Window {
 /// When a window gives results.
 struct Trigger {
   enum class Kind : std::uint8_t {
-    at_end,                 ///< by the window's own time
-    early,                  ///< and every `interval` of processing time before that, if it has changed
-    at_end_by_the_clock,    ///< when processing time has reached its end
-    count,                  ///< for every `count` records
-    continuous,             ///< every `interval` of event time, and at its end
+    at_end,                   ///< by the window's own time
+    early,                    ///< and every `interval` of processing time before that, if it has changed
+    at_end_by_the_clock,      ///< when processing time has reached its end
+    count,                    ///< for every `count` records
+    continuous,               ///< every `interval` of event time, and at its end
     continuous_by_the_clock,  ///< every `interval` of processing time
     never,
   };
@@ -188,7 +188,8 @@ struct Codec<Timed<T>> {
   }
 };
 
-/// Which records leave a window when it gives a result: before that, or, with `after`, behind it. They do not come back.
+/// Which records leave a window when it gives a result: before that, or, with `after`, behind it. They do not come
+/// back.
 struct Evictor {
   std::optional<std::size_t> last;  ///< only so many that came last stay
   std::optional<Duration> newest;   ///< only those that are less than so much older than the newest stay

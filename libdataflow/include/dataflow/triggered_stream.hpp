@@ -64,7 +64,8 @@ class TriggeredStream : public ProcessCalls<TriggeredStream<T, K>> {
   }
   /// By a function of one's own, which removes from a std::vector<df::Timed<T>>&.
   template <class F>
-  requires std::is_invocable_v<F&, std::vector<Timed<T>>&, const Window&> TriggeredStream& evictor(F own) {
+  requires std::is_invocable_v < F&, std::vector<Timed<T>>
+  &, const Window& > TriggeredStream& evictor(F own) {
     check_kept();
     settings_.own_evictor = std::move(own);
     return *this;
@@ -103,8 +104,9 @@ class TriggeredStream : public ProcessCalls<TriggeredStream<T, K>> {
   friend class ProcessCalls<TriggeredStream>;
 
   static void check_kept() {
-    static_assert(Codec<T>::known, "an evictor chooses among records that are kept: their members own their bytes "
-                                   "(std::string, not std::string_view)");
+    static_assert(Codec<T>::known,
+                  "an evictor chooses among records that are kept: their members own their bytes "
+                  "(std::string, not std::string_view)");
   }
 
   /// By a WindowProcess (or, without key, AllWindowProcess).
@@ -125,8 +127,8 @@ class TriggeredStream : public ProcessCalls<TriggeredStream<T, K>> {
         std::apply([&](const auto&... each) { Windowed<P> made{settings(), each...}; }, arguments);
       });
     }
-    return add<Windowed<P>>(
-        std::tuple_cat(std::tuple<WindowSettings<T>>{settings()}, std::move(arguments)), NodeDraft{}, where);
+    return add<Windowed<P>>(std::tuple_cat(std::tuple<WindowSettings<T>>{settings()}, std::move(arguments)),
+                            NodeDraft{}, where);
   }
 
   template <class R, class A>
@@ -145,7 +147,7 @@ class TriggeredStream : public ProcessCalls<TriggeredStream<T, K>> {
     NodeDraft draft;
     if (!Codec<A>::known) draft.unstorable = readable_name(typeid(A));
     return add<TriggeredAggregate<Base<R>, A, WindowAggregateOf<A>>>(std::tuple{settings()}, std::move(draft),
-                                                                    draft_.where);
+                                                                     draft_.where);
   }
 
   [[nodiscard]] WindowSettings<T> settings() const {

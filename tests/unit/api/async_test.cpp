@@ -247,7 +247,9 @@ TEST_CASE("a future may give several records, and windows behind the calls fire 
         .named("twice")
         .key_by(&Payment::card)
         .window(df::tumbling(30s))
-        .reduce([](const Payment& a, const Payment& b) { return Payment{a.card, a.number + b.number, a.time}; })
+        .reduce([](const Payment& a, const Payment& b) {
+          return Payment{a.card, a.number + b.number, a.time};
+        })
         .named("sums")
         .map([](const Payment& p) { return p.number; })
         .print()

@@ -2,9 +2,12 @@
 
 #include <doctest/doctest.h>
 
+#include <unistd.h>
 #include <algorithm>
+#include <filesystem>
 
 #include "libdataflow/checkpoint/restored_checkpoint.hpp"
+#include "libdataflow/state/state_backend.hpp"
 
 namespace df = dataflow;
 using namespace std::chrono_literals;
@@ -125,6 +128,56 @@ TEST_CASE("rules are changed only by rules, and no key's state is there for them
                     doctest::Contains("the state \"count\" is kept for each key, and a broadcast record has none"));
 }
 
+/// The world of an operator whose state lies in a store, of which little is in memory.
+class Stored : public df::testing::Bench {
+ public:
+  Stored() : folder_{std::filesystem::temp_directory_path() / ("dataflow-rules-" + std::to_string(getpid()))} {
+    auto backend = df::make_memory_backend(folder_, 1U << 20);
+    REQUIRE(backend);
+    backend_ = std::move(*backend);
+  }
+  ~Stored() override {
+    backend_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  [[nodiscard]] std::shared_ptr<df::StateBackend> state_backend() const override { return backend_; }
+
+ private:
+  std::filesystem::path folder_;
+  df::StateBackendPtr backend_;
+};
+
+TEST_CASE("keys whose state lies in a store are found behind a rule, too") {
+  Stored world;
+  auto plan = std::make_shared<df::ProcessPlan>();
+  plan->key_fields = {0};
+  plan->key_types = {df::DataType{df::TypeKind::string}};
+  plan->positions = {0, 1, 2, 3};
+  plan->second = df::ProcessInput{{}, {0, 1}};
+  plan->output = df::schema_of<Alert>();
+  plan->sides = std::make_shared<df::SideOutputs>();
+  const auto factory = std::make_shared<df::ProcessFactory<AboveLimit>>(plan, std::tuple<>{});
+  auto op = factory->create();
+  REQUIRE(op->open(world));
+  const auto push = [&](std::size_t input, const df::BatchPtr& batch) {
+    world.run(*op, [&] { return op->process(input, batch, world); });
+  };
+  const auto limits = df::to_batches(std::vector<Limit>{{"food", 1}})[0];
+  for (int round = 0; round < 3; ++round) {
+    push(1, limits);
+    const std::string fresh = "card" + std::to_string(round);
+    push(0, df::to_batches(std::vector<Payment>{{"c", "food", 5, 0s}, {fresh, "food", 5, 0s}})[0]);
+    push(1, limits);
+    CHECK(*op->query("count", "\"c\"") == std::to_string(round + 1));
+    CHECK(*op->query("count", "\"" + fresh + "\"") == "1");
+    // From the store into an operator that has nothing in memory.
+    const std::string saved = df::testing::save_state(*op);
+    op = factory->create();
+    REQUIRE(op->open(world));
+    df::testing::load_state(*op, saved);
+  }
+}
+
 class CountsInstead : public df::KeyedBroadcastProcess<std::string, Payment, Limit, Alert> {
  public:
   void process(const Payment&, Context&, df::Output<Alert>&) override {}
@@ -158,7 +211,9 @@ class SlowPayments : public df::Source<Payment> {
  private:
   class Reader : public df::SplitReader<Payment> {
    public:
-    void open(std::string_view, std::string_view from) override { at_ = from.empty() ? 0 : std::stoll(std::string{from}); }
+    void open(std::string_view, std::string_view from) override {
+      at_ = from.empty() ? 0 : std::stoll(std::string{from});
+    }
     df::ReadStep next(df::Output<Payment>& out, std::uint32_t) override {
       if (at_ == 60) return df::ReadStep::end();
       if ((waiting_ = !waiting_)) return df::ReadStep::wait(1s);

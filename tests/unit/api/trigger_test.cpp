@@ -26,8 +26,7 @@ class Listing : public df::WindowProcess<std::string, Payment, std::string> {
  public:
   void on_window(const df::Window& window, std::span<const df::Timed<Payment>> payments, Context&,
                  df::Output<std::string>& out) override {
-    std::string text =
-        window.start == df::Timestamp::min() ? "all" : std::to_string(window.start.micros / 1'000'000);
+    std::string text = window.start == df::Timestamp::min() ? "all" : std::to_string(window.start.micros / 1'000'000);
     for (const auto& timed : payments) text += (text.ends_with(" ") ? "" : " ") + amount_of(timed.record);
     out.emit(text);
   }
@@ -300,7 +299,9 @@ TEST_CASE("aggregators and reduces take triggers and evictors, with key and with
         .print();
     stream.window(df::tumbling(1min))
         .trigger(df::on_count(3))
-        .reduce([](const Payment& x, const Payment& y) { return Payment{x.card, x.amount + y.amount, y.time}; })
+        .reduce([](const Payment& x, const Payment& y) {
+          return Payment{x.card, x.amount + y.amount, y.time};
+        })
         .named("sums")
         .map([](const Payment& p) { return p.amount; })
         .print()
@@ -442,17 +443,17 @@ TEST_CASE("a trigger that does not fit its window is a mistake with its line") {
     CHECK(mistakes.starts_with("trigger_test.cpp:"));
     CHECK(mistakes.find(why) != std::string::npos);
   };
-  says(mistakes_of([](Keyed s) { s.window(df::global_window()).trigger(df::on_count(0)).process<Listing>().discard(); }),
-       "on_count takes at least one record");
+  says(
+      mistakes_of([](Keyed s) { s.window(df::global_window()).trigger(df::on_count(0)).process<Listing>().discard(); }),
+      "on_count takes at least one record");
   says(mistakes_of([](Keyed s) { s.window(df::global_window()).process<Listing>().discard(); }),
        "this window keeps state and needs a name");
   says(mistakes_of([](Keyed s) {
          s.window(df::global_window()).trigger(df::continuously(1s)).process<Listing>().named("n").discard();
        }),
        "continuously(...) goes by event time, which the stream has not");
-  says(mistakes_of([](Keyed s) {
-         s.window(df::count_of(2)).trigger(df::on_count(3)).process<Listing>().named("n").discard();
-       }),
+  says(mistakes_of(
+           [](Keyed s) { s.window(df::count_of(2)).trigger(df::on_count(3)).process<Listing>().named("n").discard(); }),
        "count_of is a trigger already");
   says(mistakes_of([](Keyed s) {
          s.window(df::global_window()).trigger(df::on_processing_time()).process<Listing>().named("n").discard();
@@ -466,12 +467,15 @@ TEST_CASE("a trigger that does not fit its window is a mistake with its line") {
              .discard();
        }),
        "needs merges() and on_merge");
-  says(mistakes_of([](Keyed s) {
-         s.window(df::in_processing_time(df::session(1s))).process<Numbered>().named("n").discard();
-       }),
+  says(mistakes_of(
+           [](Keyed s) { s.window(df::in_processing_time(df::session(1s))).process<Numbered>().named("n").discard(); }),
        "sessions merge, and have no state of their own");
   says(mistakes_of([](Keyed s) {
-         s.window(df::in_processing_time(df::session(1s))).trigger(df::on_count(2)).aggregate<Total>().named("n").discard();
+         s.window(df::in_processing_time(df::session(1s)))
+             .trigger(df::on_count(2))
+             .aggregate<Total>()
+             .named("n")
+             .discard();
        }),
        "a record may join two sessions, for which the aggregator");
 }
