@@ -1,4 +1,5 @@
-// join(...).apply(...): two streams with a key become a join of the engine's, whose pairs go through the user's function.
+// join(...).apply(...): two streams with a key become a join of the engine's, whose pairs go through the user's
+// function.
 
 #include <algorithm>
 #include <array>
@@ -115,16 +116,14 @@ class JoinTranslation {
     const joins::JoinNames names{{"left", "left", streams_[left_input]->schema},
                                  {"right", "right", streams_[right_input]->schema},
                                  draft_.mode == JoinDraft::Mode::window};
-    joins::JoinPlan plan =
-        joins::plan_join(names, kind_of(draft_.outer), {equal_keys(), std::move(fields)}, mistakes);
+    joins::JoinPlan plan = joins::plan_join(names, kind_of(draft_.outer), {equal_keys(), std::move(fields)}, mistakes);
     for (const joins::JoinMistake& wrong : mistakes) mistake(wrong.error.message);
     if (!good_) return nullptr;
     for (const std::size_t side : {left_input, right_input}) plan.spec.sides[side].event_time = true;
     plan.spec.event_time = true;
     switch (draft_.mode) {
       case JoinDraft::Mode::window: return joins::make_window_join({std::move(plan.spec), draft_.window});
-      case JoinDraft::Mode::interval:
-        return joins::make_interval_join({std::move(plan.spec), draft_.low, draft_.high});
+      case JoinDraft::Mode::interval: return joins::make_interval_join({std::move(plan.spec), draft_.low, draft_.high});
       case JoinDraft::Mode::as_of: return joins::make_as_of_join({std::move(plan.spec)});
     }
     return nullptr;
@@ -221,8 +220,7 @@ std::string describe_join(const RecordInfo& left, const RecordInfo& right, const
                      std::string{right.name};
   switch (draft.mode) {
     case JoinDraft::Mode::window: return text + ", " + describe(draft.window);
-    case JoinDraft::Mode::interval:
-      return text + ", between " + to_string(draft.low) + " and " + to_string(draft.high);
+    case JoinDraft::Mode::interval: return text + ", between " + to_string(draft.low) + " and " + to_string(draft.high);
     case JoinDraft::Mode::as_of: return text + ", as of the left's time";
   }
   return text;

@@ -190,6 +190,19 @@ void Plan::check_storable(std::vector<std::string>& mistakes) const {
   }
 }
 
+/// A stream is made of streams that are there already, so that the API has no words for a cycle; who adds nodes by hand
+/// may find some. Barriers and the end of a stream would never come round it.
+void Plan::check_no_cycle(std::vector<std::string>& mistakes) const {
+  for (const Entry& entry : entries_) {
+    for (const StreamEdge& edge : entry.node.inputs) {
+      if (edge.from < entry.node.id) continue;
+      mistakes.push_back(entry.node.defined_at + ": this " + entry.node.type +
+                         " reads what is made of its own results: records must not come back to where they were. Keep "
+                         "what is needed of them as state, or send them through a queue outside of the job");
+    }
+  }
+}
+
 void Plan::check_names(std::vector<std::string>& mistakes) const {
   std::map<std::string, std::string> first_place;
   for (const Entry& entry : entries_) {
@@ -227,6 +240,7 @@ void Plan::give_names(std::vector<StreamNode>& nodes) const {
 
 Result<StreamGraph> Plan::build(std::string_view job_name) const {
   std::vector<std::string> mistakes = mistakes_;
+  check_no_cycle(mistakes);
   check_names(mistakes);
   check_storable(mistakes);
   if (job_name.empty()) mistakes.emplace_back("the job has no name: execute(\"...\") and DATAFLOW_JOB give it one");

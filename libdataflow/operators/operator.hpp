@@ -91,6 +91,15 @@ class Operator {
   /// The operator gives watermarks and idleness through its output. It is not told of those that arrive, nor are they
   /// forwarded, but for the watermark beyond all time.
   [[nodiscard]] virtual bool makes_watermarks() const { return false; }
+  /// The operator gives on the watermarks that it is told of by itself, through its output, when what was before them
+  /// is out.
+  [[nodiscard]] virtual bool delays_watermarks() const { return false; }
+  /// What may come next.
+  enum class Event : std::uint8_t { batch, watermark, end };
+  /// For an operator that waits for something outside: whether it can be given such an event now. While not, the event
+  /// waits in front of it, and then whatever would come behind. Asked before each event, also after
+  /// on_processing_time.
+  [[nodiscard]] virtual bool can_take(Event /*event*/) const { return true; }
   /// Processing time has reached `now`, which is at or after what next_processing_timer returned.
   virtual Result<Step> on_processing_time(Timestamp now, OperatorOutput& out);
   /// When on_processing_time wants to be called next, if ever.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <stdexcept>
 
 #include "libdataflow/process/keyed_runtime_impl.hpp"
 
@@ -18,6 +19,10 @@ constexpr std::size_t timers_ahead = 1024;
 
 StateBase::StateBase(StateOwner* owner, std::string name, Ttl ttl) : owner_{owner}, name_{std::move(name)}, ttl_{ttl} {
   owner_->states_.push_back(this);
+}
+
+void StateBase::refuse_without_key() const {
+  throw std::logic_error{"the state \"" + name_ + "\" is kept for each key, and a broadcast record has none"};
 }
 
 KeyedRuntime::KeyedRuntime(StateOwner& owner, std::vector<std::size_t> fields, std::vector<DataType> types,

@@ -34,6 +34,9 @@ Status ProcessOperator::open(OperatorContext& context) {
     if (key_schema_) std::iota(key_fields.begin(), key_fields.end(), std::size_t{0});
     runtime_ = std::make_unique<KeyedRuntime>(function, std::move(key_fields), plan_->key_types, plan_->optional_key);
     if (auto status = runtime_->check(); !status) return status;
+    if (BroadcastOwner* owner = broadcast_owner()) {
+      if (auto status = broadcast_.emplace(*owner).check(); !status) return status;
+    }
     if (const StateBackendPtr backend = context.state_backend()) {
       if (auto status = runtime_->use_backend(backend, context.max_parallelism()); !status) return status;
     }
@@ -70,6 +73,12 @@ Result<Step> ProcessOperator::process(std::size_t input, const BatchPtr& batch, 
   if (auto status = bind(input, *batch); !status) return fail(status.error());
   batch_ = batch;
   row_ = 0;
+  if (broadcast_) broadcast_->allow_changes(input == 1);
+  slots_ = nullptr;
+  if (input == 1 && plan_->second->key_fields.empty() && !plan_->key_types.empty()) {
+    runtime_->set_now(operator_context_->now());
+    return go_on(out);
+  }
   const auto slots = runtime_->begin_batch(*keys_of(input, batch), operator_context_->now());
   if (!slots) return fail(slots.error());
   slots_ = *slots;
@@ -102,10 +111,14 @@ Result<Step> ProcessOperator::go_on(OperatorOutput& out) {
     } catch (...) {
       return fail(error_of_current_exception(*batch_, row_));
     }
+    if (slots_ == nullptr) runtime_->select(0);  // state that is loaded from now on is some key's
     outputs_.flush();
     if (row_ < batch_->rows()) return Step::yield;
     batch_.reset();
-    if (auto ended = runtime_->end_batch(); !ended) return fail(ended.error());
+    if (broadcast_) broadcast_->allow_changes(false);
+    if (slots_ != nullptr) {
+      if (auto ended = runtime_->end_batch(); !ended) return fail(ended.error());
+    }
   }
   for (const TimerDomain domain : {TimerDomain::event_time, TimerDomain::processing_time}) {
     std::optional<Timestamp>& due = domain == TimerDomain::event_time ? event_due_ : processing_due_;
@@ -143,10 +156,15 @@ Result<bool> ProcessOperator::fire_due(TimerDomain domain, Timestamp until) {
 Result<CapturedStatePtr> ProcessOperator::snapshot() {
   assert(!batch_);
   runtime_->set_now(operator_context_->now());  // what has expired by now is left out
-  return runtime_->snapshot(operator_context_->max_parallelism());
+  auto captured = runtime_->snapshot(operator_context_->max_parallelism());
+  if (!captured || !broadcast_) return captured;
+  return broadcast_->snapshot(std::move(*captured));
 }
 
 Status ProcessOperator::restore(StateReader& state) {
+  if (broadcast_) {
+    if (auto status = broadcast_->restore(state); !status) return status;
+  }
   return runtime_->restore(state);
 }
 
@@ -165,6 +183,9 @@ Result<std::string> ProcessOperator::receive(std::string_view message, std::stri
 }
 
 Result<std::string> ProcessOperator::query(std::string_view state, std::string_view key_json) {
+  if (broadcast_) {
+    if (auto answer = broadcast_->query(state)) return std::move(*answer);
+  }
   return runtime_->query(state, key_json);
 }
 

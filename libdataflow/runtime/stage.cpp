@@ -119,6 +119,15 @@ void Stage::end(EndOfData how) {
   forward(how);
 }
 
+bool Stage::can_take_next() const {
+  if (inbox_.empty()) return false;
+  const auto& event = inbox_.front().event;
+  if (std::holds_alternative<BatchPtr>(event)) return operator_->can_take(Operator::Event::batch);
+  if (std::holds_alternative<Watermark>(event)) return operator_->can_take(Operator::Event::watermark);
+  if (std::holds_alternative<EndOfData>(event)) return operator_->can_take(Operator::Event::end);
+  return true;
+}
+
 Result<Step> Stage::begin(StageInput& input) {
   if (auto* batch = std::get_if<BatchPtr>(&input.event)) {
     records_in_ += (*batch)->rows();
@@ -126,6 +135,7 @@ Result<Step> Stage::begin(StageInput& input) {
   }
   if (const auto* watermark = std::get_if<Watermark>(&input.event)) {
     if (operator_->makes_watermarks() && watermark->time != Timestamp::max()) return Step::done;
+    if (operator_->delays_watermarks()) return operator_->on_watermark(watermark->time, *this);
     watermark_ = watermark->time;
     to_forward_ = *watermark;
     return operator_->on_watermark(watermark->time, *this);

@@ -68,7 +68,7 @@ class Stage final : public OperatorOutput, public OperatorContext {
   void push(StageInput input) { inbox_.push_back(std::move(input)); }
 
   /// There is something to do and room for what comes of it.
-  [[nodiscard]] bool runnable() const { return (yielded_ || !inbox_.empty()) && !full(); }
+  [[nodiscard]] bool runnable() const { return (yielded_ || can_take_next()) && !full(); }
   /// Nothing waits and nothing is unfinished.
   [[nodiscard]] bool settled() const { return !yielded_ && inbox_.empty(); }
   [[nodiscard]] bool ended() const { return ended_; }
@@ -128,6 +128,7 @@ class Stage final : public OperatorOutput, public OperatorContext {
     std::vector<OutputEdge*> edges;
   };
 
+  [[nodiscard]] bool can_take_next() const;
   Result<Step> begin(StageInput& input);
   void complete();
 

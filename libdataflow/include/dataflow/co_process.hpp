@@ -28,8 +28,9 @@ template <class K, class A, class B, class Out>
 class KeyedCoProcess : public StateOwner {
  public:
   static_assert(KeyTraits<K>::known, "a key is a field's type, or a std::tuple of such");
-  static_assert(KeyTraits<K>::owning, "a key outlives its records and owns its bytes: std::string, not "
-                                      "std::string_view, also where a member that a stream is keyed by is a view");
+  static_assert(KeyTraits<K>::owning,
+                "a key outlives its records and owns its bytes: std::string, not "
+                "std::string_view, also where a member that a stream is keyed by is a view");
   static_assert(is_record<A> && is_record<B> && is_record<Out>, "records are structs declared with DATAFLOW_RECORD");
   using key_type = K;
   using first_type = A;

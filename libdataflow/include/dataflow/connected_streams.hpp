@@ -20,9 +20,9 @@ namespace dataflow {
 /// have event time when one of the streams has: a stream without holds the other's watermark not back, and what is
 /// emitted for its records is as new as can be without being late.
 ///
-/// A and B are the streams' records, K their key, or NoKey.
-template <class A, class B, class K>
-class ConnectedStreams : public ProcessCalls<ConnectedStreams<A, B, K>> {
+/// A and B are the streams' records, K and KB their keys, or NoKey.
+template <class A, class B, class K, class KB>
+class ConnectedStreams : public ProcessCalls<ConnectedStreams<A, B, K, KB>> {
   static constexpr bool keyed = !std::is_same_v<K, NoKey>;
 
  public:
@@ -59,16 +59,30 @@ class ConnectedStreams : public ProcessCalls<ConnectedStreams<A, B, K>> {
 
   template <class P, class... Args>
   auto add_process(std::tuple<Args...> arguments, const Place& where) {
-    static_assert(CoFunction<P>, "the function takes one stream: derive it from KeyedCoProcess or CoProcess");
+    static_assert(CoFunction<P>,
+                  "the function takes one stream: derive it from KeyedCoProcess or CoProcess, or, for rules, from "
+                  "KeyedBroadcastProcess or BroadcastProcess");
+    if constexpr (BroadcastFunction<P>) {
+      static_assert(std::is_same_v<KB, NoKey>, "rules have no key: connect(rules.broadcast())");
+      if (second_.partitioning != Partitioning::broadcast) {
+        plan_->mistake(where, "every subtask needs all rules: connect(rules.broadcast())");
+      }
+    } else {
+      static_assert(std::is_same_v<K, KB>,
+                    "both streams that are connected have a key, or neither has; or the second one has rules for a "
+                    "KeyedBroadcastProcess");
+    }
     NodeDraft draft{.type = "process"};
     if constexpr (KeyedFunction<P>) {
-      static_assert(keyed, "a KeyedCoProcess needs keys: call key_by on both streams before connect");
-      static_assert(std::is_same_v<typename P::key_type, K>, "the function's key has another type than the streams'");
+      static_assert(keyed, "a function with keyed state needs a key: call key_by before connect");
+      static_assert(std::is_same_v<typename P::key_type, K>, "the function's key has another type than the stream's");
       draft.stateful = true;
     } else {
-      static_assert(!keyed, "the function is a CoProcess: connect the streams before key_by, or derive it from "
-                            "KeyedCoProcess");
-      draft.declares_state = state_question<P>(arguments);
+      static_assert(!keyed,
+                    "the function has no key, and the streams have: connect them before key_by, or derive it "
+                    "from KeyedCoProcess or KeyedBroadcastProcess");
+      draft.stateful = BroadcastFunction<P>;
+      if constexpr (!BroadcastFunction<P>) draft.declares_state = state_question<P>(arguments);
     }
     return add_function<P>(std::move(arguments), std::move(draft), where);
   }

@@ -15,6 +15,8 @@
 // It drags in the standard library and tl::expected, nothing else.
 
 #include "dataflow/actor_ref.hpp"
+#include "dataflow/async.hpp"
+#include "dataflow/broadcast.hpp"
 #include "dataflow/co_process.hpp"
 #include "dataflow/connected_streams.hpp"
 #include "dataflow/environment.hpp"
@@ -29,6 +31,9 @@
 #include "dataflow/source.hpp"
 #include "dataflow/state.hpp"
 #include "dataflow/stream.hpp"
+#include "dataflow/trigger.hpp"
+#include "dataflow/triggered_stream.hpp"
 #include "dataflow/types.hpp"
 #include "dataflow/window.hpp"
+#include "dataflow/window_process.hpp"
 #include "dataflow/windowed_stream.hpp"

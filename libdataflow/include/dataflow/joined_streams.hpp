@@ -8,8 +8,8 @@
 //         .apply([](const Order& o, const Payment& p) { return Paid{o.id, p.amount}; })
 //         .named("paid");
 //
-// They are the operators of a topology's `join` node (libdataflow/joins): rows are kept as bytes, and pairs made a batch
-// at a time. The function is called for each of a batch of pairs.
+// They are the operators of a topology's `join` node (libdataflow/joins): rows are kept as bytes, and pairs made a
+// batch at a time. The function is called for each of a batch of pairs.
 
 #include <array>
 #include <memory>
@@ -135,8 +135,8 @@ class TimedJoin {
     draft.pairs = std::make_shared<PieceFactory<RowMapFactory, LambdaPairs<A, B, R, F, O>, F>>(std::move(function));
     draft.results = schema_of<R>();
     Plan& plan = *left_.plan();
-    const NodeId node = add_join(plan, left_.info(), record_info<A>(), right_.info(), record_info<B>(),
-                                 std::move(draft), where_);
+    const NodeId node =
+        add_join(plan, left_.info(), record_info<A>(), right_.info(), record_info<B>(), std::move(draft), where_);
     return Stream<R>{left_.plan(), plan.stream_of(node), where_};
   }
 

@@ -24,8 +24,13 @@ class KeyedStream : public Stream<T>, public ProcessCalls<KeyedStream<T, K>> {
 
   /// Both streams into one function, with one state for each key: see co_process.hpp.
   template <class B, class K2>
-  ConnectedStreams<T, B, K> connect(const KeyedStream<B, K2>& other, Place where = Place::current()) {
+  ConnectedStreams<T, B, K, K> connect(const KeyedStream<B, K2>& other, Place where = Place::current()) {
     static_assert(std::is_same_v<K, K2>, "the keys of streams that are connected have the same type");
+    return {*this, other, where};
+  }
+  /// Each key's records and rules that every subtask has, `connect(rules.broadcast())`: see broadcast.hpp.
+  template <class B>
+  ConnectedStreams<T, B, K, NoKey> connect(const Stream<B>& other, Place where = Place::current()) {
     return {*this, other, where};
   }
 
@@ -65,6 +70,8 @@ class KeyedStream : public Stream<T>, public ProcessCalls<KeyedStream<T, K>> {
  private:
   template <class, class>
   friend class WindowedStream;
+  template <class, class>
+  friend class TriggeredStream;
   friend class ProcessCalls<KeyedStream>;
 
   template <class F>

@@ -20,6 +20,9 @@
 
 namespace dataflow {
 
+struct AsyncOptions;
+struct Trigger;
+
 /// One output of one node.
 struct StreamOrigin {
   NodeId node = 0;
@@ -97,6 +100,7 @@ class Plan {
   };
   /// Errors: user_code when the user's class throws where it is asked.
   static Result<bool> keeps_state(const Entry& entry);
+  void check_no_cycle(std::vector<std::string>& mistakes) const;
   void check_names(std::vector<std::string>& mistakes) const;
   void check_storable(std::vector<std::string>& mistakes) const;
   void give_names(std::vector<StreamNode>& nodes) const;
@@ -143,6 +147,9 @@ struct JoinDraft {
 NodeId add_join(Plan& plan, const StreamInfo& left, const RecordInfo& left_record, const StreamInfo& right,
                 const RecordInfo& right_record, JoinDraft draft, const Plan::Place& where);
 
+/// Mistakes in how asynchronous calls are to be made.
+void check_async(Plan& plan, const StreamInfo& stream, const AsyncOptions& options, const Plan::Place& where);
+
 /// The sinks.
 NodeId add_print(Plan& plan, const StreamInfo& stream, std::string_view format, const Plan::Place& where);
 NodeId add_file_sink(Plan& plan, const StreamInfo& stream, std::string_view path, std::string_view format,
@@ -187,5 +194,16 @@ struct AggregatorTraits {
 };
 /// Mistakes of an aggregator in a window that it does not fit.
 void check_aggregator(Plan& plan, const WindowDraft& draft, const AggregatorTraits& aggregator);
+
+/// A trigger of the user's own, if there is one.
+struct OwnTrigger {
+  bool own = false;
+  bool merges = false;
+};
+/// Mistakes of a trigger in windows that it does not fit.
+void check_trigger(Plan& plan, const StreamInfo& stream, const WindowDraft& draft, const Trigger& trigger,
+                   const OwnTrigger& own);
+/// A mistake when `make`, which makes a function with sessions, throws.
+void check_in_sessions(Plan& plan, const WindowDraft& draft, const std::function<void()>& make);
 
 }  // namespace dataflow

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "dataflow/broadcast.hpp"
 #include "dataflow/co_process.hpp"
 #include "dataflow/process.hpp"
 
@@ -16,7 +17,7 @@ namespace dataflow {
 
 /// Where an input's fields lie.
 struct ProcessInput {
-  std::vector<std::size_t> key_fields;   ///< none: of a function without key
+  std::vector<std::size_t> key_fields;   ///< none: of a function without key, and of rules
   std::vector<std::uint16_t> positions;  ///< of the record's fields in the input's schema
 };
 
@@ -51,6 +52,8 @@ class ProcessOperator : public Operator {
  protected:
   /// Makes the user's object and the context that goes with it.
   virtual StateOwner& construct(OutputSet& outputs) = 0;
+  /// After construct: the user's object, when it has broadcast state.
+  virtual BroadcastOwner* broadcast_owner() = 0;
   virtual ProcessContext& make_context(KeyedRuntime& runtime, OutputSet& outputs) = 0;
   virtual void call_open(OperatorContext& context) = 0;
   virtual void call_receives(Receiver& receiver) = 0;
@@ -63,7 +66,7 @@ class ProcessOperator : public Operator {
 
   /// Makes a row of the batch the current one.
   void begin_row(const Batch& batch, std::uint32_t row) {
-    runtime_->select(slots_[row]);
+    runtime_->select(slots_ != nullptr ? slots_[row] : slot_without_key);
     context_->key_known_ = false;
     if (plan_->event_time) set_time(batch, row);
   }
@@ -89,8 +92,9 @@ class ProcessOperator : public Operator {
   OperatorContext* operator_context_ = nullptr;
   Receiver receiver_;
   BatchPtr batch_;                        ///< being fed, or null
-  const std::uint32_t* slots_ = nullptr;  ///< of batch_'s rows
-  std::optional<Timestamp> event_due_;    ///< timers up to here are being fired
+  const std::uint32_t* slots_ = nullptr;  ///< of batch_'s rows; null: they are rules
+  std::optional<BroadcastTable> broadcast_;
+  std::optional<Timestamp> event_due_;  ///< timers up to here are being fired
   std::optional<Timestamp> processing_due_;
 };
 
@@ -112,6 +116,10 @@ class FunctionOperator : public ProcessOperator {
     std::apply([&](const Args&... arguments) { function_.emplace(arguments...); }, arguments_);
     out_.emplace(outputs.main());
     return *function_;
+  }
+  BroadcastOwner* broadcast_owner() override {
+    if constexpr (BroadcastFunction<P>) return &base();
+    return nullptr;
   }
   ProcessContext& make_context(KeyedRuntime& runtime, OutputSet& outputs) override {
     return typed_context_.emplace(runtime, outputs);
@@ -188,15 +196,31 @@ class CoProcessOperatorOf final : public FunctionOperator<P, Args...> {
       this->begin_row(batch, this->row_);
       if (of_second) {
         second_.read(this->row_, second_record_);
-        this->base().process_second(second_record_, this->context(), this->out());
+        call_second();
       } else {
         first_.read(this->row_, first_record_);
-        this->base().process_first(first_record_, this->context(), this->out());
+        call_first();
       }
     }
   }
 
  private:
+  void call_first() {
+    if constexpr (BroadcastFunction<P>) {
+      this->base().process(first_record_, this->context(), this->out());
+    } else {
+      this->base().process_first(first_record_, this->context(), this->out());
+    }
+  }
+  void call_second() {
+    if constexpr (BroadcastFunction<P>) {
+      BroadcastContext of_rule{this->context()};
+      this->base().process_broadcast(second_record_, of_rule, this->out());
+    } else {
+      this->base().process_second(second_record_, this->context(), this->out());
+    }
+  }
+
   RowReader<A> first_;
   RowReader<B> second_;
   A first_record_{};

@@ -34,6 +34,9 @@ inline Ttl ttl(Duration after) {
   return Ttl{after};
 }
 
+/// The current slot where no key is: beyond all that there are, so that nothing is found.
+inline constexpr std::uint32_t slot_without_key = UINT32_MAX;
+
 /// What has state as members. The engine sets the current slot before each call of the user's code.
 class StateOwner {
  public:
@@ -114,7 +117,11 @@ class StateBase {
   [[nodiscard]] std::uint32_t slot() const { return owner_->slot_; }
   [[nodiscard]] std::int64_t now() const { return owner_->now_; }
   [[nodiscard]] std::int64_t ttl_micros() const { return ttl_.after.count(); }
-  [[nodiscard]] std::uint32_t slots() const { return static_cast<std::uint32_t>(owner_->uses_.size()); }
+  /// To grow to, for a key that was not there. Throws std::logic_error where there is no key.
+  [[nodiscard]] std::uint32_t slots() const {
+    if (owner_->slot_ == slot_without_key) refuse_without_key();
+    return static_cast<std::uint32_t>(owner_->uses_.size());
+  }
   /// To be called with each change of a key's value.
   void changed(std::uint32_t slot) {
     if (!owner_->tracks_ || owner_->changed_in_[slot] == owner_->epoch_) return;
@@ -127,6 +134,8 @@ class StateBase {
   void unused(std::uint32_t slot) { --owner_->uses_[slot]; }
 
  private:
+  [[noreturn]] void refuse_without_key() const;
+
   StateOwner* owner_;
   std::string name_;
   Ttl ttl_;

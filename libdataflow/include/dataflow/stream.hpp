@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "dataflow/async_operator.hpp"
 #include "dataflow/kernels.hpp"
 #include "dataflow/plan.hpp"
 #include "dataflow/process.hpp"
@@ -29,7 +30,7 @@ template <class T, class K>
 class KeyedStream;
 template <class T, class K>
 class WindowedStream;
-template <class A, class B, class K>
+template <class A, class B, class K, class KB>
 class ConnectedStreams;
 template <class A, class B, class K, Outer O>
 class JoinedStreams;
@@ -223,13 +224,26 @@ class Stream : public ProcessCalls<Stream<T>> {
 
   /// Both streams into one function, whose subtasks are given what those of both streams have.
   template <class B>
-  ConnectedStreams<T, B, NoKey> connect(const Stream<B>& other, Place where = Place::current()) {
+  ConnectedStreams<T, B, NoKey, NoKey> connect(const Stream<B>& other, Place where = Place::current()) {
     return {*this, other, where};
   }
   template <class B, class K>
-  ConnectedStreams<T, B, NoKey> connect(const KeyedStream<B, K>& other, Place where = Place::current()) {
+  ConnectedStreams<T, B, NoKey, NoKey> connect(const KeyedStream<B, K>& other, Place where = Place::current()) {
     static_assert(!is_record<T>, "both streams that are connected have a key, or neither has");
     return {*this, other, where};
+  }
+
+  /// The record, or the vector of records, that the std::future of `call(record)` gives, for each record: see
+  /// async.hpp. With R named, `call(record, df::Completion<R>)` is given what takes the answer.
+  template <class R = void, class F>
+  auto async_map(F call, AsyncOptions options = {}, Place where = Place::current()) {
+    return add_async<R>(std::move(call), options, FailOnTimeout{}, where);
+  }
+  /// The same, where `otherwise(record)` stands for an answer that does not come in time.
+  template <class R = void, class F, class G>
+  requires std::is_invocable_v<G&, const T&>
+  auto async_map(F call, AsyncOptions options, G otherwise, Place where = Place::current()) {
+    return add_async<R>(std::move(call), options, std::move(otherwise), where);
   }
 
   /// A whole-batch operator of the engine's kind: `Op` derives from dataflow::Operator and emits R's schema.
@@ -338,6 +352,22 @@ class Stream : public ProcessCalls<Stream<T>> {
     return all;
   }
 
+  template <class Named, class F, class G>
+  auto add_async(F call, const AsyncOptions& options, G otherwise, const Place& where) {
+    static_assert(Codec<T>::known,
+                  "a record outlives its batch while it waits for its answer: its members own their "
+                  "bytes (std::string, not std::string_view)");
+    using R = typename AsyncResult<Named, F, T>::type;
+    require_record<R>();
+    check_async(*plan_, info_, options, where);
+    AsyncPlan shape{.positions = positions_, .record = schema_of<T>(), .output = schema_of<R>()};
+    shape.event_time = info_.event_time;
+    shape.options = options;
+    NodeDraft draft{.type = "async_map", .outputs = {output_of<R>()}, .stateful = true};
+    draft.factory = std::make_shared<AsyncFactory<T, R, F, G>>(std::move(shape), std::move(call), std::move(otherwise));
+    return derived<R>(std::move(draft), where);
+  }
+
   template <class P, class... Args>
   auto add_process(std::tuple<Args...> arguments, const Place& where) {
     static_assert(!KeyedFunction<P>, "a KeyedProcess needs a key: call key_by before process");
@@ -373,6 +403,8 @@ class Stream : public ProcessCalls<Stream<T>> {
 
   template <class, class>
   friend class WindowedStream;
+  template <class, class>
+  friend class TriggeredStream;
   friend class ProcessCalls<Stream>;
 };
 

@@ -190,6 +190,7 @@ class FunctionHarness {
   template <class T>
   void describe_input(std::size_t number, const ProcessPlan& plan, ProcessInput& input) const {
     for (std::size_t i = 0; i < field_count<T>; ++i) input.positions.push_back(static_cast<std::uint16_t>(i));
+    if (number == 1 && BroadcastFunction<P>) return;  // rules have none
     input.key_fields = key_fields_[number] ? std::vector{*key_fields_[number]} : fields_of_types<T>(plan.key_types);
   }
   /// The first fields of the key's types, each taken once.
@@ -274,6 +275,29 @@ class CoHarness : public FunctionHarness<P> {
   void set_keys(MA A::*first, MB B::*second) {
     this->set_key_of(0, first);
     this->set_key_of(1, second);
+  }
+};
+
+/// A function over records and rules under test.
+template <class P>
+class BroadcastHarness : public FunctionHarness<P> {
+  using In = typename P::first_type;
+  using Rule = typename P::broadcast_type;
+
+ public:
+  template <class... Args>
+  explicit BroadcastHarness(Args... arguments) : FunctionHarness<P>{std::tuple<Args...>{std::move(arguments)...}} {}
+
+  /// One record; time and key as Harness::push has them.
+  void push(const In& record, std::optional<Timestamp> event_time = std::nullopt) {
+    this->push_to(0, record, event_time);
+  }
+  void push_broadcast(const Rule& rule, std::optional<Timestamp> event_time = std::nullopt) {
+    this->push_to(1, rule, event_time);
+  }
+  template <class M>
+  void set_key(M In::*member) {
+    this->set_key_of(0, member);
   }
 };
 

@@ -10,6 +10,7 @@
 
 #include "dataflow/plan.hpp"
 #include "dataflow/record.hpp"
+#include "dataflow/trigger.hpp"
 
 namespace dataflow {
 
@@ -41,15 +42,6 @@ inline WindowSpec global_window() {
 inline WindowSpec in_processing_time(WindowSpec window) {
   window.time = TimeDomain::processing;
   return window;
-}
-
-/// When a window gives results before its end.
-struct Trigger {
-  Duration early{0};
-};
-/// Results of windows that have changed, every `interval` of processing time, before their final one.
-inline Trigger early(Duration interval) {
-  return {.early = interval};
 }
 
 /// A ready-made part of an aggregation: which function of which field of T goes into which field of R.
@@ -104,11 +96,5 @@ template <class T, class In, class R, class M>
 Piece<R, T> last(In T::*in, M R::*out) {
   return {{.function = "last", .input_field = member_index(in), .output_field = member_index(out)}};
 }
-
-/// A window's bounds, [start, end), as an aggregator's `result` may ask for them.
-struct Window {
-  Timestamp start;
-  Timestamp end;
-};
 
 }  // namespace dataflow

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "dataflow/open_windows.hpp"
 #include "dataflow/process.hpp"
 #include "dataflow/window.hpp"
 #include "libdataflow/windows/assign.hpp"
@@ -85,87 +86,27 @@ struct OpenWindow {
   A aggregate{};
 };
 
-/// The open windows of each key. In a snapshot only when the aggregator is a record, as the plan of a job with
-/// checkpoints demands.
 template <class A>
-class OpenWindows final : public StateBase {
- public:
-  OpenWindows(StateOwner* owner, std::string name) : StateBase{owner, std::move(name), {}} {}
-
-  std::vector<OpenWindow<A>>& of_key() {
-    if (slot() >= windows_.size()) windows_.grow(slots());
-    changed(slot());
-    return windows_.write(slot());
+struct Codec<OpenWindow<A>> {
+  static constexpr bool known = Codec<A>::known;
+  static void encode(const OpenWindow<A>& open, std::string& out) {
+    put_fixed(out, open.start);
+    put_fixed(out, open.end);
+    put_fixed(out, open.newest);
+    put_fixed(out, open.records);
+    put_fixed(out, static_cast<std::uint8_t>((open.changed ? 1 : 0) + (open.due ? 2 : 0)));
+    Codec<A>::encode(open.aggregate, out);
   }
-  /// To be called when the current key's list has become empty or is so no more.
-  void count_use(bool before, bool after) {
-    if (!before && after) used(slot());
-    if (before && !after) unused(slot());
+  static void decode(ByteReader& in, OpenWindow<A>& open) {
+    open.start = in.fixed<std::int64_t>();
+    open.end = in.fixed<std::int64_t>();
+    open.newest = in.fixed<std::int64_t>();
+    open.records = in.fixed<std::uint64_t>();
+    const auto flags = in.fixed<std::uint8_t>();
+    open.changed = (flags & 1) != 0;
+    open.due = (flags & 2) != 0;
+    Codec<A>::decode(in, open.aggregate);
   }
-
-  bool encode(std::uint32_t slot, std::string& out) const override {
-    return slot < windows_.size() && append(windows_[slot], out);
-  }
-  void drop(std::uint32_t slot) override {
-    if (slot >= windows_.size() || windows_[slot].empty()) return;
-    windows_.write(slot) = {};
-    unused(slot);
-  }
-  [[nodiscard]] std::size_t slot_bytes() const override { return sizeof(std::vector<OpenWindow<A>>); }
-  [[nodiscard]] std::unique_ptr<FrozenState> freeze() override { return std::make_unique<Frozen>(windows_.freeze()); }
-  bool decode(std::uint32_t slot, std::string_view bytes) override {
-    if constexpr (Codec<A>::known) {
-      ByteReader in{bytes};
-      if (slot >= windows_.size()) windows_.grow(slots());
-      std::vector<OpenWindow<A>>& windows = windows_.write(slot);
-      while (in.ok() && !in.at_end()) {
-        OpenWindow<A> open{in.fixed<std::int64_t>(), in.fixed<std::int64_t>(), in.fixed<std::int64_t>(),
-                           in.fixed<std::uint64_t>()};
-        const auto flags = in.fixed<std::uint8_t>();
-        open.changed = (flags & 1) != 0;
-        open.due = (flags & 2) != 0;
-        Codec<A>::decode(in, open.aggregate);
-        windows.push_back(std::move(open));
-      }
-      if (!windows.empty()) used(slot);
-      return in.ok();
-    }
-    return false;
-  }
-  [[nodiscard]] std::optional<std::string> json(std::uint32_t) const override { return std::nullopt; }
-  void expire(std::uint32_t) override {}
-  [[nodiscard]] bool storable() const override { return Codec<A>::known; }
-
- private:
-  using Windows = SlotArray<std::vector<OpenWindow<A>>, Codec<A>::known>;
-
-  static bool append(const std::vector<OpenWindow<A>>& windows, std::string& out) {
-    if constexpr (Codec<A>::known) {
-      for (const auto& open : windows) {
-        put_fixed(out, open.start);
-        put_fixed(out, open.end);
-        put_fixed(out, open.newest);
-        put_fixed(out, open.records);
-        put_fixed(out, static_cast<std::uint8_t>((open.changed ? 1 : 0) + (open.due ? 2 : 0)));
-        Codec<A>::encode(open.aggregate, out);
-      }
-      return !windows.empty();
-    }
-    return false;
-  }
-
-  class Frozen final : public FrozenState {
-   public:
-    explicit Frozen(typename Windows::Frozen windows) : windows_{std::move(windows)} {}
-    bool encode(std::uint32_t slot, std::string& out) const override {
-      return slot < windows_.size() && append(windows_[slot], out);
-    }
-
-   private:
-    typename Windows::Frozen windows_;
-  };
-
-  Windows windows_;
 };
 
 /// `Base` is KeyedProcess<K, T, R> or Process<T, R>.
@@ -318,7 +259,7 @@ class WindowFunction final : public Base {
 
   WindowSpec spec_;
   std::string late_;
-  OpenWindows<A> windows_{this, "windows"};
+  OpenWindows<OpenWindow<A>> windows_{this, "windows"};
 };
 
 }  // namespace dataflow

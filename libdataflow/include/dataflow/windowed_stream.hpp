@@ -2,6 +2,7 @@
 // WindowedStream<T, K>: a stream cut into windows.
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -10,7 +11,9 @@
 #include <vector>
 
 #include "dataflow/keyed_stream.hpp"
+#include "dataflow/process_calls.hpp"
 #include "dataflow/stream.hpp"
+#include "dataflow/triggered_stream.hpp"
 #include "dataflow/window.hpp"
 #include "dataflow/window_function.hpp"
 
@@ -18,7 +21,7 @@ namespace dataflow {
 
 /// A stream cut into windows, waiting to be told what to compute over each.
 template <class T, class K>
-class WindowedStream {
+class WindowedStream : public ProcessCalls<WindowedStream<T, K>> {
   static constexpr bool keyed = !std::is_same_v<K, NoKey>;
   using Input = std::conditional_t<keyed, KeyedStream<T, K>, Stream<T>>;
 
@@ -33,9 +36,21 @@ class WindowedStream {
     draft_.spec.allowed_lateness = lateness;
     return *this;
   }
-  WindowedStream& trigger(Trigger trigger) {
-    draft_.spec.early = trigger.early;
+  /// Also results before the window's end.
+  WindowedStream& trigger(EarlyTrigger trigger) {
+    draft_.spec.early = trigger.interval;
     return *this;
+  }
+  /// Results at other times than the window's end, of an aggregator, a reduce or a function over all records.
+  TriggeredStream<T, K> trigger(Trigger trigger) { return triggered().trigger(trigger); }
+  template <class W>
+  TriggeredStream<T, K> trigger(std::shared_ptr<W> own) {
+    return triggered().trigger(std::move(own));
+  }
+  /// Which records of a window stay in it when it gives a result.
+  template <class E>
+  TriggeredStream<T, K> evictor(E evictor) {
+    return triggered().evictor(std::move(evictor));
   }
   /// Gives the stream of what came too late to `consume`: `.late_to([](df::Stream<Total> late) { late.print(); })`.
   template <class F>
@@ -77,6 +92,21 @@ class WindowedStream {
   }
 
  private:
+  friend class ProcessCalls<WindowedStream>;
+
+  [[nodiscard]] TriggeredStream<T, K> triggered() const {
+    WindowDraft draft = draft_;
+    draft.spec.early.reset();
+    TriggeredStream<T, K> with_trigger{input_, std::move(draft), late_consumer_};
+    if (draft_.spec.early) with_trigger.trigger(EarlyTrigger{*draft_.spec.early});
+    return with_trigger;
+  }
+  /// A function over all records of each window.
+  template <class P, class... Args>
+  auto add_process(std::tuple<Args...> arguments, const Place& where) {
+    return triggered().template process_with<P>(std::move(arguments), where);
+  }
+
   template <class R, class Of, class In>
   static AggregatePiece check_piece(const Piece<Of, In>& piece) {
     static_assert(std::is_same_v<Of, R>, "a piece fills a member of another record than aggregate<R> gives");

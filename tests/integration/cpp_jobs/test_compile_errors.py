@@ -50,6 +50,28 @@ class CompileErrors(unittest.TestCase):
     def job(self, body):
         return self.first_error("void job(df::Environment& env) { auto payments = env.read_csv<Payment>(\"p.csv\"); %s }" % body)
 
+    def test_two_streams_that_do_not_fit(self):
+        both = "payments.key_by(&Payment::card).{}(payments.key_by(&Payment::amount)){};"
+        self.assertIn("the keys of streams that are joined have the same type", self.job(both.format("join", ".as_of()")))
+        self.assertIn("the keys of streams that are connected have the same type", self.job(both.format("connect", "")))
+        self.assertIn("both streams that are connected have a key, or neither has",
+                      self.job("payments.connect(payments.key_by(&Payment::card));"))
+        self.assertIn("the function takes one stream: derive it from KeyedCoProcess",
+                      self.job("auto keyed = payments.key_by(&Payment::card); keyed.connect(keyed).process<Keyed>();"))
+        self.assertIn("apply takes a function of (const A&, const B&); of a side that may be missing",
+                      self.job("auto keyed = payments.key_by(&Payment::card); keyed.left_join(keyed).as_of()"
+                               ".apply([](const Payment& a, const Payment&) { return a; });"))
+
+    def test_windows_that_do_not_fit(self):
+        window = "payments.key_by(&Payment::card).window(df::global_window())"
+        self.assertIn("the function of a window derives from WindowProcess", self.job(window + ".process<Keyed>();"))
+        self.assertIn("ready-made pieces know no trigger but df::early",
+                      self.job(window + ".trigger(df::on_count(3)).aggregate<Payment>();"))
+
+    def test_a_call_that_gives_no_future(self):
+        self.assertIn("the function of async_map returns a std::future",
+                      self.job("payments.async_map([](const Payment& p) { return p; });"))
+
     def test_the_header_itself_compiles(self):
         self.assertEqual(self.job("payments.key_by(&Payment::card).process<Keyed>().named(\"keyed\").discard();"), "")
 

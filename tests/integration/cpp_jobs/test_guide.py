@@ -24,6 +24,18 @@ struct SetLimit { double value; };
 DATAFLOW_RECORD(SetLimit, value)
 """
 
+# What the page says in sentences.
+CONNECTED = """
+void connected(df::Environment& env) {
+  auto payments = env.read_csv<Payment>("payments.csv").event_time(&Payment::time, df::out_of_orderness(30s));
+  auto refunds = env.read_csv<Refund>("refunds.csv").event_time(&Refund::time, df::out_of_orderness(30s));
+  auto rules = env.read_csv<Rule>("rules.csv");
+  payments.key_by(&Payment::card).connect(refunds.key_by(&Refund::card)).process<Balance>().named("balance").print();
+  payments.key_by(&Payment::card).connect(rules.broadcast()).process<AboveRule>().named("above_rule").discard();
+}
+DATAFLOW_JOB("connected", connected)
+"""
+
 PAYMENTS = """card,amount,time,note
 c,0.5,2024-01-01T00:00:10,
 c,900,2024-01-01T00:01:10,after a minute
@@ -58,6 +70,14 @@ class Guide(unittest.TestCase):
             "limits.cpp": '#include "function.hpp"\n' + block("enum class Kind") + block("class FirstOfBatch") + block("struct Limits")
                           + "void first(df::Environment& env) {\n  env.read_csv<Payment>(\"payments.csv\")"
                           ".operate<FirstOfBatch, Payment>().print();\n}\nDATAFLOW_JOB(\"first\", first)\n",
+            "windows.cpp": "#include <algorithm>\n#include \"function.hpp\"\n" + block("struct Typical")
+                           + 'DATAFLOW_JOB("medians", medians)\n',
+            "joins.cpp": '#include "function.hpp"\n' + block("struct Refund") + 'DATAFLOW_JOB("refunded", refunded)\n',
+            "connected.cpp": '#include "function.hpp"\n' + block("struct Refund") + block("class Balance") + block("struct Rule")
+                             + CONNECTED,
+            "async.cpp": '#include "function.hpp"\n' + block("std::future<Total>") + 'DATAFLOW_JOB("taxed", taxed)\n',
+            "refunds.csv": "card,amount,time\nc,400,2024-01-01T00:02:00\n",
+            "rules.csv": "note,most\nafter a minute,500\n",
             "fraud_test.cpp": "#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN\n#include <doctest/doctest.h>\n#include \"function.hpp\"\n"
                               + block("#include <dataflow/testing.hpp>") + "void fraud(df::Environment& env);\n"
                               + block('TEST_CASE("alerts are exact'),
@@ -67,6 +87,10 @@ class Guide(unittest.TestCase):
                            "[sinks.large]\ntype = \"print\"\ninput = \"checked.too_large\"\n",
             "CMakeLists.txt": block("cmake_minimum_required") + """
 dataflow_add_library(limits limits.cpp)
+dataflow_add_library(windows windows.cpp)
+dataflow_add_library(joins joins.cpp)
+dataflow_add_library(connected connected.cpp)
+dataflow_add_library(async async.cpp)
 add_library(parts OBJECT settings.cpp patterns.cpp speaking.cpp)
 target_link_libraries(parts PRIVATE dataflow::dataflow)
 find_package(doctest REQUIRED)
@@ -80,7 +104,7 @@ target_link_libraries(fraud_test PRIVATE dataflow::dataflow doctest::doctest)
         cls.dfnode = install_and_build(cls.folder)
 
     def test_every_block_is_here(self):
-        self.assertEqual(len(re.findall(r"^```(?:cpp|cmake|toml)$", GUIDE, re.MULTILINE)), 14)
+        self.assertEqual(len(re.findall(r"^```(?:cpp|cmake|toml)$", GUIDE, re.MULTILINE)), 19)
 
     def test_a_library_of_a_function_and_an_operator(self):
         done = run([self.dfnode, "run", "limits.toml", "--quiet"], self.folder)
@@ -103,6 +127,26 @@ target_link_libraries(fraud_test PRIVATE dataflow::dataflow doctest::doctest)
             alerts = [part.read_text() for part in (self.folder / "alerts").iterdir() if not part.name.startswith(".")]
             self.assertEqual([json.loads(line) for line in "".join(alerts).splitlines()],
                              [{"card": "c", "small": 0.5, "large": 900.0}])
+
+    def rows_of(self, library):
+        done = run([self.dfnode, "run", f"build/{library}.so", "--quiet"], self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return sorted((json.loads(line) for line in done.stdout.splitlines()), key=json.dumps)
+
+    def test_a_function_over_windows(self):
+        self.assertEqual(self.rows_of("windows"), [{"card": "c", "median": 0.5, "result": 1},
+                                                   {"card": "c", "median": 900, "result": 2}])
+
+    def test_a_join(self):
+        self.assertEqual(self.rows_of("joins"), [{"card": "c", "gross": -399.5}, {"card": "c", "gross": 500}])
+
+    def test_connected_streams(self):
+        rows = self.rows_of("connected")
+        self.assertEqual(len(rows), 3)
+        self.assertIn({"card": "c", "gross": 500.5}, rows)
+
+    def test_asynchronous_calls(self):
+        self.assertEqual(self.rows_of("async"), [{"card": "c", "gross": 0.5 * 1.19}, {"card": "c", "gross": 900 * 1.19}])
 
     def test_its_test_passes(self):
         done = run(["build/fraud_test"], self.folder)

@@ -114,8 +114,7 @@ std::vector<Parcel> parcels(std::int64_t count) {
 void shipping(df::Environment& env) {
   auto ordered = env.from_collection(orders(200)).event_time(&Order::time).named("orders");
   auto sent = env.from_collection(parcels(200)).event_time(&Parcel::sent).named("parcels");
-  auto shipped =
-      ordered.key_by(&Order::id).connect(sent.key_by(&Parcel::order)).process<Shipped>(1h).named("shipped");
+  auto shipped = ordered.key_by(&Order::id).connect(sent.key_by(&Parcel::order)).process<Shipped>(1h).named("shipped");
   shipped.print();
   shipped.side_output<std::string>("lonely").print().named("lonely");
 }
@@ -136,8 +135,8 @@ TEST_CASE("connected streams are exact whatever goes wrong") {
 
 TEST_CASE("lambdas over connected streams need neither key nor name") {
   const auto outputs = run([](df::Environment& env) {
-    auto texts = env.from_collection<Order>({{"a", 1, 0s}, {"b", 2, 0s}})
-                     .connect(env.from_collection<Parcel>({{0.5, 0s, "c"}}));
+    auto texts =
+        env.from_collection<Order>({{"a", 1, 0s}, {"b", 2, 0s}}).connect(env.from_collection<Parcel>({{0.5, 0s, "c"}}));
     texts.map([](const Order& o) { return o.id; }, [](const Parcel& p) { return p.order; }).print().named("names");
     texts
         .flat_map<std::int64_t>(

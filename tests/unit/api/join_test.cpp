@@ -111,11 +111,15 @@ TEST_CASE("pairs have a time by which they can be put into windows") {
     auto [o, p] = streams(env);
     o.join(p)
         .between(0s, 10min)
-        .apply([](const Order& order, const Payment& payment) { return Payment{payment.amount, {}, order.id, {}}; })
+        .apply([](const Order& order, const Payment& payment) {
+          return Payment{payment.amount, {}, order.id, {}};
+        })
         .named("pairs")
         .key_by(&Payment::order)
         .window(df::tumbling(1h))
-        .reduce([](const Payment& a, const Payment& b) { return Payment{a.amount + b.amount, {}, a.order, {}}; })
+        .reduce([](const Payment& a, const Payment& b) {
+          return Payment{a.amount + b.amount, {}, a.order, {}};
+        })
         .named("sums")
         .print();
   });
