@@ -1,4 +1,5 @@
-// A pattern whose state lies in a store: the ways of rows and deadlines through pattern_operator.cpp, with a look ahead.
+// A pattern whose state lies in a store: the ways of rows and deadlines through pattern_operator.cpp, with a look
+// ahead.
 
 #include <algorithm>
 #include <limits>

@@ -1,7 +1,8 @@
 #pragma once
 // Private to this folder.
 //
-// What is to be done at which time with which key, in order: the first ones in memory, and from a horizon on in a store.
+// What is to be done at which time with which key, in order: the first ones in memory, and from a horizon on in a
+// store.
 
 #include <compare>
 #include <cstdint>

@@ -1,8 +1,8 @@
 // A top that gives the first rows of a window when it is over; all of time is one, which is over with the input, where
 // there are no others.
 //
-// A key is of one window. On the heap the windows are lists of keys, and come out in the order in which these came; in a
-// store each key has a timer, which needs no memory however many there are.
+// A key is of one window. On the heap the windows are lists of keys, and come out in the order in which these came; in
+// a store each key has a timer, which needs no memory however many there are.
 
 #include <algorithm>
 #include <map>
