@@ -10,8 +10,9 @@ namespace dataflow {
 namespace {
 
 constexpr std::size_t most_records = 32;
-/// After a failed last checkpoint: the job cannot end without one.
-constexpr Duration last_retry_pause = std::chrono::milliseconds{100};
+/// After a failed last checkpoint, without which the job cannot end; twice as long with each try, up to the second one.
+constexpr Duration first_retry_pause = std::chrono::milliseconds{100};
+constexpr Duration most_retry_pause = std::chrono::seconds{5};
 
 }  // namespace
 
@@ -87,6 +88,7 @@ std::vector<CheckpointEffect> CheckpointCoordinator::on_attempt_over(Timestamp n
 std::vector<CheckpointEffect> CheckpointCoordinator::on_all_drained(Timestamp now) {
   if (drained_ || finished_) return {};
   drained_ = true;
+  retry_pause_ = first_retry_pause;
   // One that is under way began before the end of the data and may miss the tail.
   return current_ ? std::vector<CheckpointEffect>{} : begin(now);
 }
@@ -172,7 +174,8 @@ std::vector<CheckpointEffect> CheckpointCoordinator::give_up(const std::string& 
     effects.push_back(RemoveCheckpoint{{0, current_->id, epoch_, current_->folder}});
   }
   current_.reset();
-  next_begin_ = now + (drained_ ? last_retry_pause : std::max(settings_.interval, settings_.min_pause));
+  next_begin_ = now + (drained_ ? retry_pause_ : std::max(settings_.interval, settings_.min_pause));
+  if (drained_) retry_pause_ = std::min(2 * retry_pause_, most_retry_pause);
   if (!drained_ && savepoint_waits()) next_begin_ = now;
   if (settings_.tolerable_failures && failed_in_a_row_ > *settings_.tolerable_failures) {
     failed_in_a_row_ = 0;
@@ -266,6 +269,10 @@ std::vector<CheckpointEffect> CheckpointCoordinator::on_advanced(const Completed
     effects.push_back(FailForCheckpoints{overtaken()});
   } else {
     effects = give_up(advanced.error().message(), now);
+    // Nothing has been completed there, and what lies where a disk was mounted fills another one.
+    if (advanced.error().code() == ErrorCode::unavailable) {
+      effects.push_back(RemoveCheckpoint{{0, checkpoint.id, epoch_, checkpoint.folder}});
+    }
   }
   // The attempt that it was of is over: nobody is there to be told, and the next one sets its own time.
   if (abandoned) {

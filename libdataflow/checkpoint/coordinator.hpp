@@ -202,6 +202,7 @@ class CheckpointCoordinator {
   std::vector<CompletedCheckpoint> completed_;  ///< those that are kept, in order
   std::optional<Pending> current_;
   std::optional<Timestamp> next_begin_;  ///< while an attempt runs
+  Duration retry_pause_{0};              ///< after the next failure of the last checkpoint
   bool has_run_ = false;
   bool drained_ = false;
   bool finished_ = false;  ///< the last checkpoint is complete

@@ -96,7 +96,8 @@ Result<RestorePoint> JobCheckpoints::restore_point() {
   if (!restored && restored.error().code() != ErrorCode::invalid_argument) {  // that is one that does not fit the job
     return fail(Error{restored.error().code(),
                       restored.error().message() +
-                          "; going on from an older checkpoint would write rows twice, so the job does not do it"});
+                          "; going on from an older checkpoint would write rows twice, so the job does not do it by "
+                          "itself: --from FOLDER does"});
   }
   if (!restored) return fail(restored.error());
   return RestorePoint{std::move(*restored), {}, latest->folder};

@@ -78,7 +78,8 @@ enum class Advance : std::uint8_t {
   overtaken,  ///< another coordinator leads
 };
 /// Adds `checkpoint` as number checkpoint.sequence, or as a later one where this epoch has added entries of which it
-/// does not know; says which in `checkpoint`. Errors: io: it may be done or not.
+/// does not know; says which in `checkpoint`. Errors: io: it may be done or not; unavailable: it is not, the storage is
+/// another one than before.
 Result<Advance> advance_latest(CheckpointStorage& storage, const std::string& lineage, CompletedCheckpoint& checkpoint);
 
 /// Removes every file of a checkpoint, its metadata first.

@@ -176,6 +176,7 @@ class LocalStorage final : public CheckpointStorage {
     if (parent != folder_ && ::rmdir(parent.c_str()) == 0) {
       const std::lock_guard lock{mutex_};
       known_.erase(parent);
+      known_above_.erase(parent);
     }
     return {};
   }
@@ -207,11 +208,18 @@ class LocalStorage final : public CheckpointStorage {
     return used;
   }
 
-  /// Makes it with those above it, and syncs the names of the new ones.
+  /// Makes it with those above it, and syncs the names of the new ones. Where a folder above it has gone since, nothing
+  /// is made: a disk is not mounted any more, and what is put in its place fills another one and is found by nobody.
   Status make_folder(const std::string& folder) {
+    const std::string above = fs::path{folder}.parent_path().native();
     {
       const std::lock_guard lock{mutex_};
       if (known_.contains(folder)) return {};
+      std::error_code error;
+      if (known_above_.contains(above) && !fs::exists(above, error)) {
+        return fail(ErrorCode::unavailable,
+                    "the folder " + above + " is not there any more: has a disk vanished, or been exchanged?");
+      }
     }
     std::vector<std::string> made;
     for (fs::path path{folder}; !path.empty() && path != path.root_path(); path = path.parent_path()) {
@@ -227,12 +235,14 @@ class LocalStorage final : public CheckpointStorage {
     }
     const std::lock_guard lock{mutex_};
     known_.insert(folder);
+    if (folder != folder_) known_above_.insert(above);
     return {};
   }
 
   std::string folder_;
   std::mutex mutex_;
-  std::set<std::string> known_;  ///< folders that exist
+  std::set<std::string> known_;        ///< folders that exist
+  std::set<std::string> known_above_;  ///< those above them
 };
 
 }  // namespace

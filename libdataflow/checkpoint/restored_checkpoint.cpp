@@ -10,6 +10,7 @@
 
 #include "libdataflow/state/schema_evolution.hpp"
 #include "libdataflow/state/state_backend.hpp"
+#include "libdataflow/state/store_origin.hpp"
 #include "libdataflow/state/stored_table.hpp"
 #include "serialization/envelope.hpp"
 
@@ -119,6 +120,7 @@ class RestoredCheckpoint::Reader final : public StateReader {
           key, {file.name, file.bytes, file.checksum, file.immutable}, into / file.name);
       if (!fetched) return fetched;
     }
+    note_origin(into, checkpoint_.storage_->describe(checkpoint_.folder_ + "/" + table.store_prefix));
     return {};
   }
 
@@ -167,9 +169,9 @@ class RestoredCheckpoint::Reader final : public StateReader {
       words = std::move(*read);
     }
     const auto damaged = [&](const std::string& what) {
-      return fail(ErrorCode::malformed_data, where + " cannot be used: " + what + " (bytes " +
-                                                 std::to_string(block.offset) + " to " +
-                                                 std::to_string(block.offset + block.length) + ")");
+      return fail(ErrorCode::malformed_data,
+                  where + " cannot be used: " + what + " (bytes " + std::to_string(block.offset) + " to " +
+                      std::to_string(block.offset + block.length) + "): " + std::string{when_damaged});
     };
     if (block_hash({words.as<char>(), words.size()}) != block.hash) return damaged("a checksum is wrong");
     auto envelope = decode(words, schema);

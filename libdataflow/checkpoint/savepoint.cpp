@@ -156,7 +156,8 @@ Status prepare_savepoint_folder(const std::string& target) {
   if (!storage) return fail(storage.error());
   // Given up before it has a name: it leaves nothing but the folder.
   auto probe = (*storage)->create("probe");
-  if (!probe) return fail(probe.error());
+  // Whatever the reason, it is no job that has not been found.
+  if (!probe) return fail(ErrorCode::io, probe.error().message());
   return (*probe)->append("probe");
 }
 

@@ -138,7 +138,7 @@ class KeyedCache {
   const std::vector<DataType>& types_;
   std::uint32_t max_parallelism_;
   OwnedStorePtr store_;
-  SealedChangesPtr sealed_;  ///< until it is known to be written
+  SealedChangesPtr sealed_;        ///< until it is known to be written
   std::uint32_t sealed_from_ = 0;  ///< changes of that epoch and later ones may not be in the store
   SlotArray<std::uint16_t> groups_;
   std::vector<std::uint8_t> loaded_;

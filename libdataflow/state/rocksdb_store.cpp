@@ -17,6 +17,8 @@
 #include <map>
 #include <utility>
 
+#include "libdataflow/state/store_origin.hpp"
+
 namespace dataflow {
 
 struct RocksMemory::Parts {
@@ -37,8 +39,8 @@ constexpr int runs_before_compaction = 8;
 /// Obsolete versions and tombstones may take this much of the content before everything is rewritten.
 constexpr unsigned most_garbage_percent = 200;
 constexpr std::size_t most_memtable_bytes = 64U << 20;
-/// Of a memtable, for a filter of the keys in it: about ten bits for each of small entries. Most lookups are of keys that
-/// it has not, and without filter each walks through it.
+/// Of a memtable, for a filter of the keys in it: about ten bits for each of small entries. Most lookups are of keys
+/// that it has not, and without filter each walks through it.
 constexpr double memtable_filter_share = 0.02;
 
 Slice slice(std::string_view text) {
@@ -52,7 +54,10 @@ std::string_view view(const Slice& text) {
 tl::unexpected<Error> refused(const fs::path& folder, std::string_view what, const rocksdb::Status& status) {
   std::string message = "state store " + folder.string() + ": cannot " + std::string{what} + ": " + status.ToString();
   if (status.IsCorruption()) {
-    return fail(ErrorCode::malformed_data, std::move(message) + "; its files are damaged: restore a checkpoint");
+    const std::string origin = origin_of(folder);
+    message += origin.empty() ? "; its files are damaged: restore a checkpoint"
+                              : "; the files that it began with are " + origin + "*: " + std::string{when_damaged};
+    return fail(ErrorCode::malformed_data, std::move(message));
   }
   const std::string text = status.ToString();
   if (status.IsNoSpace() || text.find("No space") != std::string::npos) {

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "libdataflow/state/hash_state.hpp"
+#include "libdataflow/state/store_origin.hpp"
 
 namespace dataflow {
 
@@ -74,9 +75,8 @@ Result<std::uint64_t> read_through(const fs::path& from, const fs::path& to) {
 }
 
 tl::unexpected<Error> differs(const std::string& file) {
-  return fail(
-      ErrorCode::malformed_data,
-      file + " is not what was written (its checksum differs): the checkpoint is damaged; restore an earlier one");
+  return fail(ErrorCode::malformed_data,
+              file + " is not what was written (its checksum differs): " + std::string{when_damaged});
 }
 
 }  // namespace
@@ -106,7 +106,7 @@ Status restore_file(const fs::path& from, const StoreFile& file, const fs::path&
   if (bytes != file.bytes) {
     return fail(ErrorCode::malformed_data, from.string() + " has " + std::to_string(bytes) + " bytes, but " +
                                                std::to_string(file.bytes) +
-                                               " were written: the checkpoint is damaged; restore an earlier one");
+                                               " were written: " + std::string{when_damaged});
   }
   if (file.shared && ::link(from.c_str(), into.c_str()) == 0) return {};
   const auto checksum = read_through(from, into);

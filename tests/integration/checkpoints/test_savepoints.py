@@ -165,6 +165,9 @@ class Savepoints(DfnodeTest):
         refused = self.dfnode("stop", "totals", "--savepoint", "file/below")
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("file", refused.stderr)
+        for command in (("stop", "totals", "--savepoint"), ("savepoint", "totals", "--dir")):
+            nowhere = self.dfnode(*command, "/proc/nowhere")
+            self.assertIn("/proc/nowhere", nowhere.stderr)  # and not that there is no cluster
         self.assertIsNone(process.poll())
 
     def test_a_damaged_savepoint_is_named(self):

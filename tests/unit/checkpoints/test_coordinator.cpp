@@ -181,6 +181,32 @@ TEST_CASE("an advance whose answer is lost gives the checkpoint up and removes n
   CHECK(c.coordinator->latest()->sequence == 2);
 }
 
+TEST_CASE("a checkpoint that lies in another storage than the run is not complete, and does not stay there") {
+  Coordination c;
+  REQUIRE(c.pass(10s) == 1);
+  c.complete(1, fail(ErrorCode::unavailable, "has a disk vanished?"));
+  CHECK(c.find<AbortCheckpoint>() != nullptr);
+  REQUIRE(c.find<RemoveCheckpoint>() != nullptr);
+  CHECK(c.find<RemoveCheckpoint>()->checkpoint.id == 1);
+  CHECK(c.find<RemoveCheckpoint>()->checkpoint.sequence == 0);  // no name goes
+}
+
+TEST_CASE("the last checkpoint is tried again less and less often") {
+  Coordination c;
+  c.effects = c.coordinator->on_all_drained(c.now);
+  REQUIRE(c.find<BeginCheckpoint>() != nullptr);
+  std::uint64_t id = c.find<BeginCheckpoint>()->barrier.checkpoint_id;
+  for (const Duration pause : {Duration{100ms}, Duration{200ms}, Duration{400ms}, Duration{800ms}, Duration{1600ms},
+                               Duration{3200ms}, Duration{5s}, Duration{5s}}) {
+    c.effects = c.coordinator->on_declined(id, Error{ErrorCode::io, "no space left"}, c.now);
+    REQUIRE(c.coordinator->next_time() == c.now + pause);
+    id = c.pass(pause);
+    REQUIRE(id != 0);
+  }
+  c.complete(id);
+  CHECK(c.find<CompleteCheckpoint>()->last);
+}
+
 TEST_CASE("a coordinator that was overtaken fails the job") {
   Coordination c;
   REQUIRE(c.pass(10s) == 1);

@@ -62,6 +62,27 @@ TEST_CASE("a storage puts what is absent, gives, lists and deletes") {
   }
 }
 
+TEST_CASE("a folder whose disk has vanished is not made anew in its place, and is used again when it is back") {
+  const LocalFolder folder;
+  const auto storage = *open_checkpoint_storage(folder.path + "/place");
+  REQUIRE(storage->put("job/run-1/chk-1/a", "1"));
+  std::filesystem::rename(folder.path + "/place", folder.path + "/away");
+  std::filesystem::create_directory(folder.path + "/place");
+  const auto put = storage->put("job/run-1/chk-2/a", "2");
+  REQUIRE_FALSE(put);
+  CHECK(put.error().message().find("has a disk vanished") != std::string::npos);
+  CHECK(std::filesystem::is_empty(folder.path + "/place"));
+  std::filesystem::remove(folder.path + "/place");
+  std::filesystem::rename(folder.path + "/away", folder.path + "/place");
+  CHECK(storage->put("job/run-1/chk-3/a", "3"));
+  // What the storage has removed itself has not vanished.
+  CHECK(storage->put("other/run-1/one/a", "1"));
+  CHECK(storage->put("other/run-1/b", "1"));
+  CHECK(storage->remove("other/run-1/one/a"));
+  CHECK(storage->remove("other/run-1/b"));
+  CHECK(storage->put("other/run-1/two/a", "1"));
+}
+
 TEST_CASE("other storages are refused, saying which there are") {
   CHECK(open_checkpoint_storage("s3://bucket").error().message().find("file:///FOLDER") != std::string::npos);
   CHECK_FALSE(open_checkpoint_storage("file://"));

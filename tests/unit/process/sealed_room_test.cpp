@@ -112,7 +112,7 @@ TEST_CASE("keys make room for others while a checkpoint waits to be written, and
     auto waits = sums.snapshot();
     auto at_barrier = sums.expected;
     for (std::int64_t round = 0; round < 4; ++round) {
-      sums.add(10, 30);                                      // some of what was sealed
+      sums.add(10, 30);                                        // some of what was sealed
       sums.add(1000 + 100 * round, 1000 + 100 * round + 100);  // which room is made for
       sums.check();
     }
