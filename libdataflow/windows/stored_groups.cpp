@@ -189,7 +189,8 @@ Result<std::span<const KeyRef>> StoredGroups::take_deadlines(std::int64_t until,
   const auto time_of = [](std::string_view key) { return get_ordered_signed(key.substr(1)); };
   for (; scan->valid() && due_.size() < most && time_of(scan->key()) <= until; scan->next()) {
     due_texts_.push_back(std::make_unique<std::string>());
-    due_.push_back(read_key_bytes(form_->keys.form(), scan->key().substr(1 + sizeof(std::int64_t)), *due_texts_.back()));
+    due_.push_back(
+        read_key_bytes(form_->keys.form(), scan->key().substr(1 + sizeof(std::int64_t)), *due_texts_.back()));
     changes_.erase(scan->key());
   }
   if (Status walked = scan->status(); !walked) return fail(walked.error());

@@ -104,7 +104,8 @@ class StoredGroups {
   void erase_deadline(std::int64_t time, const KeyRef& key);
   /// No deadline is earlier.
   [[nodiscard]] std::optional<std::int64_t> first_deadline() const { return first_deadline_; }
-  /// Takes the first deadlines out, up to `most`, of those at or before `until`. The keys are valid until the next call.
+  /// Takes the first deadlines out, up to `most`, of those at or before `until`. The keys are valid until the next
+  /// call.
   Result<std::span<const KeyRef>> take_deadlines(std::int64_t until, std::size_t most);
 
   /// Early results have been given: no row in the store has changed since.

@@ -170,8 +170,8 @@ TEST_CASE("what lies on disk is in a snapshot once, and goes on on the heap") {
     Collected out;
     BatchBuilder one_more{input_schema()};
     one_more.append_row(Row{Value{std::string{"key0"}}, Value{std::int64_t{1}}}, Timestamp{1});
-    auto done = kind == WindowKind::running ? op->process(0, one_more.finish(), out)
-                                            : op->on_watermark(Timestamp::max(), out);
+    auto done =
+        kind == WindowKind::running ? op->process(0, one_more.finish(), out) : op->on_watermark(Timestamp::max(), out);
     while (done && *done == Step::yield) done = op->resume(out);
     REQUIRE(done.has_value());
     std::int64_t rows = 0;
