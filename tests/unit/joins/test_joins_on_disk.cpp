@@ -83,8 +83,6 @@ TEST_CASE("left rows as of a time come from disk with the version that was valid
   CHECK(times.size() == keys);
   CHECK(std::is_sorted(times.begin(), times.end()));
   CHECK(join.restore(1) == 2 * keys);  // both versions: the older one is valid still
-  join.watermark(25us);
-  CHECK(join.restore(1) == 2 * keys);  // and stays until its bucket of a second is over
   join.watermark(3s);
   CHECK(join.restore(1) == keys);
 }
