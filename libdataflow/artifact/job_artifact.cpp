@@ -56,7 +56,7 @@ Error by_given_names(const Error& error, const JobArtifact& artifact) {
 }  // namespace
 
 Result<BuiltJob> build_artifact(const JobArtifact& artifact) {
-  set_job_files({artifact.base_folder.string(), artifact.libraries});
+  set_job_files({artifact.base_folder.string(), artifact.libraries, artifact.environment});
   Result<std::pair<StreamGraph, Secrets>> loaded = fail(ErrorCode::internal, "");
   if (artifact.file_name.ends_with(".so")) {
     auto graph = load_job_library(artifact.file, artifact.arguments);

@@ -100,7 +100,9 @@ int run(const SubmitCommand& command) {
   std::map<std::string, std::string> environment;
   std::set<std::string> files;
   if (command.job.file.ends_with(".so")) {
-    files = files_named_by_job(command.job.file, command.job.arguments);
+    JobNeeds needs = needs_of_job(command.job.file, command.job.arguments);
+    environment = std::move(needs.environment);
+    files = std::move(needs.files);
   } else {
     const auto lookup = [&, look_up = process_environment()](const std::string& name) {
       auto value = look_up(name);
