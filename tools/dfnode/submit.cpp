@@ -104,12 +104,15 @@ int run(const SubmitCommand& command) {
     environment = std::move(needs.environment);
     files = std::move(needs.files);
   } else {
-    const auto lookup = [&, look_up = process_environment()](const std::string& name) {
+    LoadOptions options;
+    options.runs_elsewhere = true;
+    options.environment = [&, look_up = process_environment()](const std::string& name) {
       auto value = look_up(name);
       if (value) environment[name] = *value;
       return value;
     };
-    if (!load_job_or_explain(command.job, command.cluster.json, command.cluster.quiet, lookup)) return exit_wrong;
+    if (!load_job_or_explain(command.job, command.cluster.json, command.cluster.quiet, std::move(options)))
+      return exit_wrong;
     files = named_job_files();
   }
   catch_interrupts();

@@ -1,5 +1,6 @@
 """Code of a job that goes wrong ends that job and nothing else, and says where it was."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -173,6 +174,42 @@ class ShippedLibraries(ClusterTest):
         result = self.submit(LIBRARY.with_name("embeds.so"), "--", "--part=nowhere.toml")
         self.assertNotEqual(result.returncode, 0)
         self.assertIn("nowhere.toml", result.stderr)
+    def test_what_an_embedded_topology_takes_from_the_environment_is_the_clients(self):
+        self.job_manager()
+        self.task_manager(1)
+        self.write("part.toml", '''
+[sources.numbers]
+type   = "generate"
+count  = 1
+fields = { who = "'${WHO}'", how = "'${HOW:-well}'", city = "'${CITY:-Basel}'" }
+
+[sinks.out]
+type   = "print"
+input  = "numbers"
+format = "json"
+''')
+        library = LIBRARY.with_name("embeds.so")
+        result = self.submit(library, "--quiet", env={"WHO": "client-zero", "HOW": "two\nlines = 1"})
+        self.assert_exit(result, 0)
+        self.assertEqual(json.loads(result.stdout), {"who": "client-zero", "how": "two\nlines = 1", "city": "Basel"})
+        self.assertNotIn("client-zero", self.logs())
+        self.assertNotIn("client-zero", json.dumps(self.ask("show", "embeds")))
+        unset = self.submit(library)
+        self.assert_exit(unset, 2)
+        self.assertIn("the environment variable WHO is not set", unset.stderr)
+
+    def test_standard_input_is_the_clients_and_refused(self):
+        self.job_manager()
+        text = '[sources.in]\ntype = "stdin"\nformat = "lines"\n\n[sinks.out]\ntype = "print"\ninput = "in"\n'
+        refused = self.submit(self.write("part.toml", text), stdin="a line\n")
+        self.assert_exit(refused, 2)
+        self.assertIn('"in" reads standard input', refused.stderr)
+        self.assertIn("part.toml:2:8", refused.stderr)
+        self.assertIn("^^^^^^^", refused.stderr)
+        embedded = self.submit(LIBRARY.with_name("embeds.so"), stdin="a line\n")
+        self.assert_exit(embedded, 2)
+        self.assertIn('"in" reads standard input', embedded.stderr)
+
 
     def assert_built_elsewhere(self, shipped):
         self.until_running(shipped)
