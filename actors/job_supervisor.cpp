@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include <spdlog/spdlog.h>
 #include <caf/all.hpp>
@@ -96,7 +97,11 @@ caf::message_handler JobSupervisor::home_messages() {
         if (m.round == round_) waits_for_ = m.reason;
       },
       [this](const msg::SlotsRefused& m) {
-        if (m.round == round_) fail_waiting(Error{ErrorCode::invalid_argument, m.reason});
+        if (m.round != round_) return;
+        const Error error{ErrorCode::unavailable, m.reason};
+        for (const RegionAttempt of : std::exchange(waiting_for_slots_, {})) {
+          apply(execution_.on_slots_refused(of, error, wall_clock_now()));
+        }
       },
       [this](const msg::WorkerLost& m) { take_worker_lost(m); },
       [this](const msg::StopJob& m) { apply(execution_.stop(m.how, wall_clock_now())); },

@@ -185,6 +185,12 @@ Effects ExecutionGraph::on_region_failed(RegionAttempt of, const Error& error, T
   return fail_regions({of.region}, std::nullopt, error, now);
 }
 
+Effects ExecutionGraph::on_slots_refused(RegionAttempt of, const Error& error, Timestamp now) {
+  if (!is_current(of) || state_ != JobState::running) return on_region_failed(of, error, now);
+  history_.add({now, of, std::nullopt, NodeInstance{}, error.message()});
+  return fail_job(error, now);
+}
+
 template <class Lost>
 Effects ExecutionGraph::lose(Lost lost, const Error& error, Timestamp now) {
   if (is_terminal(state_)) return {};
