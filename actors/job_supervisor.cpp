@@ -309,7 +309,7 @@ void JobSupervisor::settle_storage(JobState state) {
 
 void JobSupervisor::tell_end(JobState state) {
   if (std::exchange(end_told_, true)) return;
-  give_up_calls(Error{ErrorCode::not_found, "the job has ended"});
+  give_up_calls(Error{ErrorCode::unavailable, "the job has ended"});
   send(home_, msg::JobEnded{state, execution_.error()});
   for (caf::response_promise& promise : waiting_for_end_) promise.deliver(msg::Ended{});
   waiting_for_end_.clear();
