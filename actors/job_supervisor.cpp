@@ -94,7 +94,10 @@ caf::message_handler JobSupervisor::home_messages() {
         if (settings_.worker_timeout) delayed_send(this, settings_.offer_deadline, msg::OffersDue{m.round});
       },
       [this](const msg::SlotsAwaited& m) {
-        if (m.round == round_) waits_for_ = m.reason;
+        if (m.round != round_ || m.reason == waits_for_) return;
+        waits_for_ = m.reason;
+        if (settings_.worker_timeout && !m.reason.empty())
+          spdlog::warn("job {} waits for slots: {}", job_id_, m.reason);
       },
       [this](const msg::SlotsRefused& m) {
         if (m.round != round_) return;

@@ -52,8 +52,24 @@ int show_end(const std::string& text, const ClusterOptions& options) {
   return exit_code(job);
 }
 
+/// Tells once for each reason why the job has no slots yet.
+class SlotNews {
+ public:
+  void tell(const std::string& text) {
+    const auto job = nlohmann::json::parse(text, nullptr, false);
+    if (!job.is_object()) return;
+    const std::string reason = job.value("waits_for", "");
+    if (!reason.empty() && reason != told_) std::cerr << "the job waits for slots: it " << reason << std::endl;
+    told_ = reason;
+  }
+
+ private:
+  std::string told_;
+};
+
 Result<int> follow(ClusterClient& client, const std::string& id, const ClusterOptions& options) {
   int silent = 0;
+  SlotNews slots;
   for (;;) {
     const auto news = client.follow(id);
     if (interrupts() > 0) {
@@ -69,6 +85,7 @@ Result<int> follow(ClusterClient& client, const std::string& id, const ClusterOp
     std::cout << news->output << std::flush;
     if (!std::cout) return exit_output_closed;
     if (news->ended) return show_end(news->json, options);
+    if (!options.quiet && !options.json && !news->json.empty()) slots.tell(news->json);
   }
 }
 
