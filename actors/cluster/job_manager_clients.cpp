@@ -139,7 +139,7 @@ void JobManager::answer_call(std::uint64_t number, msg::Answer answer) {
   if (at == calls_.end()) return;
   const Running* const asked = running(at->second.job_id);
   if (at->second.verb == msg::JobVerb::show && answer.ok && asked != nullptr)
-    answer.json = with_master_losses(answer.json, asked->record.losses);
+    answer.json = with_slots(with_master_losses(answer.json, asked->record.losses), slots_.slots_of(at->second.job_id));
   at->second.promise.deliver(std::move(answer));
   calls_.erase(at);
 }

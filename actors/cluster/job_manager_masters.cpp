@@ -238,6 +238,7 @@ void JobManager::end_job(const std::string& job_id, JobState state, std::optiona
         msg::Answer{fail(failed ? *job->record.error : Error{ErrorCode::cancelled, "the job was cancelled"})});
     job->submitter.reset();
   }
+  job->record.shown = with_slots(job->record.shown, slots_.slots_of(job_id));
   std::set<std::string> live;
   for (const auto& [id, one] : running_) {
     if (!is_terminal(one.record.state)) live.insert(id);
