@@ -39,6 +39,7 @@ JobSupervisor::JobSupervisor(caf::actor_config& config, caf::actor home, std::st
       subtask_ids_{execution_.subtasks()},
       reports_(subtask_ids_.size()),
       recent_(subtask_ids_.size()),
+      reported_(subtask_ids_.size()),
       worker_of_slot_(graph_->slots_needed()) {
   for (std::size_t i = 0; i < reports_.size(); ++i) reports_[i].id = subtask_ids_[i];
 }

@@ -246,7 +246,8 @@ std::string with_master_losses(std::string job, const std::vector<MasterLoss>& l
   if (!json.is_object()) return job;
   ordered_json& failures = json["failures"];
   for (const MasterLoss& loss : losses) {
-    ordered_json one{{"at", to_iso8601(loss.at)}, {"master", loss.start}};
+    ordered_json one{{"at", to_iso8601(loss.at)}};
+    if (loss.start != no_master) one["master"] = loss.start;
     add_reason(loss.reason, "reason", one);
     failures.push_back(std::move(one));
   }

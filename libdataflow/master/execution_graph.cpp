@@ -411,7 +411,7 @@ Effects ExecutionGraph::abandon(RegionAttempt of, Timestamp now) {
   const SubtaskId first = abandoned.subtasks.front();
   history_.add({now, of, first, execution(first).node,
                 name_all(abandoned.subtasks) + " did not end within " + to_string(deadlines_.cancel) +
-                    " of being cancelled, and was left behind"});
+                    " of being cancelled, and was given up"});
   Effects effects{std::move(abandoned)};
   after_gone(of.region, now, effects);
   return effects;

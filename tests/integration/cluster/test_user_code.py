@@ -123,10 +123,16 @@ class UserCode(BesideAnotherJob):
         self.until_running(job)
         worker = self.worker_of(self.node, job)
         self.until("it spins", lambda: cpu_seconds(worker) > 0.5)
+        self.until("the step that does not end counts as busy",
+                   lambda: self.ask("show", job)["vertices"][0]["subtasks"][0]["busy"] == 1)
         self.tell("cancel", job)
         shown = self.until_state(job, "CANCELED")
-        self.assertIn("did not end within 1s", shown["failures"][-1]["reason"])
+        self.assertIn("did not end within 1s", shown["failures"][0]["reason"])
         self.until("its worker is gone", lambda: not is_alive(worker))
+        failures = self.until("it is said where it was",
+                              lambda: (f := self.ask("show", job)["failures"]) and len(f) == 2 and f)
+        self.assertRegex(failures[1]["reason"], r'stuck and ended by SIGABRT in "bad" \(subtask 1 of 1, attempt 0\)')
+        self.assertTrue(any(frame.endswith("(misbehaving.so)") for frame in failures[1]["backtrace"]), failures[1])
 
     def test_the_backtrace_is_in_the_logs_too(self):
         shown = self.failed("segfault")
@@ -168,12 +174,6 @@ class ShippedLibraries(ClusterTest):
         (self.folder / "mine.so").unlink()
         self.assert_built_elsewhere(shipped)
 
-    def test_a_cpp_job_whose_topology_is_not_there_is_refused_and_says_which(self):
-        self.job_manager()
-        self.task_manager(1)
-        result = self.submit(LIBRARY.with_name("embeds.so"), "--", "--part=nowhere.toml")
-        self.assertNotEqual(result.returncode, 0)
-        self.assertIn("nowhere.toml", result.stderr)
     def test_what_an_embedded_topology_takes_from_the_environment_is_the_clients(self):
         self.job_manager()
         self.task_manager(1)
@@ -210,6 +210,12 @@ format = "json"
         self.assert_exit(embedded, 2)
         self.assertIn('"in" reads standard input', embedded.stderr)
 
+    def test_a_cpp_job_whose_topology_is_not_there_is_refused_and_says_which(self):
+        self.job_manager()
+        self.task_manager(1)
+        result = self.submit(LIBRARY.with_name("embeds.so"), "--", "--part=nowhere.toml")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("nowhere.toml", result.stderr)
 
     def assert_built_elsewhere(self, shipped):
         self.until_running(shipped)

@@ -455,7 +455,7 @@ TEST_CASE("what does not end in time when cancelled is left behind, and the job 
   CHECK(only<AbandonTasks>(effects).subtasks == std::vector{SubtaskId{0, 1}});
   CHECK(has<ScheduleRestart>(effects));
   CHECK(graph.failures()[1].message ==
-        "\"in -> out\" (subtask 2 of 2) on right did not end within 30s of being cancelled, and was left behind");
+        "\"in -> out\" (subtask 2 of 2) on right did not end within 30s of being cancelled, and was given up");
   graph.on_restart_due({0, 0}, {});
   CHECK(graph.on_prepared(0, {0, 1}, {}).empty());
   CHECK(graph.state({0, 1}) == ExecutionState::scheduled);
