@@ -44,7 +44,7 @@ std::string absolute_path(const std::string& path) {
 
 namespace {
 
-void print_failure(const Error& error, bool json) {
+void say_failure(const Error& error, bool json) {
   if (json) {
     std::string out = "{\"error\":";
     append_json_string(error.message(), out);
@@ -59,7 +59,7 @@ void print_failure(const Error& error, bool json) {
 }  // namespace
 
 int show_refusal(const Error& error, bool json) {
-  print_failure(error, json);
+  say_failure(error, json);
   switch (error.code()) {
     case ErrorCode::not_found:
     case ErrorCode::invalid_argument:
@@ -69,7 +69,7 @@ int show_refusal(const Error& error, bool json) {
 }
 
 int show_failure(const Error& error, bool json) {
-  print_failure(error, json);
+  say_failure(error, json);
   switch (error.code()) {
     case ErrorCode::io:
     case ErrorCode::not_found: return exit_unreachable;

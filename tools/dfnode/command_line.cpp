@@ -45,7 +45,7 @@ bool wants_json(int argc, const char* const* argv) {
   return false;
 }
 
-int refuse(const std::string& message, bool json, const char* help) {
+int refuse_command_line(const std::string& message, bool json, const char* help) {
   if (json) return show_failure(Error{ErrorCode::invalid_argument, message}, true);
   std::cerr << "dfnode: " << message << "\n" << help;
   return exit_wrong;
@@ -58,7 +58,7 @@ int refuse_settings(const SettingsFile& settings, bool json) {
     return exit_wrong;
   }
   while (mistakes.ends_with('\n')) mistakes.pop_back();
-  return refuse(mistakes, true, "");
+  return refuse_command_line(mistakes, true, "");
 }
 
 }  // namespace
@@ -131,7 +131,9 @@ int run_command_line(int argc, const char* const* argv) {
   add_child_processes(app, action);
   const bool json = wants_json(argc, argv);
   std::string unknown;
-  if (argc > 1 && is_unknown_command(app, argv[1], unknown)) return refuse(unknown, json, "Try `dfnode --help`.\n");
+  if (argc > 1 && is_unknown_command(app, argv[1], unknown)) {
+    return refuse_command_line(unknown, json, "Try `dfnode --help`.\n");
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -139,7 +141,7 @@ int run_command_line(int argc, const char* const* argv) {
     if (error.get_exit_code() == 0) return app.exit(error);
     // What the file does not give may be missing only because nothing of it was taken.
     if (!settings->mistakes().empty()) return refuse_settings(*settings, json);
-    return refuse(error.what(), json, "Try `dfnode --help`, or `dfnode COMMAND --help`.\n");
+    return refuse_command_line(error.what(), json, "Try `dfnode --help`, or `dfnode COMMAND --help`.\n");
   }
   if (!settings->mistakes().empty()) return refuse_settings(*settings, json);
   try {
