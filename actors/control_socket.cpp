@@ -253,7 +253,8 @@ void ControlSocket::answer(int connection) {
   (void)write_line(connection, json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-Result<std::string> call_local_job(std::string_view job, const ControlRequest& request, Duration timeout) {
+Result<std::string> call_local_job(std::string_view job, const ControlRequest& request, Duration timeout,
+                                   bool* answered) {
   struct Live {
     std::string name;
     std::unique_ptr<Descriptor> connection;
@@ -265,12 +266,15 @@ Result<std::string> call_local_job(std::string_view job, const ControlRequest& r
   }
   if (live.size() == 1) {
     set_deadline(live.front().connection->get(), timeout);
-    return call(live.front().connection->get(), request);
+    auto answer = call(live.front().connection->get(), request);
+    const bool silent = !answer && answer.error().code() == ErrorCode::io;
+    if (answered != nullptr) *answered = !silent;
+    return answer;
   }
   if (live.size() > 1) {
     std::string message = "several jobs called \"" + std::string{job} + "\" run here; name one of:";
     for (const Live& one : live) message += " " + one.name;
-    return fail(ErrorCode::not_found, message);
+    return fail(ErrorCode::invalid_argument, message);
   }
   std::string others;
   for (const auto& path : find_sockets("")) {

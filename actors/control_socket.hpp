@@ -55,7 +55,9 @@ class ControlSocket {
 };
 
 /// Asks the running job named `job` (its name, or name-pid when several run). The answer is JSON.
-/// Errors: not_found when no such job listens here, naming those that do; io; whatever the job answers.
-Result<std::string> call_local_job(std::string_view job, const ControlRequest& request, Duration timeout);
+/// Errors: not_found when no such job listens here, naming those that do; invalid_argument when several do; io;
+/// whatever the job answers, and then `answered` is true.
+Result<std::string> call_local_job(std::string_view job, const ControlRequest& request, Duration timeout,
+                                   bool* answered = nullptr);
 
 }  // namespace dataflow

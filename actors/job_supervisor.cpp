@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include <spdlog/spdlog.h>
 #include <caf/all.hpp>
@@ -38,6 +39,7 @@ JobSupervisor::JobSupervisor(caf::actor_config& config, caf::actor home, std::st
       subtask_ids_{execution_.subtasks()},
       reports_(subtask_ids_.size()),
       recent_(subtask_ids_.size()),
+      reported_(subtask_ids_.size()),
       worker_of_slot_(graph_->slots_needed()) {
   for (std::size_t i = 0; i < reports_.size(); ++i) reports_[i].id = subtask_ids_[i];
 }
@@ -93,10 +95,17 @@ caf::message_handler JobSupervisor::home_messages() {
         if (settings_.worker_timeout) delayed_send(this, settings_.offer_deadline, msg::OffersDue{m.round});
       },
       [this](const msg::SlotsAwaited& m) {
-        if (m.round == round_) waits_for_ = m.reason;
+        if (m.round != round_ || m.reason == waits_for_) return;
+        waits_for_ = m.reason;
+        if (settings_.worker_timeout && !m.reason.empty())
+          spdlog::warn("job {} waits for slots: {}", job_id_, m.reason);
       },
       [this](const msg::SlotsRefused& m) {
-        if (m.round == round_) fail_waiting(Error{ErrorCode::invalid_argument, m.reason});
+        if (m.round != round_) return;
+        const Error error{ErrorCode::unavailable, m.reason};
+        for (const RegionAttempt of : std::exchange(waiting_for_slots_, {})) {
+          apply(execution_.on_slots_refused(of, error, wall_clock_now()));
+        }
       },
       [this](const msg::WorkerLost& m) { take_worker_lost(m); },
       [this](const msg::StopJob& m) { apply(execution_.stop(m.how, wall_clock_now())); },
@@ -305,7 +314,7 @@ void JobSupervisor::settle_storage(JobState state) {
 
 void JobSupervisor::tell_end(JobState state) {
   if (std::exchange(end_told_, true)) return;
-  give_up_calls(Error{ErrorCode::not_found, "the job has ended"});
+  give_up_calls(Error{ErrorCode::unavailable, "the job has ended"});
   send(home_, msg::JobEnded{state, execution_.error()});
   for (caf::response_promise& promise : waiting_for_end_) promise.deliver(msg::Ended{});
   waiting_for_end_.clear();

@@ -181,6 +181,7 @@ class JobSupervisor final : public caf::event_based_actor {
   /// The worker that has the slot of a subtask, or null.
   [[nodiscard]] WorkerState* worker_of(SubtaskId id);
   [[nodiscard]] msg::JobViewPtr view() const;
+  [[nodiscard]] TimeTotals recent(std::size_t subtask) const;
 
   caf::actor home_;
   std::string job_id_;
@@ -205,6 +206,7 @@ class JobSupervisor final : public caf::event_based_actor {
   std::vector<SubtaskId> subtask_ids_;
   std::vector<msg::SubtaskReport> reports_;
   std::vector<TimeTotals> recent_;                 ///< between a subtask's last two reports
+  std::vector<Timestamp> reported_;                ///< when the last one came
   std::vector<std::unique_ptr<JobGuard>> guards_;  ///< until the job's end
 
   std::vector<WorkerState> workers_;                        ///< all that there ever were

@@ -112,7 +112,7 @@ void JobSupervisor::lose_worker(std::size_t worker, const Error& error) {
   }
   spdlog::warn("job {}: the worker on {} is lost", job_id_, lost.offer.node);  // why: the failure that follows
   // It may only have been silent: it ends before another one is made there.
-  if (settings_.worker_timeout) send(home_, msg::KillWorker{lost.offer.node, error.message()});
+  if (settings_.worker_timeout) send(home_, msg::KillWorker{lost.offer.node, error.message(), false});
   apply(execution_.on_node_lost(instance(worker), error.within("the worker on " + lost.offer.node + " was lost"),
                                 wall_clock_now()));
   // Those that wait count on slots that are no more.
@@ -212,7 +212,7 @@ void JobSupervisor::carry_out(const AbandonTasks& effect) {
     const auto& worker = worker_of_slot_[id.subtask];
     if (!worker || told[*worker]) continue;
     told[*worker] = true;
-    send(home_, msg::KillWorker{workers_[*worker].offer.node, "it did not end its subtasks in time"});
+    send(home_, msg::KillWorker{workers_[*worker].offer.node, "it did not end its subtasks in time", true});
   }
 }
 

@@ -54,7 +54,7 @@ Result<std::vector<SubtaskId>> JobSupervisor::addressees(const StreamNode& node,
     const bool is_meant = id.vertex == graph_->vertex_of_node[node.id] && (!only || id.subtask == *only);
     if (is_meant && slot_group_of(id)) meant.push_back(id);
   }
-  if (meant.empty()) return fail(ErrorCode::not_found, "\"" + node.name + "\" is not running at the moment");
+  if (meant.empty()) return fail(ErrorCode::unavailable, "\"" + node.name + "\" is not running at the moment");
   return meant;
 }
 
@@ -76,7 +76,7 @@ caf::result<msg::Answer> JobSupervisor::ask_operator(const msg::AskOperator& que
 caf::result<msg::Answer> JobSupervisor::send_message(const StreamNode& node, const msg::AskOperator& message) {
   // Between two attempts it would come before those that are owed.
   if (!runs(execution_.region_of(graph_->vertex_of_node[node.id]))) {
-    return msg::Answer{fail(ErrorCode::not_found, "\"" + node.name + "\" is not running at the moment")};
+    return msg::Answer{fail(ErrorCode::unavailable, "\"" + node.name + "\" is not running at the moment")};
   }
   OperatorMessage kept{0, node.state_id(), message.name, message.json, message.key_json};
   if (!messages_.add(kept)) {
@@ -181,7 +181,7 @@ void JobSupervisor::give_up_calls(std::optional<Error> all) {
       ++at;
       continue;
     }
-    const Error late{ErrorCode::io, "\"" + call.node + "\" did not answer in time"};
+    const Error late{ErrorCode::unavailable, "\"" + call.node + "\" did not answer in time"};
     if (!call.answered) call.promise.deliver(msg::Answer{fail(all ? *all : late)});
     at = calls_.erase(at);
   }

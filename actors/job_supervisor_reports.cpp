@@ -17,7 +17,18 @@ void JobSupervisor::take_report(const msg::SubtaskReport& report) {
   const bool same_attempt = last.attempt == report.attempt;
   if (same_attempt && report.number <= last.number) return;
   recent_[index(report.id)] = report.time_use.since(same_attempt ? last.time_use : TimeTotals{});
+  reported_[index(report.id)] = wall_clock_now();
   last = report;
+}
+
+/// A subtask reports between two steps: one that has long been asked in vain is busy with a step that does not end.
+TimeTotals JobSupervisor::recent(std::size_t subtask) const {
+  const Execution& execution = execution_.execution(subtask_ids_[subtask]);
+  const auto running = execution.since[static_cast<std::size_t>(ExecutionState::running)];
+  const bool is_in_it = execution.state == ExecutionState::running || execution.state == ExecutionState::canceling;
+  if (!is_in_it || !running) return recent_[subtask];
+  const Duration unheard = wall_clock_now() - std::max(reported_[subtask], *running);
+  return unheard < 5 * report_interval ? recent_[subtask] : TimeTotals{.busy = unheard};
 }
 
 void JobSupervisor::heard_from_sender() {
@@ -78,7 +89,7 @@ msg::JobViewPtr JobSupervisor::view() const {
   view->error = execution_.error();
   view->failures = execution_.failures();
   for (std::size_t i = 0; i < subtask_ids_.size(); ++i) {
-    view->subtasks.push_back({subtask_ids_[i], execution_.execution(subtask_ids_[i]), reports_[i], recent_[i]});
+    view->subtasks.push_back({subtask_ids_[i], execution_.execution(subtask_ids_[i]), reports_[i], recent(i)});
   }
   if (checkpoints_) {
     const CheckpointCoordinator& coordinator = checkpoints_->coordinator();

@@ -43,10 +43,12 @@ struct ClusterClient::Impl {
     if (Status connected = connect(); !connected) return fail(connected.error());
     caf::scoped_actor self{system};
     Result<Answer> result = fail(ErrorCode::io, "no answer");
+    lost = false;
     self->request(job_manager, deadline, message)
         .receive([&](const Answer& answer) { result = answer; },
                  [&](const caf::error& error) {
                    job_manager = nullptr;
+                   lost = true;
                    const bool late = error == caf::sec::request_timeout;
                    result = fail(ErrorCode::io,
                                  "the JobManager at " + at.text() +
@@ -89,6 +91,7 @@ struct ClusterClient::Impl {
   std::unique_ptr<ControlPlane> control;
   std::string cluster;
   Duration timeout;
+  bool lost = false;
   Endpoint at;
   caf::actor job_manager;
 };
@@ -138,6 +141,10 @@ Result<std::string> ClusterClient::submit(const Submission& submission) {
   return impl_->ask_json(request, submit_deadline);
 }
 
+bool ClusterClient::lost() const {
+  return impl_->lost;
+}
+
 Result<std::string> ClusterClient::list_jobs() {
   return impl_->ask_json(msg::ListJobs{impl_->hello()});
 }
@@ -176,7 +183,8 @@ Result<std::string> ClusterClient::take_savepoint(const std::string& job, const 
       const std::string state = mine->value("state", "");
       if (state == "completed") return mine->value("path", "");
       if (state == "failed") return lost(mine->value("error", ""));
-    } else if (shown.error().code() != ErrorCode::io && shown.error().code() != ErrorCode::not_found) {
+    } else if (const ErrorCode code = shown.error().code();
+               code != ErrorCode::io && code != ErrorCode::not_found && code != ErrorCode::unavailable) {
       return fail(shown.error());
     }
     std::this_thread::sleep_for(look_interval);

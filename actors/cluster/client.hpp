@@ -71,6 +71,8 @@ class ClusterClient {
                                      Duration patience);
   /// Waits for at most a fraction of a second.
   Result<JobNews> follow(const std::string& job_id);
+  /// Whether the last question had no answer: its error is not what the JobManager or the job says.
+  [[nodiscard]] bool lost() const;
 
  private:
   struct Impl;

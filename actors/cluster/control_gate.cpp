@@ -92,6 +92,14 @@ void watch_for_death(int fd) {
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, 30'000);
 }
 
+/// That one side speaks TLS and the other does not is seen only by how the conversation ends.
+Error doubt_tls(const Error& error, bool is_used_here) {
+  if (error.message().find("certificate") != std::string::npos) return error;
+  const std::string hint = is_used_here ? "; does it speak TLS? Without, leave out --tls-ca, --tls-cert and --tls-key"
+                                        : "; does it expect TLS? Then give --tls-ca, --tls-cert and --tls-key";
+  return {error.code(), error.message() + hint};
+}
+
 /// Under a name that the kernel chooses, in no folder; empty: it failed.
 std::string listen_inside(int fd) {
   sockaddr_un address{};
@@ -269,12 +277,12 @@ Result<Descriptor> ControlGate::connect(const Endpoint& to) {
   const auto here = [&](const Error& error) { return fail(error.within(to.text())); };
   Result<std::unique_ptr<ByteStream>> stream =
       tls_ ? tls_->connect(std::move(*socket), to.host, introduction_deadline) : make_plain_stream(std::move(*socket));
-  if (!stream) return here(stream.error());
+  if (!stream) return here(tls_ ? doubt_tls(stream.error(), true) : stream.error());
   (*stream)->set_timeouts(introduction_deadline, introduction_deadline);
   const std::string line = std::string{greeting} + std::to_string(msg::protocol_version) + " " + settings_.cluster;
   if (Status told = write_line(**stream, line); !told) return here(told.error());
   const auto answer = read_line(**stream, deadline);
-  if (!answer) return here(answer.error());
+  if (!answer) return here(tls_ ? answer.error() : doubt_tls(answer.error(), false));
   if (*answer != welcome) {
     const bool says_why = answer->starts_with(refusal);
     return here(

@@ -1,7 +1,10 @@
 #include "actors/cluster/crash_report.hpp"
 
+#include <sys/syscall.h>
+
 #include <cxxabi.h>
 #include <execinfo.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -40,6 +43,8 @@ constexpr std::uintmax_t max_tail_bytes = 256 * 1024;
 /// Made at the start: when it is needed there is no memory to make it.
 std::array<char, 128> memory_reason{};
 std::atomic<bool> reporting{false};
+/// Whether another process has asked where this one is stuck.
+std::atomic<bool> asked_where{false};
 /// Whether a person reads the report, and no parent.
 std::atomic<bool> for_person{false};
 /// Why the process is about to abort, where that is known. Written by the thread that does, before it does.
@@ -93,7 +98,47 @@ void put_site(const CrashSite& site) {
   put(" records");
 }
 
+/// Sends SIGABRT to every other thread. With a buffer and system calls, since opendir() allocates.
+void ask_all_threads() {
+  struct Entry {  // linux_dirent64 of getdents64(2)
+    std::uint64_t inode;
+    std::int64_t offset;
+    unsigned short size;
+    unsigned char type;
+    char name[1];
+  };
+  const int folder = ::open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return;
+  alignas(Entry) static std::array<char, 4096> buffer;
+  const auto self = static_cast<long>(::gettid());
+  for (;;) {
+    const long got = ::syscall(SYS_getdents64, folder, buffer.data(), buffer.size());
+    if (got <= 0) break;
+    for (long at = 0; at < got;) {
+      const auto* const entry = reinterpret_cast<const Entry*>(buffer.data() + at);
+      long thread = 0;
+      for (const char* digit = entry->name; *digit >= '0' && *digit <= '9'; ++digit)
+        thread = thread * 10 + *digit - '0';
+      if (thread != 0 && thread != self) ::syscall(SYS_tgkill, ::getpid(), thread, SIGABRT);
+      at += entry->size;
+    }
+  }
+  ::close(folder);
+}
+
+/// Whether the signal only asks this process where it is stuck, and this thread is not the one. A process that aborts
+/// by itself sends the signal to its own thread.
+bool is_not_meant(int number, const siginfo_t* info) {
+  if (number != SIGABRT || for_person) return false;
+  if (info->si_code == SI_USER && info->si_pid != ::getpid()) {
+    asked_where.store(true);
+    if (crash_site.node == nullptr) ask_all_threads();
+  }
+  return asked_where && crash_site.node == nullptr;
+}
+
 void write_report(int number, siginfo_t* info, void* /*context*/) {
+  if (is_not_meant(number, info)) return;
   // One report: another thread that crashes meanwhile waits for the end that this one brings.
   if (reporting.exchange(true)) {
     for (;;) ::pause();

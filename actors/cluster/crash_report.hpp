@@ -5,6 +5,9 @@
 //
 // The handler may do almost nothing (signal-safety(7)): it writes with write(2) and glibc's backtrace_symbols_fd, on a
 // stack of its own, since endless recursion leaves none; if it hangs nevertheless, an alarm ends the process.
+//
+// A worker that is stuck in user code is asked where by SIGABRT: the thread that gets it passes it on to the others,
+// and the one that is in an operator reports.
 
 #include <sys/types.h>
 

@@ -58,7 +58,6 @@ ordered_json subtask_json(const JobGraph& graph, const msg::SubtaskView& subtask
   if (since) json["since"] = to_iso8601(*since);
   json["entered"] = entered_json(subtask.execution);
   if (!subtask.execution.node.name.empty()) json["node"] = subtask.execution.node.name;
-  json["slot"] = subtask.id.subtask;
   json["attempt"] = subtask.execution.of.attempt;
   const TimeTotals& recent = subtask.recent;
   const double all = static_cast<double>((recent.busy + recent.back_pressured + recent.idle).count());
@@ -154,6 +153,26 @@ ordered_json failure_json(const JobGraph& graph, const FailureRecord& failure, c
   return json;
 }
 
+/// Where the vertex's records come from, and how they are distributed over its subtasks.
+ordered_json inputs_json(const JobGraph& graph, const JobVertex& vertex) {
+  ordered_json inputs = ordered_json::array();
+  for (const JobEdge& edge : graph.edges) {
+    if (edge.to_vertex != vertex.id) continue;
+    const StreamNode& from = graph.node(edge.from_node);
+    const std::string& output = from.outputs[edge.output].name;
+    ordered_json one{{"vertex", graph.vertices[edge.from_vertex].name},
+                     {"from", from.name + (output.empty() ? "" : "." + output)},
+                     {"partitioning", to_string(edge.partitioning)}};
+    if (edge.partitioning == Partitioning::hash) {
+      ordered_json keys = ordered_json::array();
+      for (const std::size_t field : edge.key_fields) keys.push_back((*edge.schema)[field].name);
+      one["keys"] = std::move(keys);
+    }
+    inputs.push_back(std::move(one));
+  }
+  return inputs;
+}
+
 std::string as_text(const ordered_json& json) {
   return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
@@ -177,7 +196,10 @@ std::string job_as_json(const std::string& job_id, const JobGraph& graph, const 
     for (const msg::SubtaskView& subtask : view.subtasks) {
       if (subtask.id.vertex == vertex.id) subtasks.push_back(subtask_json(graph, subtask));
     }
-    vertices.push_back({{"name", vertex.name}, {"parallelism", vertex.parallelism}, {"subtasks", std::move(subtasks)}});
+    vertices.push_back({{"name", vertex.name},
+                        {"parallelism", vertex.parallelism},
+                        {"inputs", inputs_json(graph, vertex)},
+                        {"subtasks", std::move(subtasks)}});
   }
   json["vertices"] = std::move(vertices);
   json["nodes"] = totals_json(graph, view);
@@ -204,13 +226,28 @@ std::string job_as_json(const StoredJob& job) {
   return as_text(json);
 }
 
+std::string with_slots(std::string job, const std::vector<std::optional<SlotId>>& slots) {
+  ordered_json json = ordered_json::parse(job, nullptr, false);
+  if (!json.is_object() || !json.contains("vertices")) return job;
+  for (ordered_json& vertex : json["vertices"]) {
+    for (ordered_json& subtask : vertex["subtasks"]) {
+      const std::size_t number = subtask.value("subtask", std::size_t{0});
+      if (number >= slots.size() || !slots[number]) continue;
+      // Where it was before it lost its node is another slot.
+      if (subtask.value("node", "") == slots[number]->node.name) subtask["slot"] = slots[number]->index;
+    }
+  }
+  return as_text(json);
+}
+
 std::string with_master_losses(std::string job, const std::vector<MasterLoss>& losses) {
   if (losses.empty()) return job;
   ordered_json json = ordered_json::parse(job, nullptr, false);
   if (!json.is_object()) return job;
   ordered_json& failures = json["failures"];
   for (const MasterLoss& loss : losses) {
-    ordered_json one{{"at", to_iso8601(loss.at)}, {"master", loss.start}};
+    ordered_json one{{"at", to_iso8601(loss.at)}};
+    if (loss.start != no_master) one["master"] = loss.start;
     add_reason(loss.reason, "reason", one);
     failures.push_back(std::move(one));
   }

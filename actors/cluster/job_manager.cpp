@@ -57,10 +57,13 @@ caf::message_handler JobManager::node_messages() {
       [this](const msg::NodeHeartbeat& m) { return hear(m); },
       [this](const msg::WorkerDied& m) {
         Running* const job = running(m.job_id);
-        if (m.leader_epoch != store_.epoch() || job == nullptr || !job->master) return;
+        if (m.leader_epoch != store_.epoch() || (!m.stuck && (job == nullptr || !job->master))) return;
         const auto sender_address = caf::actor_cast<caf::actor_addr>(current_sender());
         for (const auto& [name, node] : nodes_) {
-          if (node.task_manager.address() == sender_address)
+          if (node.task_manager.address() != sender_address) continue;
+          if (m.stuck)
+            note_stuck(m.job_id, name, m.reason);
+          else
             send(job->master, msg::WorkerLost{m.round, name, m.reason, m.crashed});
         }
       },

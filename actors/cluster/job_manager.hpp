@@ -110,6 +110,7 @@ class JobManager final : public caf::event_based_actor {
   void master_exited(const msg::ChildEnded& ended);
   /// Why the master has ended, with the backtrace of a crash; it goes into the job's history of failures.
   std::string note_loss(Running& job, const std::string& how);
+  void note_stuck(const std::string& job_id, const std::string& node, const std::string& where);
   void cancel_without_master(Running& job);
   void end_job(const std::string& job_id, JobState state, std::optional<Error> error, std::string json);
   void end_workers(const std::string& job_id, const std::string& reason);

@@ -96,7 +96,7 @@ Result<std::string> JobManager::find_job(const std::string& id_or_name) const {
   if (live.empty()) return fail(ErrorCode::not_found, "there is no job \"" + id_or_name + "\"");
   std::string message = "several jobs are called \"" + id_or_name + "\"; name one of:";
   for (const std::string& id : live) message += " " + id;
-  return fail(ErrorCode::not_found, message);
+  return fail(ErrorCode::invalid_argument, message);
 }
 
 caf::result<msg::Answer> JobManager::call_job(const msg::CallJob& call) {
@@ -112,13 +112,13 @@ caf::result<msg::Answer> JobManager::call_job(const msg::CallJob& call) {
   }
   if (has_ended) {
     return msg::Answer{
-        fail(ErrorCode::not_found, "job " + *id + " is " + std::string{to_string(known.state)} + " already")};
+        fail(ErrorCode::unavailable, "job " + *id + " is " + std::string{to_string(known.state)} + " already")};
   }
   if (call.verb == msg::JobVerb::cancel) {
     if (const Status cancelled = cancel(*job); !cancelled) return msg::Answer{fail(cancelled.error())};
     if (running(*id) == nullptr || !job->ready) return msg::Answer{Result<std::string>{told(*id)}};
   }
-  if (!job->ready) return msg::Answer{fail(ErrorCode::not_found, "job " + *id + " is not running yet")};
+  if (!job->ready) return msg::Answer{fail(ErrorCode::unavailable, "job " + *id + " is not running yet")};
   auto promise = make_response_promise<msg::Answer>();
   msg::CallJob named = call;
   named.job = *id;
@@ -127,8 +127,8 @@ caf::result<msg::Answer> JobManager::call_job(const msg::CallJob& call) {
   request(job->master, master_deadline, named)
       .then([this, number](const msg::Answer& answer) { answer_call(number, answer); },
             [this, number, id = *id](const caf::error&) {
-              answer_call(number,
-                          msg::Answer{fail(ErrorCode::io, "the master of job " + id + " did not answer in time")});
+              answer_call(number, msg::Answer{fail(ErrorCode::unavailable,
+                                                   "the master of job " + id + " did not answer in time")});
             });
   return promise;
 }
@@ -139,7 +139,7 @@ void JobManager::answer_call(std::uint64_t number, msg::Answer answer) {
   if (at == calls_.end()) return;
   const Running* const asked = running(at->second.job_id);
   if (at->second.verb == msg::JobVerb::show && answer.ok && asked != nullptr)
-    answer.json = with_master_losses(answer.json, asked->record.losses);
+    answer.json = with_slots(with_master_losses(answer.json, asked->record.losses), slots_.slots_of(at->second.job_id));
   at->second.promise.deliver(std::move(answer));
   calls_.erase(at);
 }

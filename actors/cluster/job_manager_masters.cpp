@@ -25,6 +25,17 @@ constexpr unsigned master_start_bits = 24;
 /// How many losses of its masters a job's history keeps.
 constexpr std::size_t most_losses = 16;
 
+std::string without_secrets(const StoredJob& job, const std::string& text) {
+  Secrets secrets;
+  for (const auto& [name, value] : job.environment) secrets.add(value, "${" + name + "}");
+  return secrets.redact(text);
+}
+
+void add_loss(StoredJob& job, MasterLoss loss) {
+  if (job.losses.size() == most_losses) job.losses.erase(job.losses.begin());
+  job.losses.push_back(std::move(loss));
+}
+
 /// A master that crashes, which may be the job's own doing, is started again a few times and then not any more. One
 /// that was killed by somebody is always started again.
 constexpr RestartSettings crash_settings{.strategy = RestartSettings::Strategy::failure_rate,
@@ -71,7 +82,7 @@ caf::message_handler JobManager::master_messages() {
         const auto node = nodes_.find(m.node);
         const Running* const job = job_of_sender();
         if (node == nodes_.end() || job == nullptr) return;
-        send(node->second.task_manager, msg::EndWorker{store_.epoch(), job->record.id, m.reason});
+        send(node->second.task_manager, msg::EndWorker{store_.epoch(), job->record.id, m.reason, m.stuck});
       },
   };
 }
@@ -227,6 +238,7 @@ void JobManager::end_job(const std::string& job_id, JobState state, std::optiona
   job->record.ended_at = wall_clock_now();
   job->record.error = std::move(error);
   job->record.shown = with_master_losses(json.empty() ? job_as_json(job->record) : std::move(json), job->record.losses);
+  job->record.shown = with_slots(job->record.shown, slots_.slots_of(job_id));
   spdlog::info("job {} ({}) is {}{}", job_id, job->record.name, to_string(state),
                job->record.error ? ": " + job->record.error->message() : "");
   save_or_log(job->record);
@@ -296,13 +308,22 @@ std::string JobManager::note_loss(Running& job, const std::string& how) {
     reason = "killed by " + to_text(*report);
   }
   // It may hold what an exception said.
-  Secrets secrets;
-  for (const auto& [name, value] : job.record.environment) secrets.add(value, "${" + name + "}");
-  reason = secrets.redact(reason);
-  std::vector<MasterLoss>& losses = job.record.losses;
-  if (losses.size() == most_losses) losses.erase(losses.begin());
-  losses.push_back({wall_clock_now(), job.starts - 1, "the job's master ended: " + reason});
+  reason = without_secrets(job.record, reason);
+  add_loss(job.record, {wall_clock_now(), job.starts - 1, "the job's master ended: " + reason});
   return reason;
+}
+
+/// The job may have ended meanwhile: what is known of its end then gets this failure, too.
+void JobManager::note_stuck(const std::string& job_id, const std::string& node, const std::string& where) {
+  Running* const job = running(job_id);
+  if (job == nullptr && record(job_id) == nullptr) return;
+  StoredJob changed = job != nullptr ? job->record : *record(job_id);
+  const MasterLoss loss{wall_clock_now(), no_master,
+                        "the worker on " + node + " was " + without_secrets(changed, where)};
+  add_loss(changed, loss);
+  if (is_terminal(changed.state)) changed.shown = with_master_losses(changed.shown, {loss});
+  if (job != nullptr) job->record = changed;
+  save_or_log(changed);
 }
 
 void JobManager::cancel_without_master(Running& job) {
@@ -313,7 +334,8 @@ void JobManager::cancel_without_master(Running& job) {
 
 /// On all nodes: one that has no slots for the job any more may still have the worker of an earlier attempt.
 void JobManager::end_workers(const std::string& job_id, const std::string& reason) {
-  for (const auto& [name, node] : nodes_) send(node.task_manager, msg::EndWorker{store_.epoch(), job_id, reason});
+  for (const auto& [name, node] : nodes_)
+    send(node.task_manager, msg::EndWorker{store_.epoch(), job_id, reason, false});
 }
 
 Status JobManager::save(const StoredJob& record) {

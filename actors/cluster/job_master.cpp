@@ -25,6 +25,17 @@ constexpr auto follower_patience = std::chrono::seconds{10};
 constexpr auto look_interval = std::chrono::seconds{1};
 constexpr std::size_t max_output_bytes = 256 * 1024;
 
+/// Of a topology the client has said so already; one that a C++ job embeds is seen only here.
+Status check_sources(const StreamGraph& graph) {
+  for (const StreamNode& node : graph.nodes) {
+    if (!node.is_source() || node.type != "stdin") continue;
+    return fail(ErrorCode::invalid_argument, node.defined_at + ": \"" + node.name +
+                                                 "\" reads standard input, which a cluster's processes do not have; "
+                                                 "run it with `dfnode run`, or read a file");
+  }
+  return {};
+}
+
 }  // namespace
 
 JobMaster::JobMaster(caf::actor_config& config, caf::actor job_manager, ControlPlane& control, std::uint64_t token,
@@ -99,6 +110,7 @@ void JobMaster::begin(const msg::MasterJob& job) {
                                .parallelism = spec_.parallelism});
   if (!built) return refuse(built.error());
   built_ = std::move(*built);
+  if (const Status status = check_sources(*built_.graph->stream); !status) return refuse(status.error());
   SupervisionSettings settings;
   settings.leader_epoch = job.master_epoch;
   if (!spec_.from.empty() && !built_.graph->stream->settings.checkpoint) {

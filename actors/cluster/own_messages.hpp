@@ -40,6 +40,10 @@ struct SpareDue {};
 struct MasterDue {
   std::string job_id;
 };
+/// A stuck worker has had the time to say where it is.
+struct KillDue {
+  std::uint64_t token = 0;
+};
 /// Time to try again to reach the JobManager.
 struct Reconnect {};
 struct FollowDue {
@@ -55,6 +59,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::ChildEnded)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::LookAround)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::SpareDue)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::MasterDue)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::KillDue)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::Reconnect)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::FollowDue)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::msg::LingerDue)

@@ -24,6 +24,8 @@ constexpr auto fetch_deadline = std::chrono::seconds{5};
 /// A spare that ends before it was of use is replaced more and more slowly.
 constexpr auto spare_delay = std::chrono::milliseconds{200};
 constexpr std::uint32_t max_spare_delays = 50;
+/// Writing a report of a stack takes milliseconds.
+constexpr auto stack_wait = std::chrono::seconds{1};
 
 std::vector<std::string> worker_arguments(const Endpoint& parent, const TaskManagerOptions& options) {
   std::vector<std::string> arguments = child_arguments("worker", parent, options.control);
@@ -87,7 +89,7 @@ caf::message_handler TaskManager::job_manager_messages() {
         return msg::Answer{Result<std::string>{read_job_logs(options_.work_dir / "logs", m.job_id)}};
       },
       [this](const msg::EndWorker& m) {
-        if (m.leader_epoch == leader_epoch_) end_worker(m.job_id, m.reason);
+        if (m.leader_epoch == leader_epoch_) end_worker(m.job_id, m.reason, m.stuck);
       },
   };
 }
@@ -303,19 +305,25 @@ void TaskManager::dispatch() {
   }
 }
 
-void TaskManager::end_worker(const std::string& job_id, const std::string& reason) {
+/// A stuck one is asked for its stack by the signal that ends it, and is killed if it does not answer.
+void TaskManager::end_worker(const std::string& job_id, const std::string& reason, bool stuck) {
   waiting_.erase(job_id);
   Child* const worker = worker_of(job_id);
   if (worker == nullptr) return;
   spdlog::info("worker {} of job {} is ended: {}", worker->pid, job_id, reason);
   worker->told_to_end = true;
-  children_.kill(worker->pid, SIGKILL);
+  worker->stuck = stuck;
+  if (!stuck) return children_.kill(worker->pid, SIGKILL);
+  children_.kill(worker->pid, SIGABRT);
+  for (const auto& [token, child] : workers_) {
+    if (&child == worker) delayed_send(this, stack_wait, msg::KillDue{token});
+  }
 }
 
 void TaskManager::report_death(const std::string& job_id, std::uint32_t round, const std::string& reason,
                                bool crashed) {
   spdlog::warn("the worker of job {} is lost: {}", job_id, reason.substr(0, reason.find('\n')));
-  if (accepted_) send(job_manager_, msg::WorkerDied{leader_epoch_, job_id, round, reason, crashed});
+  if (accepted_) send(job_manager_, msg::WorkerDied{leader_epoch_, job_id, round, reason, crashed, false});
 }
 
 // ---- Processes ------------------------------------------------------------------------------------------------------
@@ -333,6 +341,9 @@ caf::message_handler TaskManager::child_messages() {
       [this](const msg::WorkRefused& m) {
         report_death(m.job_id, m.round, m.reason, false);
         end_worker(m.job_id, m.reason);
+      },
+      [this](const msg::KillDue& m) {
+        if (const auto at = workers_.find(m.token); at != workers_.end()) children_.kill(at->second.pid, SIGKILL);
       },
       [this](msg::SpareDue) {
         if (spare() == nullptr) start_spare();
@@ -381,10 +392,16 @@ void TaskManager::child_ended(std::uint64_t token, const std::string& how, bool 
   workers_.erase(at);
   if (!child.job_id.empty()) trim_artifacts();
   if (!child.job_id.empty()) {
-    if (child.told_to_end) return;
+    if (child.told_to_end && !child.stuck) return;
     auto report = read_crash_report(child.log_file, child.pid);
     if (report) name_artifacts(*report, child.file_names);
-    report_death(child.job_id, child.round, report ? "killed by " + to_text(*report) : how, crashed);
+    if (!child.stuck) {
+      return report_death(child.job_id, child.round, report ? "killed by " + to_text(*report) : how, crashed);
+    }
+    if (report && accepted_) {
+      const std::string where = "stuck and ended by " + to_text(*report);
+      send(job_manager_, msg::WorkerDied{leader_epoch_, child.job_id, child.round, where, false, true});
+    }
     return;
   }
   spdlog::warn("a spare worker ended: {}", how);

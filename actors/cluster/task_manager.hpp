@@ -40,6 +40,7 @@ class TaskManager final : public caf::event_based_actor {
     std::string job_id;  ///< empty: the spare
     std::uint32_t round = 0;
     bool told_to_end = false;
+    bool stuck = false;  ///< when it was told
     std::filesystem::path log_file{};
     std::map<std::string, std::string> file_names{};  ///< of the job's artifacts, by hash
   };
@@ -66,7 +67,7 @@ class TaskManager final : public caf::event_based_actor {
   /// Of jobs that have, or are about to have, a worker here.
   [[nodiscard]] std::set<std::string> artifacts_in_use() const;
   void trim_artifacts() const;
-  void end_worker(const std::string& job_id, const std::string& reason);
+  void end_worker(const std::string& job_id, const std::string& reason, bool stuck = false);
   void report_death(const std::string& job_id, std::uint32_t round, const std::string& reason, bool crashed);
 
   // Processes.

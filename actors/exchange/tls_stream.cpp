@@ -243,6 +243,13 @@ class OpenSslContext final : public TlsContext {
 };
 
 tl::unexpected<Error> unusable(const char* what, const std::filesystem::path& file) {
+  // OpenSSL only says that the system did not like it.
+  if (const Descriptor opened{::open(file.c_str(), O_RDONLY | O_CLOEXEC)}; !opened.valid()) {
+    const int reason = errno;
+    ERR_clear_error();
+    return fail(ErrorCode::invalid_argument,
+                std::string{"the "} + what + " " + file.string() + " cannot be read: " + std::strerror(reason));
+  }
   return fail(ErrorCode::invalid_argument,
               std::string{"the "} + what + " " + file.string() + " cannot be used: " + openssl_error());
 }

@@ -17,7 +17,7 @@
 namespace dataflow::msg {
 
 /// Version of all structs in this folder; grows with every change to one of them.
-inline constexpr std::uint32_t protocol_version = 2;
+inline constexpr std::uint32_t protocol_version = 3;
 
 struct Hello {
   std::uint32_t protocol = protocol_version;
@@ -87,15 +87,17 @@ struct EndWorker {
   std::uint64_t leader_epoch = 0;
   std::string job_id;
   std::string reason;
+  bool stuck = false;  ///< it does not come out of user code: where it is there is wanted
 };
 
-/// From a TaskManager: a job's worker has ended without having been told to.
+/// From a TaskManager: a job's worker has ended without having been told to, or was stuck.
 struct WorkerDied {
   std::uint64_t leader_epoch = 0;
   std::string job_id;
   std::uint32_t round = 0;  ///< the last that it was given slots of
   std::string reason;
   bool crashed = false;  ///< by what it did, not by what was done to it
+  bool stuck = false;    ///< it was told to end; `reason` says where it was instead
 };
 
 /// To a TaskManager: what the job's workers on this node have logged. Answered by Answer, whose text is plain lines.
@@ -264,11 +266,11 @@ typename Inspector::result_type inspect(Inspector& f, AssignSlots& x) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, EndWorker& x) {
-  return f(caf::meta::type_name("EndWorker"), x.leader_epoch, x.job_id, x.reason);
+  return f(caf::meta::type_name("EndWorker"), x.leader_epoch, x.job_id, x.reason, x.stuck);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, WorkerDied& x) {
-  return f(caf::meta::type_name("WorkerDied"), x.leader_epoch, x.job_id, x.round, x.reason, x.crashed);
+  return f(caf::meta::type_name("WorkerDied"), x.leader_epoch, x.job_id, x.round, x.reason, x.crashed, x.stuck);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, ReadLogs& x) {

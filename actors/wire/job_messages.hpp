@@ -274,10 +274,11 @@ struct WorkerLost {
 struct CommitBegins {};
 struct CommitMayBegin {};
 
-/// From the JobSupervisor: the worker on `node` does not end its subtasks; end the process.
+/// From the JobSupervisor: the worker on `node` is not needed any more; end the process.
 struct KillWorker {
   std::string node;
   std::string reason;
+  bool stuck = false;  ///< it does not end its subtasks
 };
 
 // ---- How they are written -------------------------------------------------------------------------------------------
@@ -445,7 +446,7 @@ typename Inspector::result_type inspect(Inspector& f, CommitMayBegin&) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, KillWorker& x) {
-  return f(caf::meta::type_name("KillWorker"), x.node, x.reason);
+  return f(caf::meta::type_name("KillWorker"), x.node, x.reason, x.stuck);
 }
 
 }  // namespace dataflow::msg

@@ -14,9 +14,11 @@ LoadedTopology load_part(const std::string& path) {
   const std::string file = absolute_job_file(path);
   const std::string place = place_of_job_file(file);
   const auto text = place == file ? fail(ErrorCode::not_found, file) : read_artifact(place);
+  LoadOptions options;
+  options.environment = job_variable;
   // A file that is not there is told as load_topology does.
-  LoadedTopology loaded =
-      text ? parse_topology(*text, path, std::filesystem::path{file}.parent_path()) : load_topology(path);
+  LoadedTopology loaded = text ? parse_topology(*text, path, std::filesystem::path{file}.parent_path(), options)
+                               : load_topology(path, options);
   if (loaded.topology) note_job_file(file);
   return loaded;
 }

@@ -39,19 +39,35 @@ Result<std::pair<StreamGraph, Secrets>> load_text(const JobArtifact& artifact) {
   return fail(ErrorCode::invalid_argument, all);
 }
 
+/// Whoever submitted the job knows none of the paths at which its files are kept here.
+Error by_given_names(const Error& error, const JobArtifact& artifact) {
+  std::string message = error.message();
+  const auto rename = [&](const std::string& from, const std::string& to) {
+    if (from.empty()) return;
+    for (std::size_t at = 0; (at = message.find(from, at)) != std::string::npos; at += to.size()) {
+      message.replace(at, from.size(), to);
+    }
+  };
+  rename(artifact.file.string(), artifact.file_name);
+  for (const auto& [path, place] : artifact.libraries) rename(place, path);
+  return {error.code(), std::move(message)};
+}
+
 }  // namespace
 
 Result<BuiltJob> build_artifact(const JobArtifact& artifact) {
-  set_job_files({artifact.base_folder.string(), artifact.libraries});
+  set_job_files({artifact.base_folder.string(), artifact.libraries, artifact.environment});
   Result<std::pair<StreamGraph, Secrets>> loaded = fail(ErrorCode::internal, "");
   if (artifact.file_name.ends_with(".so")) {
     auto graph = load_job_library(artifact.file, artifact.arguments);
-    if (!graph) return fail(graph.error());
-    loaded = std::pair{std::move(*graph), Secrets{}};
+    if (!graph) return fail(by_given_names(graph.error(), artifact));
+    Secrets secrets;
+    for (const auto& [name, value] : artifact.environment) secrets.add(value, "${" + name + "}");
+    loaded = std::pair{std::move(*graph), std::move(secrets)};
   } else {
     loaded = load_text(artifact);
   }
-  if (!loaded) return fail(loaded.error());
+  if (!loaded) return fail(by_given_names(loaded.error(), artifact));
   auto graph = build_job_graph(std::make_shared<const StreamGraph>(std::move(loaded->first)), artifact.parallelism);
   if (!graph) return fail(Error{graph.error().code(), loaded->second.redact(graph.error().message())});
   return BuiltJob{std::make_shared<const JobGraph>(std::move(*graph)), std::move(loaded->second)};

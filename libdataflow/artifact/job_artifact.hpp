@@ -24,9 +24,10 @@ struct JobArtifact {
   /// those that are not here are where their paths say.
   std::map<std::string, std::string> libraries;
   std::vector<std::string> overrides;
-  std::map<std::string, std::string> environment;  ///< for a topology's ${NAME}; nothing else is looked at
-  std::vector<std::string> arguments;              ///< of a C++ job
-  std::uint32_t parallelism = 1;                   ///< of nodes that say none
+  /// For the ${NAME} of a topology, or of those that a C++ job embeds; nothing else is looked at.
+  std::map<std::string, std::string> environment;
+  std::vector<std::string> arguments;  ///< of a C++ job
+  std::uint32_t parallelism = 1;       ///< of nodes that say none
 };
 
 struct BuiltJob {

@@ -2,9 +2,10 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <mutex>
-#include <sstream>
+#include <string_view>
 
 #include "libdataflow/artifact/child_answer.hpp"
 #include "libdataflow/artifact/job_library.hpp"
@@ -15,17 +16,26 @@ namespace {
 
 constexpr std::chrono::seconds names_deadline{30};
 constexpr std::size_t most_bytes_of_names = 1 << 20;
+/// Neither a path nor a variable has a byte 0 in it. A variable's name has no "=".
+constexpr char end_of_entry = '\0';
+constexpr char file_entry = 'f';
+constexpr char variable_entry = 'v';
 
 /// The process's.
 struct State {
   std::mutex mutex;
   JobFiles files;
-  std::set<std::string> named;
+  JobNeeds named;
 };
 
 State& state() {
   static State state;
   return state;
+}
+
+JobNeeds all_named() {
+  const std::lock_guard lock{state().mutex};
+  return state().named;
 }
 
 void write_all(int descriptor, const std::string& text) {
@@ -59,31 +69,50 @@ std::string place_of_job_file(const std::string& path) {
 
 void note_job_file(const std::string& path) {
   const std::lock_guard lock{state().mutex};
-  state().named.insert(path);
+  state().named.files.insert(path);
 }
 
 std::set<std::string> named_job_files() {
   const std::lock_guard lock{state().mutex};
-  return state().named;
+  return state().named.files;
 }
 
-std::set<std::string> files_named_by_job(const std::string& library, const std::vector<std::string>& arguments) {
-  // No path has a line's end in it, or it does not travel.
+std::optional<std::string> job_variable(const std::string& name) {
+  const std::lock_guard lock{state().mutex};
+  if (const auto& given = state().files.environment) {
+    const auto found = given->find(name);
+    return found == given->end() ? std::nullopt : std::optional{found->second};
+  }
+  const char* const value = std::getenv(name.c_str());
+  if (value == nullptr) return std::nullopt;
+  state().named.environment[name] = value;
+  return value;
+}
+
+JobNeeds needs_of_job(const std::string& library, const std::vector<std::string>& arguments) {
   const auto name_them = [&](int answer) {
-    if (!load_job_library(library, arguments)) return;
-    std::string names;
-    for (const std::string& name : named_job_files()) names += name + "\n";
-    write_all(answer, names + "\n");
+    // Whether it has mistakes is not asked here.
+    static_cast<void>(load_job_library(library, arguments));
+    const JobNeeds named = all_named();
+    std::string text;
+    for (const std::string& file : named.files) text += file_entry + file + end_of_entry;
+    for (const auto& [name, value] : named.environment) text += variable_entry + name + "=" + value + end_of_entry;
+    write_all(answer, text + end_of_entry);
   };
   const auto answer = ask_child(name_them, names_deadline, most_bytes_of_names);
-  // An empty line says that these are all.
-  if (!answer || !answer->ended || !answer->said.ends_with('\n')) return {};
-  std::set<std::string> names;
-  std::istringstream lines{answer->said};
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.empty()) names.insert(line);
+  // An empty entry says that these are all.
+  if (!answer || !answer->ended || !answer->said.ends_with(end_of_entry)) return {};
+  JobNeeds needs;
+  std::string_view rest = answer->said;
+  while (!rest.empty()) {
+    const std::string_view entry = rest.substr(0, rest.find(end_of_entry));
+    rest.remove_prefix(entry.size() + 1);
+    if (entry.starts_with(file_entry)) needs.files.emplace(entry.substr(1));
+    if (!entry.starts_with(variable_entry)) continue;
+    const std::size_t equals = entry.find('=');
+    needs.environment.emplace(entry.substr(1, equals - 1), entry.substr(equals + 1));
   }
-  return names;
+  return needs;
 }
 
 }  // namespace dataflow

@@ -195,6 +195,12 @@ Effects ExecutionGraph::on_region_failed(RegionAttempt of, const Error& error, T
   return fail_regions({of.region}, std::nullopt, error, now);
 }
 
+Effects ExecutionGraph::on_slots_refused(RegionAttempt of, const Error& error, Timestamp now) {
+  if (!is_current(of) || state_ != JobState::running) return on_region_failed(of, error, now);
+  history_.add({now, of, std::nullopt, NodeInstance{}, error.message()});
+  return fail_job(error, now);
+}
+
 template <class Lost>
 Effects ExecutionGraph::lose(Lost lost, const Error& error, Timestamp now) {
   if (is_terminal(state_)) return {};
@@ -418,7 +424,7 @@ Effects ExecutionGraph::abandon(RegionAttempt of, Timestamp now) {
   const SubtaskId first = abandoned.subtasks.front();
   history_.add({now, of, first, execution(first).node,
                 name_all(abandoned.subtasks) + " did not end within " + to_string(deadlines_.cancel) +
-                    " of being cancelled, and was left behind"});
+                    " of being cancelled, and was given up"});
   Effects effects{std::move(abandoned)};
   after_gone(of.region, now, effects);
   return effects;

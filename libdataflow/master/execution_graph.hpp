@@ -125,6 +125,9 @@ class ExecutionGraph {
   Effects on_failed(std::uint32_t attempt, SubtaskId id, const Error& error, Timestamp now);
   /// Something of the region failed that is no subtask.
   Effects on_region_failed(RegionAttempt of, const Error& error, Timestamp now);
+  /// There are no slots for the region, and it has waited for them: the job fails, without a restart, which would wait
+  /// for them again.
+  Effects on_slots_refused(RegionAttempt of, const Error& error, Timestamp now);
   /// A slot with what the region had in it is gone.
   Effects on_slot_lost(RegionAttempt of, std::uint32_t slot, const Error& error, Timestamp now);
   /// A node with everything on it is gone, or counts as gone. One failure, however many regions it hits.

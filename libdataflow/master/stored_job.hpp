@@ -25,6 +25,9 @@ struct MasterLoss {
   std::uint32_t start = 0;  ///< which of the masters that this JobManager started for the job, counted from 0
   std::string reason;       ///< with the backtrace of a crash
 };
+/// The `start` of what only the JobManager can tell though no master ended: a worker that was stuck after the end of
+/// its job.
+inline constexpr std::uint32_t no_master = ~std::uint32_t{0};
 
 struct StoredJob {
   std::string id;  ///< `[A-Za-z0-9_-]+`

@@ -108,8 +108,8 @@ Result<OwnerMark> OwnerMark::take(const std::string& folder, const SinkIdentity&
       case Flock::Outcome::taken: break;
       case Flock::Outcome::unsupported: ::unlink(mark.path_.c_str()); return OwnerMark{};
       case Flock::Outcome::held:
-        return fail(ErrorCode::invalid_argument, "the job " + sink.job_id + " is running already and writes to " +
-                                                     folder + " (it holds " + mark.path_ + "); end it first");
+        return fail(ErrorCode::io, "the job " + sink.job_id + " is running already and writes to " + folder +
+                                       " (it holds " + mark.path_ + "); end it first");
     }
     // Whoever cleaned up may have removed the file between the two calls: then what is locked has no name.
     struct stat locked {};

@@ -157,7 +157,7 @@ Result<std::vector<std::string>> clean_up(const std::string& folder, Contents& c
 }
 
 tl::unexpected<Error> refuse_company(const std::string& folder, std::string_view owner) {
-  return fail(ErrorCode::invalid_argument,
+  return fail(ErrorCode::io,
               "another job (" + std::string{owner.substr(0, owner.find('.'))} + ") is writing to the folder " + folder +
                   "; wait for its end, choose another path, or set on_existing = \"append\" to add to the same folder");
 }

@@ -53,6 +53,17 @@ void apply_overrides(TomlValue& root, const std::vector<std::string>& overrides,
   }
 }
 
+void refuse_standard_input(const std::vector<DeclaredNode>& declared, std::vector<Diagnostic>& diagnostics) {
+  for (const DeclaredNode& node : declared) {
+    if (node.type == nullptr || node.role != NodeRole::source || node.type->name != "stdin") continue;
+    const TomlValue* const type = node.member->value.find("type");
+    diagnostics.push_back(
+        diagnose(Severity::error, type != nullptr ? type->place : node.member->key_place,
+                 "\"" + node.name + "\" reads standard input, which a cluster's processes do not have",
+                 "run it here with `dfnode run`, or read a file"));
+  }
+}
+
 /// In the order of the file, what comes from the command line first.
 void sort_by_place(std::vector<Diagnostic>& diagnostics) {
   std::stable_sort(diagnostics.begin(), diagnostics.end(), [](const Diagnostic& a, const Diagnostic& b) {
@@ -80,6 +91,7 @@ LoadedTopology parse_topology(std::string_view text, const std::string& name, co
   topology.graph.name = std::move(job.name);
   topology.graph.settings = job.settings;
   std::vector<DeclaredNode> declared = declare_nodes(*root, base_folder, diagnostics);
+  if (options.runs_elsewhere) refuse_standard_input(declared, diagnostics);
   if (declared.empty() && !has_errors(diagnostics))
     diagnostics.push_back(diagnose(Severity::error, root->place, "the topology has no nodes",
                                    "it needs a [sources.NAME] and a [sinks.NAME]"));

@@ -44,6 +44,8 @@ struct Topology {
 struct LoadOptions {
   std::vector<std::string> overrides;  ///< `operators.hot.where=temperature > 30`, the last of equal keys wins
   EnvironmentLookup environment = process_environment();
+  /// Whether the job will run in other processes, whose standard input is not this one's: reading it is a mistake then.
+  bool runs_elsewhere = false;
 };
 
 struct LoadedTopology {

@@ -31,7 +31,8 @@ int with_cluster(const ClusterOptions& options, const std::function<Result<int>(
   auto client = ClusterClient::connect(*endpoint, *control, timeout);
   if (!client) return show_failure(client.error(), options.json);
   const auto code = work(**client);
-  return code ? *code : show_failure(code.error(), options.json);
+  if (code) return *code;
+  return (*client)->lost() ? show_failure(code.error(), options.json) : show_refusal(code.error(), options.json);
 }
 
 std::string absolute_path(const std::string& path) {
@@ -41,7 +42,9 @@ std::string absolute_path(const std::string& path) {
   return error ? path : absolute.lexically_normal().string();
 }
 
-int show_failure(const Error& error, bool json) {
+namespace {
+
+void say_failure(const Error& error, bool json) {
   if (json) {
     std::string out = "{\"error\":";
     append_json_string(error.message(), out);
@@ -51,6 +54,22 @@ int show_failure(const Error& error, bool json) {
   } else {
     std::cerr << "dfnode: " << error.message() << "\n";
   }
+}
+
+}  // namespace
+
+int show_refusal(const Error& error, bool json) {
+  say_failure(error, json);
+  switch (error.code()) {
+    case ErrorCode::not_found:
+    case ErrorCode::invalid_argument:
+    case ErrorCode::unsupported: return exit_wrong;
+    default: return exit_failed;
+  }
+}
+
+int show_failure(const Error& error, bool json) {
+  say_failure(error, json);
   switch (error.code()) {
     case ErrorCode::io:
     case ErrorCode::not_found: return exit_unreachable;

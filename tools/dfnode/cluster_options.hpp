@@ -34,7 +34,10 @@ Duration from_seconds(double seconds);
 /// A path as another process understands it; a URI stays what it is.
 std::string absolute_path(const std::string& path);
 
-/// On standard error, as text or as JSON; returns the exit code that goes with it.
+/// On standard error, as text or as JSON; returns the exit code that goes with it, which is exit_unreachable where
+/// something does not answer or is not there.
 int show_failure(const Error& error, bool json);
+/// The same for what a job or a cluster answers: it has been reached.
+int show_refusal(const Error& error, bool json);
 
 }  // namespace dataflow::cli

@@ -5,8 +5,10 @@
 #include <exception>
 #include <iostream>
 #include <memory>
+#include <string_view>
 
 #include "libdataflow/topology/did_you_mean.hpp"
+#include "tools/dfnode/cluster_options.hpp"
 #include "tools/dfnode/command.hpp"
 #include "tools/dfnode/settings_file.hpp"
 #include "tools/dfnode/version.hpp"
@@ -24,21 +26,39 @@ constexpr const char* examples = R"(Examples:
 Exit codes: 0 done; 1 the job failed; 2 the file or the command line is wrong;
 3 nothing answers there; 130 interrupted; 141 the reader of standard output left.)";
 
-/// Whether the first argument names no command; CLI11 would only say that one is missing.
-bool is_unknown_command(const CLI::App& app, const std::string& name) {
+/// Whether the first argument names no command, and what is to be said then; CLI11 would only say that one is missing.
+bool is_unknown_command(const CLI::App& app, const std::string& name, std::string& message) {
   std::vector<std::string> known;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
     known.push_back(command->get_name());
   if (name.empty() || name[0] == '-' || std::count(known.begin(), known.end(), name) > 0) return false;
   const std::string suggestion = did_you_mean(name, known);
-  std::cerr << "dfnode: no command \"" << name << "\"" << (suggestion.empty() ? "" : ", " + suggestion)
-            << "\nTry `dfnode --help`.\n";
+  message = "no command \"" + name + "\"" + (suggestion.empty() ? "" : ", " + suggestion);
   return true;
 }
 
-int refuse_settings(const SettingsFile& settings) {
-  std::cerr << settings.mistakes();
+/// As far as it can be seen in a command line that is wrong.
+bool wants_json(int argc, const char* const* argv) {
+  for (int i = 1; i < argc && std::string_view{argv[i]} != "--"; ++i) {
+    if (std::string_view{argv[i]} == "--json") return true;
+  }
+  return false;
+}
+
+int refuse_command_line(const std::string& message, bool json, const char* help) {
+  if (json) return show_failure(Error{ErrorCode::invalid_argument, message}, true);
+  std::cerr << "dfnode: " << message << "\n" << help;
   return exit_wrong;
+}
+
+int refuse_settings(const SettingsFile& settings, bool json) {
+  std::string mistakes = settings.mistakes();
+  if (!json) {
+    std::cerr << mistakes;
+    return exit_wrong;
+  }
+  while (mistakes.ends_with('\n')) mistakes.pop_back();
+  return refuse_command_line(mistakes, true, "");
 }
 
 }  // namespace
@@ -109,19 +129,21 @@ int run_command_line(int argc, const char* const* argv) {
   add_why(app, action);
   add_state(app, action);
   add_child_processes(app, action);
-  if (argc > 1 && is_unknown_command(app, argv[1])) return exit_wrong;
+  const bool json = wants_json(argc, argv);
+  std::string unknown;
+  if (argc > 1 && is_unknown_command(app, argv[1], unknown)) {
+    return refuse_command_line(unknown, json, "Try `dfnode --help`.\n");
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     // --help and --version come this way too, with 0.
     if (error.get_exit_code() == 0) return app.exit(error);
     // What the file does not give may be missing only because nothing of it was taken.
-    if (!settings->mistakes().empty()) return refuse_settings(*settings);
-    std::cerr << "dfnode: " << error.what() << "\n"
-              << "Try `dfnode --help`, or `dfnode COMMAND --help`.\n";
-    return exit_wrong;
+    if (!settings->mistakes().empty()) return refuse_settings(*settings, json);
+    return refuse_command_line(error.what(), json, "Try `dfnode --help`, or `dfnode COMMAND --help`.\n");
   }
-  if (!settings->mistakes().empty()) return refuse_settings(*settings);
+  if (!settings->mistakes().empty()) return refuse_settings(*settings, json);
   try {
     return action ? action() : exit_wrong;
   } catch (const std::exception& error) {

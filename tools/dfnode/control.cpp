@@ -45,8 +45,9 @@ int make_call(const ControlCall& call) {
     });
   }
   const Duration timeout = from_seconds(call.timeout_seconds);
-  const auto answer = call_local_job(call.job, call.request, timeout);
-  if (!answer) return show_failure(answer.error(), call.json);
+  bool answered = false;
+  const auto answer = call_local_job(call.job, call.request, timeout, &answered);
+  if (!answer) return answered ? show_refusal(answer.error(), call.json) : show_failure(answer.error(), call.json);
   if (!call.quiet) std::cout << *answer << "\n";
   return exit_done;
 }

@@ -30,8 +30,8 @@ std::optional<Result<std::string>> ask_job_here(const std::string& job, ControlR
 /// Adds --to, --cluster, --tls-..., --timeout, --json and --quiet.
 void add_control_options(CLI::App& command, ControlCall& call);
 
-/// Makes the call and prints the answer. Exits with exit_unreachable when there is no such job, operator
-/// or message.
+/// Makes the call and prints the answer. Exits with exit_unreachable when no job or cluster answers, with exit_wrong
+/// when there is no such operator, message or state.
 int make_call(const ControlCall& call);
 
 }  // namespace dataflow::cli

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "libdataflow/artifact/job_library.hpp"
 
@@ -42,16 +43,14 @@ LoadedJob load_library(const JobArguments& job) {
 
 }  // namespace
 
-LoadedJob load_job(const JobArguments& job, const EnvironmentLookup& environment) {
+LoadedJob load_job(const JobArguments& job, LoadOptions options) {
   if (std::string_view{job.file}.ends_with(".so")) return load_library(job);
   if (!job.arguments.empty()) {
     const std::string message = "a topology takes no arguments, and \"" + job.arguments.front() + "\" is one";
     return {std::nullopt,
             {{.message = message, .file = job.file, .span = {.line = 0}, .suggestion = "--set KEY=VALUE"}}};
   }
-  LoadOptions options;
   options.overrides = job.overrides;
-  options.environment = environment;
   LoadedTopology loaded = load_topology(job.file, options);
   return {std::move(loaded.topology), std::move(loaded.diagnostics)};
 }
@@ -68,9 +67,8 @@ void explain_mistake(const std::string& file, const std::string& message, bool j
   }
 }
 
-std::optional<Topology> load_job_or_explain(const JobArguments& job, bool json, bool quiet,
-                                            const EnvironmentLookup& environment) {
-  LoadedJob loaded = load_job(job, environment);
+std::optional<Topology> load_job_or_explain(const JobArguments& job, bool json, bool quiet, LoadOptions options) {
+  LoadedJob loaded = load_job(job, std::move(options));
   if (quiet) {
     std::erase_if(loaded.diagnostics, [](const Diagnostic& d) { return d.severity == Severity::warning; });
   }

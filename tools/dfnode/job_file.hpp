@@ -15,8 +15,8 @@ struct LoadedJob {
   std::vector<Diagnostic> diagnostics;  ///< errors and warnings
 };
 
-/// Builds the job; opens no source and no sink.
-LoadedJob load_job(const JobArguments& job, const EnvironmentLookup& environment = process_environment());
+/// Builds the job; opens no source and no sink. The options' overrides are those of `job`.
+LoadedJob load_job(const JobArguments& job, LoadOptions options = {});
 
 /// `{"ok":...,"diagnostics":[...]}`: what every command that takes a job prints of its mistakes as JSON. `ok` when the
 /// job can be built; there are warnings then, at most.
@@ -27,8 +27,7 @@ void explain_mistake(const std::string& file, const std::string& message, bool j
 
 /// load_job, with its diagnostics on standard error: as text, or with `json` as one line; with `quiet` without
 /// warnings. Nothing when there was an error: the command ends with exit_wrong.
-std::optional<Topology> load_job_or_explain(const JobArguments& job, bool json, bool quiet,
-                                            const EnvironmentLookup& environment = process_environment());
+std::optional<Topology> load_job_or_explain(const JobArguments& job, bool json, bool quiet, LoadOptions options = {});
 
 /// How many subtasks a node has when nobody says: the number of cores.
 std::uint32_t default_parallelism();

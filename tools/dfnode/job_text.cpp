@@ -62,18 +62,28 @@ std::string table(const std::vector<Line>& lines) {
   return out;
 }
 
+std::string input_as_text(const json& input) {
+  std::string keys;
+  for (const json& key : list_of(input, "keys")) keys += (keys.empty() ? "" : ", ") + key.get<std::string>();
+  return "  from " + text_of(input, "from") + " of \"" + text_of(input, "vertex") +
+         "\": " + text_of(input, "partitioning") + (keys.empty() ? "" : " by " + keys) + "\n";
+}
+
 std::string vertex_as_text(const json& vertex) {
   std::vector<Line> lines{{"subtask", "state", "since", "node", "slot", "attempt", "records in", "records out",
                            "watermark", "busy", "idle", "back-pressured"}};
   for (const json& subtask : list_of(vertex, "subtasks")) {
     lines.push_back({std::to_string(number_of(subtask, "subtask")), text_of(subtask, "state"),
-                     text_of(subtask, "since"), text_of(subtask, "node"), std::to_string(number_of(subtask, "slot")),
+                     text_of(subtask, "since"), text_of(subtask, "node"),
+                     subtask.contains("slot") ? std::to_string(number_of(subtask, "slot")) : "",
                      std::to_string(number_of(subtask, "attempt")), std::to_string(number_of(subtask, "records_in")),
                      std::to_string(number_of(subtask, "records_out")), text_of(subtask, "watermark"),
                      share_of(subtask, "busy"), share_of(subtask, "idle"), share_of(subtask, "back_pressured")});
   }
-  return text_of(vertex, "name") + ", parallelism " + std::to_string(number_of(vertex, "parallelism")) + "\n" +
-         table(lines);
+  std::string out =
+      text_of(vertex, "name") + ", parallelism " + std::to_string(number_of(vertex, "parallelism")) + "\n";
+  for (const json& input : list_of(vertex, "inputs")) out += input_as_text(input);
+  return out + table(lines);
 }
 
 std::string failure_as_text(const json& failure) {
@@ -185,11 +195,14 @@ std::string why_as_text(const json& job) {
   return out + table(lines);
 }
 
+/// Of an id, and two blanks.
+constexpr std::size_t id_width = 18;
+
 std::string jobs_as_text(const json& jobs) {
-  std::string out;
+  std::string out = padded("JOB", id_width) + padded("STATE", 11) + padded("SUBMITTED", 29) + "NAME\n";
   for (const json& job : jobs) {
-    out += text_of(job, "id") + "  " + padded(text_of(job, "state"), 11) + padded(text_of(job, "submitted"), 29) +
-           text_of(job, "name");
+    out += padded(text_of(job, "id"), id_width) + padded(text_of(job, "state"), 11) +
+           padded(text_of(job, "submitted"), 29) + text_of(job, "name");
     if (const auto reason = text_of(job, "waits_for"); !reason.empty()) out += "  (" + reason + ")";
     if (const auto error = text_of(job, "error"); !error.empty())
       out += "  (" + error.substr(0, error.find('\n')) + ")";
@@ -199,10 +212,10 @@ std::string jobs_as_text(const json& jobs) {
 }
 
 std::string nodes_as_text(const json& nodes) {
-  std::string out;
+  std::string out = padded("NODE", 24) + padded("SLOTS", 7) + padded("USED", 6) + "HEARD\n";
   for (const json& node : nodes) {
-    out += padded(text_of(node, "node"), 24) + counted(number_of(node, "slots"), "slot") + ", " +
-           std::to_string(number_of(node, "used")) + " used" + (node.value("silent", false) ? ", silent" : "") + "\n";
+    out += padded(text_of(node, "node"), 24) + padded(std::to_string(number_of(node, "slots")), 7) +
+           padded(std::to_string(number_of(node, "used")), 6) + (node.value("silent", false) ? "silent" : "yes") + "\n";
   }
   return out;
 }

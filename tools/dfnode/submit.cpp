@@ -52,8 +52,24 @@ int show_end(const std::string& text, const ClusterOptions& options) {
   return exit_code(job);
 }
 
+/// Tells once for each reason why the job has no slots yet.
+class SlotNews {
+ public:
+  void tell(const std::string& text) {
+    const auto job = nlohmann::json::parse(text, nullptr, false);
+    if (!job.is_object()) return;
+    const std::string reason = job.value("waits_for", "");
+    if (!reason.empty() && reason != told_) std::cerr << "the job waits for slots: it " << reason << std::endl;
+    told_ = reason;
+  }
+
+ private:
+  std::string told_;
+};
+
 Result<int> follow(ClusterClient& client, const std::string& id, const ClusterOptions& options) {
   std::optional<std::chrono::steady_clock::time_point> silent_since;
+  SlotNews slots;
   for (;;) {
     const auto news = client.follow(id);
     if (interrupts() > 0) {
@@ -73,6 +89,7 @@ Result<int> follow(ClusterClient& client, const std::string& id, const ClusterOp
     std::cout << news->output << std::flush;
     if (!std::cout) return exit_output_closed;
     if (news->ended) return show_end(news->json, options);
+    if (!options.quiet && !options.json && !news->json.empty()) slots.tell(news->json);
   }
 }
 
@@ -104,14 +121,19 @@ int run(const SubmitCommand& command) {
   std::map<std::string, std::string> environment;
   std::set<std::string> files;
   if (command.job.file.ends_with(".so")) {
-    files = files_named_by_job(command.job.file, command.job.arguments);
+    JobNeeds needs = needs_of_job(command.job.file, command.job.arguments);
+    environment = std::move(needs.environment);
+    files = std::move(needs.files);
   } else {
-    const auto lookup = [&, look_up = process_environment()](const std::string& name) {
+    LoadOptions options;
+    options.runs_elsewhere = true;
+    options.environment = [&, look_up = process_environment()](const std::string& name) {
       auto value = look_up(name);
       if (value) environment[name] = *value;
       return value;
     };
-    if (!load_job_or_explain(command.job, command.cluster.json, command.cluster.quiet, lookup)) return exit_wrong;
+    if (!load_job_or_explain(command.job, command.cluster.json, command.cluster.quiet, std::move(options)))
+      return exit_wrong;
     files = named_job_files();
   }
   catch_interrupts();

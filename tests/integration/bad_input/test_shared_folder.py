@@ -106,7 +106,7 @@ class SharedFolder(DfnodeTest):
         living = self.started("a")
         for on_existing in ("error", "replace"):
             result = self.dfnode("run", "generated.toml", "--set", f"sinks.out.on_existing={on_existing}")
-            self.assert_exit(result, 2)
+            self.assert_exit(result, 1)
             self.assertIn("is writing to the folder", result.stderr)
             self.assertIn('on_existing = "append"', result.stderr)
         self.assert_ends(living)

@@ -214,7 +214,7 @@ class Interrupt(DfnodeTest):
     def test_a_running_job_can_be_spoken_to(self):
         process = self.started()
         result = self.dfnode("send", "endless", "out", "no_such_message", "{}")
-        self.assertNotEqual(result.returncode, 0)
+        self.assert_exit(result, 2)
         self.assertIn("no_such_message", result.stderr)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)

@@ -1,5 +1,6 @@
 """The settings file: options of commands that the command line does not give."""
 
+import json
 import unittest
 
 from dfnode import HOT_JOB, READINGS, DfnodeTest
@@ -56,6 +57,14 @@ class Settings(DfnodeTest):
 
     def test_a_file_that_is_named_has_to_be_there(self):
         self.assert_exit(self.dfnode("--settings", "none.toml", "check", "job.toml"), 2)
+
+    def test_a_mistake_of_the_command_line_is_json_when_that_is_wanted(self):
+        for arguments in (("show", "--json"), ("nodes", "--json", "--nonsense"), ("shwo", "--json")):
+            result = self.dfnode(*arguments)
+            self.assert_exit(result, 2)
+            self.assertEqual(json.loads(result.stderr)["code"], "invalid_argument")
+        self.write("dfnode.toml", "[run]\nslot = 2\n")
+        self.assertIn("no option", json.loads(self.dfnode("run", "job.toml", "--json").stderr)["error"])
 
 
 if __name__ == "__main__":

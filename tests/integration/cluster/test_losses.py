@@ -132,6 +132,18 @@ class Slots(ClusterTest):
         job = self.detach(self.write("wide.toml", counts("wide", parallelism=3)))
         shown = self.until_state(job, "FAILED")
         self.assertIn("needs 3 slots, 1 exists; start 2 more", shown["error"])
+        self.assertEqual((shown["error_code"], shown["restarts"]), ("unavailable", 0))
+        result = self.submit(self.folder / "wide.toml")
+        self.assert_exit(result, 1)  # nothing is wrong with the file
+
+    def test_a_submit_that_follows_says_once_what_the_job_waits_for(self):
+        self.job_manager("--slot-timeout", "2")
+        self.task_manager(slots=1)
+        result = self.submit(self.write("wide.toml", counts("wide", parallelism=3)))
+        self.assert_exit(result, 1)
+        said = "the job waits for slots: it needs 3 slots, 1 exists; start 2 more\n"
+        self.assertEqual(result.stderr.count(said), 1, result.stderr)
+        self.assertIn("waits for slots: needs 3 slots", self.logs())
 
     def test_a_job_waits_for_another_one_and_follows_it(self):
         self.cluster(nodes=1, slots=1)

@@ -128,6 +128,18 @@ class Certificates(Strangers, ClusterTest):
         log = (self.folder / "process-1.log").read_text()
         self.assertIn("control port: refused a connection from 127.0.0.1", log)
 
+    def test_a_mistake_with_tls_is_told_as_such(self):
+        self.job_manager()
+        without = {"DATAFLOW_TLS_CA": "", "DATAFLOW_TLS_CERT": "", "DATAFLOW_TLS_KEY": ""}
+        self.assertIn("does it expect TLS?", self.refused(**without))
+        self.assertIn("nowhere.pem cannot be read: No such file or directory",
+                      self.refused(DATAFLOW_TLS_CA=f"{self.folder}/nowhere.pem"))
+        self.secured = without
+        self.kill(self.manager.pid)
+        self.manager.wait()
+        self.job_manager()
+        self.assertIn("does it speak TLS?", self.refused(**self.tls("certs", "node")))
+
     def test_a_certificate_for_another_host_is_refused_by_who_connects(self):
         self.job_manager(listen="0.0.0.0:0")
         port = self.address.split(":")[1]

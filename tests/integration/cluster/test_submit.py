@@ -1,9 +1,10 @@
 """Jobs submitted to a cluster give what `dfnode run` gives."""
 
+import pathlib
 import unittest
 
 from cluster_test import ClusterTest
-from dfnode import SOURCE
+from dfnode import DFNODE, SOURCE
 from small_jobs import counts, file_sink, numbers
 
 SPIKES = SOURCE / "apps" / "temperature-spikes" / "topology.toml"
@@ -27,7 +28,13 @@ class Submit(ClusterTest):
         rows = [line for part in (self.folder / "out").glob("*") for line in part.read_text().splitlines()]
         self.assertEqual(len(rows), 10000)
         shown = self.ask("show", "counts")
-        self.assertEqual(len({s["node"] for v in shown["vertices"] for s in v["subtasks"]}), 2)
+        subtasks = [s for v in shown["vertices"] for s in v["subtasks"]]
+        self.assertEqual(len({s["node"] for s in subtasks}), 2)
+        self.assertEqual({s["slot"] for s in subtasks}, {0})  # each node has one
+        inputs = [v["inputs"] for v in shown["vertices"]]
+        self.assertEqual(inputs[0], [])
+        self.assertEqual([(i["from"], i["partitioning"], i["keys"]) for i in inputs[1]], [("numbers", "hash", ["k"])])
+        self.assertIn("hash by k", self.dfnode("show", "counts", "--to", self.address).stdout)
 
     def test_a_mistake_in_the_file_is_shown_before_anything_is_sent(self):
         self.cluster(nodes=0)
@@ -36,6 +43,13 @@ class Submit(ClusterTest):
         self.assert_exit(result, 2)
         self.assertIn("nonsense", result.stderr)
         self.assertEqual(self.ask("list"), [])
+
+    def test_a_library_without_a_job_is_called_by_its_name(self):
+        self.cluster(nodes=0)
+        result = self.submit(pathlib.Path(DFNODE).resolve().with_name("misbehaving.so"))
+        self.assert_exit(result, 2)
+        self.assertIn("misbehaving.so has no job", result.stderr)
+        self.assertNotIn("artifacts", result.stderr)
 
     def test_two_task_managers_do_not_share_a_folder(self):
         self.cluster(nodes=1)
@@ -51,8 +65,16 @@ class Submit(ClusterTest):
         self.assert_exit(self.submit(job), 0)
         self.assert_exit(self.submit(job), 2)  # its folder has the first one's output
         listed = self.dfnode("list", "--to", self.address).stdout.splitlines()
-        self.assertRegex(listed[1], r'FAILED .* failing  \("out": the folder .* already has')
-        self.assert_exit(self.dfnode("show", "nonsense", "--to", self.address), 3)
+        self.assertEqual(listed[0].split(), ["JOB", "STATE", "SUBMITTED", "NAME"])
+        self.assertRegex(listed[2], r'FAILED .* failing  \("out": the folder .* already has')
+        self.assert_exit(self.dfnode("show", "nonsense", "--to", self.address), 2)
+        # It was found, and has ended.
+        again = self.dfnode("cancel", listed[2].split()[0], "--to", self.address)
+        self.assert_exit(again, 1)
+        self.assertIn("is FAILED already", again.stderr)
+        ambiguous = self.dfnode("cancel", "failing", "--to", self.address)
+        self.assert_exit(ambiguous, 2)
+        self.assertIn("several jobs are called", ambiguous.stderr)
 
     def test_nobody_answers(self):
         self.assert_exit(self.dfnode("list", "--to", "127.0.0.1:1"), 3)

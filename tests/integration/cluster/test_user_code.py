@@ -1,5 +1,6 @@
 """Code of a job that goes wrong ends that job and nothing else, and says where it was."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -122,10 +123,16 @@ class UserCode(BesideAnotherJob):
         self.until_running(job)
         worker = self.worker_of(self.node, job)
         self.until("it spins", lambda: cpu_seconds(worker) > 0.5)
+        self.until("the step that does not end counts as busy",
+                   lambda: self.ask("show", job)["vertices"][0]["subtasks"][0]["busy"] == 1)
         self.tell("cancel", job)
         shown = self.until_state(job, "CANCELED")
-        self.assertIn("did not end within 1s", shown["failures"][-1]["reason"])
+        self.assertIn("did not end within 1s", shown["failures"][0]["reason"])
         self.until("its worker is gone", lambda: not is_alive(worker))
+        failures = self.until("it is said where it was",
+                              lambda: (f := self.ask("show", job)["failures"]) and len(f) == 2 and f)
+        self.assertRegex(failures[1]["reason"], r'stuck and ended by SIGABRT in "bad" \(subtask 1 of 1, attempt 0\)')
+        self.assertTrue(any(frame.endswith("(misbehaving.so)") for frame in failures[1]["backtrace"]), failures[1])
 
     def test_the_backtrace_is_in_the_logs_too(self):
         shown = self.failed("segfault")
@@ -166,6 +173,42 @@ class ShippedLibraries(ClusterTest):
         part.unlink()
         (self.folder / "mine.so").unlink()
         self.assert_built_elsewhere(shipped)
+
+    def test_what_an_embedded_topology_takes_from_the_environment_is_the_clients(self):
+        self.job_manager()
+        self.task_manager(1)
+        self.write("part.toml", '''
+[sources.numbers]
+type   = "generate"
+count  = 1
+fields = { who = "'${WHO}'", how = "'${HOW:-well}'", city = "'${CITY:-Basel}'" }
+
+[sinks.out]
+type   = "print"
+input  = "numbers"
+format = "json"
+''')
+        library = LIBRARY.with_name("embeds.so")
+        result = self.submit(library, "--quiet", env={"WHO": "client-zero", "HOW": "two\nlines = 1"})
+        self.assert_exit(result, 0)
+        self.assertEqual(json.loads(result.stdout), {"who": "client-zero", "how": "two\nlines = 1", "city": "Basel"})
+        self.assertNotIn("client-zero", self.logs())
+        self.assertNotIn("client-zero", json.dumps(self.ask("show", "embeds")))
+        unset = self.submit(library)
+        self.assert_exit(unset, 2)
+        self.assertIn("the environment variable WHO is not set", unset.stderr)
+
+    def test_standard_input_is_the_clients_and_refused(self):
+        self.job_manager()
+        text = '[sources.in]\ntype = "stdin"\nformat = "lines"\n\n[sinks.out]\ntype = "print"\ninput = "in"\n'
+        refused = self.submit(self.write("part.toml", text), stdin="a line\n")
+        self.assert_exit(refused, 2)
+        self.assertIn('"in" reads standard input', refused.stderr)
+        self.assertIn("part.toml:2:8", refused.stderr)
+        self.assertIn("^^^^^^^", refused.stderr)
+        embedded = self.submit(LIBRARY.with_name("embeds.so"), stdin="a line\n")
+        self.assert_exit(embedded, 2)
+        self.assertIn('"in" reads standard input', embedded.stderr)
 
     def test_a_cpp_job_whose_topology_is_not_there_is_refused_and_says_which(self):
         self.job_manager()

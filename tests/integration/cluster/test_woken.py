@@ -196,7 +196,7 @@ class Silent(NumbersTest):
         waiting = self.until("it waits", lambda: next((j for j in self.ask("list") if j.get("waits_for")), None))
         self.assertEqual((waiting["id"], waiting["waits_for"]),
                          (third, "needs 1 slot, 4 exist, 2 are on nodes that are silent"))
-        self.assertIn(f"{name:24}2 slots, 0 used, silent", self.dfnode("nodes", "--to", self.address).stdout)
+        self.assertIn(f"{name:24}2      0     silent", self.dfnode("nodes", "--to", self.address).stdout)
         self.go_on()
         running = self.until_running(third)
         self.assertEqual({s["node"] for v in running["vertices"] for s in v["subtasks"]}, {name})

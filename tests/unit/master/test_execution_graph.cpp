@@ -165,6 +165,23 @@ TEST_CASE("a job that has never run fails instead of restarting") {
   CHECK(graph.state() == JobState::failed);
 }
 
+TEST_CASE("a job that has waited for slots in vain fails without a restart, also when it has run") {
+  auto graph = two_subtasks();
+  graph.start({});
+  bring_up(graph);
+  graph.on_failed(0, {0, 0}, Error{ErrorCode::unavailable, "a node is lost"}, {});
+  graph.on_gone(0, {0, 0}, {});
+  graph.on_gone(0, {0, 1}, {});
+  graph.on_restart_due(graph.current(0), {});
+  REQUIRE(graph.state() == JobState::running);
+  const auto effects = graph.on_slots_refused(graph.current(0), Error{ErrorCode::unavailable, "needs 2 slots"}, {});
+  CHECK(has<EndJob>(effects));
+  CHECK(graph.state() == JobState::failed);
+  CHECK(graph.error()->message() == "needs 2 slots");
+  CHECK(graph.failures().back().message == "needs 2 slots");
+  CHECK(graph.on_slots_refused({0, 0}, Error{ErrorCode::unavailable, "too late"}, {}).empty());
+}
+
 TEST_CASE("user code that fails in the same way four times in a row fails the job") {
   auto graph = two_subtasks();
   graph.start({});
@@ -469,7 +486,7 @@ TEST_CASE("what does not end in time when cancelled is left behind, and the job 
   CHECK(only<AbandonTasks>(effects).subtasks == std::vector{SubtaskId{0, 1}});
   CHECK(has<ScheduleRestart>(effects));
   CHECK(graph.failures()[1].message ==
-        "\"in -> out\" (subtask 2 of 2) on right did not end within 30s of being cancelled, and was left behind");
+        "\"in -> out\" (subtask 2 of 2) on right did not end within 30s of being cancelled, and was given up");
   graph.on_restart_due({0, 0}, {});
   CHECK(graph.on_prepared(0, {0, 1}, {}).empty());
   CHECK(graph.state({0, 1}) == ExecutionState::scheduled);

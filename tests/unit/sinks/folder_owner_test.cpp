@@ -22,7 +22,7 @@ Guard claim(const TemporaryFolder& folder, const SinkIdentity& sink, OnExisting 
 std::string refusal(const TemporaryFolder& folder, const SinkIdentity& sink, OnExisting on_existing) {
   const auto guard = claim_folder(folder.path(), on_existing, sink.sink, {.id = sink.job_id});
   REQUIRE_FALSE(guard);
-  CHECK(guard.error().code() == ErrorCode::invalid_argument);
+  CHECK(guard.error().code() == ErrorCode::io);
   return guard.error().message();
 }
 
