@@ -40,10 +40,11 @@ struct ClusterClient::Impl {
 
   template <class Answer, class Message>
   Result<Answer> ask(const Message& message, std::chrono::milliseconds deadline) {
+    lost = true;
     if (Status connected = connect(); !connected) return fail(connected.error());
+    lost = false;
     caf::scoped_actor self{system};
     Result<Answer> result = fail(ErrorCode::io, "no answer");
-    lost = false;
     self->request(job_manager, deadline, message)
         .receive([&](const Answer& answer) { result = answer; },
                  [&](const caf::error& error) {

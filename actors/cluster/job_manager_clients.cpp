@@ -171,7 +171,8 @@ void JobManager::answer_calls_of(const Running& job) {
 Status JobManager::cancel(Running& job) {
   StoredJob cancelling = job.record;
   cancelling.state = JobState::cancelling;
-  if (Status saved = save(cancelling); !saved) return fail(saved.error().within("the job goes on: it was not cancelled"));
+  if (Status saved = save(cancelling); !saved)
+    return fail(saved.error().within("the job goes on: it was not cancelled"));
   job.cancelled = true;
   job.record = std::move(cancelling);
   if (job.token == 0) {

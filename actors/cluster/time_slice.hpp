@@ -1,7 +1,7 @@
 #pragma once
-// How long the scheduler lets a process's threads run at a time. The processes that coordinate have little to do and are
-// waited for, so they ask for short slices: whoever has a short one is let in sooner beside workers that take all cores,
-// for the same share of them (EEVDF: Stoica and Abdel-Wahab, "Earliest eligible virtual deadline first", 1995).
+// How long the scheduler lets a process's threads run at a time. The processes that coordinate have little to do and
+// are waited for, so they ask for short slices: whoever has a short one is let in sooner beside workers that take all
+// cores, for the same share of them (EEVDF: Stoica and Abdel-Wahab, "Earliest eligible virtual deadline first", 1995).
 
 namespace dataflow {
 

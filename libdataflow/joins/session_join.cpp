@@ -1,7 +1,7 @@
 // Rows of both sides that are in the same session: a key's rows, of either side, that follow one another within the gap
-// (Flink's window join on session windows). Rows wait under their key until no further one can go on with their session;
-// then its left and its right rows are joined. A session is [first row, last row + gap), and its results have its last
-// microsecond.
+// (Flink's window join on session windows). Rows wait under their key until no further one can go on with their
+// session; then its left and its right rows are joined. A session is [first row, last row + gap), and its results have
+// its last microsecond.
 //
 // A row is late when its session is over, so one that is old by itself still counts where it goes on with an open one.
 
@@ -73,8 +73,8 @@ class SessionJoin final : public TimedJoin {
   void set_waking(std::span<TimedRow* const> left, std::span<TimedRow* const> right, KeyEntry& entry) const override {
     if (left.empty() && right.empty()) return;
     // When the first session is over.
-    std::int64_t last = std::min(left.empty() ? last_micros : left.front()->time,
-                                 right.empty() ? last_micros : right.front()->time);
+    std::int64_t last =
+        std::min(left.empty() ? last_micros : left.front()->time, right.empty() ? last_micros : right.front()->time);
     while (true) {
       const bool from_left = goes_on(left, last);
       if (!from_left && !goes_on(right, last)) break;
@@ -97,8 +97,8 @@ class SessionJoin final : public TimedJoin {
 
   Status take(std::size_t input, const Batch& batch) {
     const auto times = batch.timestamps()->as<std::int64_t>();
-    Status packed = rows().pack(layout(input), keys_of_input(input), batch, times, static_cast<std::uint32_t>(input),
-                                taken_);
+    Status packed =
+        rows().pack(layout(input), keys_of_input(input), batch, times, static_cast<std::uint32_t>(input), taken_);
     if (!packed) return packed;
     std::size_t late = 0;
     for (TimedRow* row : taken_.stored) {
@@ -175,7 +175,8 @@ class SessionJoin final : public TimedJoin {
     return std::all_of(std::begin(both_sides), std::end(both_sides), [&](std::size_t side) {
       const auto after = rows().of_key(row, side).between(row.time, saturating_add(row.time, gap_));
       if (!after.empty() && after.back()->time > row.time) return false;
-      return std::all_of(after.begin(), after.end(), [&](const TimedRow* at_once) { return at_once->sequence <= row.sequence; });
+      return std::all_of(after.begin(), after.end(),
+                         [&](const TimedRow* at_once) { return at_once->sequence <= row.sequence; });
     });
   }
 
@@ -299,9 +300,9 @@ class SessionJoin final : public TimedJoin {
 
   std::shared_ptr<const WindowJoinSpec> spec_;
   std::int64_t gap_;
-  TimeBuckets<TimedRow> due_;      ///< by the end of the session if no row came after
-  std::deque<Session> sessions_;   ///< results may refer to their rows
-  bool joining_ = false;           ///< the last one of them is half through
+  TimeBuckets<TimedRow> due_;     ///< by the end of the session if no row came after
+  std::deque<Session> sessions_;  ///< results may refer to their rows
+  bool joining_ = false;          ///< the last one of them is half through
 
   TimedBatch taken_;
   std::vector<std::uint32_t> without_key_;

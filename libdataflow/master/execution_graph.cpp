@@ -241,10 +241,10 @@ Effects ExecutionGraph::fail_regions(const std::vector<std::uint32_t>& hit, std:
   if (restarting.empty() || state_ != JobState::running) return effects;
   const bool has_run =
       std::all_of(restarting.begin(), restarting.end(), [&](std::uint32_t r) { return regions_[r].has_run; });
-  const bool forgets_stop =
-      stop_ && stop_meets_ == StopMeets::failure_by_going_on && has_run && !committing_;
+  const bool forgets_stop = stop_ && stop_meets_ == StopMeets::failure_by_going_on && has_run && !committing_;
   history_.add({now, current(restarting.front()), id, id ? execution(*id).node : NodeInstance{},
-                forgets_stop ? with_note(error.message(), "while the job was being stopped; it goes on and has to be stopped again")
+                forgets_stop ? with_note(error.message(),
+                                         "while the job was being stopped; it goes on and has to be stopped again")
                              : error.message()});
   if (forgets_stop) stop_.reset();
   if (committing_) {

@@ -100,7 +100,8 @@ using Effects = std::vector<Effect>;
 
 /// What becomes of a stop when the job fails before it has ended.
 enum class StopMeets : std::uint8_t {
-  /// The job runs on and has to be stopped again (as in Flink): an attempt that stopped before it has come as far as the
+  /// The job runs on and has to be stopped again (as in Flink): an attempt that stopped before it has come as far as
+  /// the
   /// one that failed would leave out what that one had read.
   failure_by_going_on,
   /// The next attempt stops as well: its savepoint says how far it came, and nothing is left out.

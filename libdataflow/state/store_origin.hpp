@@ -10,7 +10,8 @@ namespace dataflow {
 
 /// What to do about a checkpoint with a damaged file, as the end of a message.
 inline constexpr std::string_view when_damaged =
-    "the checkpoint is damaged; a job can be started from an earlier one with --from FOLDER, and then writes again what "
+    "the checkpoint is damaged; a job can be started from an earlier one with --from FOLDER, and then writes again "
+    "what "
     "it wrote since";
 
 /// Says in the store's folder that its files are those of a checkpoint, `origin` with their names behind it.

@@ -36,9 +36,10 @@ TEST_CASE("pairs that cannot be computed go to a side output whole, without a ti
 }
 
 TEST_CASE("a result that cannot be computed is left out, and so is what takes it back") {
-  JoinBench join{"type = \"join\"\nleft = \"dl\"\nright = \"r\"\non = \"left.k = right.k\"\nfields = { q = \"left.n / "
-                 "right.n\" }\non_error = \"skip\"\n",
-                 fields, fields};
+  JoinBench join{
+      "type = \"join\"\nleft = \"dl\"\nright = \"r\"\non = \"left.k = right.k\"\nfields = { q = \"left.n / "
+      "right.n\" }\non_error = \"skip\"\n",
+      fields, fields};
   join.push(right, {{"k", 0}, {"k", 2}});
   join.push(left, {{"k", 8}});
   CHECK(join.take() == "4");
@@ -48,9 +49,10 @@ TEST_CASE("a result that cannot be computed is left out, and so is what takes it
 }
 
 TEST_CASE("what is asked for of each field is counted once for a result") {
-  JoinBench join{"on = \"left.k = right.k\"\nfields = { q = \"left.n / right.n\", m = \"left.n % right.n\" }\non_error = "
-                 "\"skip\"\n",
-                 fields, fields};
+  JoinBench join{
+      "on = \"left.k = right.k\"\nfields = { q = \"left.n / right.n\", m = \"left.n % right.n\" }\non_error = "
+      "\"skip\"\n",
+      fields, fields};
   join.push(right, {{"k", 0}});
   join.push(left, {{"k", 8}});
   CHECK(join.take().empty());
@@ -58,9 +60,10 @@ TEST_CASE("what is asked for of each field is counted once for a result") {
 }
 
 TEST_CASE("a lookup skips pairs that cannot be computed, too") {
-  JoinBench lookup{"type = \"lookup\"\ninput = \"l\"\ntable = \"r\"\non = \"input.k = table.k\"\nkind = \"left\"\nfields = "
-                   "{ q = \"input.n / table.n\" }\non_error = \"skip\"\n",
-                   fields, fields};
+  JoinBench lookup{
+      "type = \"lookup\"\ninput = \"l\"\ntable = \"r\"\non = \"input.k = table.k\"\nkind = \"left\"\nfields = "
+      "{ q = \"input.n / table.n\" }\non_error = \"skip\"\n",
+      fields, fields};
   lookup.push(right, {{"k", 0}, {"q", 2}});
   lookup.end_of_input(right);
   lookup.push(left, {{"k", 8}, {"q", 8}, {"r", 8}});

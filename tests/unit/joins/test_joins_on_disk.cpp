@@ -20,7 +20,8 @@ const std::string ids = "fields = { l = \"left.id\", r = \"right.id\" }\n";
 constexpr std::int64_t keys = 3000;  // more than are brought back at once
 
 JoinBench on_disk(const TemporaryFolder& folder, const std::string& node, std::uint64_t cache_bytes = 0) {
-  return JoinBench{"on = \"left.k = right.k\"\n" + node + ids, fields, fields, 1, [&folder, cache_bytes, attempts = 0]() mutable {
+  return JoinBench{"on = \"left.k = right.k\"\n" + node + ids, fields, fields, 1,
+                   [&folder, cache_bytes, attempts = 0]() mutable {
                      return *make_memory_backend(folder / std::to_string(++attempts), cache_bytes);
                    }};
 }

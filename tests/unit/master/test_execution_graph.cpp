@@ -271,8 +271,8 @@ TEST_CASE("a job that fails while it is being stopped goes on, and says so") {
   place(graph);
   for_all(graph, &ExecutionGraph::on_deployed);
   CHECK_FALSE(has<StopSources>(for_all(graph, &ExecutionGraph::on_opened)));
-  CHECK(graph.failures().back().message.find("while the job was being stopped; it goes on and has to be stopped again") !=
-        std::string::npos);
+  CHECK(graph.failures().back().message.find(
+            "while the job was being stopped; it goes on and has to be stopped again") != std::string::npos);
   CHECK(has<StopSources>(graph.stop({}, {})));
 }
 
