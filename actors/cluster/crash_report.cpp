@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <exception>
 #include <fstream>
 #include <iterator>
@@ -34,6 +35,8 @@ constexpr std::size_t max_frames = 64;
 /// Behind the user's code come the engine and its threads, which are always the same.
 constexpr int frames_for_person = 16;
 constexpr std::size_t handler_stack_bytes = 64 * 1024;
+/// For the thread that is stuck.
+constexpr timespec time_to_report{.tv_sec = 0, .tv_nsec = 100'000'000};
 /// The report takes milliseconds; one that waits for a lock that the crash holds ends here.
 constexpr unsigned handler_seconds = 3;
 constexpr std::uintmax_t max_tail_bytes = 256 * 1024;
@@ -132,7 +135,11 @@ bool is_not_meant(int number, const siginfo_t* info) {
   if (number != SIGABRT || for_person) return false;
   if (info->si_code == SI_USER && info->si_pid != ::getpid()) {
     asked_where.store(true);
-    if (crash_site.node == nullptr) ask_all_threads();
+    if (crash_site.node != nullptr) return false;
+    ask_all_threads();
+    // No thread is in an operator: whoever sent it means the process.
+    ::nanosleep(&time_to_report, nullptr);
+    return reporting;
   }
   return asked_where && crash_site.node == nullptr;
 }

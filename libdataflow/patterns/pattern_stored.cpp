@@ -273,8 +273,8 @@ Status PatternOperator::restore_stored_deadlines() {
   if (Status many = stored_->deadlines().expect_many(); !many) return many;
   return stored_->for_each([this](std::string_view key, std::uint16_t group, const KeyMatches& matches) -> Status {
     for (const Attempt& attempt : matches.attempts) {
-      const Status added = stored_->deadlines().add({deadline_of(attempt.start.time), attempt.start.sequence,
-                                                     StoredDeadline::Kind::attempt, std::string{key}, group});
+      Status added = stored_->deadlines().add({deadline_of(attempt.start.time), attempt.start.sequence,
+                                               StoredDeadline::Kind::attempt, std::string{key}, group});
       if (!added) return added;
     }
     if (matches.before.empty()) return {};
