@@ -36,7 +36,7 @@ class AsOfJoin final : public TimedJoin {
   }
 
   Result<Step> resume(OperatorOutput& out) override {
-    const auto given = give_due([&](std::int64_t until) {
+    auto given = give_due([&](std::int64_t until) {
       auto left = give_left(until, out);
       if (left && *left == Step::done) forget_versions(until);
       return left;

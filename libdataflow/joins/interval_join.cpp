@@ -35,7 +35,7 @@ class IntervalJoin final : public TimedJoin {
   Result<Step> resume(OperatorOutput& out) override {
     if (batch_ || !pieces_.empty()) return go_on_with_batch(out);
     for (PairSide& side : results_.sides) side.batch = nullptr;
-    const auto given = give_due([&](std::int64_t until) { return give_certain(until, out); });
+    auto given = give_due([&](std::int64_t until) { return give_certain(until, out); });
     if (!given || *given == Step::yield) return given;
     return ended(rows().make_room());
   }

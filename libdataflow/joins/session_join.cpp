@@ -52,7 +52,7 @@ class SessionJoin final : public TimedJoin {
   }
 
   Result<Step> resume(OperatorOutput& out) override {
-    const auto given = give_due([&](std::int64_t until) { return give_sessions(until, out); });
+    auto given = give_due([&](std::int64_t until) { return give_sessions(until, out); });
     if (!given || *given == Step::yield) return given;
     return ended(rows().make_room());
   }

@@ -60,7 +60,7 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
   template <class Give>
   Result<Step> give_due(Give&& give) {
     while (true) {
-      const auto given = give(until_);
+      auto given = give(until_);
       if (!given || *given == Step::yield) return given;
       if (until_ == passed_) return Step::done;
       if (Status made = rows_.make_room(); !made) return fail(made.error());
