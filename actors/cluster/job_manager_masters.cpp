@@ -316,8 +316,9 @@ std::string JobManager::note_loss(Running& job, const std::string& how) {
 /// The job may have ended meanwhile: what is known of its end then gets this failure, too.
 void JobManager::note_stuck(const std::string& job_id, const std::string& node, const std::string& where) {
   Running* const job = running(job_id);
-  if (job == nullptr && record(job_id) == nullptr) return;
-  StoredJob changed = job != nullptr ? job->record : *record(job_id);
+  const StoredJob* const known = job != nullptr ? &job->record : record(job_id);
+  if (known == nullptr) return;
+  StoredJob changed = *known;
   const MasterLoss loss{wall_clock_now(), no_master,
                         "the worker on " + node + " was " + without_secrets(changed, where)};
   add_loss(changed, loss);
