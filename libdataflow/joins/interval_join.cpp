@@ -105,7 +105,7 @@ class IntervalJoin final : public TimedJoin {
       if (!batch_) {
         if (Status begun = begin_piece(); !begun) return fail(begun.error());
       }
-      const auto joined = join_piece(out);
+      auto joined = join_piece(out);
       if (!joined || *joined == Step::yield) return joined;
       batch_.reset();
       if (Status made = rows().make_room(); !made) return fail(made.error());

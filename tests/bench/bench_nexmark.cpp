@@ -84,7 +84,8 @@ const Batches& batches_of(const Stream& stream) {
     spec.events.start = required(parse_iso8601("2015-07-15T00:00:00"));
     spec.count = event_count();
     spec.only = stream.kind;
-    for (const Field& field : nexmark_schema(spec.only)->fields()) {
+    const SchemaPtr schema = nexmark_schema(spec.only);
+    for (const Field& field : schema->fields()) {
       const bool read = std::find(fields_of_all.begin(), fields_of_all.end(), field.name) != fields_of_all.end();
       spec.read.push_back(read || spec.only);
     }
