@@ -14,8 +14,9 @@ namespace dataflow {
 
 namespace {
 
-/// When a connection is lost, the process's TaskManager is given so long to say what became of it.
-constexpr auto obituary_wait = std::chrono::milliseconds{150};
+/// When a connection is lost, the process's TaskManager is given so long to say what became of it. It says so within
+/// milliseconds, on a busy machine within a few hundred; when it is dead too, its own connection says so.
+constexpr auto obituary_wait = std::chrono::milliseconds{400};
 /// How long a job that has ended waits for what is still to be removed from its storage.
 constexpr std::chrono::seconds storage_wait{5};
 /// A job that has ended waits for its savepoints, but not for ever.

@@ -47,10 +47,10 @@ class PlainStream final : public ByteStream {
       wake_from(1);
       return receive(first, second, 0);
     }
-    if (const auto got = receive(first, second, MSG_DONTWAIT); !got || *got > 0 || ended_) return got;
+    if (auto got = receive(first, second, MSG_DONTWAIT); !got || *got > 0 || ended_) return got;
     wake_from(worth_waking_bytes);
     wait_up_to(longest_gathering);
-    if (const auto got = receive(first, second, MSG_DONTWAIT); !got || *got > 0 || ended_) return got;
+    if (auto got = receive(first, second, MSG_DONTWAIT); !got || *got > 0 || ended_) return got;
     wake_from(1);
     return receive(first, second, 0);
   }
