@@ -116,8 +116,8 @@ class RestoredCheckpoint::Reader final : public StateReader {
     if (error) return fail(ErrorCode::io, "cannot make the folder " + into.string() + ": " + error.message());
     for (const StoredFileEntry& file : table.store) {
       const std::string key = checkpoint_.folder_ + "/" + table.store_prefix + file.name;
-      const Status fetched = checkpoint_.storage_->fetch_file(
-          key, {file.name, file.bytes, file.checksum, file.immutable}, into / file.name);
+      Status fetched = checkpoint_.storage_->fetch_file(key, {file.name, file.bytes, file.checksum, file.immutable},
+                                                        into / file.name);
       if (!fetched) return fetched;
     }
     note_origin(into, checkpoint_.storage_->describe(checkpoint_.folder_ + "/" + table.store_prefix));

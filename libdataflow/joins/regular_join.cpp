@@ -42,7 +42,7 @@ class RegularJoin final : public JoinOperator {
       if (!batch_) {
         if (Status begun = begin_piece(); !begun) return fail(begun.error());
       }
-      const auto joined = go_on(out);
+      auto joined = go_on(out);
       if (!joined || *joined == Step::yield) return joined;
       batch_.reset();
       if (Status made = rows_.make_room(); !made) return fail(made.error());

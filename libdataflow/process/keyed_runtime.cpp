@@ -176,7 +176,7 @@ Status KeyedRuntime::balance_timers(TimerDomain domain) {
   }
   // A walk may find nothing, when the last ones have been deleted.
   while (timers.size() == 0 && later->any()) {
-    const Status taken = later->take(most / 2, [&](const LaterTimer& timer) {
+    Status taken = later->take(most / 2, [&](const LaterTimer& timer) {
       const std::uint32_t slot = shape_ == KeyShape::integer ? impl_->keys.slot_of_integer(timer.integer)
                                                              : impl_->keys.slot_of_text(timer.text);
       take_into_use(slot);

@@ -369,7 +369,7 @@ Result<WindowOperator::More> SharedSlices::produce_from_disk(ResultWriter& write
     firing_ = true;
     if (auto status = begin_walk(window_end_, Give::all); !status) return fail(status.error());
   }
-  const auto more = walk(writer);
+  auto more = walk(writer);
   if (!more || *more == More::yes) return more;
   firing_ = false;
   window_end_ = grid().next_window_end(window_end_);

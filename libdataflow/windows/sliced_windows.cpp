@@ -131,7 +131,7 @@ void SlicedWindows::start_early() {
 Result<WindowOperator::More> SlicedWindows::produce_early(ResultWriter& writer) {
   const std::int64_t end = *early_ends_.begin();
   if (walking()) {
-    const auto more = walk(writer);
+    auto more = walk(writer);
     if (!more || *more == More::yes) return more;
   } else if (on_disk(end)) {
     if (auto status = begin_walk(end, Give::changed); !status) return fail(status.error());

@@ -182,7 +182,7 @@ Status SpilledGroups::compact(std::int64_t slice_start) {
   if (slice == runs_.end() || slice->second.size() == 1) return {};
   auto run = merged(slice->second, index_);
   if (!run) return fail(run.error());
-  slice->second.assign(1, std::move(*run));
+  slice->second.assign(1, *run);
   return {};
 }
 

@@ -35,7 +35,7 @@ class TumblingWindows final : public SlicedWindows {
       }
     }
     if (walking()) {
-      const auto more = walk(writer);
+      auto more = walk(writer);
       if (more && *more == More::no) {
         end_window();
         return More::yes;

@@ -133,7 +133,7 @@ void compare(std::uint64_t seed, Memory memory) {
   const StateBackendPtr backend =
       memory == Memory::enough ? nullptr : *make_memory_backend(folder / "state", memory == Memory::none ? 0 : 2'000);
   Windowing windows{std::move(spec), input_schema(), backend};
-  const auto order = [&](std::string rows) { return backend ? in_any_order(rows) : rows; };
+  const auto order = [&](const std::string& rows) { return backend ? in_any_order(rows) : rows; };
   windows.out.always_full = seed % 2 == 0;
   Reference reference{plan};
   std::int64_t now = 0;

@@ -216,7 +216,8 @@ class SlowPayments : public df::Source<Payment> {
     }
     df::ReadStep next(df::Output<Payment>& out, std::uint32_t) override {
       if (at_ == 60) return df::ReadStep::end();
-      if ((waiting_ = !waiting_)) return df::ReadStep::wait(1s);
+      waiting_ = !waiting_;
+      if (waiting_) return df::ReadStep::wait(1s);
       out.emit({"card" + std::to_string(at_ % 7), "food", static_cast<double>(at_), std::chrono::seconds{at_}});
       ++at_;
       return df::ReadStep::more();

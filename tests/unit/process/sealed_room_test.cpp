@@ -81,7 +81,7 @@ TEST_CASE("keys make room for others while a checkpoint waits to be written, and
   UploadedFiles uploaded;
   std::uint64_t number = 0;
   const auto write = [&](CapturedStatePtr captured) {
-    const std::string name = "chk-" + std::to_string(++number);
+    std::string name = "chk-" + std::to_string(++number);
     CapturedStates states;
     states.emplace_back("op", std::move(captured));
     auto written = write_task_state(std::move(states), *storage, name, "0-0", &uploaded);
