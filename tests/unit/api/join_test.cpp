@@ -214,17 +214,17 @@ using Payments = df::KeyedStream<Payment, std::string>;
 
 TEST_CASE("what a join lacks is a mistake with its line") {
   const std::string unnamed =
-      mistakes_of([](const Orders& o, const Payments& p) { o.join(p).between(0s, 1h).apply(both).print(); });
+      mistakes_of([](Orders o, const Payments& p) { o.join(p).between(0s, 1h).apply(both).print(); });
   CHECK(unnamed.starts_with("join_test.cpp:"));
   CHECK(unnamed.find("this join keeps state and needs a name") != std::string::npos);
   const std::string backwards =
-      mistakes_of([](const Orders& o, const Payments& p) { o.join(p).between(1h, 0s).apply(both).named("j").print(); });
+      mistakes_of([](Orders o, const Payments& p) { o.join(p).between(1h, 0s).apply(both).named("j").print(); });
   CHECK(backwards.starts_with("join_test.cpp:"));
   CHECK(backwards.find("the first bound of between(...) is after the last one") != std::string::npos);
   const std::string session = mistakes_of(
-      [](const Orders& o, const Payments& p) { o.join(p).window(df::session(1h)).apply(both).named("j").print(); });
+      [](Orders o, const Payments& p) { o.join(p).window(df::session(1h)).apply(both).named("j").print(); });
   CHECK(session.find("records are joined in tumbling, sliding and cumulating windows") != std::string::npos);
-  const std::string by_the_clock = mistakes_of([](const Orders& o, const Payments& p) {
+  const std::string by_the_clock = mistakes_of([](Orders o, const Payments& p) {
     o.join(p).window(df::in_processing_time(df::tumbling(1h))).apply(both).named("j").print();
   });
   CHECK(by_the_clock.find("a window join goes by event time") != std::string::npos);
