@@ -4,7 +4,6 @@
 // when much has come (SO_RCVLOWAT), for a short time only: whether so much will come is not known, and what the kernel
 // counts is what has not been read.
 
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -47,10 +46,10 @@ class PlainStream final : public ByteStream {
       wake_from(1);
       return receive(first, second, 0);
     }
-    if (auto got = receive(first, second, MSG_DONTWAIT); !got || *got > 0 || ended_) return got;
+    if (auto got = receive(first, second, MSG_DONTWAIT); !got || *got > 0) return got;
     wake_from(worth_waking_bytes);
-    wait_up_to(longest_gathering);
-    if (auto got = receive(first, second, MSG_DONTWAIT); !got || *got > 0 || ended_) return got;
+    wait_for(socket_.get(), Readiness::readable, longest_gathering);
+    if (auto got = receive(first, second, MSG_DONTWAIT); !got || *got > 0) return got;
     wake_from(1);
     return receive(first, second, 0);
   }
@@ -93,7 +92,7 @@ class PlainStream final : public ByteStream {
   [[nodiscard]] std::string peer_address() const override { return address_; }
 
  private:
-  /// One system call. 0 at the end of the stream, which is noted, or when it would wait and must not.
+  /// One system call. 0 at the end of the stream, or when it would wait and must not.
   Result<std::size_t> receive(std::span<std::byte> first, std::span<std::byte> second, int flags) {
     std::array<iovec, 2> parts{iovec{first.data(), first.size()}, iovec{second.data(), second.size()}};
     msghdr message{};
@@ -101,7 +100,6 @@ class PlainStream final : public ByteStream {
     message.msg_iovlen = first.empty() ? 1 : 2;
     while (true) {
       const ssize_t got = recvmsg(socket_.get(), &message, flags);
-      if (got == 0) ended_ = true;
       if (got >= 0) return static_cast<std::size_t>(got);
       if (errno == EINTR) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) return fail(ErrorCode::io, std::strerror(errno));
@@ -115,13 +113,6 @@ class PlainStream final : public ByteStream {
     if (std::exchange(wakes_from_, bytes) == bytes) return;
     const int value = static_cast<int>(bytes);
     setsockopt(socket_.get(), SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
-  }
-
-  /// Until there is what it is woken for, the stream has ended, or a signal came.
-  void wait_up_to(Duration longest) const {
-    pollfd polled{.fd = socket_.get(), .events = POLLIN, .revents = 0};
-    const timespec time{longest.count() / 1'000'000, longest.count() % 1'000'000 * 1000};
-    ppoll(&polled, 1, &time, nullptr);
   }
 
   /// One system call for as many parts as it takes; 0 when it would wait, or waited for too long.
@@ -158,7 +149,6 @@ class PlainStream final : public ByteStream {
   Descriptor socket_;
   std::string address_;
   std::size_t wakes_from_ = 1;
-  bool ended_ = false;  ///< read to its end
   Duration read_timeout_{};
   Duration write_timeout_{};
 };

@@ -177,9 +177,10 @@ bool wait_for(int fd, Readiness readiness, Duration timeout) {
   using Clock = std::chrono::steady_clock;
   const auto until = Clock::now() + timeout;
   while (true) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
+    const std::int64_t left = std::max<std::int64_t>(0, std::chrono::ceil<Duration>(until - Clock::now()).count());
     pollfd watched{fd, static_cast<short>(readiness == Readiness::readable ? POLLIN : POLLOUT), 0};
-    const int ready = poll(&watched, 1, static_cast<int>(std::clamp<long>(left, 0, 1'000'000)));
+    const timespec time{left / 1'000'000, left % 1'000'000 * 1000};
+    const int ready = ppoll(&watched, 1, &time, nullptr);
     if (ready > 0) return true;
     if (ready == 0 && left <= 0) return false;
     if (ready < 0 && errno != EINTR) return true;  // the read or write that follows says what is wrong

@@ -50,7 +50,7 @@ def anonymous_mib(pid):
 
 
 class BackPressure(ClusterTest):
-    measured_seconds = 6
+    measured_seconds = 12
     allowed_growth_mib = 12
 
     def numbers(self, job):
@@ -80,8 +80,8 @@ class BackPressure(ClusterTest):
         for before, most in zip(memory_before, worst):
             self.assertLess(most - before, self.allowed_growth_mib)
         # Reported batch by batch, of 8192 rows at most: each subtask may have one that was almost through before, and one
-        # that was given on with it.
-        self.assertLess(written - written_before, 2000 * took + 2 * 2 * 8192)
+        # that was given on with it. Twelve seconds are long enough for that.
+        self.assertLess((written - written_before) / took, 4000)
         self.assertLess((read - read_before) / took, 8000)
 
 
