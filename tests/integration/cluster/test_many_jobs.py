@@ -12,7 +12,7 @@ from numbers_job import NumbersTest
 from small_jobs import numbers
 
 CYCLES = int(os.environ.get("DATAFLOW_CYCLES", 10_000 if LONG else 60))
-WARM_UP = 400 if LONG else 20  # the history of ended jobs is full then, and so are the logs
+WARM_UP = 1000 if LONG else 20  # the history of ended jobs is full then, and so are the logs: not each job leaves one
 STEPS = 10
 PARALLEL = 3
 GROWTH_BYTES = 4 << 20
