@@ -8,7 +8,7 @@ namespace dataflow {
 
 std::size_t RankedRows::rank_of(std::string_view order) const {
   const auto place = std::upper_bound(rows.begin(), rows.end(), order,
-                                      [](std::string_view a, const RankedRow& b) { return a < b.order; });
+                                      [](std::string_view a, const RankedRow& b) { return a < b.order(); });
   return static_cast<std::size_t>(place - rows.begin());
 }
 
@@ -33,7 +33,7 @@ void RankedForm::append_fields(const Batch& batch, std::uint32_t row, Timestamp 
 }
 
 Timestamp RankedForm::restore(const RankedRow& row, BatchBuilder& rows) const {
-  StoredFields fields{row.fields};
+  StoredFields fields{row.fields()};
   const Timestamp time{fields.int64().value_or(0)};
   fields.int64();
   codec_.restore(fields.left(), rows);
@@ -47,10 +47,11 @@ bool RankedForm::read(std::string_view stored, RankedRow& row) const {
   const auto time = fields.int64();
   const auto number = fields.int64();
   if (!time || !number) return false;
-  row.order.clear();
-  append_sort_key(fields.left(), types_, order_, row.order);
-  append_sort_number(static_cast<std::uint64_t>(*number), row.order);
-  row.fields = stored;
+  row.bytes.clear();
+  append_sort_key(fields.left(), types_, order_, row.bytes);
+  append_sort_number(static_cast<std::uint64_t>(*number), row.bytes);
+  row.order_bytes = static_cast<std::uint32_t>(row.bytes.size());
+  row.bytes += stored;
   return true;
 }
 
@@ -59,8 +60,9 @@ bool RankedState::decode(std::uint32_t slot, std::string_view fields) {
   RankedRow row;
   if (!form_.read(fields, row)) return false;
   RankedRows& kept = write(slot);
-  kept.next_number = std::max(kept.next_number, last_sort_number(row.order) + 1);
-  kept.rows.insert(kept.rows.begin() + static_cast<std::ptrdiff_t>(kept.rank_of(row.order)), std::move(row));
+  kept.next_number = std::max(kept.next_number, last_sort_number(row.order()) + 1);
+  const auto place = kept.rows.begin() + static_cast<std::ptrdiff_t>(kept.rank_of(row.order()));
+  kept.rows.insert(place, std::move(row));
   if (kept.rows.size() > limit_) kept.rows.pop_back();  // it was a greater one when they were written
   return true;
 }
@@ -69,7 +71,7 @@ std::size_t RankedState::more_bytes(std::uint32_t slot) const {
   const RankedRows* const kept = find(slot);
   if (kept == nullptr) return 0;
   std::size_t bytes = 0;
-  for (const RankedRow& row : kept->rows) bytes += sizeof(RankedRow) + row.order.capacity();
+  for (const RankedRow& row : kept->rows) bytes += sizeof(RankedRow) + row.order_bytes;
   return bytes;
 }
 

@@ -15,12 +15,18 @@
 
 namespace dataflow {
 
+/// In one piece, since there may be many.
 struct RankedRow {
-  std::string order;   ///< its sort key, ended by a number that no other row of its key has
-  std::string fields;  ///< its event time, that number, and the row's own, as RowBytes writes them
+  std::string bytes;  ///< its order, then its fields
+  std::uint32_t order_bytes = 0;
+
+  /// Its sort key, ended by a number that no other row of its key has.
+  [[nodiscard]] std::string_view order() const { return {bytes.data(), order_bytes}; }
+  /// Its event time, that number, and the row's own, as RowBytes writes them.
+  [[nodiscard]] std::string_view fields() const { return std::string_view{bytes}.substr(order_bytes); }
 };
 
-/// Of one key: ascending by `order`.
+/// Of one key: ascending by their order.
 struct RankedRows {
   std::vector<RankedRow> rows;
   std::uint64_t next_number = 0;  ///< above those of the rows
@@ -36,7 +42,7 @@ class RankedForm {
 
   /// Of what is kept of a row.
   [[nodiscard]] const SchemaPtr& schema() const { return schema_; }
-  /// The order of a row of the input that comes as the key's `number`-th.
+  /// Into `out`: the order of a row of the input that comes as the key's `number`-th.
   void order_of(const Batch& batch, std::uint32_t row, std::uint64_t number, std::string& out) const;
   /// What is kept of it.
   void append_fields(const Batch& batch, std::uint32_t row, Timestamp time, std::uint64_t number,
@@ -57,7 +63,7 @@ template <>
 struct Codec<RankedRows> {
   static constexpr bool known = true;
   static void encode(const RankedRows& rows, std::string& out) {
-    for (const RankedRow& row : rows.rows) out += row.fields;
+    for (const RankedRow& row : rows.rows) out += row.fields();
   }
   /// Only who knows the order can: see RankedState.
   static void decode(ByteReader& /*in*/, RankedRows& /*rows*/) {}

@@ -113,8 +113,9 @@ Top::Placed Top::place(const Batch& batch, std::uint32_t row) {
     kept.rows.pop_back();
   }
   RankedRow& entered = *kept.rows.emplace(kept.rows.begin() + static_cast<std::ptrdiff_t>(rank));
-  entered.order = order_;
-  form_.append_fields(batch, row, batch.timestamp(row), number, entered.fields);
+  entered.order_bytes = static_cast<std::uint32_t>(order_.size());
+  form_.append_fields(batch, row, batch.timestamp(row), number, order_);
+  entered.bytes = order_;
   return placed;
 }
 
