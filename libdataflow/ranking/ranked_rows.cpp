@@ -12,6 +12,25 @@ std::size_t RankedRows::rank_of(std::string_view order) const {
   return static_cast<std::size_t>(place - rows.begin());
 }
 
+bool RankedRows::lets_in(std::size_t rank, std::string_view order, const RowLimit& limit) const {
+  if (rank < limit.rows) return true;
+  return limit.with_ties && rows[limit.rows - 1].key() == without_number(order);
+}
+
+std::size_t RankedRows::first_beyond(std::size_t rank, const RowLimit& limit) const {
+  if (rank >= limit.rows || rows.size() < limit.rows) return rows.size();
+  const std::size_t last = limit.rows - 1;
+  // The row before the last is the last then, if the new one is not: with what is equal to it all stay.
+  const bool tie = limit.with_ties && rank != last && rows[last - 1].key() == rows[last].key();
+  return tie ? rows.size() : last;
+}
+
+std::size_t RankedRows::before_equals_of(std::size_t row) const {
+  const auto first = std::lower_bound(rows.begin(), rows.end(), rows[row].key(),
+                                      [](const RankedRow& a, std::string_view b) { return a.order() < b; });
+  return static_cast<std::size_t>(first - rows.begin());
+}
+
 RankedForm::RankedForm(const Schema& input, std::vector<SortField> order) : order_{std::move(order)}, codec_{input} {
   std::vector<Field> fields{{"top.event_time", TypeKind::timestamp}, {"top.sequence", TypeKind::int64}};
   fields.insert(fields.end(), input.fields().begin(), input.fields().end());
@@ -61,9 +80,10 @@ bool RankedState::decode(std::uint32_t slot, std::string_view fields) {
   if (!form_.read(fields, row)) return false;
   RankedRows& kept = write(slot);
   kept.next_number = std::max(kept.next_number, last_sort_number(row.order()) + 1);
-  const auto place = kept.rows.begin() + static_cast<std::ptrdiff_t>(kept.rank_of(row.order()));
-  kept.rows.insert(place, std::move(row));
-  if (kept.rows.size() > limit_) kept.rows.pop_back();  // it was a greater one when they were written
+  const std::size_t rank = kept.rank_of(row.order());
+  if (!kept.lets_in(rank, row.order(), limit_)) return true;  // it was a greater one when they were written
+  kept.rows.resize(kept.first_beyond(rank, limit_));
+  kept.rows.insert(kept.rows.begin() + static_cast<std::ptrdiff_t>(rank), std::move(row));
   return true;
 }
 

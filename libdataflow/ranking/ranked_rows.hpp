@@ -22,8 +22,16 @@ struct RankedRow {
 
   /// Its sort key, ended by a number that no other row of its key has.
   [[nodiscard]] std::string_view order() const { return {bytes.data(), order_bytes}; }
+  /// Its sort key: what rows that are equal in the order share.
+  [[nodiscard]] std::string_view key() const { return without_number(order()); }
   /// Its event time, that number, and the row's own, as RowBytes writes them.
   [[nodiscard]] std::string_view fields() const { return std::string_view{bytes}.substr(order_bytes); }
+};
+
+/// How many rows of a key are kept.
+struct RowLimit {
+  std::uint64_t rows = 1;
+  bool with_ties = false;  ///< and all that are equal to the last of them
 };
 
 /// Of one key: ascending by their order.
@@ -33,6 +41,12 @@ struct RankedRows {
 
   /// How many come before one with that order.
   [[nodiscard]] std::size_t rank_of(std::string_view order) const;
+  /// Whether a row that belongs there is within the limit.
+  [[nodiscard]] bool lets_in(std::size_t rank, std::string_view order, const RowLimit& limit) const;
+  /// The first of the rows that are beyond the limit once there is one more at `rank`; their number when none is.
+  [[nodiscard]] std::size_t first_beyond(std::size_t rank, const RowLimit& limit) const;
+  /// How many come before one of them without being equal to it.
+  [[nodiscard]] std::size_t before_equals_of(std::size_t row) const;
 };
 
 /// What rows of an input become.
@@ -72,11 +86,11 @@ inline std::string state_to_json(const RankedRows& /*rows*/) {
   return "null";
 }
 
-/// The first rows of every key, at most `limit` of each.
+/// The first rows of every key.
 class RankedState final : public SlotState<RankedRows> {
  public:
   /// `form` outlives it.
-  RankedState(StateOwner* owner, std::string name, const RankedForm& form, std::uint64_t limit, Ttl ttl)
+  RankedState(StateOwner* owner, std::string name, const RankedForm& form, RowLimit limit, Ttl ttl)
       : SlotState{owner, std::move(name), ttl}, form_{form}, limit_{limit} {}
 
   [[nodiscard]] SchemaPtr row_schema() const override { return form_.schema(); }
@@ -98,7 +112,7 @@ class RankedState final : public SlotState<RankedRows> {
 
  private:
   const RankedForm& form_;
-  std::uint64_t limit_;
+  RowLimit limit_;
 };
 
 }  // namespace dataflow
