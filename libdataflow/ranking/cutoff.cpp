@@ -1,5 +1,6 @@
 #include "libdataflow/ranking/cutoff.hpp"
 
+#include <cstring>
 #include <limits>
 
 namespace dataflow {
@@ -8,6 +9,32 @@ namespace {
 
 constexpr std::uint32_t rows_in_a_block = 64;
 constexpr std::int64_t anything = std::numeric_limits<std::int64_t>::max();
+
+/// Whether one of a block's values, turned, is at most `most`.
+bool any_in_block(const std::int64_t* values, std::int64_t turn, std::int64_t most) {
+  bool any = false;
+  for (std::uint32_t i = 0; i < rows_in_a_block; ++i) any |= (values[i] ^ turn) <= most;
+  return any;
+}
+
+#if defined(__x86_64__)
+/// The same four at a time: of eight bytes SSE2 compares none.
+[[gnu::target("avx2")]] bool any_in_block_avx2(const std::int64_t* values, std::int64_t turn, std::int64_t most) {
+  using Four = std::int64_t __attribute__((vector_size(32)));
+  Four any{};
+  for (std::uint32_t i = 0; i < rows_in_a_block; i += 4) {
+    Four four;
+    std::memcpy(&four, values + i, sizeof four);
+    any |= (four ^ turn) <= most;
+  }
+  return (any[0] | any[1] | any[2] | any[3]) != 0;
+}
+
+bool cutoff_has_avx2() {
+  static const bool has = __builtin_cpu_supports("avx2") != 0;
+  return has;
+}
+#endif
 
 }  // namespace
 
@@ -37,10 +64,13 @@ std::uint32_t Cutoff::next(const Column& column, std::uint32_t row, std::uint32_
   const std::int64_t* const values = column.values.as<std::int64_t>();
   const auto enters = [&](std::uint32_t i) { return (values[i] ^ turn_) <= most_; };
   if (row == end || enters(row)) return row;
+#if defined(__x86_64__)
+  const auto any_in = cutoff_has_avx2() ? any_in_block_avx2 : any_in_block;
+#else
+  const auto any_in = any_in_block;
+#endif
   while (end - row >= rows_in_a_block) {
-    bool any = false;  // no way out in between: the compiler compares several at once
-    for (std::uint32_t i = row; i < row + rows_in_a_block; ++i) any |= enters(i);
-    if (any) break;
+    if (any_in(values + row, turn_, most_)) break;
     row += rows_in_a_block;
   }
   while (row != end && !enters(row)) ++row;

@@ -15,22 +15,24 @@ class KeyRuns {
  public:
   explicit KeyRuns(std::vector<std::size_t> fields) : fields_{std::move(fields)} {}
 
-  /// Each row is a run where keys are not only whole numbers and times, or change often.
-  void find(const BatchPtr& batch);
+  /// Each row is a run where keys are not only whole numbers and times, or change often. A batch with a row of each
+  /// run's key.
+  BatchPtr find(const BatchPtr& batch);
 
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(begins_.size()) - 1; }
   /// The first row of a run; of `size()` the number of rows.
   [[nodiscard]] std::uint32_t begin(std::uint32_t run) const { return begins_[run]; }
-  /// A batch with the first row of each run. Until the next `find`.
-  [[nodiscard]] const BatchPtr& heads() const { return heads_; }
 
  private:
   bool find_long_ones(const Batch& batch);
+  [[nodiscard]] bool changes(std::uint32_t row) const;
+  [[nodiscard]] bool changes_in_block(std::uint32_t row) const;
+  [[nodiscard]] bool has_last_key() const;
 
   std::vector<std::size_t> fields_;
   std::vector<const std::int64_t*> columns_;  // scratch
   std::vector<std::uint32_t> begins_;
-  BatchPtr heads_;
+  BatchPtr last_;  ///< one row, of the batch before if that had one key only
 };
 
 }  // namespace dataflow

@@ -72,9 +72,8 @@ bool read_keys(NodeBuilder& builder, TopSpec& spec) {
   spec.key_fields = std::move(*fields);
   const InputInfo& input = builder.inputs()[0];
   if (builder.settings().has("window")) {
-    // The bounds, as row_windows_schema has them.
-    for (std::size_t bound = 0; bound < 2; ++bound) spec.key_fields.push_back(input.schema->size() + bound);
-    spec.window_end = spec.key_fields.back();
+    spec.window_end = input.schema->size() + 1;  // as row_windows_schema has it; it says where the window begins, too
+    spec.key_fields.push_back(*spec.window_end);
     return true;
   }
   const auto end = input.schema->find("window_end");

@@ -27,8 +27,8 @@ class WindowedTop final : public Top {
 
   Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput&) override {
     set_has_time(batch->has_event_time());
-    runs_.find(batch);
-    const auto slots = runtime().begin_batch(*runs_.heads(), context().now());
+    const BatchPtr keys = runs_.find(batch);
+    const auto slots = runtime().begin_batch(*keys, context().now());
     if (!slots) return fail(slots.error());
     for (std::uint32_t run = 0; run < runs_.size(); ++run) {
       const std::uint32_t first = runs_.begin(run);
