@@ -6,7 +6,7 @@ namespace dataflow::patterns {
 
 namespace {
 
-constexpr std::size_t rows_taken = 1024;
+constexpr std::size_t rows_taken = 4096;
 
 void put_position(Position position, std::string& key) {
   key.clear();

@@ -15,18 +15,38 @@
 
 namespace dataflow {
 
+/// In one piece, since there may be many.
 struct RankedRow {
-  std::string order;   ///< its sort key, ended by a number that no other row of its key has
-  std::string fields;  ///< its event time, that number, and the row's own, as RowBytes writes them
+  std::string bytes;  ///< its order, then its fields
+  std::uint32_t order_bytes = 0;
+
+  /// Its sort key, ended by a number that no other row of its key has.
+  [[nodiscard]] std::string_view order() const { return {bytes.data(), order_bytes}; }
+  /// Its sort key: what rows that are equal in the order share.
+  [[nodiscard]] std::string_view key() const { return without_number(order()); }
+  /// Its event time, that number, and the row's own, as RowBytes writes them.
+  [[nodiscard]] std::string_view fields() const { return std::string_view{bytes}.substr(order_bytes); }
 };
 
-/// Of one key: ascending by `order`.
+/// How many rows of a key are kept.
+struct RowLimit {
+  std::uint64_t rows = 1;
+  bool with_ties = false;  ///< and all that are equal to the last of them
+};
+
+/// Of one key: ascending by their order.
 struct RankedRows {
   std::vector<RankedRow> rows;
   std::uint64_t next_number = 0;  ///< above those of the rows
 
   /// How many come before one with that order.
   [[nodiscard]] std::size_t rank_of(std::string_view order) const;
+  /// Whether a row that belongs there is within the limit.
+  [[nodiscard]] bool lets_in(std::size_t rank, std::string_view order, const RowLimit& limit) const;
+  /// The first of the rows that are beyond the limit once there is one more at `rank`; their number when none is.
+  [[nodiscard]] std::size_t first_beyond(std::size_t rank, const RowLimit& limit) const;
+  /// How many come before one of them without being equal to it.
+  [[nodiscard]] std::size_t before_equals_of(std::size_t row) const;
 };
 
 /// What rows of an input become.
@@ -36,7 +56,7 @@ class RankedForm {
 
   /// Of what is kept of a row.
   [[nodiscard]] const SchemaPtr& schema() const { return schema_; }
-  /// The order of a row of the input that comes as the key's `number`-th.
+  /// Into `out`: the order of a row of the input that comes as the key's `number`-th.
   void order_of(const Batch& batch, std::uint32_t row, std::uint64_t number, std::string& out) const;
   /// What is kept of it.
   void append_fields(const Batch& batch, std::uint32_t row, Timestamp time, std::uint64_t number,
@@ -57,7 +77,7 @@ template <>
 struct Codec<RankedRows> {
   static constexpr bool known = true;
   static void encode(const RankedRows& rows, std::string& out) {
-    for (const RankedRow& row : rows.rows) out += row.fields;
+    for (const RankedRow& row : rows.rows) out += row.fields();
   }
   /// Only who knows the order can: see RankedState.
   static void decode(ByteReader& /*in*/, RankedRows& /*rows*/) {}
@@ -66,11 +86,11 @@ inline std::string state_to_json(const RankedRows& /*rows*/) {
   return "null";
 }
 
-/// The first rows of every key, at most `limit` of each.
+/// The first rows of every key.
 class RankedState final : public SlotState<RankedRows> {
  public:
   /// `form` outlives it.
-  RankedState(StateOwner* owner, std::string name, const RankedForm& form, std::uint64_t limit, Ttl ttl)
+  RankedState(StateOwner* owner, std::string name, const RankedForm& form, RowLimit limit, Ttl ttl)
       : SlotState{owner, std::move(name), ttl}, form_{form}, limit_{limit} {}
 
   [[nodiscard]] SchemaPtr row_schema() const override { return form_.schema(); }
@@ -92,7 +112,7 @@ class RankedState final : public SlotState<RankedRows> {
 
  private:
   const RankedForm& form_;
-  std::uint64_t limit_;
+  RowLimit limit_;
 };
 
 }  // namespace dataflow

@@ -27,5 +27,9 @@ void append_sort_key(std::string_view row, const std::vector<DataType>& types, c
 /// Eight bytes, in the order of the number.
 void append_sort_number(std::uint64_t number, std::string& out);
 std::uint64_t last_sort_number(std::string_view key);
+/// What is in front of that number.
+[[nodiscard]] inline std::string_view without_number(std::string_view key) {
+  return key.substr(0, key.size() - 8);
+}
 
 }  // namespace dataflow

@@ -101,20 +101,22 @@ Top::Placed Top::place(const Batch& batch, std::uint32_t row) {
   const std::uint64_t number = before == nullptr ? 0 : before->next_number;
   form_.order_of(batch, row, number, order_);
   const std::size_t rank = before == nullptr ? 0 : before->rank_of(order_);
-  if (rank == spec_.limit) {
+  const RowLimit limit = limit_of(spec_);
+  if (before != nullptr && !before->lets_in(rank, order_, limit)) {
     state.touch();
     return {};
   }
   RankedRows& kept = state.put();
   kept.next_number = number + 1;
   Placed placed{&kept, rank, {}};
-  if (kept.rows.size() == spec_.limit) {
+  if (const std::size_t beyond = kept.first_beyond(rank, limit); beyond != kept.rows.size()) {
     placed.dropped = std::move(kept.rows.back());
-    kept.rows.pop_back();
+    kept.rows.resize(beyond);
   }
   RankedRow& entered = *kept.rows.emplace(kept.rows.begin() + static_cast<std::ptrdiff_t>(rank));
-  entered.order = order_;
-  form_.append_fields(batch, row, batch.timestamp(row), number, entered.fields);
+  entered.order_bytes = static_cast<std::uint32_t>(order_.size());
+  form_.append_fields(batch, row, batch.timestamp(row), number, order_);
+  entered.bytes = order_;
   return placed;
 }
 

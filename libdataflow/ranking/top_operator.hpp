@@ -17,6 +17,10 @@ namespace dataflow {
 std::unique_ptr<Operator> make_running_top(const TopSpec& spec, SchemaPtr input);
 std::unique_ptr<Operator> make_windowed_top(const TopSpec& spec, SchemaPtr input);
 
+[[nodiscard]] inline RowLimit limit_of(const TopSpec& spec) {
+  return {spec.limit, spec.ties};
+}
+
 class Top : public Operator {
  public:
   Top(const TopSpec& spec, SchemaPtr input);
@@ -29,7 +33,7 @@ class Top : public Operator {
   struct Placed {
     const RankedRows* rows = nullptr;  ///< null: the row is behind the limit
     std::size_t rank = 0;
-    std::optional<RankedRow> dropped;  ///< what fell out at the end, if anything did
+    std::optional<RankedRow> dropped;  ///< the last that fell out at the end, if anything did
   };
   /// Puts a row into its place among those of its key, which is selected.
   Placed place(const Batch& batch, std::uint32_t row);
@@ -59,7 +63,7 @@ class Top : public Operator {
  private:
   struct Kept : StateOwner {
     Kept(std::string name, const RankedForm& form, const TopSpec& spec)
-        : rows{this, std::move(name), form, spec.limit, Ttl{spec.ttl.value_or(Duration{0})}} {}
+        : rows{this, std::move(name), form, limit_of(spec), Ttl{spec.ttl.value_or(Duration{0})}} {}
     RankedState rows;
   };
   [[nodiscard]] std::vector<DataType> key_types() const;

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <map>
 
+#include "libdataflow/ranking/cutoff.hpp"
+#include "libdataflow/ranking/key_runs.hpp"
 #include "libdataflow/ranking/top_operator.hpp"
 
 namespace dataflow {
@@ -15,7 +17,8 @@ namespace {
 
 class WindowedTop final : public Top {
  public:
-  using Top::Top;
+  WindowedTop(const TopSpec& top, SchemaPtr input)
+      : Top{top, std::move(input)}, runs_{top.key_fields}, cutoff_{top.order, limit_of(top)} {}
 
   Status open(OperatorContext& context) override {
     late_ = &context.counter("late");
@@ -24,19 +27,22 @@ class WindowedTop final : public Top {
 
   Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput&) override {
     set_has_time(batch->has_event_time());
-    const auto slots = runtime().begin_batch(*batch, context().now());
+    const BatchPtr keys = runs_.find(batch);
+    const auto slots = runtime().begin_batch(*keys, context().now());
     if (!slots) return fail(slots.error());
-    for (std::uint32_t row = 0; row < batch->rows(); ++row) {
-      if (spec().window_end && batch->column(*spec().window_end).is_null(row)) {
+    for (std::uint32_t run = 0; run < runs_.size(); ++run) {
+      const std::uint32_t first = runs_.begin(run);
+      const std::uint32_t end = runs_.begin(run + 1);
+      if (spec().window_end && batch->column(*spec().window_end).is_null(first)) {
         return fail(ErrorCode::invalid_argument, "a row has no window_end: it is of no window");
       }
-      if (fires_at(*batch, row) <= passed()) {
-        late_->add(1);
+      if (fires_at(*batch, first) <= passed()) {
+        late_->add(end - first);
         continue;
       }
-      runtime().select((*slots)[row]);
-      entering(*batch, row);
-      place(*batch, row);
+      runtime().select((*slots)[run]);
+      entering(*batch, first);
+      place_run(*batch, first, end);
     }
     if (Status ended = runtime().end_batch(); !ended) return fail(ended.error());
     return Step::done;
@@ -68,7 +74,7 @@ class WindowedTop final : public Top {
       runtime().select(*given_);
       const RankedRows* const given = kept().get();
       while (given != nullptr && rank_ < given->rows.size()) {
-        add_result(given->rows[rank_], rank_, RowKind::insert);
+        add_result(given->rows[rank_], shown_rank(*given), RowKind::insert);
         ++rank_;
         if (!results_full()) continue;
         flush(out);
@@ -105,11 +111,30 @@ class WindowedTop final : public Top {
   }
 
  private:
+  /// Rows of one key, which is selected.
+  void place_run(const Batch& batch, std::uint32_t first, std::uint32_t end) {
+    const Column& column = batch.column(spec().order.front().field);
+    if (end - first == 1 || !Cutoff::knows(column)) {
+      for (std::uint32_t row = first; row < end; ++row) place(batch, row);
+      return;
+    }
+    cutoff_.set(kept().get());
+    for (std::uint32_t row = first; (row = cutoff_.next(column, row, end)) != end; ++row) {
+      place(batch, row);
+      cutoff_.set(kept().get());
+    }
+  }
+
   /// Keys whose time is over together, in the order in which they came.
   struct Window {
     std::vector<std::uint32_t> keys;
     std::size_t given = 0;
   };
+
+  /// Of the row that is given next.
+  [[nodiscard]] std::size_t shown_rank(const RankedRows& given) const {
+    return spec().ties && !spec().rank.empty() ? given.before_equals_of(rank_) : rank_;
+  }
 
   /// A window's results have the time of its last microsecond.
   [[nodiscard]] Timestamp fires_at(const Batch& batch, std::uint32_t row) const {
@@ -139,6 +164,8 @@ class WindowedTop final : public Top {
     return {};
   }
 
+  KeyRuns runs_;
+  Cutoff cutoff_;
   bool announces_ = false;
   std::map<Timestamp, Window> windows_;  ///< on the heap: by the time at which they are over
   std::optional<std::uint32_t> given_;   ///< the key that is being given

@@ -7,17 +7,6 @@
 
 namespace dataflow::windows {
 
-namespace {
-
-ColumnPtr int64_column(const std::vector<std::int64_t>& values, const DataType& type) {
-  ColumnBuilder builder{type, values.size()};
-  std::memcpy(builder.append_uninitialised<std::int64_t>(values.size()), values.data(),
-              values.size() * sizeof(std::int64_t));
-  return builder.finish();
-}
-
-}  // namespace
-
 ResultWriter::ResultWriter(const WindowSpec& spec, SchemaPtr output, const KeyReader& keys, Aggregation& aggregation)
     : schema_{std::move(output)},
       key_reader_{keys},
@@ -25,6 +14,13 @@ ResultWriter::ResultWriter(const WindowSpec& spec, SchemaPtr output, const KeyRe
       having_{spec.having},
       key_columns_{spec.key_fields.size()},
       bounds_{has_window_bounds(spec.kind)} {}
+
+ColumnPtr ResultWriter::time_column(std::int64_t Stretch::*time) const {
+  ColumnBuilder builder{TypeKind::timestamp, states_.size()};
+  auto* at = builder.append_uninitialised<std::int64_t>(states_.size());
+  for (const Stretch& stretch : stretches_) at = std::fill_n(at, stretch.groups, stretch.*time);
+  return builder.finish();
+}
 
 void ResultWriter::append_keys(std::vector<ColumnPtr>& columns) const {
   std::vector<ColumnBuilder> builders;
@@ -43,22 +39,20 @@ BatchPtr ResultWriter::make_batch(Timestamp processing_time, ResultTime time) {
   std::vector<ColumnPtr> columns;
   append_keys(columns);
   if (bounds_) {
-    columns.push_back(int64_column(starts_, TypeKind::timestamp));
-    columns.push_back(int64_column(ends_, TypeKind::timestamp));
+    columns.push_back(time_column(&Stretch::start));
+    columns.push_back(time_column(&Stretch::end));
   }
   Aggregation::Results results = aggregation_.results(states_, processing_time);
   failed_ = std::move(results.errors);
   for (ColumnPtr& column : results.columns) columns.push_back(std::move(column));
-  ColumnPtr times = time == ResultTime::present ? int64_column(times_, TypeKind::timestamp) : nullptr;
+  ColumnPtr times = time == ResultTime::present ? time_column(&Stretch::event_time) : nullptr;
   return std::make_shared<const Batch>(schema_, rows, std::move(columns), std::move(times));
 }
 
 void ResultWriter::clear() {
   keys_.clear();
   states_.clear();
-  starts_.clear();
-  ends_.clear();
-  times_.clear();
+  stretches_.clear();
 }
 
 Result<BatchPtr> ResultWriter::take(Timestamp processing_time, ResultTime time) {

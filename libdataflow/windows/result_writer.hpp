@@ -30,9 +30,10 @@ class ResultWriter {
   void add(const KeyRef& key, const std::byte* states, std::int64_t start, std::int64_t end, std::int64_t event_time) {
     keys_.push_back(key);
     states_.push_back(states);
-    starts_.push_back(start);
-    ends_.push_back(end);
-    times_.push_back(event_time);
+    if (stretches_.empty() || !stretches_.back().is(start, end, event_time)) {
+      stretches_.push_back({start, end, event_time, 0});
+    }
+    ++stretches_.back().groups;
   }
   /// The results of what was added, at once instead of by `flush`, and without `having`. Errors: arithmetic, naming the
   /// first result that cannot be computed.
@@ -44,6 +45,18 @@ class ResultWriter {
   Status flush(Timestamp processing_time, OperatorOutput& out, ResultTime time, RowErrors& errors);
 
  private:
+  /// Groups one after the other that have these in common: mostly all of a window's (nexmark_q5).
+  struct Stretch {
+    std::int64_t start;
+    std::int64_t end;
+    std::int64_t event_time;
+    std::size_t groups;
+
+    [[nodiscard]] bool is(std::int64_t other_start, std::int64_t other_end, std::int64_t other_time) const {
+      return start == other_start && end == other_end && event_time == other_time;
+    }
+  };
+  [[nodiscard]] ColumnPtr time_column(std::int64_t Stretch::*time) const;
   /// Rows of `failed_` are not whole.
   BatchPtr make_batch(Timestamp processing_time, ResultTime time);
   void clear();
@@ -60,9 +73,7 @@ class ResultWriter {
   bool closed_ = false;
   std::vector<KeyRef> keys_;
   std::vector<const std::byte*> states_;
-  std::vector<std::int64_t> starts_;
-  std::vector<std::int64_t> ends_;
-  std::vector<std::int64_t> times_;
+  std::vector<Stretch> stretches_;
   EvalContext eval_;
   std::vector<std::uint32_t> selected_;
   std::vector<RowError> failed_;

@@ -18,6 +18,23 @@ key_by   = ["k", "window_end"]
 order_by = "sum DESC"
 limit    = 2
 
+[operators.busiest]
+type     = "top"
+input    = "totals"
+key_by   = ["window_start", "window_end"]
+order_by = "records DESC"
+limit    = 1
+ties     = true
+
+[operators.greatest]
+type     = "top"
+input    = "numbers"
+window   = {{ tumbling = "10s" }}
+order_by = "k DESC"
+limit    = 3
+ties     = true
+rank     = "place"
+
 [operators.steps]
 type     = "pattern"
 input    = "numbers"
@@ -31,6 +48,16 @@ measures = {{ since = "first(at)", until = "last(at)", n = "sum(n)" }}
 type  = "file"
 input = "largest"
 path  = "{folder}/largest"
+
+[sinks.busiest_out]
+type  = "file"
+input = "busiest"
+path  = "{folder}/busiest"
+
+[sinks.greatest_out]
+type  = "file"
+input = "greatest"
+path  = "{folder}/greatest"
 
 [sinks.steps_out]
 type  = "file"
@@ -47,7 +74,7 @@ ROCKSDB = """
 backend = "rocksdb"
 memory  = "16MiB"
 """
-OUTPUTS = ("rows", "totals", "largest", "steps", "timeouts")
+OUTPUTS = ("rows", "totals", "largest", "busiest", "greatest", "steps", "timeouts")
 
 
 class TopAndPattern(DfnodeTest):

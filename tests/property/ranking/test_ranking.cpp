@@ -91,7 +91,8 @@ class Case {
   void top(bool windowed) {
     TopSpec spec;
     if (pick(4) != 0) spec.key_fields.push_back(0);
-    if (windowed) {
+    spec.at_end = windowed && pick(5) == 0;
+    if (windowed && !spec.at_end) {
       spec.key_fields.push_back(1);
       spec.window_end = 1;
     }
@@ -99,35 +100,42 @@ class Case {
     for (std::size_t n = 1 + pick(2); n-- > 0;) spec.order.push_back({orders[pick(orders.size())], pick(2) == 0});
     spec.limit = 1 + pick(5);
     if (pick(2) == 0) spec.rank = "rank";
+    spec.ties = windowed && pick(2) == 0;
     const auto factory = make_top(spec, schema());
     std::map<std::string, std::vector<Row>> groups;
     std::vector<std::string> expected;
+    const auto before = [&](const Row& a, const Row& b) {
+      for (const SortField& by : spec.order) {
+        const Value& x = by.descending ? b[by.field] : a[by.field];
+        const Value& y = by.descending ? a[by.field] : b[by.field];
+        if (less(x, y) || less(y, x)) return less(x, y);
+      }
+      return false;
+    };
     const auto give = [&](const std::vector<Row>& rows) {
-      for (std::size_t i = 0; i < std::min<std::size_t>(rows.size(), spec.limit); ++i) {
+      std::size_t rank = 0;
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        if (!spec.ties || i == 0 || before(rows[i - 1], rows[i])) rank = i;
+        if (rank >= spec.limit) break;
         Row row = rows[i];
-        if (!spec.rank.empty()) row.emplace_back(static_cast<std::int64_t>(i) + 1);
+        if (!spec.rank.empty()) row.emplace_back(static_cast<std::int64_t>(rank) + 1);
         expected.push_back(json(top_output_schema(spec, *schema()), row));
       }
+    };
+    const auto last_moment = [&](const Row& row) {
+      return spec.at_end ? Timestamp::max().micros : std::get<std::int64_t>(row[1]) - 1;
     };
     live(
         *factory,
         [&](const Row& row, std::int64_t passed) {
-          if (windowed && std::get<std::int64_t>(row[1]) - 1 <= passed) return;
+          if (windowed && last_moment(row) <= passed) return;
           std::vector<Row>& group = groups[key(row, spec.key_fields)];
-          const auto before = [&](const Row& a, const Row& b) {
-            for (const SortField& by : spec.order) {
-              const Value& x = by.descending ? b[by.field] : a[by.field];
-              const Value& y = by.descending ? a[by.field] : b[by.field];
-              if (less(x, y) || less(y, x)) return less(x, y);
-            }
-            return false;
-          };
           group.insert(std::upper_bound(group.begin(), group.end(), row, before), row);
         },
         [&](std::int64_t passed) {
           if (windowed) {
             for (auto at = groups.begin(); at != groups.end();) {
-              if (std::get<std::int64_t>(at->second.front()[1]) - 1 > passed) {
+              if (last_moment(at->second.front()) > passed) {
                 ++at;
                 continue;
               }
@@ -233,8 +241,9 @@ class Case {
     const std::uint64_t key = pick(7);
     if (key != 5)
       row[0] = (key % 2 == 0 ? std::string{"a longer key with a \0 in it ", 28} : "k") + std::to_string(key);
-    row[1] = (now / 10 + 1 - static_cast<std::int64_t>(pick(2))) * 10;
-    if (pick(6) != 0) row[2] = static_cast<std::int64_t>(pick(40)) - 20;
+    if (!steady_ || pick(50) == 0) window_ = now / 10 + 1 - static_cast<std::int64_t>(pick(2));
+    row[1] = window_ * 10;
+    if (steady_ || pick(6) != 0) row[2] = static_cast<std::int64_t>(pick(40)) - 20;
     if (pick(6) != 0) row[3] = static_cast<double>(pick(7)) / 2 - 2;
     if (pick(6) != 0) row[4] = std::string(pick(4), static_cast<char>('a' + pick(3)));
     return row;
@@ -260,6 +269,8 @@ class Case {
 
   std::mt19937_64 random_;
   testing_support::RandomBackends backends_;
+  bool steady_ = pick(2) == 0;  ///< rows of a window come one after the other, all with a price
+  std::int64_t window_ = 0;
 };
 
 }  // namespace

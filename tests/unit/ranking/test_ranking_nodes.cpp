@@ -63,6 +63,39 @@ TEST_CASE("a top of a window's results is append-only, of anything else a change
   CHECK(running.topology->graph.find("x")->max_parallelism == 1);
 }
 
+TEST_CASE("a top with a window ranks the rows of each, which have its bounds") {
+  const auto loaded =
+      load(top + bids + "window = { tumbling = \"10s\" }\norder_by = \"price DESC\"\nlimit = 1\nties = true");
+  REQUIRE(loaded.topology);
+  const StreamNode& node = *loaded.topology->graph.find("x");
+  CHECK(node.details == "first 1 with ties of each window, tumbling 10s");
+  CHECK(node.outputs[0].changelog == ChangelogMode::append_only);
+  CHECK((*node.outputs[0].schema)[3].name == "window_start");
+  CHECK((*node.outputs[0].schema)[4].name == "window_end");
+  CHECK(node.inputs[0].key_fields == std::vector<std::size_t>{4});
+  REQUIRE(loaded.topology->graph.find("x.window"));
+
+  const auto keyed =
+      load(top + bids + "key_by = [\"auction\"]\nwindow = { tumbling = \"10s\" }\norder_by = \"price\"\nlimit = 2");
+  REQUIRE(keyed.topology);
+  CHECK(keyed.topology->graph.find("x")->inputs[0].key_fields == std::vector<std::size_t>{1, 4});
+}
+
+TEST_CASE("a top says which windows and ties it does not have") {
+  const std::string first = "order_by = [\"price\"]\nlimit = 1\n";
+  CHECK(mistakes(top + bids + first + "ties = true") ==
+        "a changelog would take any number of rows back for one that is before them: `ties` is for windows and for "
+        "mode = \"batch\" | add window = { tumbling = \"10s\" }, or a window's window_end to key_by");
+  CHECK(mistakes(top + bids + first + "window = { sliding = \"10s\", every = \"2s\" }") ==
+        "a row is ranked in one window: a tumbling one");
+  CHECK(mistakes(top + bids + first + "window = { tumbling = \"10s\", time = \"processing\" }") ==
+        "a window's first rows are known by the rows' own time only");
+  CHECK(mistakes(top + bids + first + "window = { tumbling = \"10s\" }\nrank = \"window_end\"") ==
+        "the input has a field \"window_end\" already");
+  CHECK(mistakes(top + "input = \"per_minute\"\n" + "order_by = [\"n\"]\nlimit = 1\nwindow = { tumbling = \"10s\" }") ==
+        "the input has a field \"window_start\" already");
+}
+
 TEST_CASE("all mistakes of a top are told at once") {
   CHECK(mistakes(top + bids + "key_by = [\"auctoin\"]\norder_by = [\"price DOWN\"]\nlimit = 0") ==
         "no column \"auctoin\" in \"bids\" | did you mean \"auction\"?\n"
