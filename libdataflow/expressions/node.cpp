@@ -43,7 +43,11 @@ Vector CallNode::evaluate(Frame& frame) const {
     return {null_column(type(), frame.rows), false, std::move(errors)};
   }
   KernelCall call{arguments, rows, type(), {}, frame.context, {}};
-  if (nulls_ == Nulls::strict) call.validity = combined_validity(arguments, rows);
+  if (nulls_ == Nulls::strict) {
+    call.validity = combined_validity(arguments, rows);
+    // What nobody wants is left out as NULLs are.
+    if (!constant) call.validity = both_valid(call.validity, frame.wanted, rows);
+  }
   ColumnPtr column = kernel_(call);
   assert(column->rows == rows);
   if (constant) {

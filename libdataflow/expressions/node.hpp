@@ -18,6 +18,7 @@ struct Frame {
   std::uint32_t rows;
   EvalContext& context;
   std::vector<Vector> locals = {};  ///< values of the LetNodes that are being evaluated, outermost first
+  Buffer wanted = {};               ///< a bit for each row whose value will be used; empty: all are
 };
 
 /// Row numbers, ascending, on the way through a filter.

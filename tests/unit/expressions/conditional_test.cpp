@@ -36,6 +36,18 @@ TEST_CASE("only the chosen branch can fail") {
   });
 }
 
+TEST_CASE("a branch is computed for the rows that take it, and what is around it cannot tell") {
+  check_all({
+      {"CASE WHEN b THEN replace(s, 'r', 'x') ELSE coalesce(s || '!', 'none') END",
+       "\"stxeam\" \"Zürich!\" \"none\" \"\""},
+      {"CASE WHEN i > 0 THEN CASE WHEN n = 10 THEN upper(s) ELSE lower(s) END ELSE s || '?' END",
+       "\"STREAM\" \"Zürich?\" NULL \"\""},
+      {"CASE WHEN b THEN (n + 1) IS NULL ELSE TRUE END", "false true true !"},
+      {"coalesce(CASE WHEN b THEN s || '1' END, s || '2', 'none')", "\"stream1\" \"Zürich2\" \"none\" \"1\""},
+      {"CASE WHEN b THEN nullif(s || 'x', 'x') ELSE regexp_extract(s, 'r(.)', 1) END", "\"streamx\" \"i\" NULL NULL"},
+  });
+}
+
 TEST_CASE("coalesce, nullif and if") {
   check_all({
       {"coalesce(i, 0)", "1 -2 0 2147483647"},
