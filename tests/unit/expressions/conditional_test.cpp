@@ -48,6 +48,18 @@ TEST_CASE("a branch is computed for the rows that take it, and what is around it
   });
 }
 
+TEST_CASE("a call that stands in several places is the same in each, whichever rows it is computed for first") {
+  check_all({
+      {"CASE WHEN length(s) > 6 THEN 'long' WHEN length(s) > 1 THEN 'short' ELSE 'none' END",
+       "\"short\" \"none\" \"none\" \"none\""},
+      {"CASE WHEN b THEN upper(s) ELSE upper(s) || upper(s) END", "\"STREAM\" \"ZÜRICHZÜRICH\" NULL \"\""},
+      {"coalesce(CASE WHEN b THEN lower(s) END, lower(s), 'none')", "\"stream\" \"zürich\" \"none\" \"\""},
+      {"length(substring(s, 1, 2)) + length(substring(s, 1, 3))", "5 5 NULL 0"},
+      {"CASE WHEN b THEN 0 ELSE epoch_ms(to_timestamp(s, 'yyyy')) - epoch_ms(to_timestamp(s, 'yyyy')) END",
+       "0 ! NULL 0"},
+  });
+}
+
 TEST_CASE("coalesce, nullif and if") {
   check_all({
       {"coalesce(i, 0)", "1 -2 0 2147483647"},
