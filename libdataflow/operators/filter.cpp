@@ -1,5 +1,6 @@
 #include "libdataflow/operators/filter.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "libdataflow/operators/operator_types.hpp"
@@ -64,8 +65,9 @@ class Filter final : public Operator {
       return settings.dump();
     }
     if (const auto missing = first_unread(*where)) {
-      return fail(ErrorCode::invalid_argument, "nothing in the running job reads \"" + (*input_)[*missing].name +
-                                                   "\" from here on, so it is left out; submit the job with the new condition");
+      return fail(ErrorCode::invalid_argument,
+                  "nothing in the running job reads \"" + (*input_)[*missing].name +
+                      "\" from here on, so it is left out; submit the job with the new condition");
     }
     where_ = std::move(*where);
     return settings.dump();
@@ -102,7 +104,8 @@ class Filter final : public Operator {
   /// The batch without the values that nobody reads of the rows that pass: they need not be copied (benchmark
   /// nexmark_q8). Every batch, so that a filter behind this one knows by any of them what it may be set to read.
   [[nodiscard]] BatchPtr without_unread(const BatchPtr& batch) const {
-    if (not_copied_.empty()) return batch;
+    const auto has_none_of_it = [&](std::size_t field) { return is_unread(batch->column(field)); };
+    if (std::all_of(not_copied_.begin(), not_copied_.end(), has_none_of_it)) return batch;  // the source left it out
     std::vector<ColumnPtr> columns = batch->columns();
     for (const std::size_t field : not_copied_) {
       columns[field] = unread_column(columns[field]->type, batch->rows());

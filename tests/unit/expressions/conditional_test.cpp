@@ -51,7 +51,7 @@ TEST_CASE("a branch is computed for the rows that take it, and what is around it
 TEST_CASE("a call that stands in several places is the same in each, whichever rows it is computed for first") {
   check_all({
       {"CASE WHEN length(s) > 6 THEN 'long' WHEN length(s) > 1 THEN 'short' ELSE 'none' END",
-       "\"short\" \"none\" \"none\" \"none\""},
+       "\"short\" \"short\" \"none\" \"none\""},
       {"CASE WHEN b THEN upper(s) ELSE upper(s) || upper(s) END", "\"STREAM\" \"ZÜRICHZÜRICH\" NULL \"\""},
       {"coalesce(CASE WHEN b THEN lower(s) END, lower(s), 'none')", "\"stream\" \"zürich\" \"none\" \"\""},
       {"length(substring(s, 1, 2)) + length(substring(s, 1, 3))", "5 5 NULL 0"},
