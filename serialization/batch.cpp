@@ -68,10 +68,14 @@ BatchPtr Batch::with_columns(SchemaPtr schema, std::vector<ColumnPtr> columns) c
 BatchPtr Batch::select_rows(std::span<const std::uint32_t> indices) const {
   std::vector<ColumnPtr> columns;
   columns.reserve(columns_.size());
-  for (const ColumnPtr& column : columns_) columns.push_back(gather(*column, indices));
+  ColumnPtr timestamps;
+  for (const ColumnPtr& column : columns_) {
+    columns.push_back(gather(*column, indices));
+    if (column == timestamps_) timestamps = columns.back();  // the event time is a field: one copy for both
+  }
+  if (timestamps_ && !timestamps) timestamps = gather(*timestamps_, indices);
   return std::make_shared<const Batch>(schema_, static_cast<std::uint32_t>(indices.size()), std::move(columns),
-                                       timestamps_ ? gather(*timestamps_, indices) : nullptr,
-                                       gather_kinds(kinds_, indices));
+                                       std::move(timestamps), gather_kinds(kinds_, indices));
 }
 
 BatchPtr concatenate(std::span<const BatchPtr> batches) {

@@ -183,8 +183,21 @@ NodePtr Checker::bind(const Syntax& syntax, const Call& node, const Function& fu
   }
   if (NodePtr fused = fused_call(function, arguments)) return fused;
   NodePtr made = make_call(result, std::move(arguments), std::move(*kernel), overload.nulls);
-  if (CallNode* const call = made->call()) call->set_function(function.name);
+  if (CallNode* const call = made->call()) {
+    call->set_function(function.name);
+    note_repeated(*call);
+  }
   return made;
+}
+
+/// Equal calls share what they compute: the hour of a time that CASE compares several times.
+void Checker::note_repeated(CallNode& call) {
+  std::string identity;
+  if (!call.append_identity(identity)) return;
+  std::shared_ptr<Repeated>& same = repeated_[identity];
+  if (!same) same = std::make_shared<Repeated>(Repeated{repeated_.size() - 1});
+  ++same->uses;
+  call.set_repeated(same);
 }
 
 NodePtr Checker::special_call(const Syntax& syntax, const Call& node, const Function& function) {

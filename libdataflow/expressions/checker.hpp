@@ -1,7 +1,10 @@
 #pragma once
 // Resolves names, finds types, inserts the widenings and makes the tree that is evaluated. The first mistake ends it.
 
+#include <map>
+#include <memory>
 #include <set>
+#include <string>
 
 #include "libdataflow/expressions/ast.hpp"
 #include "libdataflow/expressions/node.hpp"
@@ -66,6 +69,7 @@ class Checker {
   NodePtr coalesce_call(const Syntax& syntax, const Call& node);
   NodePtr bind(const Syntax& syntax, const Call& node, const Function& function, const Overload& overload,
                std::vector<NodePtr> arguments);
+  void note_repeated(CallNode& call);
   NodePtr widen(NodePtr node, Span span, Accepts accepts);
   NodePtr unknown_function(const Call& node);
   NodePtr wrong_arguments(const Call& node, const Function& function, std::span<const NodePtr> arguments);
@@ -74,7 +78,8 @@ class Checker {
   const Schema& input_;
   std::string input_name_;
   std::set<std::size_t> fields_;
-  std::size_t lets_ = 0;  ///< LetNodes around the node that is being checked
+  std::map<std::string, std::shared_ptr<Repeated>> repeated_;  ///< calls by identity
+  std::size_t lets_ = 0;                                       ///< LetNodes around the node that is being checked
   std::optional<ExpressionError> error_;
 };
 

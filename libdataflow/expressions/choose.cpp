@@ -1,7 +1,9 @@
 #include "libdataflow/expressions/choose.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
+#include <utility>
 
 #include "libdataflow/expressions/rowwise.hpp"
 
@@ -88,6 +90,20 @@ bool chosen(const Choices& choices, std::uint16_t source) {
   return std::find(choices.begin(), choices.end(), source) != choices.end();
 }
 
+/// The rows that take this source, as a bitmap; empty when nearly all do, and leaving the others out costs more.
+Buffer rows_of(const Choices& choices, std::uint16_t source) {
+  const auto count = static_cast<std::size_t>(std::count(choices.begin(), choices.end(), source));
+  if (count * 8 > choices.size() * 7) return {};
+  GrowingBuffer bits;
+  bits.resize(bitmap_bytes(choices.size()));
+  auto* bytes = bits.as<std::uint8_t>();
+  std::memset(bytes, 0, bits.size());
+  for (std::size_t row = 0; row < choices.size(); ++row) {
+    bytes[row >> 3] |= static_cast<std::uint8_t>((choices[row] == source ? 1U : 0U) << (row & 7));
+  }
+  return bits.freeze();
+}
+
 }  // namespace
 
 Vector CaseNode::evaluate(Frame& frame) const {
@@ -115,7 +131,14 @@ Vector CaseNode::evaluate(Frame& frame) const {
   for (std::uint16_t i = 0; i <= last; ++i) {
     if (!chosen(choices, i)) continue;
     const NodePtr& value = i == last ? otherwise_ : branches_[i].then;
+    if (value->constant() != nullptr || value->field()) {
+      sources.vectors[i] = value->evaluate(frame);
+      continue;
+    }
+    // Only for the rows that take it: it may be a regular expression.
+    const Buffer outer = std::exchange(frame.wanted, both_valid(frame.wanted, rows_of(choices, i), frame.rows));
     sources.vectors[i] = value->evaluate(frame);
+    frame.wanted = outer;
   }
   return blend(sources, choices, std::move(errors));
 }

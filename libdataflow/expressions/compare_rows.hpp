@@ -125,6 +125,21 @@ template <class T, class Compare>
   return static_cast<std::size_t>(out - begin);
 }
 
+/// Writes for each row whether it compares as wanted: 1 or 0.
+template <class T, class Compare>
+[[gnu::target("avx2")]] void flags_of_rows(const T* values, T wanted, std::uint32_t rows, std::uint8_t* out,
+                                           Compare compare) {
+  constexpr std::uint64_t ones = 0x0101010101010101;
+  std::uint32_t row = 0;
+  for (; row + 8 <= rows; row += 8) {
+    // Bit i of the mask becomes the byte i: alone in it, then its highest bit, then its lowest.
+    const std::uint64_t bits = (mask_of_eight<T, Compare>(values + row, wanted) * ones) & 0x8040201008040201;
+    const std::uint64_t flags = ((bits + 0x7F * ones) >> 7) & ones;
+    std::memcpy(out + row, &flags, 8);
+  }
+  for (; row < rows; ++row) out[row] = compare(values[row], wanted) ? 1 : 0;
+}
+
 [[gnu::target("avx2")]] inline std::uint32_t rows_of_flags(const std::uint8_t* flags, std::uint32_t count,
                                                            std::uint32_t first, std::uint32_t* out) {
   std::uint32_t* const begin = out;

@@ -47,6 +47,17 @@ void compare_loop(const T* __restrict a, T b, std::uint8_t* __restrict out, std:
   for (std::uint32_t i = 0; i < rows; ++i) out[i] = compare(a[i], b);
 }
 
+/// Whether each row compares as wanted with one value.
+template <class T, class Compare>
+void compare_all(const T* a, T b, std::uint8_t* out, std::uint32_t rows, Compare compare) {
+#if defined(__x86_64__)
+  if constexpr (sizeof(T) >= 4) {
+    if (avx2::available()) return avx2::flags_of_rows(a, b, rows, out, compare);
+  }
+#endif
+  compare_loop(a, b, out, rows, compare);
+}
+
 template <class T, class Compare>
 ColumnPtr compare_fixed(KernelCall& call, Compare compare) {
   GrowingBuffer out;
@@ -57,7 +68,7 @@ ColumnPtr compare_fixed(KernelCall& call, Compare compare) {
   const T* a = left.column->values.as<T>();
   const T* b = right.column->values.as<T>();
   if (right.constant) {
-    compare_loop(a, b[0], values, call.rows, compare);
+    compare_all(a, b[0], values, call.rows, compare);
   } else if (left.constant) {
     compare_loop(b, a[0], values, call.rows, [compare](T x, T y) { return compare(y, x); });
   } else {

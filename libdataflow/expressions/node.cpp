@@ -24,7 +24,46 @@ Vector FieldNode::evaluate(Frame& frame) const {
   return {column, false, {}};
 }
 
+bool FieldNode::append_identity(std::string& out) const {
+  out += '#' + std::to_string(index_);
+  return true;
+}
+
+bool ConstantNode::append_identity(std::string& out) const {
+  const Value value = value_.column->value(0);
+  out += to_string(type());
+  if (const auto* text = std::get_if<std::string>(&value)) {
+    out += std::to_string(text->size()) + ':' + *text;
+  } else if (const auto* number = std::get_if<std::int64_t>(&value)) {
+    out += '=' + std::to_string(*number);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+/// A function's result depends on nothing else, its overload is known by the types of its arguments.
+bool CallNode::append_identity(std::string& out) const {
+  if (function_.empty()) return false;
+  out += function_ + '(';
+  for (const NodePtr& argument : arguments_) {
+    if (!argument->append_identity(out)) return false;
+    out += ',';
+  }
+  out += ')';
+  return true;
+}
+
 Vector CallNode::evaluate(Frame& frame) const {
+  if (!repeated_ || repeated_->uses < 2) return compute(frame);
+  if (frame.repeated.size() <= repeated_->slot) frame.repeated.resize(repeated_->slot + 1);
+  if (frame.repeated[repeated_->slot]) return *frame.repeated[repeated_->slot];
+  Vector value = compute(frame);
+  if (frame.wanted.empty()) frame.repeated[repeated_->slot] = value;  // else rows are missing that others may want
+  return value;
+}
+
+Vector CallNode::compute(Frame& frame) const {
   std::vector<Vector> arguments;
   arguments.reserve(arguments_.size());
   bool constant = true;
@@ -43,7 +82,11 @@ Vector CallNode::evaluate(Frame& frame) const {
     return {null_column(type(), frame.rows), false, std::move(errors)};
   }
   KernelCall call{arguments, rows, type(), {}, frame.context, {}};
-  if (nulls_ == Nulls::strict) call.validity = combined_validity(arguments, rows);
+  if (nulls_ == Nulls::strict) {
+    call.validity = combined_validity(arguments, rows);
+    // What nobody wants is left out as NULLs are.
+    if (!constant) call.validity = both_valid(call.validity, frame.wanted, rows);
+  }
   ColumnPtr column = kernel_(call);
   assert(column->rows == rows);
   if (constant) {

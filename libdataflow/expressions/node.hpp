@@ -18,6 +18,14 @@ struct Frame {
   std::uint32_t rows;
   EvalContext& context;
   std::vector<Vector> locals = {};  ///< values of the LetNodes that are being evaluated, outermost first
+  Buffer wanted = {};               ///< a bit for each row whose value will be used; empty: all are
+  std::vector<std::optional<Vector>> repeated = {};  ///< values of calls that stand in several places: see Repeated
+};
+
+/// Calls in one expression that are the same: the first computes their value for a batch.
+struct Repeated {
+  std::size_t slot;      ///< in Frame::repeated
+  std::size_t uses = 0;  ///< calls that there are of it
 };
 
 /// Row numbers, ascending, on the way through a filter.
@@ -39,6 +47,8 @@ class Node {
   [[nodiscard]] virtual const Vector* constant() const { return nullptr; }
   /// The input field when the node is nothing else.
   [[nodiscard]] virtual std::optional<std::size_t> field() const { return std::nullopt; }
+  /// Appends what tells the node's value from those of other nodes over the same input; false: nothing does.
+  virtual bool append_identity(std::string& /*out*/) const { return false; }
   /// The call when the node is one that may become part of another: see fused_call.
   [[nodiscard]] virtual CallNode* call() { return nullptr; }
 
@@ -84,6 +94,7 @@ class ConstantNode final : public Node {
   ConstantNode(Type type, const Value& value) : Node{type}, value_{constant_vector(type, value)} {}
   [[nodiscard]] Vector evaluate(Frame&) const override { return value_; }
   [[nodiscard]] const Vector* constant() const override { return &value_; }
+  bool append_identity(std::string& out) const override;
 
  private:
   Vector value_;
@@ -94,6 +105,7 @@ class FieldNode final : public Node {
   FieldNode(Type type, std::size_t index) : Node{type}, index_{index} {}
   [[nodiscard]] Vector evaluate(Frame& frame) const override;
   [[nodiscard]] std::optional<std::size_t> field() const override { return index_; }
+  bool append_identity(std::string& out) const override;
 
  private:
   std::size_t index_;
@@ -121,17 +133,23 @@ class CallNode final : public Node {
       : Node{type}, arguments_{std::move(arguments)}, kernel_{std::move(kernel)}, nulls_{nulls} {}
   [[nodiscard]] Vector evaluate(Frame& frame) const override;
   [[nodiscard]] CallNode* call() override { return this; }
+  bool append_identity(std::string& out) const override;
 
   /// The function as the registry has it; empty for what is no call of one.
   [[nodiscard]] std::string_view function() const { return function_; }
   void set_function(std::string_view name) { function_ = name; }
   [[nodiscard]] std::vector<NodePtr>& arguments() { return arguments_; }
+  /// `same`: of the calls that have this one's identity.
+  void set_repeated(std::shared_ptr<const Repeated> same) { repeated_ = std::move(same); }
 
  private:
+  [[nodiscard]] Vector compute(Frame& frame) const;
+
   std::vector<NodePtr> arguments_;
   Kernel kernel_;
   Nulls nulls_;
   std::string function_;
+  std::shared_ptr<const Repeated> repeated_;
 };
 
 /// `node`, or its value when all it depends on is constant and it computes without an error.

@@ -35,6 +35,17 @@ Buffer combined_validity(std::span<const Vector> vectors, std::size_t rows) {
   return only != nullptr ? *only : Buffer{};
 }
 
+Buffer both_valid(const Buffer& a, const Buffer& b, std::size_t rows) {
+  if (a.empty()) return b;
+  if (b.empty()) return a;
+  GrowingBuffer both;
+  both.resize(bitmap_bytes(rows));
+  for (std::size_t i = 0; i < both.size(); ++i) {
+    both.as<std::uint8_t>()[i] = a.as<std::uint8_t>()[i] & b.as<std::uint8_t>()[i];
+  }
+  return both.freeze();
+}
+
 ColumnPtr with_nulls_at(ColumnPtr column, std::span<const RowError> errors) {
   const bool already =
       std::all_of(errors.begin(), errors.end(), [&](const RowError& e) { return column->is_null(e.row); });

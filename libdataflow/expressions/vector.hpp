@@ -69,6 +69,9 @@ GrowingBuffer full_bitmap(std::size_t rows, bool valid);
 /// Shares the only bitmap there is; combines several word by word.
 Buffer combined_validity(std::span<const Vector> vectors, std::size_t rows);
 
+/// The rows that both bitmaps have; an empty one has all.
+Buffer both_valid(const Buffer& a, const Buffer& b, std::size_t rows);
+
 /// `column` with the rows of `errors` NULL.
 ColumnPtr with_nulls_at(ColumnPtr column, std::span<const RowError> errors);
 

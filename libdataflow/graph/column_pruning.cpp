@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "libdataflow/operators/filter.hpp"
+
 namespace dataflow {
 
 namespace {
@@ -39,7 +41,11 @@ void prune_unread_columns(StreamGraph& graph) {
       add(needed, needs_of_input(*node, edge.input, needs[node->id], needed.size()));
       for (const std::size_t key : edge.key_fields) needed[key] = true;
     }
-    if (!node->is_source() || node->outputs.empty()) continue;
+    if (node->outputs.empty()) continue;
+    if (node->factory) {
+      if (auto filter = filter_for_readers(*node->factory, needs[node->id][0])) node->factory = std::move(filter);
+    }
+    if (!node->is_source()) continue;
     // Which records are left out must not depend on what is done with the others.
     if (node->source->on_error != ErrorPolicy::fail) continue;
     std::vector<bool>& needed = needs[node->id][0];

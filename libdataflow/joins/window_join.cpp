@@ -100,8 +100,16 @@ class WindowJoin final : public JoinOperator {
     std::vector<std::uint32_t>& rows = kept_;
     rows.clear();
     slices_of_rows_.clear();
+    Slice* slice = nullptr;
+    std::int64_t start = 0;
+    std::int64_t end = 0;
     for (const std::uint32_t row : with_key_) {
-      Slice* const slice = slice_at(batch->timestamp(row).micros);
+      const std::int64_t time = batch->timestamp(row).micros;
+      if (slice == nullptr || time < start || time >= end) {  // else it is in the slice of the row before
+        slice = slice_at(time);
+        start = tumbling_start(time, slice_width_, spec_->window.offset.count());
+        end = tumbling_end(time, slice_width_, spec_->window.offset.count());
+      }
       if (slice == nullptr) continue;
       rows.push_back(row);
       slices_of_rows_.push_back(slice);

@@ -8,6 +8,10 @@
 #include <utility>
 #include <vector>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace dataflow {
 
 namespace {
@@ -39,8 +43,28 @@ Range range_of(std::span<const std::int64_t> times) {
   return {*std::min_element(least.begin(), least.end()), *std::max_element(most.begin(), most.end())};
 }
 
-/// Whether no record is older than the one before it: the usual case, which is looked for without a branch a row.
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] bool is_ascending_avx2(std::span<const std::int64_t> times) {
+  std::size_t i = 1;
+  __m256i descends = _mm256_setzero_si256();
+  for (; i + 4 <= times.size(); i += 4) {
+    const __m256i here = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(times.data() + i));
+    const __m256i before = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(times.data() + i - 1));
+    descends = _mm256_or_si256(descends, _mm256_cmpgt_epi64(before, here));
+  }
+  bool any = _mm256_testz_si256(descends, descends) == 0;
+  for (; i < times.size(); ++i) any |= times[i] < times[i - 1];
+  return !any;
+}
+#endif
+
+/// Whether no record is older than the one before it: the usual case, which is looked for without a branch a row, and
+/// four rows at once where the processor can (benchmark nexmark_q8).
 bool is_ascending(std::span<const std::int64_t> times) {
+#if defined(__x86_64__)
+  static const bool wide = __builtin_cpu_supports("avx2") != 0;
+  if (wide) return is_ascending_avx2(times);
+#endif
   bool descends = false;
   for (std::size_t i = 1; i < times.size(); ++i) descends |= times[i] < times[i - 1];
   return !descends;

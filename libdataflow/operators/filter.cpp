@@ -1,5 +1,6 @@
 #include "libdataflow/operators/filter.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "libdataflow/operators/operator_types.hpp"
@@ -20,8 +21,12 @@ const SchemaPtr& condition_schema() {
 
 class Filter final : public Operator {
  public:
-  Filter(Expression where, SchemaPtr input, RowErrors errors)
-      : where_{std::move(where)}, planned_{where_.text()}, input_{std::move(input)}, errors_{errors} {}
+  Filter(Expression where, SchemaPtr input, RowErrors errors, std::vector<std::size_t> not_copied)
+      : where_{std::move(where)},
+        planned_{where_.text()},
+        input_{std::move(input)},
+        errors_{errors},
+        not_copied_{std::move(not_copied)} {}
 
   Status open(OperatorContext& context) override {
     context_ = &context;
@@ -40,9 +45,9 @@ class Filter final : public Operator {
     if (auto status = errors_.handle(*batch, failed_, out); !status) return fail(status.error());
     filtered_->add(batch->rows() - selected_.size() - failed_.size());
     if (selected_.size() == batch->rows()) {
-      out.emit(batch);  // nothing was filtered: the batch itself goes on
+      out.emit(without_unread(batch));  // nothing was filtered: the columns themselves go on
     } else if (!selected_.empty()) {
-      out.emit(batch->select_rows(selected_));
+      out.emit(without_unread(batch)->select_rows(selected_));
     }
     return Step::done;
   }
@@ -60,8 +65,9 @@ class Filter final : public Operator {
       return settings.dump();
     }
     if (const auto missing = first_unread(*where)) {
-      return fail(ErrorCode::invalid_argument, "nothing in the running job reads \"" + (*input_)[*missing].name +
-                                                   "\", so it is not decoded; submit the job with the new condition");
+      return fail(ErrorCode::invalid_argument,
+                  "nothing in the running job reads \"" + (*input_)[*missing].name +
+                      "\" from here on, so it is left out; submit the job with the new condition");
     }
     where_ = std::move(*where);
     return settings.dump();
@@ -95,6 +101,18 @@ class Filter final : public Operator {
   }
 
  private:
+  /// The batch without the values that nobody reads of the rows that pass: they need not be copied (benchmark
+  /// nexmark_q8). Every batch, so that a filter behind this one knows by any of them what it may be set to read.
+  [[nodiscard]] BatchPtr without_unread(const BatchPtr& batch) const {
+    const auto has_none_of_it = [&](std::size_t field) { return is_unread(batch->column(field)); };
+    if (std::all_of(not_copied_.begin(), not_copied_.end(), has_none_of_it)) return batch;  // the source left it out
+    std::vector<ColumnPtr> columns = batch->columns();
+    for (const std::size_t field : not_copied_) {
+      columns[field] = unread_column(columns[field]->type, batch->rows());
+    }
+    return batch->with_columns(batch->schema(), std::move(columns));
+  }
+
   [[nodiscard]] Result<Expression> compile(const std::string& text) const {
     auto where = Expression::compile(text, *input_);
     if (!where) {
@@ -130,6 +148,7 @@ class Filter final : public Operator {
   std::string planned_;  ///< the job's condition
   SchemaPtr input_;
   RowErrors errors_;
+  std::vector<std::size_t> not_copied_;  ///< fields
   OperatorContext* context_ = nullptr;
   std::optional<Expression> unchecked_;  ///< set before there was a record to see whether its fields are decoded
   Counter* filtered_ = nullptr;
@@ -144,7 +163,13 @@ class FilterFactory final : public OperatorFactory {
   FilterFactory(Expression where, SchemaPtr input, RowErrors errors)
       : where_{std::move(where)}, input_{std::move(input)}, errors_{errors} {}
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
-    return std::make_unique<Filter>(where_, input_, errors_);
+    return std::make_unique<Filter>(where_, input_, errors_, not_copied_);
+  }
+  void copy_only(const std::vector<bool>& fields) {
+    not_copied_.clear();
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      if (!fields[i]) not_copied_.push_back(i);
+    }
   }
   [[nodiscard]] std::optional<FieldUse> field_use() const override {
     if (errors_.hands_on()) return std::nullopt;
@@ -155,6 +180,7 @@ class FilterFactory final : public OperatorFactory {
   Expression where_;
   SchemaPtr input_;
   RowErrors errors_;
+  std::vector<std::size_t> not_copied_;  ///< fields
 };
 
 void build_filter(NodeBuilder& builder) {
@@ -177,6 +203,14 @@ void build_filter(NodeBuilder& builder) {
 
 OperatorFactoryPtr make_filter(Expression where, SchemaPtr input, ErrorPolicy policy, std::size_t errors_output) {
   return std::make_shared<FilterFactory>(std::move(where), std::move(input), RowErrors{policy, errors_output});
+}
+
+OperatorFactoryPtr filter_for_readers(const OperatorFactory& filter, const std::vector<bool>& fields_read) {
+  const auto* known = dynamic_cast<const FilterFactory*>(&filter);
+  if (known == nullptr) return nullptr;
+  auto copy = std::make_shared<FilterFactory>(*known);
+  copy->copy_only(fields_read);
+  return copy;
 }
 
 NodeType filter_type() {

@@ -36,6 +36,30 @@ TEST_CASE("only the chosen branch can fail") {
   });
 }
 
+TEST_CASE("a branch is computed for the rows that take it, and what is around it cannot tell") {
+  check_all({
+      {"CASE WHEN b THEN replace(s, 'r', 'x') ELSE coalesce(s || '!', 'none') END",
+       "\"stxeam\" \"Zürich!\" \"none\" \"\""},
+      {"CASE WHEN i > 0 THEN CASE WHEN n = 10 THEN upper(s) ELSE lower(s) END ELSE s || '?' END",
+       "\"STREAM\" \"Zürich?\" NULL \"\""},
+      {"CASE WHEN b THEN (n + 1) IS NULL ELSE TRUE END", "false true true !"},
+      {"coalesce(CASE WHEN b THEN s || '1' END, s || '2', 'none')", "\"stream1\" \"Zürich2\" \"none\" \"1\""},
+      {"CASE WHEN b THEN nullif(s || 'x', 'x') ELSE regexp_extract(s, 'r(.)', 1) END", "\"streamx\" \"i\" NULL NULL"},
+  });
+}
+
+TEST_CASE("a call that stands in several places is the same in each, whichever rows it is computed for first") {
+  check_all({
+      {"CASE WHEN length(s) > 6 THEN 'long' WHEN length(s) > 1 THEN 'short' ELSE 'none' END",
+       "\"short\" \"short\" \"none\" \"none\""},
+      {"CASE WHEN b THEN upper(s) ELSE upper(s) || upper(s) END", "\"STREAM\" \"ZÜRICHZÜRICH\" NULL \"\""},
+      {"coalesce(CASE WHEN b THEN lower(s) END, lower(s), 'none')", "\"stream\" \"zürich\" \"none\" \"\""},
+      {"length(substring(s, 1, 2)) + length(substring(s, 1, 3))", "5 5 NULL 0"},
+      {"CASE WHEN b THEN 0 ELSE epoch_ms(to_timestamp(s, 'yyyy')) - epoch_ms(to_timestamp(s, 'yyyy')) END",
+       "0 ! NULL 0"},
+  });
+}
+
 TEST_CASE("coalesce, nullif and if") {
   check_all({
       {"coalesce(i, 0)", "1 -2 0 2147483647"},

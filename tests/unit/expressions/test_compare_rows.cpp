@@ -25,6 +25,19 @@ void check_against_scalar(const std::vector<T>& values, T wanted, const std::vec
   }
 }
 
+#if defined(__x86_64__)
+template <class T, class Compare>
+void check_flags(const std::vector<T>& values, T wanted) {
+  if (!avx2::available()) return;
+  for (std::uint32_t rows = 0; rows < 40; ++rows) {
+    std::vector<std::uint8_t> flags(rows + 1, 7);
+    avx2::flags_of_rows(values.data(), wanted, rows, flags.data(), Compare{});
+    for (std::uint32_t row = 0; row < rows; ++row) REQUIRE(flags[row] == (Compare{}(values[row], wanted) ? 1 : 0));
+    REQUIRE(flags[rows] == 7);
+  }
+}
+#endif
+
 template <class T>
 void check_all_comparisons(const std::vector<T>& values, T wanted, const std::vector<std::uint8_t>& valid) {
   check_against_scalar<T, std::equal_to<>>(values, wanted, valid);
@@ -33,6 +46,14 @@ void check_all_comparisons(const std::vector<T>& values, T wanted, const std::ve
   check_against_scalar<T, std::less_equal<>>(values, wanted, valid);
   check_against_scalar<T, std::greater<>>(values, wanted, valid);
   check_against_scalar<T, std::greater_equal<>>(values, wanted, valid);
+#if defined(__x86_64__)
+  check_flags<T, std::equal_to<>>(values, wanted);
+  check_flags<T, std::not_equal_to<>>(values, wanted);
+  check_flags<T, std::less<>>(values, wanted);
+  check_flags<T, std::less_equal<>>(values, wanted);
+  check_flags<T, std::greater<>>(values, wanted);
+  check_flags<T, std::greater_equal<>>(values, wanted);
+#endif
 }
 
 }  // namespace

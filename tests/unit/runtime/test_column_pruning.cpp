@@ -1,8 +1,12 @@
 #include <doctest/doctest.h>
 
 #include "libdataflow/graph/column_pruning.hpp"
+#include "libdataflow/operators/filter.hpp"
+#include "libdataflow/runtime/local_executor.hpp"
 #include "serialization/builder.hpp"
+#include "tests/support/batches.hpp"
 #include "tests/support/graphs.hpp"
+#include "tests/support/scripted_source.hpp"
 
 using namespace dataflow;
 using namespace dataflow::testing_support;
@@ -33,6 +37,25 @@ class Using final : public OperatorFactory {
 
  private:
   FieldUse use_;
+};
+
+/// Reads some fields and keeps what it was given.
+class Reading final : public OperatorFactory {
+ public:
+  Reading(std::vector<std::size_t> fields, std::vector<BatchPtr>& given) : fields_{std::move(fields)}, given_{given} {}
+  [[nodiscard]] std::unique_ptr<Operator> create() const override {
+    return std::make_unique<LambdaOperator>([this](const BatchPtr& batch, OperatorOutput&) -> Result<Step> {
+      given_.push_back(batch);
+      return Step::done;
+    });
+  }
+  [[nodiscard]] std::optional<FieldUse> field_use() const override {
+    return FieldUse{.reads = fields_, .passing_outputs = {}};
+  }
+
+ private:
+  std::vector<std::size_t> fields_;
+  std::vector<BatchPtr>& given_;
 };
 
 std::vector<bool> fields_read(GraphBuilder& b) {
@@ -84,6 +107,25 @@ TEST_CASE("an operator that does not say what it reads gets everything") {
   b.sink("narrow", {"in"}, std::make_shared<Using>(FieldUse{.reads = {0}, .passing_outputs = {}}));
   b.collect("out", {"in"});
   CHECK(fields_read(b).empty());
+}
+
+TEST_CASE("a filter gives what is read behind it, whatever it reads itself and whether it drops a row or not") {
+  const SchemaPtr abc = make_schema({{"a", TypeKind::int64}, {"b", TypeKind::string}, {"c", TypeKind::int64}});
+  std::vector<BatchPtr> given;
+  GraphBuilder b;
+  b.source("in", abc,
+           std::make_shared<ScriptedSource>(
+               std::vector<Script>{{make_batch(abc, {{1, "x", 10}, {2, "y", 20}, {3, "z", 30}})}}));
+  b.transform("some", {"in"}, make_filter(Expression::compile("a > 1", *abc).value(), abc));
+  b.transform("one", {"some"}, make_filter(Expression::compile("b <> 'y'", *abc).value(), abc));
+  b.transform("all", {"one"}, make_filter(Expression::compile("c > 0", *abc).value(), abc));
+  b.sink("sum", {"all"}, std::make_shared<Reading>(std::vector<std::size_t>{2}, given));
+  prune_unread_columns(b.graph);
+  REQUIRE((*LocalExecutor::create(std::move(b.graph)))->run());
+  REQUIRE(given.size() == 1);
+  CHECK(is_unread(given[0]->column(0)));
+  CHECK(is_unread(given[0]->column(1)));
+  CHECK(given[0]->column(2).value(0) == Value{std::int64_t{30}});
 }
 
 TEST_CASE("an unread column is free to gather and is left out of a row's JSON") {

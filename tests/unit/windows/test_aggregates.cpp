@@ -124,6 +124,8 @@ TEST_CASE("a filter keeps records out of one aggregate") {
   CHECK(aggregate(
             {"count() FILTER (WHERE v > 2)", "sum(v) FILTER (WHERE v > 2)", "max(v) FILTER (WHERE v < 0)", "count()"},
             {1, 5, std::nullopt, 7}) == "2 12 NULL 4");
+  CHECK(aggregate({"count() FILTER (WHERE v > 2)", "count(v) FILTER (WHERE v > 2)", "count()"}, {1, 5, 2, 7}) ==
+        "2 2 4");
 }
 
 TEST_CASE("expressions over aggregates and constants") {
