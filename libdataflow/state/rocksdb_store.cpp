@@ -35,7 +35,7 @@ using rocksdb::Slice;
 constexpr double filter_bits_per_key = 10;
 constexpr std::size_t block_bytes = 4096;
 /// Sorted runs before they are joined. More of them mean less rewriting and more filters to ask.
-constexpr int runs_before_compaction = 8;
+constexpr int runs_before_compaction = 12;
 /// Obsolete versions and tombstones may take this much of the content before everything is rewritten.
 constexpr unsigned most_garbage_percent = 200;
 constexpr std::size_t most_memtable_bytes = 64U << 20;
