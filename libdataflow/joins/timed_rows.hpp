@@ -81,7 +81,7 @@ class TimedRows {
   TimedRows& operator=(const TimedRows&) = delete;
 
   /// Before the first row. Errors of this and the following: io, malformed_data.
-  Status use_backend(const StateBackendPtr& backend);
+  Status use_backend(const StateBackendPtr& backend, EntryFormPtr form);
   /// Of so many rows the keys may be found at once.
   [[nodiscard]] std::size_t rows_at_once() const { return cache_ ? cache_->rows_at_once() : SIZE_MAX; }
   /// Packs `batch.rows`, which have a key and the times `times`, without keeping them: `keep` or `free` each. What
@@ -102,7 +102,10 @@ class TimedRows {
   /// there are many.
   Status make_room();
 
-  void capture(const RowTable& table, std::size_t side, CapturedRows& captured) const;
+  /// Of both sides.
+  Status capture(const std::array<const RowTable*, 2>& tables, CapturedRows& captured);
+  /// Takes over the store of a checkpoint, if there is one that can be used as it is: whether its rows are here now.
+  Result<bool> restore_store(StateReader& state);
   /// Keeps the rows of a batch of `table`, whose numbers are the time, the sequence and the flag.
   Status restore(const RowTable& table, windows::KeyReader& keys, const Batch& rows, std::uint32_t side);
 
