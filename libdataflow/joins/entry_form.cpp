@@ -132,8 +132,8 @@ void EntryForm::encode(std::span<const KeyEntry> entries, std::vector<std::strin
   }
 }
 
-Status EntryForm::decode(std::span<const windows::KeyRef> keys,
-                         std::span<const std::optional<std::string_view>> values, DecodedRows& out) const {
+Status EntryForm::decode(std::span<const windows::KeyRef> keys, std::span<const std::optional<std::string_view>> values,
+                         DecodedRows& out) const {
   out.rows.clear();
   out.summaries.assign(keys.size(), {});
   const Schema& schema = *description_.schema;

@@ -1,8 +1,8 @@
 #pragma once
-// How what a join keeps of a key lies in a store: the rows of both sides as rows of one table, so that the store's files
-// are a table of a checkpoint, which any backend reads. A row of the table has the key, which side it is of, the numbers
-// that the join keeps with it, and the fields of both sides, of which the other one's are NULL. A key's first row says
-// when something is to be done about the key.
+// How what a join keeps of a key lies in a store: the rows of both sides as rows of one table, so that the store's
+// files are a table of a checkpoint, which any backend reads. A row of the table has the key, which side it is of, the
+// numbers that the join keeps with it, and the fields of both sides, of which the other one's are NULL. A key's first
+// row says when something is to be done about the key.
 
 #include <algorithm>
 #include <array>
@@ -51,7 +51,7 @@ struct DecodedRows {
     std::size_t key;  ///< whose entry it was in
     RowEntry entry;
   };
-  std::vector<Row> rows;  ///< those of a key one behind the other, as they were put
+  std::vector<Row> rows;                ///< those of a key one behind the other, as they were put
   std::vector<EntrySummary> summaries;  ///< by key
 
   std::vector<std::uint64_t> bytes;  ///< packed
@@ -109,7 +109,7 @@ class EntryForm {
   std::uint32_t max_parallelism_;
   std::size_t keys_;
   std::size_t numbers_;
-  std::array<SchemaPtr, 2> sides_;                             ///< of the sides' tables
+  std::array<SchemaPtr, 2> sides_;                              ///< of the sides' tables
   std::array<std::shared_ptr<const PackedLayout>, 2> layouts_;  ///< of rows as the join has them
   StateDescription description_;
   SchemaPtr values_;                         ///< of the table without its key
