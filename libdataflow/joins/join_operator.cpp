@@ -25,6 +25,14 @@ Status JoinOperator::open(OperatorContext& context) {
   return {};
 }
 
+const EntryFormPtr& JoinOperator::entries() {
+  if (entries_ == nullptr) {
+    entries_ =
+        std::make_shared<const EntryForm>(tables_[left_input], tables_[right_input], context_->max_parallelism());
+  }
+  return entries_;
+}
+
 Status JoinOperator::select(const Pairs& candidates, OperatorOutput& out) {
   errors_.clear();
   evaluator_.select(candidates, context_->now(), selected_, errors_);

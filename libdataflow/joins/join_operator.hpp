@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "libdataflow/joins/entry_form.hpp"
 #include "libdataflow/joins/pairs.hpp"
 #include "libdataflow/joins/row_state.hpp"
 #include "libdataflow/operators/row_errors.hpp"
@@ -35,6 +36,26 @@ class JoinOperator : public Operator {
   [[nodiscard]] windows::KeyReader& keys_of_input(std::size_t side) { return input_keys_[side]; }
   [[nodiscard]] windows::KeyReader& keys_of_table(std::size_t side) { return table_keys_[side]; }
 
+  /// How rows of both sides lie in a store. After `open`.
+  [[nodiscard]] const EntryFormPtr& entries();
+  /// Rows of checkpoints: those of the sides' tables, and, `stored`, those that were in a store. `keep(side, rows)`.
+  template <class Keep>
+  Status read_rows(StateReader& state, bool stored, Keep&& keep) {
+    for (const std::uint32_t side : {0U, 1U}) {
+      Status read = table(side).restore(state, [&](const BatchPtr& rows) { return keep(side, *rows); });
+      if (!read) return read;
+    }
+    if (!stored) return {};
+    const StateDescription& table = entries()->description();
+    return state.read(table.name, table.schema, [&](std::uint32_t, const BatchPtr& rows) -> Status {
+      for (const std::uint32_t side : {0U, 1U}) {
+        const BatchPtr of_side = entries_->rows_of(side, *rows);
+        if (Status kept = of_side->rows() == 0 ? Status{} : keep(side, *of_side); !kept) return kept;
+      }
+      return {};
+    });
+  }
+
   /// Of `candidates` those for which the condition is true, in `selected`. For which it cannot be computed: `on_error`.
   /// Errors: arithmetic, with the pair.
   Status select(const Pairs& candidates, OperatorOutput& out);
@@ -53,6 +74,7 @@ class JoinOperator : public Operator {
   const JoinSpec& spec_;
   std::array<std::shared_ptr<const PackedLayout>, 2> layouts_;
   std::vector<RowTable> tables_;
+  EntryFormPtr entries_;
   std::vector<windows::KeyReader> input_keys_;
   std::vector<windows::KeyReader> table_keys_;
   PairEvaluator evaluator_;

@@ -1,8 +1,5 @@
 #include "libdataflow/joins/key_cache.hpp"
 
-#include <cstring>
-
-#include "libdataflow/state/store_key.hpp"
 #include "serialization/batch.hpp"
 
 namespace dataflow::joins {
@@ -18,7 +15,7 @@ constexpr double weight_of_newest = 0.01;
 
 std::size_t KeyCache::rows_at_once() const {
   if (key_bytes_ == 0) return max_batch_rows;
-  const double room = part_for_a_batch * static_cast<double>(store_.store()->backend()->cache_bytes());
+  const double room = part_for_a_batch * static_cast<double>(store_.budget_bytes());
   const double rows = std::clamp(room / key_bytes_, least_rows_at_once, static_cast<double>(max_batch_rows));
   return static_cast<std::size_t>(rows);
 }
@@ -32,27 +29,6 @@ Result<bool> KeyCache::forget_due(std::int64_t now) {
   const auto until = store_.due(now, keys_at_once_, due_);
   if (!until) return fail(until.error());
   return may_wake(now);
-}
-
-/// A key of a join is no NULL.
-std::string KeyCache::key_bytes(const windows::KeyRef& key) const {
-  if (form_ == windows::KeyForm::word) {
-    std::string bytes;
-    put_ordered(bytes, key.key.head);
-    return bytes;
-  }
-  const char* const text = key.key.is_inline() ? reinterpret_cast<const char*>(&key.key) : key.key.far();
-  return {text, key.key.length()};
-}
-
-std::byte* KeyCache::insert(windows::GroupTable& table, std::string_view key) const {
-  windows::KeyRef ref;
-  if (form_ == windows::KeyForm::word) {
-    ref.key.head = get_ordered<std::uint64_t>(key);
-  } else {
-    ref.key = windows::make_text_key(key.data(), static_cast<std::uint32_t>(key.size()));
-  }
-  return table.find_or_insert(ref);
 }
 
 std::vector<std::pair<std::uint64_t, std::byte*>> KeyCache::by_use(const windows::GroupTable& table) const {

@@ -24,11 +24,12 @@ struct KeyUse {
 
 class KeyCache {
  public:
-  /// Of a table of keys of this form, in whose rows a KeyUse lies at `use_offset`.
-  KeyCache(OwnedStorePtr store, windows::KeyForm form, std::size_t use_offset)
-      : store_{std::move(store)}, form_{form}, use_offset_{use_offset} {}
+  /// Of a table of keys in whose rows a KeyUse lies at `use_offset`.
+  KeyCache(KeyStore store, std::size_t use_offset) : store_{std::move(store)}, use_offset_{use_offset} {}
 
   [[nodiscard]] const KeyStore& store() const { return store_; }
+  /// For checkpoints.
+  [[nodiscard]] KeyStore& store() { return store_; }
   /// Of so many rows the keys may be brought in at once: what they bring with them should fit.
   [[nodiscard]] std::size_t rows_at_once() const;
 
@@ -36,11 +37,13 @@ class KeyCache {
   /// Errors of this and the following: io, malformed_data.
   template <class Visit>
   Status load(const windows::GroupTable& table, std::span<std::byte* const> rows, Visit&& visit) {
-    ++batch_;
-    missing_.clear();
+    begin_batch();
     for (std::byte* const row : rows) {
       KeyUse& use = use_of(row);
-      if (use.last == 0 && !store_.empty()) missing_.emplace_back(key_bytes(table.key_of(row)), row);
+      if (use.last == 0 && !store_.empty()) {
+        missing_.push_back(row);
+        keys_.push_back(table.key_of(row));
+      }
       use.last = batch_;
     }
     return fetch(std::forward<Visit>(visit));
@@ -54,12 +57,12 @@ class KeyCache {
   Result<std::int64_t> wake(windows::GroupTable& table, std::int64_t now, Visit&& visit) {
     auto until = store_.due(now, keys_at_once_, due_);
     if (!until) return until;
-    ++batch_;
-    missing_.clear();
-    for (std::string& key : due_) {
-      std::byte* const row = insert(table, key);
+    begin_batch();
+    for (const windows::KeyRef& key : due_) {
+      std::byte* const row = table.find_or_insert(key);
       use_of(row).last = batch_;
-      missing_.emplace_back(std::move(key), row);
+      missing_.push_back(row);
+      keys_.push_back(key);
     }
     if (Status fetched = fetch(std::forward<Visit>(visit)); !fetched) return fail(fetched.error());
     return until;
@@ -68,12 +71,12 @@ class KeyCache {
   Result<bool> forget_due(std::int64_t now);
 
   /// Whether so many bytes in memory are too many.
-  [[nodiscard]] bool is_full(std::size_t bytes) const { return bytes > store_.store()->backend()->cache_bytes(); }
+  [[nodiscard]] bool is_full(std::size_t bytes) const { return bytes > store_.budget_bytes(); }
   /// Writes keys out until of `bytes` half of what there may be is left. `write(row, entry)` gives the key's rows to
   /// the entry and lets them go. Whoever calls drops the table's rows that are not `here` any more.
   template <class Write>
   Status write_out(const windows::GroupTable& table, std::size_t bytes, Write&& write) {
-    const std::size_t wanted = store_.store()->backend()->cache_bytes() / 2;
+    const std::size_t wanted = store_.budget_bytes() / 2;
     for (const auto& [last, row] : by_use(table)) {
       if (bytes <= wanted) break;
       entry_.clear();
@@ -81,7 +84,7 @@ class KeyCache {
       bytes -= std::min(bytes, entry_.rows.size() + table.layout().stride());
       use_of(row).last = 0;
       if (entry_.rows.empty()) continue;
-      if (Status put = store_.put(key_bytes(table.key_of(row)), entry_); !put) return put;
+      if (Status put = store_.put(table.key_of(row), entry_); !put) return put;
     }
     return store_.flush();
   }
@@ -89,35 +92,38 @@ class KeyCache {
 
  private:
   [[nodiscard]] KeyUse& use_of(std::byte* row) const { return *reinterpret_cast<KeyUse*>(row + use_offset_); }
-  [[nodiscard]] std::string key_bytes(const windows::KeyRef& key) const;
-  [[nodiscard]] std::byte* insert(windows::GroupTable& table, std::string_view key) const;
   [[nodiscard]] std::vector<std::pair<std::uint64_t, std::byte*>> by_use(const windows::GroupTable& table) const;
   void note_size(std::size_t bytes);
+  void begin_batch() {
+    ++batch_;
+    missing_.clear();
+    keys_.clear();
+  }
 
   template <class Visit>
   Status fetch(Visit&& visit) {
     if (missing_.empty()) return {};
-    std::sort(missing_.begin(), missing_.end());
-    keys_.clear();
-    for (const auto& [key, row] : missing_) keys_.push_back(key);
-    return store_.take(keys_, [&](std::size_t i, std::string_view rows) {
-      note_size(rows.size());
-      RowEntries entries{rows};
-      for (RowEntry entry; entries.next(entry);) visit(missing_[i].second, entry);
+    std::size_t bytes = 0;  // of the key at hand
+    const std::byte* key = nullptr;
+    Status taken = store_.take(keys_, [&](std::size_t i, const RowEntry& entry) {
+      if (missing_[i] != key && std::exchange(key, missing_[i]) != nullptr) note_size(std::exchange(bytes, 0));
+      bytes += entry.size();
+      visit(missing_[i], entry);
     });
+    if (key != nullptr) note_size(bytes);
+    return taken;
   }
 
   KeyStore store_;
   const std::size_t keys_at_once_ = buggified(Buggify::few_join_results) ? 2 : 1024;
-  windows::KeyForm form_;
   std::size_t use_offset_;
   std::uint64_t batch_ = 0;
   double key_bytes_ = 0;  ///< of the rows of a key that was fetched, about
   KeyEntry entry_;
   // Scratch.
-  std::vector<std::pair<std::string, std::byte*>> missing_;
-  std::vector<std::string_view> keys_;
-  std::vector<std::string> due_;
+  std::vector<std::byte*> missing_;    ///< rows whose keys may be in the store,
+  std::vector<windows::KeyRef> keys_;  ///< and these
+  std::vector<windows::KeyRef> due_;
 };
 
 }  // namespace dataflow::joins

@@ -27,7 +27,7 @@ class RegularJoin final : public JoinOperator {
     unknown_ = &context.counter("unknown_retractions");
     if (Status opened = JoinOperator::open(context); !opened) return opened;
     const StateBackendPtr backend = context.state_backend();
-    return backend ? rows_.use_backend(backend) : Status{};
+    return backend ? rows_.use_backend(backend, entries()) : Status{};
   }
 
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
@@ -64,17 +64,19 @@ class RegularJoin final : public JoinOperator {
   Result<CapturedStatePtr> snapshot() override {
     rows_.set_now(context().now().micros);
     auto captured = std::make_unique<CapturedRows>(context().max_parallelism());
-    for (const std::size_t side : {left_input, right_input}) rows_.capture(table(side), side, *captured);
+    Status copied = rows_.capture({&table(left_input), &table(right_input)}, *captured);
+    if (!copied) return fail(copied.error());
     return captured;
   }
 
   Status restore(StateReader& state) override {
     rows_.set_now(context().now().micros);
-    for (const std::size_t side : {left_input, right_input}) {
-      Status read = table(side).restore(
-          state, [&](const BatchPtr& rows) { return rows_.restore(table(side), keys_of_table(side), side, *rows); });
-      if (!read) return read;
-    }
+    const auto taken = rows_.restore_store(state);
+    if (!taken) return fail(taken.error());
+    Status read = read_rows(state, !*taken, [&](std::size_t side, const Batch& rows) {
+      return rows_.restore(table(side), keys_of_table(side), side, rows);
+    });
+    if (!read) return read;
     if (spec_->ttl) wait_for_sweep(context().now(), rows_.pause());
     return {};
   }

@@ -21,11 +21,11 @@ constexpr Duration soon = std::chrono::milliseconds{1};
 RegularRows::RegularRows(windows::KeyForm form, std::optional<Duration> ttl)
     : ttl_{ttl}, form_{form}, layout_{form, std::vector<std::byte>(sizeof(KeyRows))}, keys_{layout_} {}
 
-Status RegularRows::use_backend(const StateBackendPtr& backend) {
-  auto store = backend->open(backend->new_folder());
+Status RegularRows::use_backend(const StateBackendPtr& backend, EntryFormPtr form) {
+  auto store = KeyStore::open(backend, std::move(form), ttl_.has_value());
   if (!store) return fail(store.error());
   layout_ = {form_, std::vector<std::byte>(sizeof(KeyRows) + sizeof(KeyUse))};
-  cache_.emplace(std::move(*store), form_, layout_.payload_offset() + sizeof(KeyRows));
+  cache_.emplace(std::move(*store), layout_.payload_offset() + sizeof(KeyRows));
   return {};
 }
 
@@ -125,16 +125,23 @@ std::optional<Duration> RegularRows::pause() const {
   return pause_between_sweeps(*ttl_, keys_.size(), keys_in_a_sweep);
 }
 
-void RegularRows::capture(const RowTable& table, std::size_t side, CapturedRows& captured) const {
-  captured.begin(table, arena_.bytes_in_use());
-  windows::GroupTable::Cursor cursor;
-  for (std::byte* key = nullptr; keys_.next_rows(cursor, 1, &key) == 1;) {
-    for (const RegularRow* row = of(key).sides[side].first; row != nullptr; row = row->next) {
-      if (is_expired(*row)) continue;
-      captured.add(row->bytes(), {row->time, row->seen, static_cast<std::int64_t>(row->matches)});
+Status RegularRows::capture(const std::array<const RowTable*, 2>& tables, CapturedRows& captured) {
+  for (const RowTable* table : tables) {
+    captured.begin(*table, arena_.bytes_in_use());
+    windows::GroupTable::Cursor cursor;
+    for (std::byte* key = nullptr; keys_.next_rows(cursor, 1, &key) == 1;) {
+      for (const RegularRow* row = of(key).sides[table->side()].first; row != nullptr; row = row->next) {
+        if (is_expired(*row)) continue;
+        captured.add(row->bytes(), {row->time, row->seen, static_cast<std::int64_t>(row->matches)});
+      }
     }
   }
-  if (cache_) cache_->store().capture(side, captured);
+  return cache_ ? cache_->store().capture(captured) : Status{};
+}
+
+Result<bool> RegularRows::restore_store(StateReader& state) {
+  if (!cache_) return false;
+  return cache_->store().restore(state, [](const RowNumbers&) {});
 }
 
 Status RegularRows::restore(const RowTable& table, windows::KeyReader& keys, std::size_t side, const Batch& rows) {

@@ -46,7 +46,7 @@ class RegularRows {
   RegularRows(windows::KeyForm form, std::optional<Duration> ttl);
 
   /// Before the first row. Errors of this and the following: io, malformed_data.
-  Status use_backend(const StateBackendPtr& backend);
+  Status use_backend(const StateBackendPtr& backend, EntryFormPtr form);
   /// Of so many rows the keys may be found at once.
   [[nodiscard]] std::size_t rows_at_once() const { return cache_ ? cache_->rows_at_once() : SIZE_MAX; }
   /// What there is of the keys of `rows` (null: of the first `count` rows). Valid until `make_room`.
@@ -78,7 +78,10 @@ class RegularRows {
   /// How long to the first sweep.
   [[nodiscard]] std::optional<Duration> pause() const;
 
-  void capture(const RowTable& table, std::size_t side, CapturedRows& captured) const;
+  /// Of both sides.
+  Status capture(const std::array<const RowTable*, 2>& tables, CapturedRows& captured);
+  /// Takes over the store of a checkpoint, if there is one that can be used as it is: whether its rows are here now.
+  Result<bool> restore_store(StateReader& state);
   /// Takes a batch of the table.
   Status restore(const RowTable& table, windows::KeyReader& keys, std::size_t side, const Batch& rows);
 

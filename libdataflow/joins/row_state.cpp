@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "libdataflow/joins/entry_form.hpp"
 #include "serialization/builder.hpp"
 
 namespace dataflow::joins {
@@ -17,6 +18,22 @@ SchemaPtr table_schema(const PackedLayout& layout, const std::vector<std::string
   return make_schema(std::move(fields));
 }
 
+/// Of rows of both sides those of one of them.
+class RowsOfSide final : public StateWriter {
+ public:
+  RowsOfSide(StateWriter& writer, const EntryForm& form, std::size_t side)
+      : writer_{writer}, form_{form}, side_{side} {}
+  Status begin(const StateDescription& state) override { return writer_.begin(state); }
+  Status add(std::uint32_t key_group, const BatchPtr& rows) override {
+    return writer_.add(key_group, form_.rows_of(side_, *rows));
+  }
+
+ private:
+  StateWriter& writer_;
+  const EntryForm& form_;
+  std::size_t side_;
+};
+
 PackedLayout layout_of_table(const PackedLayout& layout, const Schema& table) {
   std::vector<std::size_t> stored(layout.stored().size());
   std::iota(stored.begin(), stored.end(), std::size_t{0});
@@ -27,8 +44,9 @@ PackedLayout layout_of_table(const PackedLayout& layout, const Schema& table) {
 
 RowTable::RowTable(std::size_t side, std::shared_ptr<const PackedLayout> layout,
                    const std::vector<std::string>& numbers)
-    : side_{side == left_input ? "left by " : "right by "},
-      name_{side_},
+    : side_{side},
+      prefix_{side == left_input ? "left by " : "right by "},
+      name_{prefix_},
       layout_{std::move(layout)},
       schema_{table_schema(*layout_, numbers)},
       own_layout_{layout_of_table(*layout_, *schema_)} {
@@ -45,7 +63,7 @@ std::vector<std::size_t> RowTable::key_fields() const {
 
 Status RowTable::restore(StateReader& state, const std::function<Status(const BatchPtr&)>& visit) const {
   for (const StateDescription* written : state.states()) {
-    if (!written->name.starts_with(side_) || written->name == name_) continue;
+    if (!written->name.starts_with(prefix_) || written->name == name_) continue;
     return fail(ErrorCode::invalid_argument, "the join kept rows \"" + written->name + "\" and is to have them \"" +
                                                  name_ + "\": give it another uid to begin anew");
   }
@@ -57,7 +75,7 @@ void CapturedRows::begin(const RowTable& table, std::size_t bytes) {
                      table.key_fields(),
                      table.shared_layout(),
                      {},
-                     {},
+                     table.side(),
                      {}});
   tables_.back().rows.bytes.reserve(bytes);
 }
@@ -69,24 +87,41 @@ void CapturedRows::add(const std::byte* row, std::initializer_list<std::int64_t>
   rows.numbers.insert(rows.numbers.end(), numbers);
 }
 
-void CapturedRows::add_stored(std::size_t side, StoredRows rows) {
-  tables_.back().side = side;
+void CapturedRows::add_stored(StoredRows rows) {
   tables_.back().stored.push_back(std::move(rows));
 }
 
+void CapturedRows::add_store(SealedStorePtr store, std::shared_ptr<const EntryForm> form) {
+  store_ = std::move(store);
+  form_ = std::move(form);
+}
+
+CapturedRows::~CapturedRows() {
+  if (store_ == nullptr) return;
+  store_->give_up();
+  store_->drop_files();
+}
+
+/// What is to outlive the job has all rows in the tables of the sides.
 Status CapturedRows::write(StateWriter& writer) {
-  for (Table& table : tables_) {
+  for (const Table& table : tables_) {
     if (Status written = write_table(table, writer); !written) return written;
+    if (store_ == nullptr || writer.takes_stores()) continue;
+    RowsOfSide rows{writer, *form_, table.side};
+    if (Status copied = store_->write_rows(rows, form_->stored(), max_parallelism_); !copied) return copied;
+  }
+  if (store_ != nullptr && writer.takes_stores()) {
+    if (Status given = store_->write_files(writer, form_->description()); !given) return given;
   }
   return more_ ? more_->write(writer) : Status{};
 }
 
-Status CapturedRows::write_table(Table& table, StateWriter& writer) const {
+Status CapturedRows::write_table(const Table& table, StateWriter& writer) const {
   if (Status begun = writer.begin(table.description); !begun) return begun;
   if (table.rows.starts.empty() && table.stored.empty()) return {};
   KeyGroupWriter groups{writer, table.key_fields, max_parallelism_};
   if (Status written = write_rows(table, table.rows, groups); !written) return written;
-  for (StoredRows& stored : table.stored) {
+  for (const StoredRows& stored : table.stored) {
     if (Status written = write_stored(table, stored, groups); !written) return written;
   }
   return groups.finish();
@@ -114,12 +149,12 @@ Status CapturedRows::write_rows(const Table& table, const Rows& rows, KeyGroupWr
   return {};
 }
 
-Status CapturedRows::write_stored(const Table& table, StoredRows& stored, KeyGroupWriter& writer) {
-  const std::unique_ptr<StoreScan> scan = stored.view ? std::move(stored.view) : merge_runs(stored.runs);
+Status CapturedRows::write_stored(const Table& table, const StoredRows& stored, KeyGroupWriter& writer) {
+  const std::unique_ptr<StoreScan> scan = merge_runs(stored.runs);
   const auto numbers = static_cast<std::ptrdiff_t>(table.numbers());
   Rows rows;
   for (; scan->valid(); scan->next()) {
-    RowEntries entries{scan->value().substr(stored.header_bytes)};
+    RowEntries entries{scan->value()};
     for (RowEntry row; entries.next(row);) {
       if (row.side != table.side) continue;
       rows.starts.push_back(rows.bytes.size());

@@ -9,6 +9,7 @@
 
 #include "libdataflow/joins/join_spec.hpp"
 #include "libdataflow/joins/row_entry.hpp"
+#include "libdataflow/state/sealable_store.hpp"
 #include "libdataflow/state/snapshot.hpp"
 #include "libdataflow/state/sorted_run.hpp"
 
@@ -19,6 +20,7 @@ class RowTable {
   /// `numbers`: the names of the int64 fields that stand behind the stored ones.
   RowTable(std::size_t side, std::shared_ptr<const PackedLayout> layout, const std::vector<std::string>& numbers);
 
+  [[nodiscard]] std::size_t side() const { return side_; }
   /// "left by id": what has other keys is another table.
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const PackedLayout& layout() const { return *layout_; }
@@ -36,33 +38,39 @@ class RowTable {
   Status restore(StateReader& state, const std::function<Status(const BatchPtr&)>& visit) const;
 
  private:
-  std::string side_;
+  std::size_t side_;
+  std::string prefix_;  ///< of its name
   std::string name_;
   std::shared_ptr<const PackedLayout> layout_;
   SchemaPtr schema_;
   PackedLayout own_layout_;
 };
 
-/// Rows on disk as they were at a barrier, in entries of a store or of runs.
+class EntryForm;
+
+/// Rows on disk as they were at a barrier, in entries of runs.
 struct StoredRows {
   std::shared_ptr<const void> home;  ///< what they lie in
-  std::unique_ptr<StoreScan> view;   ///< of a store; null:
-  std::vector<SortedRunPtr> runs;    ///< they are in these
-  std::size_t header_bytes = 0;      ///< before the rows of an entry
+  std::vector<SortedRunPtr> runs;
 };
 
 /// Rows as they were at a barrier.
 class CapturedRows final : public CapturedState {
  public:
   explicit CapturedRows(std::uint32_t max_parallelism) : max_parallelism_{max_parallelism} {}
+  ~CapturedRows() override;
+  CapturedRows(const CapturedRows&) = delete;
+  CapturedRows& operator=(const CapturedRows&) = delete;
 
   /// Begins a table, which outlives the capture's making but not its writing. `bytes`: of its rows, at most; what is
   /// not used costs nothing.
   void begin(const RowTable& table, std::size_t bytes);
   /// A row of the table begun last, with its numbers.
   void add(const std::byte* row, std::initializer_list<std::int64_t> numbers);
-  /// Rows of the side, too, of the table begun last. There may be such of the other side among them.
-  void add_stored(std::size_t side, StoredRows rows);
+  /// Rows of the table begun last, too. There may be such of the other side among them.
+  void add_stored(StoredRows rows);
+  /// Rows of both sides that lie in a store, in entries of the form.
+  void add_store(SealedStorePtr store, std::shared_ptr<const EntryForm> form);
   /// What is written beside them.
   void also(std::unique_ptr<CapturedState> more) { more_ = std::move(more); }
 
@@ -79,17 +87,19 @@ class CapturedRows final : public CapturedState {
     std::vector<std::size_t> key_fields;
     std::shared_ptr<const PackedLayout> layout;
     Rows rows;
-    std::size_t side = 0;  ///< of the stored ones
+    std::size_t side;
     std::vector<StoredRows> stored;
 
     [[nodiscard]] std::size_t numbers() const { return description.schema->size() - layout->stored().size(); }
   };
-  Status write_table(Table& table, StateWriter& writer) const;
+  Status write_table(const Table& table, StateWriter& writer) const;
   static Status write_rows(const Table& table, const Rows& rows, KeyGroupWriter& writer);
-  static Status write_stored(const Table& table, StoredRows& stored, KeyGroupWriter& writer);
+  static Status write_stored(const Table& table, const StoredRows& stored, KeyGroupWriter& writer);
 
   std::uint32_t max_parallelism_;
   std::vector<Table> tables_;
+  SealedStorePtr store_;  ///< null: there is none
+  std::shared_ptr<const EntryForm> form_;
   std::unique_ptr<CapturedState> more_;
 };
 

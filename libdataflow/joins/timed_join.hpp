@@ -21,7 +21,7 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
     late_ = &context.counter("late");
     if (Status opened = JoinOperator::open(context); !opened) return opened;
     const StateBackendPtr backend = context.state_backend();
-    return backend ? rows_.use_backend(backend) : Status{};
+    return backend ? rows_.use_backend(backend, entries()) : Status{};
   }
 
   Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out) final {
@@ -32,17 +32,17 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
 
   Result<CapturedStatePtr> snapshot() final {
     auto captured = std::make_unique<CapturedRows>(context().max_parallelism());
-    for (const std::size_t side : {left_input, right_input}) rows_.capture(table(side), side, *captured);
+    Status copied = rows_.capture({&table(left_input), &table(right_input)}, *captured);
+    if (!copied) return fail(copied.error());
     return captured;
   }
 
   Status restore(StateReader& state) final {
-    for (const std::uint32_t side : {0U, 1U}) {
-      Status read = table(side).restore(
-          state, [&](const BatchPtr& rows) { return rows_.restore(table(side), keys_of_table(side), *rows, side); });
-      if (!read) return read;
-    }
-    return {};
+    const auto taken = rows_.restore_store(state);
+    if (!taken) return fail(taken.error());
+    return read_rows(state, !*taken, [&](std::uint32_t side, const Batch& rows) {
+      return rows_.restore(table(side), keys_of_table(side), rows, side);
+    });
   }
 
  protected:
@@ -62,7 +62,8 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
     while (true) {
       auto given = give(until_);
       if (!given || *given == Step::yield) return given;
-      if (until_ == passed_) return Step::done;
+      // Of keys that are due together some may still be on disk.
+      if (until_ == passed_ && !rows_.may_wake(passed_)) return Step::done;
       if (Status made = rows_.make_room(); !made) return fail(made.error());
       if (Status woken = wake(); !woken) return fail(woken.error());
     }

@@ -86,12 +86,12 @@ TimedRows::~TimedRows() {
   }
 }
 
-Status TimedRows::use_backend(const StateBackendPtr& backend) {
-  auto store = backend->open(backend->new_folder());
+Status TimedRows::use_backend(const StateBackendPtr& backend, EntryFormPtr form) {
+  auto store = KeyStore::open(backend, std::move(form), true);
   if (!store) return fail(store.error());
   constexpr std::size_t lists = 2 * sizeof(TimedRowList);
   layout_ = {form_, std::vector<std::byte>(lists + sizeof(KeyUse))};
-  cache_.emplace(std::move(*store), form_, layout_.payload_offset() + lists);
+  cache_.emplace(std::move(*store), layout_.payload_offset() + lists);
   return {};
 }
 
@@ -139,7 +139,7 @@ void TimedRows::bring_in(std::byte* key, const RowEntry& entry) {
 }
 
 Result<std::int64_t> TimedRows::wake(std::int64_t now) {
-  if (!cache_ || !cache_->may_wake(now)) return now;
+  if (!may_wake(now)) return now;
   return cache_->wake(keys_, now, [&](std::byte* key, const RowEntry& entry) { bring_in(key, entry); });
 }
 
@@ -180,14 +180,22 @@ Status TimedRows::make_room() {
   return written;
 }
 
-void TimedRows::capture(const RowTable& table, std::size_t side, CapturedRows& captured) const {
-  captured.begin(table, arena_.bytes_in_use());
-  windows::GroupTable::Cursor cursor;
-  for (std::byte* key = nullptr; keys_.next_rows(cursor, 1, &key) == 1;) {
-    for (const TimedRow* row : list(key, side).rows())
-      captured.add(row->bytes(), {row->time, row->sequence, row->flag});
+Status TimedRows::capture(const std::array<const RowTable*, 2>& tables, CapturedRows& captured) {
+  for (const RowTable* table : tables) {
+    captured.begin(*table, arena_.bytes_in_use());
+    windows::GroupTable::Cursor cursor;
+    for (std::byte* key = nullptr; keys_.next_rows(cursor, 1, &key) == 1;) {
+      for (const TimedRow* row : list(key, table->side()).rows())
+        captured.add(row->bytes(), {row->time, row->sequence, row->flag});
+    }
   }
-  if (cache_) cache_->store().capture(side, captured);
+  return cache_ ? cache_->store().capture(captured) : Status{};
+}
+
+Result<bool> TimedRows::restore_store(StateReader& state) {
+  if (!cache_) return false;
+  return cache_->store().restore(state,
+                                 [&](const RowNumbers& numbers) { sequence_ = std::max(sequence_, numbers[1] + 1); });
 }
 
 Status TimedRows::restore(const RowTable& table, windows::KeyReader& keys, const Batch& rows, std::uint32_t side) {

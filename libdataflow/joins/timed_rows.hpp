@@ -81,7 +81,7 @@ class TimedRows {
   TimedRows& operator=(const TimedRows&) = delete;
 
   /// Before the first row. Errors of this and the following: io, malformed_data.
-  Status use_backend(const StateBackendPtr& backend);
+  Status use_backend(const StateBackendPtr& backend, EntryFormPtr form);
   /// Of so many rows the keys may be found at once.
   [[nodiscard]] std::size_t rows_at_once() const { return cache_ ? cache_->rows_at_once() : SIZE_MAX; }
   /// Packs `batch.rows`, which have a key and the times `times`, without keeping them: `keep` or `free` each. What
@@ -96,13 +96,18 @@ class TimedRows {
   /// Brings back keys whose time, as the owner set it, is `now` or earlier: some of them when there are many. Returns
   /// the time up to which they are all here.
   Result<std::int64_t> wake(std::int64_t now);
+  /// Whether there may be keys on disk whose time that is.
+  [[nodiscard]] bool may_wake(std::int64_t now) const { return cache_ && cache_->may_wake(now); }
   /// The earliest time at which a key on disk may be wanted.
   [[nodiscard]] std::int64_t wakes() const { return cache_ ? cache_->store().earliest() : KeyEntry::never; }
   /// Between two batches, when nothing but the owner refers to rows: rows go to disk, and keys without rows go when
   /// there are many.
   Status make_room();
 
-  void capture(const RowTable& table, std::size_t side, CapturedRows& captured) const;
+  /// Of both sides.
+  Status capture(const std::array<const RowTable*, 2>& tables, CapturedRows& captured);
+  /// Takes over the store of a checkpoint, if there is one that can be used as it is: whether its rows are here now.
+  Result<bool> restore_store(StateReader& state);
   /// Keeps the rows of a batch of `table`, whose numbers are the time, the sequence and the flag.
   Status restore(const RowTable& table, windows::KeyReader& keys, const Batch& rows, std::uint32_t side);
 

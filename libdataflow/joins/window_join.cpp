@@ -163,7 +163,7 @@ class WindowJoin final : public JoinOperator {
       captured->begin(table(side), bytes);
       for (const auto& [start, slice] : slices_) {
         for (const WindowRow* row : slice.sides[side]) captured->add(row->bytes(), {row->time, row->sequence});
-        if (spill_) spill_->capture(slice, side, *captured);
+        if (spill_) spill_->capture(slice, *captured);
       }
     }
     return captured;

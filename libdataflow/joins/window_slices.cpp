@@ -90,8 +90,8 @@ Status SliceSpill::merge(Slice& slice) {
   return {};
 }
 
-void SliceSpill::capture(const Slice& slice, std::size_t side, CapturedRows& captured) const {
-  if (!slice.runs.empty()) captured.add_stored(side, {folder_, nullptr, slice.runs, 0});
+void SliceSpill::capture(const Slice& slice, CapturedRows& captured) const {
+  if (!slice.runs.empty()) captured.add_stored({folder_, slice.runs});
 }
 
 WindowParts::WindowParts(Slices::const_iterator first, Slices::const_iterator last, std::size_t part_bytes)

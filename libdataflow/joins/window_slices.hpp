@@ -52,8 +52,8 @@ class SliceSpill {
 
   /// Writes slices out when there is no room for all of them.
   Status make_room(Slices& slices);
-  /// Adds rows of the side to the table that is being captured.
-  void capture(const Slice& slice, std::size_t side, CapturedRows& captured) const;
+  /// Adds rows to the table that is being captured.
+  void capture(const Slice& slice, CapturedRows& captured) const;
   /// What the rows of a window that is being joined may take.
   [[nodiscard]] std::size_t part_bytes() const { return folder_->backend()->cache_bytes() / 4; }
 

@@ -6,14 +6,13 @@
 
 #include "dataflow/codec.hpp"
 #include "libdataflow/process/timer_queue.hpp"
+#include "libdataflow/state/restored_store.hpp"
 #include "libdataflow/state/store_key.hpp"
 #include "serialization/key_hash.hpp"
 
 namespace dataflow {
 
 namespace {
-
-namespace fs = std::filesystem;
 
 /// Changes written in one go.
 constexpr std::size_t write_bytes = 1U << 20;
@@ -26,12 +25,6 @@ constexpr std::size_t least_timers = 16;
 /// arrays have in reserve.
 constexpr std::size_t integer_slot_bytes = 80;
 constexpr std::size_t text_slot_bytes = 160;
-
-std::string group_prefix(std::uint32_t group) {
-  std::string prefix;
-  put_key_group(prefix, group);
-  return prefix;
-}
 
 /// What a state has of a key, at the end of its entry.
 void append_state(const StoredForm& form, bool has_value, std::string_view value, std::optional<std::int64_t> written,
@@ -59,48 +52,19 @@ void append_stored_key(KeyShape shape, const std::vector<DataType>& types, std::
   out.append(reinterpret_cast<const char*>(&integer), types[0].width());  // little-endian, like the column
 }
 
-SealedChanges::~SealedChanges() {
-  drop_files();
-}
-
-void SealedChanges::drop_files() {
-  const std::lock_guard lock{mutex_};
-  std::error_code ignored;  // what cannot be removed goes with the process's folder
-  if (!folder_.empty()) fs::remove_all(folder_, ignored);
-  folder_.clear();
-}
-
-bool SealedChanges::is_under_way() {
-  const std::unique_lock lock{mutex_, std::try_to_lock};
-  return !lock.owns_lock() || (wanted_ && !done_);
-}
-
-Status SealedChanges::run() {
-  const std::lock_guard lock{mutex_};
-  if (done_) return {};
+Status SealedChanges::complete() {
   if (before_ != nullptr) {
     before_->give_up();
     if (Status written = before_->run(); !written) return written;
     before_.reset();
   }
-  if (!written_) {
-    if (Status written = write_changes(); !written) return written;
-    if (Status erased = erase_expired(); !erased) return erased;
-    written_ = true;
-    // The function need not copy what it changes any more.
-    states_.clear();
-    groups_.reset();
-    keys_.reset();
-    slots_ = {};
-  }
-  if (wanted_) {
-    const fs::path folder = store_->checkpoint_folder();
-    auto files = (*store_)->checkpoint(folder);
-    if (!files) return fail(files.error());
-    folder_ = folder;
-    files_ = std::move(*files);
-  }
-  done_ = true;
+  if (Status written = write_changes(); !written) return written;
+  if (Status erased = erase_expired(); !erased) return erased;
+  // The function need not copy what it changes any more.
+  states_.clear();
+  groups_.reset();
+  keys_.reset();
+  slots_ = {};
   return {};
 }
 
@@ -129,10 +93,10 @@ Status SealedChanges::write_changes() {
       changes.erase(key);
     }
     if (changes.byte_size() < write_bytes) continue;
-    if (Status written = (*store_)->write(changes); !written) return written;
+    if (Status written = store().write(changes); !written) return written;
     changes.clear();
   }
-  return changes.empty() ? Status{} : (*store_)->write(changes);
+  return changes.empty() ? Status{} : store().write(changes);
 }
 
 /// Looks at some entries with each checkpoint: those of which nothing is alive are erased. One that is in a slot too
@@ -142,7 +106,7 @@ Status SealedChanges::erase_expired() {
   if (!any) return {};
   StoreBatch expired;
   std::size_t looked_at = 0;
-  const auto scan = (*store_)->scan(*sweep_, {});
+  const auto scan = store().scan(*sweep_, {});
   for (; scan->valid() && looked_at < swept_entries; scan->next(), ++looked_at) {
     StoredFields fields{scan->value()};
     bool alive = false;
@@ -155,7 +119,7 @@ Status SealedChanges::erase_expired() {
   }
   if (Status walked = scan->status(); !walked) return walked;
   *sweep_ = scan->valid() ? std::string{scan->key()} : std::string{};
-  return expired.empty() ? Status{} : (*store_)->write(expired);
+  return expired.empty() ? Status{} : store().write(expired);
 }
 
 KeyedCache::KeyedCache(StateOwner& owner, KeyTable& keys, KeyShape shape, const std::vector<DataType>& types,
@@ -173,37 +137,18 @@ Status KeyedCache::open(const StateBackendPtr& backend) {
 }
 
 Status KeyedCache::restore(StateReader& state, const StoredTableForm& form) {
-  const KeyGroupRange mine = state.key_groups();
   const std::string name{"values"};
-  const StateBackendPtr backend = store_->backend();
-  auto parts = state.stored(name);
-  const bool same_form = parts && std::all_of(parts->begin(), parts->end(), [&](const StoredPart& part) {
-                           return part.on_rocksdb == backend->on_rocksdb() && *part.description->schema == *form.schema;
-                         });
-  if (!same_form) {
-    return state.read(name, form.schema, [&](std::uint32_t, const BatchPtr& rows) {
-      all_resident_ = false;
-      return put_stored_rows(**store_, form, *rows, max_parallelism_);
-    });
-  }
-  std::sort(parts->begin(), parts->end(), [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
-  bool first = true;
-  for (const StoredPart& part : *parts) {
+  auto restored = restore_store(store_->backend(), state, name, *form.schema);
+  if (!restored) return fail(restored.error());
+  if (*restored != nullptr) {
     all_resident_ = false;
-    const fs::path folder = backend->new_folder();
-    if (Status fetched = part.fetch(folder); !fetched) return fetched;
-    auto store = backend->open(folder);
-    if (!store) return fail(store.error());
-    if (std::exchange(first, false)) {
-      store_ = std::move(*store);
-      const bool all_mine = part.key_groups.first >= mine.first && part.key_groups.end <= mine.end;
-      if (Status kept = all_mine ? Status{} : keep_key_groups(**store_, mine); !kept) return kept;
-    } else if (Status copied = copy_range(***store, **store_, group_prefix(mine.first), group_prefix(mine.end));
-               !copied) {
-      return copied;
-    }
+    store_ = std::move(*restored);
+    return {};
   }
-  return {};
+  return state.read(name, form.schema, [&](std::uint32_t, const BatchPtr& rows) {
+    all_resident_ = false;
+    return put_stored_rows(**store_, form, *rows, max_parallelism_);
+  });
 }
 
 void KeyedCache::grow() {
@@ -463,9 +408,8 @@ void KeyedCache::forget_stale_changes() {
 }
 
 Result<SealedChangesPtr> KeyedCache::seal() {
-  auto sealed = std::make_shared<SealedChanges>();
+  auto sealed = std::make_shared<SealedChanges>(store_);
   sealed->before_ = std::exchange(sealed_, nullptr);
-  sealed->store_ = store_;
   sealed->shape_ = shape_;
   sealed->types_ = types_;
   sealed->sweep_ = sweep_;

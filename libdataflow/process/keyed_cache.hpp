@@ -6,9 +6,7 @@
 // whoever comes first writes them, the thread that writes the checkpoint, or this one because it needs room. Between
 // the seal and that moment nothing else is written, so that the store's checkpoint is the state at the barrier.
 
-#include <atomic>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +14,7 @@
 
 #include "dataflow/keyed_runtime.hpp"
 #include "libdataflow/process/key_table.hpp"
+#include "libdataflow/state/sealable_store.hpp"
 #include "libdataflow/state/state_backend.hpp"
 #include "libdataflow/state/stored_table.hpp"
 
@@ -33,38 +32,16 @@ struct StoredForm {
 };
 
 /// The changes between two barriers, and the checkpoint behind them.
-class SealedChanges {
+class SealedChanges final : public SealedStore {
  public:
-  SealedChanges() = default;
-  ~SealedChanges();
-  SealedChanges(const SealedChanges&) = delete;
-  SealedChanges& operator=(const SealedChanges&) = delete;
-
-  /// Writes the changes and makes the checkpoint, if nobody has. On any thread. After an error it may be tried again.
-  Status run();
-  /// Whether a thread that writes a checkpoint does that, or will.
-  [[nodiscard]] bool is_under_way();
-  /// Nobody wants the checkpoint any more; the changes are still to be written.
-  void give_up() { wanted_ = false; }
-  /// The checkpoint's files have been put where they are to be, or are of no use.
-  void drop_files();
-  /// After run: the checkpoint's files, in `folder`.
-  [[nodiscard]] const std::vector<StoreFile>& files() const { return files_; }
-  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
-  [[nodiscard]] const OwnedStorePtr& store() const { return store_; }
+  using SealedStore::SealedStore;
 
  private:
   friend class KeyedCache;
+  Status complete() override;
   Status write_changes();
   Status erase_expired();
 
-  std::mutex mutex_;
-  std::atomic<bool> wanted_ = true;
-  bool written_ = false;
-  bool done_ = false;
-  OwnedStorePtr store_;
-  std::filesystem::path folder_;
-  std::vector<StoreFile> files_;
   std::shared_ptr<SealedChanges> before_;  ///< those of a barrier whose checkpoint was given up
   KeyShape shape_ = KeyShape::none;
   std::vector<DataType> types_;

@@ -108,18 +108,10 @@ class CapturedKeys final : public CapturedState {
 
   /// As the store's files, or, for what is to outlive the job, as rows.
   Status write_store(StateWriter& writer) const {
-    if (Status written = sealed->run(); !written) return written;
-    if (sealed->files().empty()) return fail(ErrorCode::cancelled, "the checkpoint was given up");
     const StateDescription description{values_table, StateKind::keyed, 1, values_schema};
-    if (writer.takes_stores()) return writer.add_store(description, sealed->folder(), sealed->files());
+    if (writer.takes_stores()) return sealed->write_files(writer, description);
     if (Status begun = writer.begin(description); !begun) return begun;
-    const StateBackendPtr backend = sealed->store()->backend();
-    const std::filesystem::path folder = backend->new_folder();
-    if (Status copied = restore_files(sealed->folder(), sealed->files(), folder); !copied) return copied;
-    const auto store = backend->open(folder);
-    if (!store) return fail(store.error());
-    return scan_stored_table(***store, {values_schema, types.size()}, {0, max_parallelism},
-                             [&](std::uint32_t group, const BatchPtr& rows) { return writer.add(group, rows); });
+    return sealed->write_rows(writer, {values_schema, types.size()}, max_parallelism);
   }
 
   void append_key(std::uint32_t slot, BatchBuilder& rows) const {

@@ -15,12 +15,14 @@
 #include <string>
 #include <vector>
 
+#include "libdataflow/checkpoint/memory_storage.hpp"
 #include "libdataflow/checkpoint/restored_checkpoint.hpp"
 #include "libdataflow/checkpoint/state_file.hpp"
 #include "libdataflow/state/state_backend.hpp"
 #include "libdataflow/topology/topology.hpp"
 #include "serialization/key_hash.hpp"
 #include "tests/support/batches.hpp"
+#include "tests/support/stored_checkpoints.hpp"
 
 namespace dataflow::testing_support {
 
@@ -153,22 +155,33 @@ class JoinBench {
     }
     const auto saved = decode_metadata(encode_metadata(metadata), "the snapshot");
     REQUIRE(saved.has_value());
-    const auto checkpoint = RestoredCheckpoint::of(*saved);
-    const Timestamp event_time = subtasks_[0]->event_time;
-    const Timestamp clock = subtasks_[0]->clock;
-    collect();
-    for (const auto& subtask : subtasks_) {
-      for (const auto& [name, counter] : subtask->counters) counted_before_[name] += counter.value();
-    }
-    start(parallelism);
-    for (std::uint32_t i = 0; i < subtasks_.size(); ++i) {
-      subtasks_[i]->event_time = event_time;
-      subtasks_[i]->clock = clock;
-      const auto reader = checkpoint->reader("x", i, parallelism);
-      const Status restored = subtasks_[i]->op->restore(*reader);
-      REQUIRE_MESSAGE(restored.has_value(), restored.error().message());
-    }
+    go_on_from(*RestoredCheckpoint::of(*saved), "x", parallelism);
     return rows;
+  }
+
+  /// Through a checkpoint that has stores as they are.
+  void restore_stores(std::uint32_t parallelism) {
+    std::vector<CapturedStatePtr> states;
+    for (const auto& subtask : subtasks_) {
+      auto captured = subtask->op->snapshot();
+      REQUIRE(captured.has_value());
+      states.push_back(std::move(*captured));
+    }
+    const auto checkpoint =
+        checkpoint_of(std::move(states), false, std::to_string(++checkpoints_), storage, uploaded_, max_parallelism);
+    go_on_from(*checkpoint, "op", parallelism);
+  }
+
+  /// Takes a checkpoint of the first subtask that has stores as they are, and goes on. Returns the bytes in it that no
+  /// checkpoint before has.
+  std::uint64_t checkpoint() {
+    auto captured = subtasks_[0]->op->snapshot();
+    REQUIRE(captured.has_value());
+    CapturedStates states;
+    states.emplace_back("x", std::move(*captured));
+    const auto state = write_task_state(std::move(states), *storage, std::to_string(++checkpoints_), "0", &uploaded_);
+    REQUIRE(state.has_value());
+    return state->new_bytes;
   }
 
   /// What has come out since the last time.
@@ -219,6 +232,8 @@ class JoinBench {
     return text;
   }
 
+  /// Where checkpoints are written.
+  CheckpointStoragePtr storage = std::make_shared<MemoryStorage>();
   /// Null: the output is never full.
   std::mt19937_64* moods = nullptr;
 
@@ -269,6 +284,23 @@ class JoinBench {
     }
   }
 
+  void go_on_from(const RestoredCheckpoint& checkpoint, std::string_view op, std::uint32_t parallelism) {
+    const Timestamp event_time = subtasks_[0]->event_time;
+    const Timestamp clock = subtasks_[0]->clock;
+    collect();
+    for (const auto& subtask : subtasks_) {
+      for (const auto& [name, counter] : subtask->counters) counted_before_[name] += counter.value();
+    }
+    start(parallelism);
+    for (std::uint32_t i = 0; i < subtasks_.size(); ++i) {
+      subtasks_[i]->event_time = event_time;
+      subtasks_[i]->clock = clock;
+      const auto reader = checkpoint.reader(op, i, parallelism);
+      const Status restored = subtasks_[i]->op->restore(*reader);
+      REQUIRE_MESSAGE(restored.has_value(), restored.error().message());
+    }
+  }
+
   template <class First>
   static void run(Subtask& subtask, First first) {
     Result<Step> step = first();
@@ -291,6 +323,8 @@ class JoinBench {
   std::vector<BatchPtr> collected_;
   mutable std::map<std::string, std::uint64_t> counted_before_;
   std::uint32_t next_ = 0;
+  UploadedFiles uploaded_;
+  std::uint64_t checkpoints_ = 0;
 };
 
 }  // namespace dataflow::testing_support

@@ -400,7 +400,13 @@ class Case {
   }
 
   void maybe_restore() {
-    if (pick(4) == 0) bench_->restore(1 + static_cast<std::uint32_t>(pick(4)));
+    if (pick(4) != 0) return;
+    const auto parallelism = static_cast<std::uint32_t>(1 + pick(4));
+    if (pick(2) == 0) {
+      bench_->restore(parallelism);
+    } else {
+      bench_->restore_stores(parallelism);
+    }
   }
 
   Rows texts() {

@@ -60,6 +60,18 @@ TEST_CASE("what is certain to have no match comes from disk in the order of time
   CHECK_FALSE(join.waits_for().has_value());
 }
 
+TEST_CASE("rows that are due at the watermark come from disk with it, however many keys have such") {
+  for (const std::string node :
+       {"as_of = true\nkind = \"left\"\n", "kind = \"left\"\nbetween = [\"0us\", \"0us\"]\n"}) {
+    CAPTURE(node);
+    const TemporaryFolder folder;
+    JoinBench join = on_disk(folder, node);
+    join.push(left, rows_of_keys(keys, [](std::int64_t) { return 5; }));
+    join.watermark(5us);
+    CHECK(times_of(join).size() == keys);
+  }
+}
+
 TEST_CASE("rows on disk go when time has passed all that they could match") {
   const TemporaryFolder folder;
   JoinBench join = on_disk(folder, "between = [\"0us\", \"100us\"]\n");
@@ -70,6 +82,54 @@ TEST_CASE("rows on disk go when time has passed all that they could match") {
   CHECK(join.restore(1) == keys + keys / 2);  // a key goes whole
   join.watermark(200us);
   CHECK(join.restore(1) == 0);
+}
+
+TEST_CASE("a checkpoint has keys on disk as files, of which the one before has most") {
+  for (const char* const node : {"", "between = [\"0us\", \"100us\"]\n", "as_of = true\n"}) {
+    CAPTURE(node);
+    const TemporaryFolder folder;
+    JoinBench join{
+        std::string{"on = \"left.k = right.k\"\n"} + node + ids, fields, fields, 1,
+        [&folder, attempts = 0]() mutable { return *make_rocksdb_backend(folder / std::to_string(++attempts), 0); }};
+    join.storage = make_local_storage((folder / "checkpoints").string());
+    join.push(right, rows_of_keys(keys, [](std::int64_t) { return 1; }));
+    const std::uint64_t first = join.checkpoint();
+    join.push(right, rows_of_keys(keys / 100, [](std::int64_t) { return 2; }));
+    CHECK(join.checkpoint() < first / 10);
+    join.restore_stores(1);
+    join.push(left, rows_of_keys(keys, [](std::int64_t) { return 2; }));
+    join.watermark(Timestamp::max());
+    const bool one_each = std::string_view{node}.starts_with("as_of");
+    const bool in_time = std::string_view{node}.starts_with("between");
+    std::size_t expected = keys + keys / 100;
+    if (one_each) expected = keys;
+    if (in_time) expected = keys / 100;
+    CHECK(times_of(join).size() == expected);
+  }
+}
+
+TEST_CASE("keys on disk go to other subtasks and to the heap") {
+  const TemporaryFolder folder;
+  const std::uint32_t parallelism[] = {3, 2, 1, 4};
+  for (const bool to_heap : {false, true}) {
+    JoinBench join{"on = \"left.k = right.k\"\nkind = \"full\"\nbetween = [\"0us\", \"100us\"]\n" + ids, fields, fields,
+                   1, [&folder, to_heap, attempts = 0]() mutable -> StateBackendPtr {
+                     if (++attempts % 2 == 0 && to_heap) return nullptr;
+                     return *make_memory_backend(folder / std::to_string(attempts + (to_heap ? 100 : 0)), 0);
+                   }};
+    join.push(right, rows_of_keys(keys, [](std::int64_t) { return 150; }));
+    std::int64_t given = 0;
+    for (const std::uint32_t subtasks : parallelism) {
+      join.restore_stores(subtasks);
+      std::vector<Row> rows;
+      for (std::int64_t k = given; k < given + 100; ++k) rows.push_back({k, k, std::int64_t{100}});
+      join.push(left, rows);
+      given += 100;
+    }
+    CHECK(times_of(join).size() == static_cast<std::size_t>(given));
+    join.watermark(Timestamp::max());
+    CHECK(times_of(join).size() == static_cast<std::size_t>(keys - given));
+  }
 }
 
 TEST_CASE("left rows as of a time come from disk with the version that was valid then") {
