@@ -4,6 +4,9 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <optional>
+
+#include "libdataflow/state/stored_table.hpp"
 
 namespace dataflow::windows {
 
@@ -24,6 +27,18 @@ std::uint64_t word_at(const Column& column, std::size_t row) {
     case TypeKind::float64: return canonical_bits(column.as<double>()[row]);
     default: return static_cast<std::uint64_t>(column.as<std::int64_t>()[row]);
   }
+}
+
+/// The word of a value as it lies in a column.
+std::uint64_t word_of(const DataType& type, const char* value) {
+  if (type.kind() == TypeKind::int32) {
+    std::int32_t number = 0;
+    std::memcpy(&number, value, sizeof number);
+    return static_cast<std::uint64_t>(std::int64_t{number});
+  }
+  std::uint64_t word = 0;
+  std::memcpy(&word, value, type.width());
+  return word;
 }
 
 void append_word(const DataType& type, std::uint64_t word, ColumnBuilder& column) {
@@ -260,6 +275,36 @@ void KeyReader::write(const KeyRef* keys, std::size_t count, ColumnBuilder* cons
       for (std::size_t c = 0; c < fields_.size(); ++c) at = decode_cell(types_[c], at, *columns[c]);
     }
   }
+}
+
+/// Several columns are encoded in this form anyway.
+void KeyReader::append_stored(const KeyRef& key, std::string& out) const {
+  if (fields_.size() > 1) {
+    out += text_of(key.key);
+  } else if (form_ == KeyForm::text) {
+    append_stored_text(key.null ? std::nullopt : std::optional{text_of(key.key)}, out);
+  } else if (form_ == KeyForm::word) {
+    out += static_cast<char>(!key.null);
+    if (!key.null) out.append(reinterpret_cast<const char*>(&key.key.head), types_[0].width());
+  }
+}
+
+KeyRef KeyReader::read_stored(std::string_view bytes) const {
+  KeyRef ref;
+  const auto text_key = [](std::string_view text) {
+    return make_text_key(text.data(), static_cast<std::uint32_t>(text.size()));
+  };
+  if (fields_.size() > 1) {
+    ref.key = text_key(bytes);
+  } else if (form_ == KeyForm::text) {
+    const auto text = StoredFields{bytes}.text();
+    ref.null = !text;
+    if (text) ref.key = text_key(*text);
+  } else if (form_ == KeyForm::word) {
+    ref.null = bytes.front() == 0;
+    if (!ref.null) ref.key.head = word_of(types_[0], bytes.data() + 1);
+  }
+  return ref;
 }
 
 }  // namespace dataflow::windows

@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "serialization/batch.hpp"
@@ -39,6 +41,11 @@ struct TextKey {
 /// A text key that refers to `bytes` when they do not fit inline.
 [[nodiscard]] TextKey make_text_key(const char* bytes, std::uint32_t length);
 
+/// The text, which lies in `key` when it is inline.
+[[nodiscard]] inline std::string_view text_of(const TextKey& key) {
+  return {key.is_inline() ? reinterpret_cast<const char*>(&key) : key.far(), key.length()};
+}
+
 /// The keys of a batch's rows. Refers to the batch and to the KeyReader that made it.
 struct KeyBatch {
   KeyForm form = KeyForm::none;
@@ -63,6 +70,10 @@ class KeyReader {
   [[nodiscard]] const KeyBatch& read(const Batch& batch);
   /// Appends each key to the builders of its columns: `columns[i]` is of the i-th key field's type.
   void write(const KeyRef* keys, std::size_t count, ColumnBuilder* const* columns) const;
+  /// Appends a key as a store has it, behind its key group (state/stored_table.hpp).
+  void append_stored(const KeyRef& key, std::string& out) const;
+  /// What append_stored wrote. Refers to `bytes`.
+  [[nodiscard]] KeyRef read_stored(std::string_view bytes) const;
 
  private:
   void read_words(const Column& column);

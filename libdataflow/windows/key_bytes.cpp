@@ -4,15 +4,6 @@
 
 namespace dataflow::windows {
 
-namespace {
-
-std::string_view text_of(const TextKey& key) {
-  if (!key.is_inline()) return {key.far(), key.length()};
-  return {reinterpret_cast<const char*>(&key), key.length()};
-}
-
-}  // namespace
-
 void append_key_bytes(KeyForm form, const KeyRef& key, std::string& out) {
   out += static_cast<char>(key.null);
   if (key.null || form == KeyForm::none) return;
