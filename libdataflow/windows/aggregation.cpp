@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "libdataflow/state/stored_table.hpp"
+
 namespace dataflow::windows {
 
 Aggregation::Aggregation(const std::vector<WindowAggregate>& aggregates) {
@@ -217,6 +219,7 @@ std::optional<DataType> Aggregation::saved_argument_type(std::string_view saved)
 
 void Aggregation::save(const std::byte* states, std::string& out) const {
   for (const Call& call : calls_) {
+    out += '\1';
     const std::size_t at = out.size();
     out.append(sizeof(std::uint32_t), '\0');
     append_header(argument_type(call.description), out);
@@ -227,13 +230,12 @@ void Aggregation::save(const std::byte* states, std::string& out) const {
 }
 
 Status Aggregation::load(std::string_view saved, std::byte* states) const {
+  StoredFields fields{saved};
   for (const Call& call : calls_) {
-    std::uint32_t length = 0;
-    if (saved.size() < sizeof length) break;
-    std::memcpy(&length, saved.data(), sizeof length);
-    saved.remove_prefix(sizeof length);
-    if (Status loaded = load_call(call, saved.substr(0, length), states); !loaded) return loaded;
-    saved.remove_prefix(std::min<std::size_t>(length, saved.size()));
+    const auto bytes = fields.text();
+    if (!fields.ok()) return fail(ErrorCode::malformed_data, "the states of a group are damaged");
+    if (!bytes) continue;
+    if (Status loaded = load_call(call, *bytes, states); !loaded) return loaded;
   }
   return {};
 }

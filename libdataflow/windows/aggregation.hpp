@@ -55,7 +55,7 @@ class Aggregation {
   Status load_only_call(std::string_view saved, std::byte* states) const {
     return load_call(calls_.front(), saved, states);
   }
-  // For a store of this process: all calls' states one after the other.
+  // For what lies on disk: what those columns have, one after the other, as state/stored_table.hpp has fields.
   void save(const std::byte* states, std::string& out) const;
   Status load(std::string_view saved, std::byte* states) const;
 

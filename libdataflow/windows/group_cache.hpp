@@ -28,13 +28,11 @@ class GroupCache {
   [[nodiscard]] explicit operator bool() const { return stored_ != nullptr; }
   [[nodiscard]] StoredGroups& operator*() const { return *stored_; }
   [[nodiscard]] StoredGroups* operator->() const { return stored_.get(); }
-  /// Whether any group is in the store.
+  /// Null when all groups stay in memory.
+  [[nodiscard]] StoredGroups* get() const { return stored_.get(); }
+  /// Whether any group may be in the store.
   [[nodiscard]] bool any_stored() const { return stored_ != nullptr && !stored_->empty(); }
   [[nodiscard]] std::uint64_t stored_keys() const { return stored_ == nullptr ? 0 : stored_->size(); }
-  Status flush() { return stored_ == nullptr ? Status{} : stored_->flush(); }
-  void freeze(std::vector<FrozenGroupsPtr>& groups) const {
-    if (stored_ != nullptr) stored_->freeze(groups);
-  }
   void close() { stored_.reset(); }
 
   /// Takes what the keys of new rows have out of the store: `load(row, stored)` for each stored row of theirs. Rows may

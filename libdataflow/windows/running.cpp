@@ -108,7 +108,7 @@ class Running final : public WindowOperator {
   [[nodiscard]] std::optional<Timestamp> next_clean_up() const override { return next_look_; }
   Status clean_up(Timestamp now) override;
   [[nodiscard]] std::vector<std::string> saved_numbers() const override { return {"newest", "seen", "rows"}; }
-  Status settle() override { return cache_.flush(); }
+  [[nodiscard]] StoredGroups* stored_groups() override { return cache_.get(); }
   void freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) override;
   Status load_groups(const SavedGroups& saved) override;
   Status loaded() override;
@@ -171,7 +171,7 @@ Running::~Running() {
 Status Running::opened() {
   forgotten_ = &context().counter("forgotten");
   unmatched_ = &context().counter("unmatched");
-  auto stored = open_stored_groups(StoredGroups::Marks::none);
+  auto stored = open_stored_groups();
   if (!stored) return fail(stored.error());
   cache_.open(std::move(*stored));
   return {};
@@ -438,7 +438,6 @@ void Running::freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPt
     return {};
   };
   groups.push_back(frozen_groups(groups_.freeze(ownership_of_states(form, states)), std::move(save)));
-  cache_.freeze(groups);
 }
 
 Status Running::load_groups(const SavedGroups& saved) {

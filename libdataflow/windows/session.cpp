@@ -40,7 +40,8 @@ class SessionWindows final : public WindowOperator {
   void start_early() override;
   [[nodiscard]] std::optional<std::int64_t> first_open_end() const override;
   [[nodiscard]] std::vector<std::string> saved_numbers() const override { return {"start", "end", "open", "changed"}; }
-  Status settle() override { return store_.cache().flush(); }
+  [[nodiscard]] StoredGroups* stored_groups() override { return store_.cache().get(); }
+  Status stored_groups_restored() override;
   void freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) override;
   Status load_groups(const SavedGroups& saved) override;
 
@@ -55,7 +56,8 @@ class SessionWindows final : public WindowOperator {
   Status merge_states();
   void add(Session& session, ResultWriter& writer);
   void fire(Session& session, ResultWriter& writer);
-  [[nodiscard]] std::int64_t due_time(const Session& session) const;
+  [[nodiscard]] std::int64_t due_time(std::int64_t end, bool open) const;
+  [[nodiscard]] std::int64_t due_time(const Session& session) const { return due_time(session.end, session.open); }
 
   /// Before those that come from the store are more, their memory is given back.
   static constexpr std::size_t most_dropped = 4096;
@@ -70,12 +72,11 @@ class SessionWindows final : public WindowOperator {
   std::vector<Session*> dropped_;           ///< their last results are on the way out
   bool early_stored_ = false;               ///< those in the store give early results, too
   std::unique_ptr<StoredWalk> early_walk_;  ///< over the store, for that
-  StoredRows early_rows_;                   ///< of the key where it is
   HeldGroups held_;                         ///< of those, on their way out
 };
 
 Status SessionWindows::opened() {
-  auto stored = open_stored_groups(StoredGroups::Marks::last_number);
+  auto stored = open_stored_groups();
   if (!stored) return fail(stored.error());
   store_.cache().open(std::move(*stored));
   return {};
@@ -123,7 +124,7 @@ Status SessionWindows::fetch(std::byte* const* rows, std::size_t count) {
     session->changed = stored.numbers[3] != 0;
     const std::int64_t due = due_time(*session);
     if (!session->open) store_.set_timer(*session, due);
-    store_.cache()->erase_deadline(due, store_.key_of(*session));
+    if (Status erased = store_.cache()->deadlines().erase(due, store_.key_of(*session)); !erased) return erased;
     return store_.cache()->load(stored, session->states());
   });
 }
@@ -131,7 +132,7 @@ Status SessionWindows::fetch(std::byte* const* rows, std::size_t count) {
 /// The sessions in the store that are due first come into memory.
 Status SessionWindows::fetch_due() {
   constexpr std::size_t most = 1024;
-  const auto due = store_.cache()->take_deadlines(progress(), most);
+  const auto due = store_.cache()->deadlines().take(progress(), most);
   if (!due) return fail(due.error());
   std::vector<std::byte*> rows;
   for (const KeyRef& key : *due) rows.push_back(store_.find_key(key));
@@ -185,9 +186,9 @@ void SessionWindows::add(Session& session, ResultWriter& writer) {
 }
 
 /// When it fires, or, if it has, when it is forgotten.
-std::int64_t SessionWindows::due_time(const Session& session) const {
-  const std::int64_t last = saturating_sub(session.end, 1);
-  return session.open ? last : saturating_add(last, lateness());
+std::int64_t SessionWindows::due_time(std::int64_t end, bool open) const {
+  const std::int64_t last = saturating_sub(end, 1);
+  return open ? last : saturating_add(last, lateness());
 }
 
 void SessionWindows::fire(Session& session, ResultWriter& writer) {
@@ -209,7 +210,7 @@ Result<WindowOperator::More> SessionWindows::produce(ResultWriter& writer) {
     }
     if (early_stored_) return produce_stored_early(writer);
     // What is due in the store comes before what is due later in memory.
-    const auto stored = store_.cache() ? store_.cache()->first_deadline() : std::nullopt;
+    const auto stored = store_.cache() ? store_.cache()->deadlines().first() : std::nullopt;
     Session* session = store_.timers().take_due(std::min(progress(), stored.value_or(last_micros)));
     if (session == nullptr) {
       if (!stored || *stored > progress()) return More::no;
@@ -246,20 +247,19 @@ Result<WindowOperator::More> SessionWindows::produce_stored_early(ResultWriter& 
   }
   while (writer.room() > 0) {
     StoredRow row;
-    if (!early_rows_.next(row)) {
+    if (!early_walk_->next_row(row)) {
       const auto more = early_walk_->next();
       if (!more) return fail(more.error());
       if (!*more) {
         early_walk_.reset();
         early_stored_ = false;
-        store_.cache()->next_period();
         return More::yes;
       }
-      early_rows_ = early_walk_->rows();
       continue;
     }
     const std::int64_t end = row.numbers[1];
     if (row.numbers[3] == 0 || row.numbers[2] == 0 || complete(end)) continue;
+    early_walk_->clear_mark();
     std::byte* states = held_.add();
     if (Status loaded = store_.cache()->load(row, states); !loaded) return fail(loaded.error());
     writer.add(held_.keep(key_form(), early_walk_->key()), states, row.numbers[0], end, saturating_sub(end, 1));
@@ -308,7 +308,21 @@ void SessionWindows::freeze_groups(const GroupFormPtr& form, std::vector<FrozenG
     return {};
   };
   groups.push_back(frozen_groups(store_.freeze_sessions(ownership_of_states(form, sizeof(Session))), std::move(save)));
-  store_.cache().freeze(groups);
+}
+
+Status SessionWindows::stored_groups_restored() {
+  StoredGroups& groups = *store_.cache();
+  const auto walk = groups.walk();
+  if (!walk) return fail(walk.error());
+  while (true) {
+    const auto more = (*walk)->next();
+    if (!more) return fail(more.error());
+    if (!*more) return {};
+    for (StoredRow row; (*walk)->next_row(row);) {
+      const std::int64_t due = due_time(row.numbers[1], row.numbers[2] != 0);
+      if (Status put = groups.deadlines().put(due, (*walk)->key()); !put) return put;
+    }
+  }
 }
 
 Status SessionWindows::load_groups(const SavedGroups& saved) {
@@ -326,7 +340,7 @@ Status SessionWindows::load_groups(const SavedGroups& saved) {
 /// The end of a session that has gone on since its timer was set comes later: then nothing fires at that time.
 std::optional<std::int64_t> SessionWindows::first_open_end() const {
   auto due = store_.timers().next();
-  const auto stored = store_.cache() ? store_.cache()->first_deadline() : std::nullopt;
+  const auto stored = store_.cache() ? store_.cache()->deadlines().first() : std::nullopt;
   if (stored) due = std::min(due.value_or(*stored), *stored);
   if (!due) return std::nullopt;
   return saturating_add(*due, 1);

@@ -230,13 +230,15 @@ Status SessionStore::make_room(Due&& due) {
         if (key.latest == nullptr) return {};
         const KeyRef ref = keys_.key_of(row);
         cache_->begin(ref);
+        Status put;
         auto add = [&](Session& session) {
           cache_->add(std::array<std::int64_t, 4>{session.start, session.end, session.open, session.changed},
                       session.states());
-          cache_->put_deadline(due(session), ref);
+          if (put) put = cache_->deadlines().put(due(session), ref);
         };
         visit_sessions(key, add);
-        if (Status put = cache_->end(); !put) return put;
+        if (put) put = cache_->end();
+        if (!put) return put;
         drop(key);
         return {};
       },

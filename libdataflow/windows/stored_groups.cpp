@@ -2,128 +2,139 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
 #include <numeric>
 
+#include "libdataflow/state/restored_store.hpp"
 #include "libdataflow/state/store_key.hpp"
-#include "libdataflow/windows/key_bytes.hpp"
 
 namespace dataflow::windows {
 
 namespace {
 
-/// The first byte of a key in the store says what it is of.
-constexpr char group_prefix = '\0';
-constexpr char deadline_prefix = '\1';
 constexpr std::size_t changes_bytes = 1U << 20;
-
-template <class V>
-void append_number(V value, std::string& out) {
-  out.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-/// The groups in a store as rows of a snapshot.
-class FrozenStoredGroups final : public FrozenGroups {
- public:
-  FrozenStoredGroups(StoredWalk walk, GroupFormPtr form) : walk_{std::move(walk)}, form_{std::move(form)} {}
-
-  Status save(GroupSaver& saver) override {
-    const std::vector<std::byte>& initial = form_->aggregation.initial_states();
-    const auto states = std::make_unique<std::byte[]>(initial.size());
-    while (true) {
-      const auto more = walk_.next();
-      if (!more) return fail(more.error());
-      if (!*more) return {};
-      StoredRows rows = walk_.rows();
-      for (StoredRow row; rows.next(row);) {
-        std::memcpy(states.get(), initial.data(), initial.size());
-        Status saved = form_->aggregation.load(row.states, states.get());
-        if (saved) saved = saver.add(walk_.key(), std::span{row.numbers}.first(form_->schema.numbers()), states.get());
-        form_->aggregation.release(states.get());
-        if (!saved) return saved;
-      }
-    }
-  }
-
- private:
-  StoredWalk walk_;
-  GroupFormPtr form_;
-};
+/// Keys that are put wait for as many others, so that they are hashed together.
+constexpr std::size_t keys_put_at_once = 1024;
+/// Of a number in a value: whether it is there, and the number.
+constexpr std::size_t number_bytes = 1 + sizeof(std::int64_t);
 
 }  // namespace
 
 bool StoredRows::next(StoredRow& row) {
   if (left_.empty()) return false;
-  std::uint32_t states = 0;
-  std::memcpy(&states, left_.data(), sizeof states);
-  left_.remove_prefix(sizeof states);
-  std::memcpy(row.numbers.data(), left_.data(), numbers_ * sizeof(std::int64_t));
-  left_.remove_prefix(numbers_ * sizeof(std::int64_t));
-  if (period_ != 0) row.numbers[numbers_ - 1] = row.numbers[numbers_ - 1] == period_ ? 1 : 0;
-  row.states = left_.substr(0, states);
-  left_.remove_prefix(states);
+  StoredFields fields{left_};
+  for (std::size_t i = 0; i < schema_->numbers(); ++i) row.numbers[i] = fields.int64().value_or(0);
+  const std::string_view states = fields.left();
+  for (std::size_t i = schema_->first_aggregate(); i < schema_->schema()->size(); ++i) fields.text();
+  left_ = fields.left();
+  row.states = fields.ok() ? states.substr(0, states.size() - left_.size()) : std::string_view{};
   return true;
 }
 
-StoredWalk::StoredWalk(OwnedStorePtr store, GroupFormPtr form, std::int64_t period)
-    : store_{std::move(store)},
-      form_{std::move(form)},
-      period_{period},
-      scan_{(*store_)->scan({}, std::string_view{&deadline_prefix, 1})} {}
+StoredWalk::StoredWalk(StoredGroups& groups) : groups_{groups}, scan_{groups.store_.scan({}, {})} {}
 
 Result<bool> StoredWalk::next() {
+  if (!cleared_.empty()) {
+    if (Status changed = groups_.change(scan_->key(), cleared_); !changed) return fail(changed.error());
+    cleared_.clear();
+  }
   if (std::exchange(begun_, true)) scan_->next();
   if (!scan_->valid()) {
     if (Status walked = scan_->status(); !walked) return fail(walked.error());
     return false;
   }
-  key_ = read_key_bytes(form_->keys.form(), scan_->key().substr(1), text_);
+  key_ = groups_.form_->keys.read_stored(scan_->key().substr(key_group_bytes));
+  rows_ = {scan_->value(), groups_.form_->schema};
   return true;
 }
 
-StoredRows StoredWalk::rows() const {
-  return {scan_->value(), form_->schema.numbers(), period_};
+bool StoredWalk::next_row(StoredRow& row) {
+  if (!begun_) return false;
+  row_at_ = scan_->value().size() - rows_.left().size();
+  return rows_.next(row);
 }
 
-Result<std::unique_ptr<StoredGroups>> StoredGroups::open(const StateBackendPtr& backend, GroupFormPtr form,
-                                                         Marks marks) {
+void StoredWalk::clear_mark() {
+  if (cleared_.empty()) cleared_ = scan_->value();
+  const std::size_t end_of_numbers = row_at_ + groups_.form_->schema.numbers() * number_bytes;
+  std::fill_n(cleared_.begin() + static_cast<std::ptrdiff_t>(end_of_numbers - sizeof(std::int64_t)),
+              sizeof(std::int64_t), '\0');
+}
+
+Result<std::unique_ptr<StoredGroups>> StoredGroups::open(const StateBackendPtr& backend, GroupFormPtr form) {
   assert(form->schema.numbers() <= StoredRow::most_numbers);
   auto store = backend->open(backend->new_folder());
   if (!store) return fail(store.error());
-  return std::unique_ptr<StoredGroups>{new StoredGroups{std::move(*store), std::move(form), marks}};
+  return std::unique_ptr<StoredGroups>{new StoredGroups{std::move(*store), std::move(form)}};
+}
+
+StoredGroups::StoredGroups(OwnedStorePtr store, GroupFormPtr form)
+    : form_{std::move(form)}, store_{std::move(store)}, deadlines_{store_.backend(), form_} {
+  const Schema& schema = *form_->schema.schema();
+  key_columns_.reserve(form_->schema.keys());
+  for (std::size_t i = 0; i < form_->schema.keys(); ++i) key_columns_.emplace_back(schema[i].type);
+  for (ColumnBuilder& column : key_columns_) key_builders_.push_back(&column);
+}
+
+/// With the share of the deadlines' store, which keeps nothing in memory.
+std::uint64_t StoredGroups::budget_bytes() const {
+  return store_.backend()->cache_bytes() * (deadlines_.any_store() ? 2 : 1);
+}
+
+const std::vector<std::uint64_t>& StoredGroups::hash_keys(std::uint32_t rows) {
+  std::vector<ColumnPtr> columns;
+  std::vector<const Column*> refs;
+  for (ColumnBuilder& column : key_columns_) {
+    columns.push_back(column.finish());
+    refs.push_back(columns.back().get());
+  }
+  hash_rows(refs, rows, hashes_);
+  return hashes_;
 }
 
 void StoredGroups::begin(const KeyRef& key) {
-  key_.assign(1, group_prefix);
-  append_key_bytes(form_->keys.form(), key, key_);
-  value_.clear();
+  form_->keys.write(&key, 1, key_builders_.data());
+  const std::size_t at = put_bytes_.size();
+  form_->keys.append_stored(key, put_bytes_);
+  puts_.push_back({put_bytes_.size() - at, put_bytes_.size()});
 }
 
 void StoredGroups::add(std::span<const std::int64_t> numbers, const std::byte* states) {
   assert(numbers.size() == form_->schema.numbers());
-  const std::size_t at = value_.size();
-  append_number(std::uint32_t{0}, value_);
-  for (const std::int64_t number : numbers) append_number(number, value_);
-  if (period_ != 0 && numbers.back() != 0) {
-    std::memcpy(value_.data() + value_.size() - sizeof period_, &period_, sizeof period_);
-  }
-  const std::size_t states_at = value_.size();
-  form_->aggregation.save(states, value_);
-  const auto length = static_cast<std::uint32_t>(value_.size() - states_at);
-  std::memcpy(value_.data() + at, &length, sizeof length);
+  for (const std::int64_t number : numbers) append_stored_int64(number, put_bytes_);
+  form_->aggregation.save(states, put_bytes_);
 }
 
 Status StoredGroups::end() {
-  changes_.put(key_, value_);
+  puts_.back().value_bytes = put_bytes_.size() - puts_.back().value_bytes;
   ++size_;
-  return changes_.byte_size() < changes_bytes ? Status{} : flush();
+  return puts_.size() < keys_put_at_once && put_bytes_.size() < changes_bytes ? Status{} : flush();
 }
 
 Status StoredGroups::flush() {
+  if (!puts_.empty()) {
+    const std::vector<std::uint64_t>& hashes = hash_keys(static_cast<std::uint32_t>(puts_.size()));
+    std::string key;
+    std::string_view left{put_bytes_};
+    for (std::size_t i = 0; i < puts_.size(); ++i) {
+      key.clear();
+      put_key_group(key, group_of(hashes[i]));
+      key += left.substr(0, puts_[i].key_bytes);
+      left.remove_prefix(puts_[i].key_bytes);
+      changes_.put(key, left.substr(0, puts_[i].value_bytes));
+      left.remove_prefix(puts_[i].value_bytes);
+    }
+    puts_.clear();
+    put_bytes_.clear();
+  }
   if (changes_.empty()) return {};
-  Status written = (*store_)->write(changes_);
+  Status written = store_.write(changes_);
   changes_.clear();
   return written;
+}
+
+Status StoredGroups::change(std::string_view key, std::optional<std::string_view> value) {
+  value ? changes_.put(key, *value) : changes_.erase(key);
+  return changes_.byte_size() < changes_bytes ? Status{} : flush();
 }
 
 /// Keys are looked up in their order, which a store finds fastest.
@@ -132,11 +143,13 @@ Status StoredGroups::take(std::span<const KeyRef> keys) {
   position_.clear();
   if (empty() || keys.empty()) return {};
   if (Status flushed = flush(); !flushed) return flushed;
+  form_->keys.write(keys.data(), keys.size(), key_builders_.data());
+  const std::vector<std::uint64_t>& hashes = hash_keys(static_cast<std::uint32_t>(keys.size()));
   key_bytes_.clear();
   ends_.assign(1, 0);
-  for (const KeyRef& key : keys) {
-    key_bytes_ += group_prefix;
-    append_key_bytes(form_->keys.form(), key, key_bytes_);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    put_key_group(key_bytes_, group_of(hashes[i]));
+    form_->keys.append_stored(keys[i], key_bytes_);
     ends_.push_back(key_bytes_.size());
   }
   const auto bytes_of = [this](std::size_t i) {
@@ -147,13 +160,13 @@ Status StoredGroups::take(std::span<const KeyRef> keys) {
   std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) { return bytes_of(a) < bytes_of(b); });
   lookup_.clear();
   for (const std::uint32_t i : order_) lookup_.push_back(bytes_of(i));
-  if (Status got = (*store_)->multi_get(lookup_, values_); !got) return got;
+  if (Status got = store_.multi_get(lookup_, values_); !got) return got;
   position_.resize(keys.size());
   for (std::uint32_t at = 0; at < order_.size(); ++at) {
     position_[order_[at]] = at;
     if (!values_[at]) continue;
     changes_.erase(lookup_[at]);
-    --size_;
+    one_less();
   }
   return {};
 }
@@ -161,58 +174,35 @@ Status StoredGroups::take(std::span<const KeyRef> keys) {
 StoredRows StoredGroups::taken(std::size_t i) const {
   if (position_.empty()) return {};
   const auto value = values_[position_[i]];
-  return value ? StoredRows{*value, numbers(), period_} : StoredRows{};
-}
-
-void StoredGroups::put_deadline(std::int64_t time, const KeyRef& key) {
-  std::string bytes(1, deadline_prefix);
-  put_ordered_signed(bytes, time);
-  append_key_bytes(form_->keys.form(), key, bytes);
-  changes_.put(bytes, {});
-  if (bytes < deadlines_from_) deadlines_from_ = bytes;
-  first_deadline_ = std::min(first_deadline_.value_or(time), time);
-}
-
-void StoredGroups::erase_deadline(std::int64_t time, const KeyRef& key) {
-  std::string bytes(1, deadline_prefix);
-  put_ordered_signed(bytes, time);
-  append_key_bytes(form_->keys.form(), key, bytes);
-  changes_.erase(bytes);
-}
-
-Result<std::span<const KeyRef>> StoredGroups::take_deadlines(std::int64_t until, std::size_t most) {
-  due_.clear();
-  due_texts_.clear();
-  if (Status flushed = flush(); !flushed) return fail(flushed.error());
-  if (deadlines_from_.empty()) deadlines_from_.assign(1, deadline_prefix);
-  const auto scan = (*store_)->scan(deadlines_from_, {});
-  const auto time_of = [](std::string_view key) { return get_ordered_signed(key.substr(1)); };
-  for (; scan->valid() && due_.size() < most && time_of(scan->key()) <= until; scan->next()) {
-    due_texts_.push_back(std::make_unique<std::string>());
-    due_.push_back(
-        read_key_bytes(form_->keys.form(), scan->key().substr(1 + sizeof(std::int64_t)), *due_texts_.back()));
-    changes_.erase(scan->key());
-  }
-  if (Status walked = scan->status(); !walked) return fail(walked.error());
-  if (scan->valid()) {
-    deadlines_from_ = scan->key();
-    first_deadline_ = time_of(scan->key());
-  } else {
-    deadlines_from_.assign(sizeof(std::int64_t) + 2, '\xff');
-    deadlines_from_[0] = deadline_prefix;
-    first_deadline_.reset();
-  }
-  return std::span<const KeyRef>{due_};
+  return value ? StoredRows{*value, form_->schema} : StoredRows{};
 }
 
 Result<std::unique_ptr<StoredWalk>> StoredGroups::walk() {
   if (Status flushed = flush(); !flushed) return fail(flushed.error());
-  return std::make_unique<StoredWalk>(store_, form_, period_);
+  return std::make_unique<StoredWalk>(*this);
 }
 
-void StoredGroups::freeze(std::vector<FrozenGroupsPtr>& groups) const {
-  assert(changes_.empty());
-  groups.push_back(std::make_unique<FrozenStoredGroups>(StoredWalk{store_, form_, period_}, form_));
+Result<SealedStorePtr> StoredGroups::seal() {
+  if (Status flushed = flush(); !flushed) return fail(flushed.error());
+  if (empty()) return SealedStorePtr{};
+  return store_.seal();
+}
+
+Result<bool> StoredGroups::restore(StateReader& state, std::string_view table) {
+  auto restored = restore_store(store_.backend(), state, table, *form_->schema.schema());
+  if (!restored) return fail(restored.error());
+  if (*restored == nullptr) return false;
+  // How many keys it has is known by the example of the first ones.
+  constexpr std::uint64_t examples = 1024;
+  std::uint64_t keys = 0;
+  std::uint64_t bytes = 0;
+  const auto scan = (**restored)->scan({}, {});
+  for (; scan->valid() && keys < examples; scan->next(), ++keys) bytes += scan->key().size() + scan->value().size();
+  if (Status walked = scan->status(); !walked) return fail(walked.error());
+  counted_ = !scan->valid();
+  size_ = counted_ ? keys : std::max(keys, (**restored)->disk_bytes() * keys / bytes);
+  store_ = SealableStore{std::move(*restored)};
+  return true;
 }
 
 std::uint64_t oldest_half(std::vector<std::uint64_t>& ages) {

@@ -2,11 +2,11 @@
 // Groups that memory has no room for, in a store: where an operator that looks its keys up for each record has those
 // that it has not heard of for long. A batch's keys that are not in memory are fetched together.
 //
-// What a key has is in memory or in the store, never in both: taking it erases it. So nothing has to be sealed at a
-// barrier. A checkpoint has all groups as rows, those in memory frozen, those in the store from a view of it.
+// What a key has is in memory or in the store, never in both: taking it erases it. So the checkpoint of a running job
+// has those in memory as rows, frozen, and the store's files, of which it shares most with the checkpoint before. In
+// the store lies what is in those rows (state/stored_table.hpp), so that either backend reads it.
 //
-// Where groups are due at a time of their own (sessions), their deadlines lie in the store too, in the order of time,
-// so that no key is in memory for its deadline's sake.
+// Where groups are due at a time of their own (sessions), their deadlines lie in a store beside it.
 
 #include <array>
 #include <cstdint>
@@ -17,7 +17,8 @@
 #include <string_view>
 #include <vector>
 
-#include "libdataflow/state/state_backend.hpp"
+#include "libdataflow/state/sealable_store.hpp"
+#include "libdataflow/windows/group_deadlines.hpp"
 #include "libdataflow/windows/group_table.hpp"
 #include "libdataflow/windows/key_batch.hpp"
 #include "libdataflow/windows/window_state.hpp"
@@ -35,51 +36,55 @@ struct StoredRow {
 class StoredRows {
  public:
   StoredRows() = default;
-  /// `period`: see StoredGroups::next_period; 0: the last number is none.
-  StoredRows(std::string_view bytes, std::size_t numbers, std::int64_t period)
-      : left_{bytes}, numbers_{numbers}, period_{period} {}
-  /// False after the last one.
+  /// The schema outlives it.
+  StoredRows(std::string_view bytes, const GroupSchema& schema) : left_{bytes}, schema_{&schema} {}
+  /// False after the last one. One that is damaged has no states.
   bool next(StoredRow& row);
+  [[nodiscard]] std::string_view left() const { return left_; }
 
  private:
   std::string_view left_;
-  std::size_t numbers_ = 0;
-  std::int64_t period_ = 0;
+  const GroupSchema* schema_ = nullptr;
 };
 
-/// A walk over all keys in the store, as it was when the walk began, in the order of their bytes.
+class StoredGroups;
+
+/// A walk over all keys in the store, as it was when the walk began, in the order of key groups.
 class StoredWalk {
  public:
-  StoredWalk(OwnedStorePtr store, GroupFormPtr form, std::int64_t period);
+  /// `groups` outlive it.
+  explicit StoredWalk(StoredGroups& groups);
   /// Goes to the next key; false at the end.
   Result<bool> next();
   // Of the key; valid until `next`.
   [[nodiscard]] const KeyRef& key() const { return key_; }
-  [[nodiscard]] StoredRows rows() const;
+  /// Its next row; false after the last one.
+  bool next_row(StoredRow& row);
+  /// Makes the last number of that row 0 in the store: the row has been given, and is to be given again when it has
+  /// changed. The key is not taken before the walk is at the next one.
+  void clear_mark();
 
  private:
-  OwnedStorePtr store_;
-  GroupFormPtr form_;
-  std::int64_t period_;
+  StoredGroups& groups_;
   std::unique_ptr<StoreScan> scan_;
   bool begun_ = false;
   KeyRef key_;
-  std::string text_;
+  StoredRows rows_;
+  std::size_t row_at_ = 0;  ///< in the key's value
+  std::string cleared_;     ///< the value without marks; empty: it is as it was
 };
 
 /// Errors of all calls: io and malformed_data, of the store.
 class StoredGroups {
  public:
-  /// Whether the last of a row's numbers says that it changed since the last early result.
-  enum class Marks : std::uint8_t { none, last_number };
+  static Result<std::unique_ptr<StoredGroups>> open(const StateBackendPtr& backend, GroupFormPtr form);
 
-  static Result<std::unique_ptr<StoredGroups>> open(const StateBackendPtr& backend, GroupFormPtr form, Marks marks);
-
-  /// How many keys it has.
+  /// How many keys it has; of a store that came with a checkpoint, about.
   [[nodiscard]] std::uint64_t size() const { return size_; }
-  [[nodiscard]] bool empty() const { return size_ == 0; }
+  /// False when there may be any.
+  [[nodiscard]] bool empty() const { return size_ == 0 && counted_; }
   /// What the groups in memory may take.
-  [[nodiscard]] std::uint64_t budget_bytes() const { return store_->backend()->cache_bytes(); }
+  [[nodiscard]] std::uint64_t budget_bytes() const;
 
   /// Puts a key that it does not have: `begin`, `add` for each of its rows, `end`.
   void begin(const KeyRef& key);
@@ -94,38 +99,48 @@ class StoredGroups {
   [[nodiscard]] StoredRows taken(std::size_t i) const;
   Status load(const StoredRow& row, std::byte* states) const { return form_->aggregation.load(row.states, states); }
 
-  /// Erases up to `most` of the keys that a look comes by and for which `dead(row)` is true of every row; the next look
-  /// goes on where this one ended. Returns how many.
+  /// Erases those of the keys that a look comes by for which `dead(row)` is true of every row; the next look goes on
+  /// where this one ended. Returns how many.
   template <class Dead>
   Result<std::uint64_t> sweep(std::size_t looked_at, Dead&& dead);
 
-  // Deadlines of keys that are put, and taken back when a key is taken.
-  void put_deadline(std::int64_t time, const KeyRef& key);
-  void erase_deadline(std::int64_t time, const KeyRef& key);
-  /// No deadline is earlier.
-  [[nodiscard]] std::optional<std::int64_t> first_deadline() const { return first_deadline_; }
-  /// Takes the first deadlines out, up to `most`, of those at or before `until`. The keys are valid until the next
-  /// call.
-  Result<std::span<const KeyRef>> take_deadlines(std::int64_t until, std::size_t most);
+  /// Of keys that are put; taken back when a key is taken.
+  [[nodiscard]] GroupDeadlines& deadlines() { return deadlines_; }
+  [[nodiscard]] const GroupDeadlines& deadlines() const { return deadlines_; }
 
-  /// Early results have been given: no row in the store has changed since.
-  void next_period() { ++period_; }
   Result<std::unique_ptr<StoredWalk>> walk();
-  /// All groups as they are now. Nothing waits to be written.
-  void freeze(std::vector<FrozenGroupsPtr>& groups) const;
+
+  /// All groups as they are now, as files or rows of the form's schema; null when there are none.
+  Result<SealedStorePtr> seal();
+  /// Goes on with the groups of a checkpoint, instead of none; false when the table has no store's files that fit. The
+  /// deadlines are not there.
+  Result<bool> restore(StateReader& state, std::string_view table);
 
  private:
-  StoredGroups(OwnedStorePtr store, GroupFormPtr form, Marks marks)
-      : store_{std::move(store)}, form_{std::move(form)}, period_{marks == Marks::none ? 0 : 1} {}
-  [[nodiscard]] std::size_t numbers() const { return form_->schema.numbers(); }
+  friend class StoredWalk;
+  StoredGroups(OwnedStorePtr store, GroupFormPtr form);
+  /// The key groups of `rows` keys in key_columns_, which are empty again.
+  const std::vector<std::uint64_t>& hash_keys(std::uint32_t rows);
+  [[nodiscard]] std::uint32_t group_of(std::uint64_t hash) const { return key_group_of(hash, form_->max_parallelism); }
+  Status change(std::string_view key, std::optional<std::string_view> value);
+  void one_less() { size_ -= size_ == 0 ? 0 : 1; }
 
-  OwnedStorePtr store_;
   GroupFormPtr form_;
-  std::int64_t period_;  ///< from 1; 0: without marks
+  SealableStore store_;
+  GroupDeadlines deadlines_;
   std::uint64_t size_ = 0;
-  StoreBatch changes_;  ///< that wait
-  std::string key_;
-  std::string value_;
+  bool counted_ = true;  ///< `size_` is right
+  StoreBatch changes_;   ///< that wait
+  std::vector<ColumnBuilder> key_columns_;
+  std::vector<ColumnBuilder*> key_builders_;
+  std::vector<std::uint64_t> hashes_;
+  // Keys that have been put, one behind the other, until their key groups are known:
+  struct Put {
+    std::size_t key_bytes;
+    std::size_t value_bytes;
+  };
+  std::vector<Put> puts_;
+  std::string put_bytes_;
   // Of the last `take`:
   std::string key_bytes_;
   std::vector<std::size_t> ends_;
@@ -134,29 +149,29 @@ class StoredGroups {
   std::vector<std::string_view> lookup_;
   StoreValues values_;
   std::string sweep_;
-  // Deadlines:
-  std::optional<std::int64_t> first_deadline_;
-  std::string deadlines_from_;  ///< none lies before it: what has been erased there is not walked over again
-  std::vector<std::unique_ptr<std::string>> due_texts_;
-  std::vector<KeyRef> due_;
 };
 
 template <class Dead>
 Result<std::uint64_t> StoredGroups::sweep(std::size_t looked_at, Dead&& dead) {
   if (Status flushed = flush(); !flushed) return fail(flushed.error());
+  std::uint64_t alive = 0;
   std::uint64_t erased = 0;
-  const auto scan = (*store_)->scan(sweep_, "\1");
+  const bool from_the_first = sweep_.empty();
+  const auto scan = store_.scan(sweep_, {});
   for (; scan->valid() && looked_at > 0; scan->next(), --looked_at) {
-    StoredRows rows{scan->value(), numbers(), period_};
+    StoredRows rows{scan->value(), form_->schema};
     bool all_dead = true;
     for (StoredRow row; rows.next(row);) all_dead &= dead(row);
-    if (!all_dead) continue;
-    changes_.erase(scan->key());
-    ++erased;
+    ++(all_dead ? erased : alive);
+    if (all_dead) changes_.erase(scan->key());
   }
   if (Status walked = scan->status(); !walked) return fail(walked.error());
   sweep_ = scan->valid() ? std::string{scan->key()} : std::string{};
-  size_ -= erased;
+  size_ -= std::min(size_, erased);
+  if (from_the_first && sweep_.empty()) {  // these were all
+    size_ = alive;
+    counted_ = true;
+  }
   if (Status flushed = flush(); !flushed) return fail(flushed.error());
   return erased;
 }

@@ -5,7 +5,8 @@
 // its own window's states first, and the aggregates see the whole batch at once.
 //
 // With a state backend windows of keys that no record has come of for longest go to a store when memory has no room for
-// all, and come back with their key's next record. When the input has ended they come last, in the order of the keys.
+// all, and come back with their key's next record. When the input has ended they come last, in the order of the store's
+// keys.
 
 #include <algorithm>
 #include <array>
@@ -58,7 +59,7 @@ class CountWindows final : public WindowOperator {
   [[nodiscard]] std::vector<std::string> saved_numbers() const override {
     return {"count", "opened", "newest", "changed"};
   }
-  Status settle() override { return cache_.flush(); }
+  [[nodiscard]] StoredGroups* stored_groups() override { return cache_.get(); }
   void freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) override;
   Status load_groups(const SavedGroups& saved) override;
 
@@ -100,7 +101,7 @@ class CountWindows final : public WindowOperator {
 };
 
 Status CountWindows::opened() {
-  auto stored = open_stored_groups(StoredGroups::Marks::last_number);
+  auto stored = open_stored_groups();
   if (!stored) return fail(stored.error());
   cache_.open(std::move(*stored));
   return {};
@@ -266,13 +267,12 @@ Result<WindowOperator::More> CountWindows::produce_stored(ResultWriter& writer) 
     if (!*more) {
       stored_walk_.reset();
       walks_stored_ = false;
-      cache_->next_period();
       if (drained()) cache_.close();
       return More::yes;
     }
-    StoredRows rows = stored_walk_->rows();
     StoredRow row;
-    if (!rows.next(row) || (!drained() && row.numbers[3] == 0)) continue;
+    if (!stored_walk_->next_row(row) || (!drained() && row.numbers[3] == 0)) continue;
+    if (!drained()) stored_walk_->clear_mark();
     std::byte* states = held_.add();
     if (Status loaded = cache_->load(row, states); !loaded) return fail(loaded.error());
     writer.add(held_.keep(key_form(), stored_walk_->key()), states, 0, 0, row.numbers[2]);
@@ -316,7 +316,6 @@ void CountWindows::freeze_groups(const GroupFormPtr& form, std::vector<FrozenGro
     return {};
   };
   groups.push_back(frozen_groups(pool_.freeze(ownership_of_states(form, sizeof(CountWindow))), std::move(save)));
-  cache_.freeze(groups);
 }
 
 Status CountWindows::load_groups(const SavedGroups& saved) {

@@ -66,9 +66,12 @@ class WindowOperator : public Operator {
   // For checkpoints. Nothing is unfinished: no results wait, and none are due.
   /// The numbers that a row of the kind's state has beside key and aggregates.
   [[nodiscard]] virtual std::vector<std::string> saved_numbers() const = 0;
-  /// Before groups are frozen: what waits to be written is.
-  virtual Status settle() { return {}; }
-  /// Captures all groups, without touching each of them. Their states are copied, if they must be, as `form` says.
+  /// The groups that memory has no room for; null when they all stay there.
+  [[nodiscard]] virtual StoredGroups* stored_groups() { return nullptr; }
+  /// They have come with a checkpoint. No other groups are there yet.
+  virtual Status stored_groups_restored() { return {}; }
+  /// Captures all groups that are not in the store, without touching each of them. Their states are copied, if they
+  /// must be, as `form` says.
   virtual void freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) = 0;
   virtual Status load_groups(const SavedGroups& saved) = 0;
   /// Numbers of the operator as a whole; of several subtasks' the greatest counts.
@@ -85,7 +88,7 @@ class WindowOperator : public Operator {
   /// How groups are saved; not before `opened`.
   [[nodiscard]] const GroupFormPtr& form();
   /// For groups that memory has no room for; null when they all stay there: without a state backend, or without a key.
-  Result<std::unique_ptr<StoredGroups>> open_stored_groups(StoredGroups::Marks marks);
+  Result<std::unique_ptr<StoredGroups>> open_stored_groups();
   [[nodiscard]] KeyForm key_form() const { return key_reader_.form(); }
   /// Time in the window's domain has passed everything up to and including this.
   [[nodiscard]] std::int64_t progress() const { return progress_; }

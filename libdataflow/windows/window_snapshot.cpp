@@ -1,4 +1,5 @@
-// The common half of window operators' checkpoints: the tables "groups" and "clock".
+// The common half of window operators' checkpoints: the tables "groups" and "clock". What an operator has in a store is
+// a table of its own in the checkpoints of a running job, "stored_groups", with the same columns. No group is in both.
 //
 // After a change of parallelism a subtask takes the furthest clock of all. They do not differ where it matters: every
 // subtask of a keyed operator has had the same watermarks before a barrier.
@@ -12,6 +13,7 @@ namespace dataflow::windows {
 namespace {
 
 constexpr const char* groups_table = "groups";
+constexpr const char* stored_groups_table = "stored_groups";
 constexpr const char* clock_table = "clock";
 
 const SchemaPtr& clock_schema() {
@@ -36,14 +38,26 @@ std::string identity(const WindowSpec& spec) {
   return text + (spec.time == TimeDomain::event ? " event" : " processing");
 }
 
-/// The clock is copied, the groups are frozen: they are read while the operator goes on.
+/// The clock is copied, the groups are frozen, the store is sealed: all are read while the operator goes on.
 class CapturedWindows final : public CapturedState {
  public:
   GroupFormPtr form;
   BatchPtr clock;
   std::vector<FrozenGroupsPtr> groups;
+  SealedStorePtr sealed;  ///< null: nothing is in a store
+
+  ~CapturedWindows() override {
+    if (sealed == nullptr) return;
+    sealed->give_up();
+    sealed->drop_files();
+  }
 
   Status write(StateWriter& writer) override {
+    // First: until then the operator's changes wait in memory.
+    if (sealed && writer.takes_stores()) {
+      const StateDescription stored{stored_groups_table, StateKind::keyed, 1, form->schema.schema()};
+      if (Status written = sealed->write_files(writer, stored); !written) return written;
+    }
     if (Status begun = writer.begin({clock_table, StateKind::union_all, 1, clock_schema()}); !begun) return begun;
     if (Status added = writer.add(0, clock); !added) return added;
     if (Status begun = writer.begin({groups_table, StateKind::keyed, 1, form->schema.schema()}); !begun) return begun;
@@ -52,7 +66,8 @@ class CapturedWindows final : public CapturedState {
       if (Status saved = frozen->save(saver); !saved) return saved;
       frozen.reset();
     }
-    return saver.finish();
+    if (Status saved = saver.finish(); !saved || !sealed || writer.takes_stores()) return saved;
+    return sealed->write_rows(writer, {form->schema.schema(), form->schema.keys()}, form->max_parallelism);
   }
 };
 
@@ -67,14 +82,13 @@ const GroupFormPtr& WindowOperator::form() {
   return form_;
 }
 
-Result<std::unique_ptr<StoredGroups>> WindowOperator::open_stored_groups(StoredGroups::Marks marks) {
+Result<std::unique_ptr<StoredGroups>> WindowOperator::open_stored_groups() {
   const StateBackendPtr backend = context_->state_backend();
   if (!backend || spec_.key_fields.empty()) return std::unique_ptr<StoredGroups>{};
-  return StoredGroups::open(backend, form(), marks);
+  return StoredGroups::open(backend, form());
 }
 
 Result<CapturedStatePtr> WindowOperator::snapshot() {
-  if (Status settled = settle(); !settled) return fail(settled.error());
   auto state = std::make_unique<CapturedWindows>();
   state->form = form();
   BatchBuilder clock{clock_schema()};
@@ -90,6 +104,11 @@ Result<CapturedStatePtr> WindowOperator::snapshot() {
   clock.end_row();
   state->clock = clock.finish();
   freeze_groups(form_, state->groups);
+  if (StoredGroups* stored = stored_groups()) {
+    auto sealed = stored->seal();
+    if (!sealed) return fail(sealed.error());
+    state->sealed = std::move(*sealed);
+  }
   return state;
 }
 
@@ -125,14 +144,24 @@ Status WindowOperator::restore_clock(StateReader& state) {
 Status WindowOperator::restore(StateReader& state) {
   if (Status clock = restore_clock(state); !clock) return clock;
   const GroupSchema schema{*input_, spec_.key_fields, saved_numbers(), aggregation_};
-  if (const StateDescription* written = state.find(groups_table)) {
+  for (const char* table : {groups_table, stored_groups_table}) {
+    const StateDescription* written = state.find(table);
+    if (written == nullptr) continue;
     if (Status same = schema.check_keys(*written->schema); !same) return same;
   }
+  Result<bool> as_store = false;
+  if (StoredGroups* stored = stored_groups()) as_store = stored->restore(state, stored_groups_table);
+  if (!as_store) return fail(as_store.error());
+  if (Status restored = *as_store ? stored_groups_restored() : Status{}; !restored) return restored;
   KeyReader keys{*schema.schema(), schema.key_columns()};
-  const Status read = state.read(groups_table, schema.schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
-    return load_groups({*rows, keys.read(*rows), schema, aggregation_});
-  });
-  return read ? loaded() : read;
+  for (const char* table : {groups_table, stored_groups_table}) {
+    if (*as_store && table == stored_groups_table) continue;
+    const Status read = state.read(table, schema.schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
+      return load_groups({*rows, keys.read(*rows), schema, aggregation_});
+    });
+    if (!read) return read;
+  }
+  return loaded();
 }
 
 }  // namespace dataflow::windows

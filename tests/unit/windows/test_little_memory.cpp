@@ -1,5 +1,6 @@
 // Windows and running aggregates with a state backend whose memory has no room for a single key, or for a few.
 
+#include <map>
 #include <set>
 
 #include "dataflow/testing.hpp"
@@ -190,5 +191,80 @@ TEST_CASE("what lies on disk is in a snapshot once, and goes on on the heap") {
       CHECK(rows == windows * keys * 3 / 4);
       CHECK(records == windows * keys * 3);
     }
+  }
+}
+
+namespace {
+
+/// What a checkpoint of a running job is given.
+class Written final : public StateWriter {
+ public:
+  Status begin(const StateDescription& state) override {
+    rows_ = &rows[state.name];
+    return {};
+  }
+  Status add(std::uint32_t, const BatchPtr& batch) override {
+    *rows_ += batch->rows();
+    return {};
+  }
+  [[nodiscard]] bool takes_stores() const override { return true; }
+  Status add_store(const StateDescription& state, const std::filesystem::path&,
+                   std::span<const StoreFile> stored) override {
+    for (const StoreFile& file : stored) files[state.name + "/" + file.shared_name()] = file.bytes;
+    return {};
+  }
+
+  std::map<std::string, std::uint64_t> rows;   ///< of each table
+  std::map<std::string, std::uint64_t> files;  ///< of stores, with their sizes
+
+ private:
+  std::uint64_t* rows_ = nullptr;
+};
+
+Written written(Operator& op) {
+  Written written;
+  auto captured = op.snapshot();
+  REQUIRE(captured.has_value());
+  REQUIRE((*captured)->write(written).has_value());
+  return written;
+}
+
+}  // namespace
+
+TEST_CASE("the next checkpoint carries what has changed, not what there is") {
+  for (const WindowKind kind : {WindowKind::running, WindowKind::count, WindowKind::session}) {
+    CAPTURE(static_cast<int>(kind));
+    const testing_support::TemporaryFolder folder;
+    Context context;
+    context.backend = *make_rocksdb_backend(folder / "state", 0);
+    WindowSpec spec = windows_by_key(kind, {{"n", "count()"}});
+    spec.gap = Duration{1000};
+    spec.count = 1000;
+    const auto op = make_window_operator(std::move(spec), input_schema())->create();
+    REQUIRE(op->open(context).has_value());
+    Collected out;
+    const auto push = [&](std::int64_t first, std::int64_t end) {
+      BatchBuilder builder{input_schema()};
+      for (std::int64_t k = first; k < end; ++k) {
+        builder.append_row(Row{Value{std::to_string(k) + std::string(200, 'k')}, Value{k}}, Timestamp{1});
+      }
+      REQUIRE(op->process(0, builder.finish(), out).has_value());
+    };
+    constexpr std::int64_t keys = 4'000;
+    for (std::int64_t k = 0; k < keys; k += 100) push(k, k + 100);
+    const Written first = written(*op);
+    CHECK(first.rows.at("groups") <= 200);
+    push(0, 20);
+    push(20, 40);
+    const Written second = written(*op);
+    CHECK(second.rows.at("groups") <= 200);
+    std::uint64_t all = 0;
+    std::uint64_t added = 0;
+    for (const auto& [name, bytes] : second.files) {
+      all += bytes;
+      added += first.files.contains(name) ? 0 : bytes;
+    }
+    CHECK(all > static_cast<std::uint64_t>(keys) * 200);
+    CHECK(added < all / 10);
   }
 }
