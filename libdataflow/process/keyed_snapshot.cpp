@@ -197,14 +197,14 @@ class CapturedKeys final : public CapturedState {
     };
     for (const bool processing : {false, true}) {
       const FrozenTimers& next = processing ? processing_timers : event_timers;
-      const Status written = next.for_each([&](const KeyTimer& timer, const std::string& name) {
+      Status written = next.for_each([&](const KeyTimer& timer, const std::string& name) {
         append_key(timer.slot, rows.builder);
         return end_row(processing, timer.time, name);
       });
       if (!written) return written;
       const auto& later = processing ? processing_later : event_later;
       if (later == nullptr) continue;
-      const Status rest = later->for_each([&](std::string_view key, std::string_view value) {
+      Status rest = later->for_each([&](std::string_view key, std::string_view value) {
         const LaterTimer timer = LaterTimer::read(key, value);
         append_key(timer.integer, timer.text, rows.builder);
         return end_row(processing, timer.time, timer.name);
@@ -404,12 +404,12 @@ Status KeyedRuntime::restore(StateReader& state) {
   if (Status same = check_types(state); !same) return same;
   if (impl_->cache) {
     const bool many_rows = owner_.states_.front()->many_rows();
-    const Status stored = impl_->cache->restore(state, {values_schema(), impl_->types.size(), many_rows});
+    Status stored = impl_->cache->restore(state, {values_schema(), impl_->types.size(), many_rows});
     if (!stored) return stored;
     return state.read(timers_table, timers_schema(),
                       [this](std::uint32_t group, const BatchPtr& rows) { return restore_timers(*rows, group); });
   }
-  const Status values = state.read(values_table, values_schema(), [this](std::uint32_t, const BatchPtr& rows) {
+  Status values = state.read(values_table, values_schema(), [this](std::uint32_t, const BatchPtr& rows) {
     return restore_values(*rows, "the state");
   });
   if (!values) return values;

@@ -156,7 +156,7 @@ Status WindowOperator::restore(StateReader& state) {
   KeyReader keys{*schema.schema(), schema.key_columns()};
   for (const char* table : {groups_table, stored_groups_table}) {
     if (*as_store && table == stored_groups_table) continue;
-    const Status read = state.read(table, schema.schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
+    Status read = state.read(table, schema.schema(), [&](std::uint32_t, const BatchPtr& rows) -> Status {
       return load_groups({*rows, keys.read(*rows), schema, aggregation_});
     });
     if (!read) return read;

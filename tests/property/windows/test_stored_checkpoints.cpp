@@ -1,6 +1,6 @@
-// Groups in memory and in stores, dealt out to several subtasks, through checkpoints of stores' files and of rows, taken
-// while records go on coming, given up, and restored with another backend and another parallelism: against the same
-// subtasks on the heap.
+// Groups in memory and in stores, dealt out to several subtasks, through checkpoints of stores' files and of rows,
+// taken while records go on coming, given up, and restored with another backend and another parallelism: against the
+// same subtasks on the heap.
 
 #include <doctest/doctest.h>
 
@@ -229,8 +229,8 @@ class Run {
   }
   void write() {
     if (!captured_) return;
-    written_ = Written{checkpoint(std::move(captured_->stored), pick(3) == 0), captured_->reference,
-                       captured_->watermark};
+    written_ =
+        Written{checkpoint(std::move(captured_->stored), pick(3) == 0), captured_->reference, captured_->watermark};
     captured_.reset();
   }
   void give_up() { captured_.reset(); }

@@ -14,7 +14,7 @@ namespace {
 
 using namespace testing_support;
 
-#define FOR_EACH_BACKEND(kind) \
+#define FOR_EACH_BACKEND \
   for (const BackendKind& kind : backend_kinds()) SUBCASE(kind.name)
 
 struct Sealable {
@@ -46,7 +46,7 @@ struct Sealable {
 }  // namespace
 
 TEST_CASE("a checkpoint has what was there when the store was sealed, and the next one the rest") {
-  FOR_EACH_BACKEND(kind) {
+  FOR_EACH_BACKEND {
     Sealable sealable{kind};
     sealable.put("a", "1");
     sealable.put("b", "1");
@@ -65,7 +65,7 @@ TEST_CASE("a checkpoint has what was there when the store was sealed, and the ne
 }
 
 TEST_CASE("who writes more than can wait in memory makes the checkpoint") {
-  FOR_EACH_BACKEND(kind) {
+  FOR_EACH_BACKEND {
     Sealable sealable{kind};
     sealable.put("a", "1");
     const auto sealed = sealable.seal();
@@ -79,7 +79,7 @@ TEST_CASE("who writes more than can wait in memory makes the checkpoint") {
 }
 
 TEST_CASE("a checkpoint that is given up leaves no files, and those after it miss nothing") {
-  FOR_EACH_BACKEND(kind) {
+  FOR_EACH_BACKEND {
     Sealable sealable{kind};
     sealable.put("a", "1");
     const auto given_up = sealable.seal();
@@ -104,7 +104,7 @@ TEST_CASE("a checkpoint that is given up leaves no files, and those after it mis
 }
 
 TEST_CASE("checkpoints are made on another thread while the store is written and read") {
-  FOR_EACH_BACKEND(kind) {
+  FOR_EACH_BACKEND {
     Sealable sealable{kind};
     Content content;
     const std::string value(2'000, 'v');
