@@ -87,9 +87,31 @@ Status CapturedRows::write_table(Table& table, StateWriter& writer) const {
   KeyGroupWriter groups{writer, table.key_fields, max_parallelism_};
   if (Status written = write_rows(table, table.rows, groups); !written) return written;
   for (StoredRows& stored : table.stored) {
+    if (Status written = write_segments(table, stored, writer); !written) return written;
     if (Status written = write_stored(table, stored, groups); !written) return written;
   }
   return groups.finish();
+}
+
+/// Takes out of `stored` the runs whose rows of the side are a segment.
+Status CapturedRows::write_segments(const Table& table, StoredRows& stored, StateWriter& writer) const {
+  std::vector<SortedRunPtr> others;
+  for (SortedRunPtr& run : stored.runs) {
+    if (!writer.takes_segment(run->bytes())) {
+      others.push_back(std::move(run));
+      continue;
+    }
+    const SegmentId id{run, static_cast<std::uint32_t>(table.side)};
+    Status added = writer.add_segment(id, [&](StateWriter& rows) -> Status {
+      KeyGroupWriter groups{rows, table.key_fields, max_parallelism_};
+      StoredRows one{stored.home, nullptr, {run}, stored.header_bytes};
+      Status written = write_stored(table, one, groups);
+      return written ? groups.finish() : written;
+    });
+    if (!added) return added;
+  }
+  stored.runs = std::move(others);
+  return {};
 }
 
 Status CapturedRows::write_rows(const Table& table, const Rows& rows, KeyGroupWriter& writer) {

@@ -47,7 +47,7 @@ class RowTable {
 struct StoredRows {
   std::shared_ptr<const void> home;  ///< what they lie in
   std::unique_ptr<StoreScan> view;   ///< of a store; null:
-  std::vector<SortedRunPtr> runs;    ///< they are in these
+  std::vector<SortedRunPtr> runs;    ///< they are in these, of each of which the rows may be a segment
   std::size_t header_bytes = 0;      ///< before the rows of an entry
 };
 
@@ -85,6 +85,7 @@ class CapturedRows final : public CapturedState {
     [[nodiscard]] std::size_t numbers() const { return description.schema->size() - layout->stored().size(); }
   };
   Status write_table(Table& table, StateWriter& writer) const;
+  Status write_segments(const Table& table, StoredRows& stored, StateWriter& writer) const;
   static Status write_rows(const Table& table, const Rows& rows, KeyGroupWriter& writer);
   static Status write_stored(const Table& table, StoredRows& stored, KeyGroupWriter& writer);
 

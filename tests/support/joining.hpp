@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "libdataflow/checkpoint/memory_storage.hpp"
 #include "libdataflow/checkpoint/restored_checkpoint.hpp"
 #include "libdataflow/checkpoint/state_file.hpp"
 #include "libdataflow/state/state_backend.hpp"
@@ -132,28 +133,15 @@ class JoinBench {
   /// For what event time each subtask waits.
   [[nodiscard]] std::optional<Timestamp> waits_for() const { return subtasks_[0]->op->waits_for(); }
 
+  /// Where checkpoints are taken as those of a running job are, with segments of any size; null: as what outlives one.
+  CheckpointStoragePtr storage;
+
+  /// Takes one. Returns how many bytes had to be written.
+  std::uint64_t checkpoint() { return save().new_bytes; }
+
   /// Through a checkpoint, into so many subtasks. Returns how many rows the state had.
   std::size_t restore(std::uint32_t parallelism) {
-    CheckpointMetadata metadata;
-    metadata.max_parallelism = max_parallelism;
-    metadata.operators.push_back({"x", {}, std::nullopt});
-    std::size_t rows = 0;
-    for (std::uint32_t i = 0; i < subtasks_.size(); ++i) {
-      auto captured = subtasks_[i]->op->snapshot();
-      REQUIRE(captured.has_value());
-      CapturedStates states;
-      states.emplace_back("x", std::move(*captured));
-      auto state = collect_task_state(std::move(states));
-      REQUIRE(state.has_value());
-      for (const StateTable& table : state->operators[0].tables) {
-        for (const StateBlock& block : table.blocks) rows += block.rows;
-      }
-      metadata.operators[0].subtasks.push_back({std::move(state->operators[0].tables), i});
-      metadata.files.push_back(std::move(state->file));
-    }
-    const auto saved = decode_metadata(encode_metadata(metadata), "the snapshot");
-    REQUIRE(saved.has_value());
-    const auto checkpoint = RestoredCheckpoint::of(*saved);
+    const auto [checkpoint, rows, new_bytes] = save();
     const Timestamp event_time = subtasks_[0]->event_time;
     const Timestamp clock = subtasks_[0]->clock;
     collect();
@@ -225,6 +213,43 @@ class JoinBench {
  private:
   static constexpr std::uint32_t max_parallelism = 128;
 
+  struct Saved {
+    RestoredCheckpointPtr checkpoint;
+    std::size_t rows = 0;
+    std::uint64_t new_bytes = 0;
+  };
+  Saved save() {
+    Saved saved;
+    CheckpointMetadata metadata;
+    metadata.max_parallelism = max_parallelism;
+    metadata.operators.push_back({"x", {}, std::nullopt});
+    const std::string folder = "chk-" + std::to_string(++checkpoints_);
+    for (std::uint32_t i = 0; i < subtasks_.size(); ++i) {
+      auto captured = subtasks_[i]->op->snapshot();
+      REQUIRE(captured.has_value());
+      CapturedStates states;
+      states.emplace_back("x", std::move(*captured));
+      auto state = storage ? write_task_state(std::move(states), *storage, folder, std::to_string(i), uploaded_.get())
+                           : collect_task_state(std::move(states));
+      REQUIRE(state.has_value());
+      saved.new_bytes += state->new_bytes;
+      for (const StateTable& table : state->operators[0].tables) {
+        for (const StateBlock& block : table.blocks) saved.rows += block.rows;
+        for (const StateSegment& segment : table.segments) {
+          for (const StateBlock& block : segment.blocks) saved.rows += block.rows;
+        }
+      }
+      metadata.operators[0].subtasks.push_back({std::move(state->operators[0].tables), i});
+      metadata.files.push_back(std::move(state->file));
+    }
+    const auto put = storage ? storage : std::make_shared<MemoryStorage>();
+    REQUIRE(put->put(folder + "/" + std::string{metadata_name}, encode_metadata(metadata)).has_value());
+    auto loaded = RestoredCheckpoint::load(put, folder);
+    REQUIRE(loaded.has_value());
+    saved.checkpoint = std::move(*loaded);
+    return saved;
+  }
+
   struct Subtask final : OperatorContext, OperatorOutput {
     JoinBench* bench = nullptr;
     std::uint32_t index = 0;
@@ -258,6 +283,7 @@ class JoinBench {
 
   void start(std::uint32_t parallelism) {
     subtasks_.clear();
+    uploaded_ = std::make_unique<UploadedFiles>(0);
     backend_ = new_backend_ ? new_backend_() : nullptr;
     for (std::uint32_t i = 0; i < parallelism; ++i) {
       auto subtask = std::make_unique<Subtask>();
@@ -291,6 +317,8 @@ class JoinBench {
   std::vector<BatchPtr> collected_;
   mutable std::map<std::string, std::uint64_t> counted_before_;
   std::uint32_t next_ = 0;
+  std::unique_ptr<UploadedFiles> uploaded_;  ///< by this attempt
+  std::size_t checkpoints_ = 0;
 };
 
 }  // namespace dataflow::testing_support

@@ -116,5 +116,60 @@ TEST_CASE("a window is joined part by part, of which one has all rows of a key")
   CHECK(join.restore(1) == 0);
 }
 
+TEST_CASE("a checkpoint of a window join on disk writes what came since the one before it") {
+  const TemporaryFolder folder;
+  JoinBench join = on_disk(folder, "window = { tumbling = \"100us\" }\n", 100'000);
+  join.storage = std::make_shared<MemoryStorage>();
+  for (int n = 0; n < 5; ++n) {
+    join.push(left, rows_of_keys(keys, [](std::int64_t k) { return k % 100; }));
+    join.push(right, rows_of_keys(keys, [](std::int64_t k) { return k % 100; }));
+  }
+  const std::uint64_t first = join.checkpoint();
+  CHECK(join.checkpoint() < first / 5);
+  join.push(right, rows_of_keys(keys, [](std::int64_t k) { return k % 100; }));
+  CHECK(join.checkpoint() < first / 3);
+}
+
+TEST_CASE("a window join on disk goes on in any number of subtasks") {
+  for (const std::string window : {"{ tumbling = \"100us\" }", "{ sliding = \"100us\", every = \"50us\" }",
+                                   "{ cumulate = \"100us\", every = \"50us\" }"}) {
+    CAPTURE(window);
+    const TemporaryFolder folder;
+    const std::string node = "kind = \"full\"\nwindow = " + window + "\n";
+    JoinBench join = on_disk(folder, node, 60'000);
+    join.storage = std::make_shared<MemoryStorage>();
+    JoinBench reference{"on = \"left.k = right.k\"\n" + node + ids, fields, fields};
+    const auto rows_of_both = [&] {
+      std::vector<std::string> given[2];
+      for (JoinBench* one : {&join, &reference}) {
+        auto& texts = given[one == &join ? 0 : 1];
+        for (const BatchPtr& batch : one->batches()) {
+          for (std::uint32_t row = 0; row < batch->rows(); ++row) texts.push_back(JoinBench::text_of(*batch, row));
+        }
+        std::sort(texts.begin(), texts.end());
+      }
+      CHECK(given[0] == given[1]);
+      return given[0].size();
+    };
+    std::int64_t time = 0;
+    std::size_t rows = 0;
+    for (const std::uint32_t parallelism : {2U, 5U, 1U}) {
+      for (JoinBench* one : {&join, &reference}) {
+        one->push(left, rows_of_keys(keys, [&](std::int64_t k) { return time + k % 90; }));
+        one->push(right, rows_of_keys(keys / 2, [&](std::int64_t k) { return time + k % 90; }));
+      }
+      join.checkpoint();
+      CHECK(join.restore(parallelism) >= keys);
+      time += 70;
+      for (JoinBench* one : {&join, &reference}) one->watermark(Timestamp{time});
+      rows += rows_of_both();
+    }
+    for (JoinBench* one : {&join, &reference}) one->watermark(Timestamp::max());
+    rows += rows_of_both();
+    CHECK(rows >= static_cast<std::size_t>(3 * keys));
+    CHECK(join.restore(1) == 0);
+  }
+}
+
 }  // namespace
 }  // namespace dataflow
