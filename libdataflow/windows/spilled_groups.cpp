@@ -175,7 +175,20 @@ Status SpilledGroups::write(std::int64_t slice_start, const GroupTable& groups) 
   if (!run) return fail(run.error());
   std::vector<SpilledRun>& runs = runs_[slice_start];
   runs.push_back({std::move(*run), form_.period});
-  return runs.size() < most_runs ? Status{} : compact(slice_start);
+  return runs.size() < most_runs ? Status{} : merge_smallest(runs);
+}
+
+/// Half of them become one. So it takes a thousand runs until a group, and what a checkpoint has of it, is written a
+/// third time.
+Status SpilledGroups::merge_smallest(std::vector<SpilledRun>& runs) {
+  const auto half = runs.begin() + most_runs / 2;
+  std::nth_element(runs.begin(), half, runs.end(),
+                   [](const SpilledRun& a, const SpilledRun& b) { return a.groups->bytes() < b.groups->bytes(); });
+  auto run = merged(groups_of({runs.begin(), half}), index_);
+  if (!run) return fail(run.error());
+  runs.erase(runs.begin(), half);
+  runs.push_back({std::move(*run), form_.period});
+  return {};
 }
 
 Result<SortedRunPtr> SpilledGroups::merged(const std::vector<SortedRunPtr>& runs, RunIndex index) {

@@ -106,6 +106,7 @@ class SpilledGroups {
   [[nodiscard]] std::uint64_t budget_bytes() const { return folder_->backend()->cache_bytes(); }
 
  private:
+  Status merge_smallest(std::vector<SpilledRun>& runs);
   Result<SortedRunPtr> merged(const std::vector<SortedRunPtr>& runs, RunIndex index);
 
   OwnedFolderPtr folder_;

@@ -120,14 +120,20 @@ TEST_CASE("a checkpoint of a window join on disk writes what came since the one 
   const TemporaryFolder folder;
   JoinBench join = on_disk(folder, "window = { tumbling = \"100us\" }\n", 100'000);
   join.storage = std::make_shared<MemoryStorage>();
-  for (int n = 0; n < 5; ++n) {
-    join.push(left, rows_of_keys(keys, [](std::int64_t k) { return k % 100; }));
-    join.push(right, rows_of_keys(keys, [](std::int64_t k) { return k % 100; }));
+  constexpr int pushes = 40;  // and so many runs, of which half are made one
+  std::uint64_t first = 0;
+  for (int n = 0; n < pushes; ++n) {
+    for (const std::size_t side : {left, right}) {
+      join.push(side, rows_of_keys(keys, [](std::int64_t k) { return k % 100; }));
+    }
+    if (n != 4) continue;
+    first = join.checkpoint();
+    CHECK(join.checkpoint() < first / 5);
   }
-  const std::uint64_t first = join.checkpoint();
-  CHECK(join.checkpoint() < first / 5);
+  join.checkpoint();
   join.push(right, rows_of_keys(keys, [](std::int64_t k) { return k % 100; }));
   CHECK(join.checkpoint() < first / 3);
+  CHECK(join.restore(1) == (2 * pushes + 1) * keys);
 }
 
 TEST_CASE("a window join on disk goes on in any number of subtasks") {

@@ -185,6 +185,23 @@ TEST_CASE("a checkpoint of a window on disk writes what came since the one befor
   }
 }
 
+TEST_CASE("of many runs half become one, and checkpoints keep the others") {
+  WindowJob job{spilled_windows(WindowKind::tumbling)};
+  constexpr std::int64_t keys = 2'000;  // a run and more
+  std::uint64_t written = 0;
+  constexpr std::int64_t batches = 150;
+  for (std::int64_t batch = 0; batch < batches; ++batch) {
+    job.push(batch * keys, keys, 1);
+    if (batch % 8 == 0) written += job.new_bytes_of_checkpoint();
+  }
+  const auto last = job.take();
+  CHECK(segments_of(*last) > 32);
+  CHECK(segments_of(*last) < 64);
+  CHECK(written < 2 * last->metadata().size());
+  job.watermark(Timestamp::max().micros);
+  CHECK(job.results().size() == batches * keys);
+}
+
 TEST_CASE("windows on disk go on in any number of subtasks, with all parts of each key") {
   using State = WindowJob::State;
   for (const WindowKind kind : kinds) {
@@ -206,11 +223,8 @@ TEST_CASE("windows on disk go on in any number of subtasks, with all parts of ea
       time += 20;
     };
     std::size_t segments = 0;
-    for (const auto& [parallelism, state] :
-         std::initializer_list<std::pair<std::uint32_t, State>>{{5, State::on_disk},
-                                                                {1, State::on_disk},
-                                                                {3, State::on_heap},
-                                                                {2, State::on_disk}}) {
+    for (const auto& [parallelism, state] : std::initializer_list<std::pair<std::uint32_t, State>>{
+             {5, State::on_disk}, {1, State::on_disk}, {3, State::on_heap}, {2, State::on_disk}}) {
       go_on();
       const auto checkpoint = job.take();
       segments += segments_of(*checkpoint);
