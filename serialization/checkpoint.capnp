@@ -9,7 +9,8 @@ using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("dataflow::wire");
 
 struct Checkpoint {
-  version @0 :UInt16;          # 2 when there are stores, else 1; a reader refuses what is newer than itself
+  version @0 :UInt16;          # 3 when there are segments, else 2 when there are stores, else 1; a reader refuses what is
+                               # newer than itself
   id @1 :UInt64;               # ascending within a lineage
   leaderEpoch @2 :UInt64;      # of the coordinator that completed it
   savepoint @3 :Bool;
@@ -52,6 +53,15 @@ struct Table {
   # Of version 2, for a keyed table that is a store's checkpoint (libdataflow/state/stored_table.hpp) instead of blocks:
   store @5 :List(StoreFile);   # empty: it is blocks
   storePrefix @6 :Text;        # in front of the names of its files, relative to the folder of the metadata
+  # Of version 3:
+  segments @7 :List(Segment);  # more rows of a table that is blocks
+}
+
+struct Segment {
+  # Rows that stay what they are while a job runs: other checkpoints may have the same file under another name.
+
+  file @0 :File;
+  blocks @1 :List(Block);      # all of it; their offsets are in this file
 }
 
 struct StoreFile {
@@ -66,7 +76,7 @@ struct Block {
 
   keyGroup @0 :UInt32;         # of keyed tables, else 0
   rows @1 :UInt32;
-  offset @2 :UInt64;           # in the subtask's file
+  offset @2 :UInt64;           # in the subtask's file, or the segment's
   length @3 :UInt64;
   hash @4 :UInt64;             # XXH3, 64 bits, of those bytes
 }

@@ -41,6 +41,16 @@ void write_file(wire::File::Builder to, const StateFile& file) {
   if (file.key.empty()) to.setContent(as_data(file.content));
 }
 
+void write_blocks(capnp::List<wire::Block>::Builder to, const std::vector<StateBlock>& blocks) {
+  for (unsigned i = 0; i < to.size(); ++i) {
+    to[i].setKeyGroup(blocks[i].key_group);
+    to[i].setRows(blocks[i].rows);
+    to[i].setOffset(blocks[i].offset);
+    to[i].setLength(blocks[i].length);
+    to[i].setHash(blocks[i].hash);
+  }
+}
+
 void write_tables(capnp::List<wire::Table>::Builder to, const std::vector<StateTable>& tables) {
   for (unsigned i = 0; i < to.size(); ++i) {
     const StateTable& table = tables[i];
@@ -49,13 +59,11 @@ void write_tables(capnp::List<wire::Table>::Builder to, const std::vector<StateT
     to[i].setVersion(table.description.version);
     const Buffer schema = encode_schema(*table.description.schema);
     to[i].setSchema({reinterpret_cast<const kj::byte*>(schema.data()), schema.size()});
-    auto blocks = to[i].initBlocks(count_of(table.blocks));
-    for (unsigned b = 0; b < blocks.size(); ++b) {
-      blocks[b].setKeyGroup(table.blocks[b].key_group);
-      blocks[b].setRows(table.blocks[b].rows);
-      blocks[b].setOffset(table.blocks[b].offset);
-      blocks[b].setLength(table.blocks[b].length);
-      blocks[b].setHash(table.blocks[b].hash);
+    write_blocks(to[i].initBlocks(count_of(table.blocks)), table.blocks);
+    auto segments = to[i].initSegments(count_of(table.segments));
+    for (unsigned s = 0; s < segments.size(); ++s) {
+      write_file(segments[s].initFile(), table.segments[s].file);
+      write_blocks(segments[s].initBlocks(count_of(table.segments[s].blocks)), table.segments[s].blocks);
     }
     if (table.store.empty()) continue;
     auto files = to[i].initStore(count_of(table.store));
@@ -74,18 +82,21 @@ bool leads_away(std::string_view key) {
   return key.starts_with('/') || key.find("..") != std::string_view::npos;
 }
 
-/// Of a message that has no stores: readers of version 1 understand it.
-constexpr std::uint16_t version_without_stores = 1;
-std::uint16_t version_for(bool stores) {
-  return stores ? checkpoint_format_version : version_without_stores;
+/// The lowest whose readers understand all of these tables.
+std::uint16_t version_for(const std::vector<StateTable>& tables) {
+  std::uint16_t version = 1;
+  for (const StateTable& table : tables) {
+    if (!table.store.empty()) version = std::max<std::uint16_t>(version, 2);
+    if (!table.segments.empty()) version = checkpoint_format_version;
+  }
+  return version;
 }
-bool has_store(const std::vector<StateTable>& tables) {
-  return std::any_of(tables.begin(), tables.end(), [](const StateTable& table) { return !table.store.empty(); });
-}
+/// Beside the subtask's file.
 std::uint64_t stored_bytes(const std::vector<StateTable>& tables) {
   std::uint64_t bytes = 0;
   for (const StateTable& table : tables) {
     for (const StoredFileEntry& file : table.store) bytes += file.bytes;
+    for (const StateSegment& segment : table.segments) bytes += segment.file.size;
   }
   return bytes;
 }
@@ -99,6 +110,18 @@ Result<StateFile> read_file(wire::File::Reader from) {
   return file;
 }
 
+Result<std::vector<StateBlock>> read_blocks(capnp::List<wire::Block>::Reader from, std::uint64_t file_size,
+                                            const std::string& table) {
+  std::vector<StateBlock> blocks;
+  for (const auto block : from) {
+    if (block.getOffset() > file_size || block.getLength() > file_size - block.getOffset()) {
+      return malformed("a block of \"" + table + "\" lies outside of its file");
+    }
+    blocks.push_back({block.getKeyGroup(), block.getRows(), block.getOffset(), block.getLength(), block.getHash()});
+  }
+  return blocks;
+}
+
 Result<std::vector<StateTable>> read_tables(capnp::List<wire::Table>::Reader from, std::uint64_t file_size) {
   std::vector<StateTable> tables;
   for (const auto table : from) {
@@ -110,12 +133,15 @@ Result<std::vector<StateTable>> read_tables(capnp::List<wire::Table>::Reader fro
     StateTable read{
         {string_of(table.getName()), static_cast<StateKind>(table.getKind()), table.getVersion(), std::move(*schema)},
         {}};
-    for (const auto block : table.getBlocks()) {
-      if (block.getOffset() > file_size || block.getLength() > file_size - block.getOffset()) {
-        return malformed("a block of \"" + read.description.name + "\" lies outside of its file");
-      }
-      read.blocks.push_back(
-          {block.getKeyGroup(), block.getRows(), block.getOffset(), block.getLength(), block.getHash()});
+    auto blocks = read_blocks(table.getBlocks(), file_size, read.description.name);
+    if (!blocks) return fail(blocks.error());
+    read.blocks = std::move(*blocks);
+    for (const auto segment : table.getSegments()) {
+      auto file = read_file(segment.getFile());
+      if (!file) return fail(file.error());
+      auto in_segment = read_blocks(segment.getBlocks(), file->size, read.description.name);
+      if (!in_segment) return fail(in_segment.error());
+      read.segments.push_back({std::move(*file), std::move(*in_segment)});
     }
     read.store_prefix = string_of(table.getStorePrefix());
     for (const auto file : table.getStore()) {
@@ -227,9 +253,11 @@ std::uint64_t block_hash(std::string_view bytes) {
 std::string encode_metadata(const CheckpointMetadata& metadata) {
   capnp::MallocMessageBuilder message;
   auto root = message.initRoot<wire::Checkpoint>();
-  root.setVersion(version_for(std::any_of(metadata.operators.begin(), metadata.operators.end(), [](const auto& op) {
-    return std::any_of(op.subtasks.begin(), op.subtasks.end(), [](const auto& s) { return has_store(s.tables); });
-  })));
+  std::uint16_t version = version_for({});
+  for (const auto& op : metadata.operators) {
+    for (const auto& subtask : op.subtasks) version = std::max(version, version_for(subtask.tables));
+  }
+  root.setVersion(version);
   root.setId(metadata.id);
   root.setLeaderEpoch(metadata.leader_epoch);
   root.setSavepoint(metadata.savepoint);
@@ -283,8 +311,9 @@ Result<CheckpointMetadata> decode_metadata(std::string_view bytes, std::string_v
 std::string encode_task_state(const TaskState& state) {
   capnp::MallocMessageBuilder message;
   auto root = message.initRoot<wire::TaskState>();
-  root.setVersion(version_for(std::any_of(state.operators.begin(), state.operators.end(),
-                                          [](const auto& op) { return has_store(op.tables); })));
+  std::uint16_t version = version_for({});
+  for (const auto& op : state.operators) version = std::max(version, version_for(op.tables));
+  root.setVersion(version);
   root.setNewBytes(state.new_bytes);
   write_file(root.initFile(), state.file);
   root.setMessages(state.messages);

@@ -13,7 +13,7 @@
 
 namespace dataflow {
 
-inline constexpr std::uint16_t checkpoint_format_version = 2;
+inline constexpr std::uint16_t checkpoint_format_version = 3;
 
 /// How a table's rows are dealt out to the subtasks that restore it. Numbers are part of the format.
 enum class StateKind : std::uint8_t {
@@ -36,7 +36,7 @@ struct StateDescription {
   }
 };
 
-/// Rows of a table: an encoded batch in its subtask's file.
+/// Rows of a table: an encoded batch in its subtask's file, or in a segment's.
 struct StateBlock {
   std::uint32_t key_group = 0;
   std::uint32_t rows = 0;
@@ -53,21 +53,28 @@ struct StoredFileEntry {
   bool immutable = false;      ///< other checkpoints may have the same file under another name
 };
 
-struct StateTable {
-  StateDescription description;
-  std::vector<StateBlock> blocks;
-  /// Of a keyed table: a store's checkpoint instead of blocks. Not empty: it is one.
-  std::vector<StoredFileEntry> store{};
-  std::string store_prefix{};  ///< in front of the names of its files, relative to the folder of the metadata
-
-  [[nodiscard]] bool empty() const { return blocks.empty() && store.empty(); }
-};
-
 /// A file of the storage, or, for little state, its content.
 struct StateFile {
   std::string key;  ///< relative to the folder of the metadata; empty: `content`
   std::uint64_t size = 0;
   std::string content;
+};
+
+/// Rows of a table in a file of their own, which other checkpoints may have under another name.
+struct StateSegment {
+  StateFile file;
+  std::vector<StateBlock> blocks;
+};
+
+struct StateTable {
+  StateDescription description;
+  std::vector<StateBlock> blocks;
+  std::vector<StateSegment> segments{};  ///< its other rows
+  /// Of a keyed table: a store's checkpoint instead of blocks. Not empty: it is one.
+  std::vector<StoredFileEntry> store{};
+  std::string store_prefix{};  ///< in front of the names of its files, relative to the folder of the metadata
+
+  [[nodiscard]] bool empty() const { return blocks.empty() && segments.empty() && store.empty(); }
 };
 
 /// What one subtask's chain gives to a checkpoint.

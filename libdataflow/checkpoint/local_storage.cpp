@@ -191,6 +191,14 @@ class LocalStorage final : public CheckpointStorage {
     return CheckpointStorage::put_file(key, file, known);
   }
 
+  Result<bool> link(const std::string& key, const std::string& known) override {
+    const std::string path = describe(key);
+    if (Status made = make_folder(fs::path{path}.parent_path().native()); !made) return fail(made.error());
+    if (::link(describe(known).c_str(), path.c_str()) == 0) return true;
+    if (errno == EEXIST) return fail(ErrorCode::internal, path + " has been written by somebody else");
+    return false;
+  }
+
   Status fetch_file(const std::string& key, const StoreFile& file, const fs::path& into) override {
     return restore_file(describe(key), file, into);
   }
@@ -281,6 +289,10 @@ Result<std::uint64_t> CheckpointStorage::put_file(const std::string& key, const 
   }();
   ::close(from);
   return copied;
+}
+
+Result<bool> CheckpointStorage::link(const std::string&, const std::string&) {
+  return false;
 }
 
 Status CheckpointStorage::fetch_file(const std::string& key, const StoreFile& file, const fs::path& into) {

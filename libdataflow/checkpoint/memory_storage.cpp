@@ -67,6 +67,18 @@ Result<std::vector<std::string>> MemoryStorage::list(const std::string& prefix) 
   return keys;
 }
 
+Result<bool> MemoryStorage::link(const std::string& key, const std::string& known) {
+  const Fate fate = fate_of(Call::link, key);
+  if (fate == Fate::lost) return refused(key);
+  const std::lock_guard lock{mutex_};
+  const auto at = files_.find(known);
+  if (at == files_.end()) return false;
+  const bool linked = files_.emplace(key, at->second).second;
+  if (fate == Fate::unsure) return refused(key);
+  if (!linked) return fail(ErrorCode::internal, describe(key) + " has been written by somebody else");
+  return true;
+}
+
 Status MemoryStorage::remove(const std::string& key) {
   const Fate fate = fate_of(Call::remove, key);
   if (fate == Fate::lost) return refused(key);

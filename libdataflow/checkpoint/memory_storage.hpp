@@ -14,13 +14,14 @@ class MemoryStorage final : public CheckpointStorage {
   /// What becomes of a call. `lost`: it fails and has done nothing. `unsure`: it has done its work and fails all the
   /// same, as when the answer of a server is lost.
   enum class Fate : std::uint8_t { works, lost, unsure };
-  enum class Call : std::uint8_t { put, get, list, remove };
+  enum class Call : std::uint8_t { put, get, list, remove, link };
 
   Result<std::unique_ptr<StoredFile>> create(const std::string& key) override;
   Result<std::string> get(const std::string& key) override;
   Result<Buffer> get_range(const std::string& key, std::uint64_t offset, std::uint64_t length) override;
   Result<std::vector<std::string>> list(const std::string& prefix) override;
   Status remove(const std::string& key) override;
+  Result<bool> link(const std::string& key, const std::string& known) override;
   [[nodiscard]] std::string describe(const std::string& key) const override { return "memory:" + key; }
 
   /// Asked before each call; by default all work.

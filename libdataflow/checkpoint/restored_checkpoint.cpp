@@ -93,16 +93,23 @@ class RestoredCheckpoint::Reader final : public StateReader {
       return read_store(
           table, [&](std::uint32_t group, const BatchPtr& rows) { return visit(group, evolution->convert(rows)); });
     }
-    for (const StateBlock& block : table.blocks) {
-      if (kind == StateKind::keyed && !key_groups_.contains(block.key_group)) continue;
-      auto rows = read_block(block, checkpoint_.metadata_.files[from.file], table.description.schema);
-      if (!rows) return fail(rows.error());
-      BatchPtr mine = *rows;
-      if (kind == StateKind::list && !same_parallelism()) mine = share_of_list(mine, element);
-      if (mine->rows() == 0) continue;
-      if (Status visited = visit(block.key_group, evolution->convert(mine)); !visited) return visited;
+    const auto read_blocks = [&](const std::vector<StateBlock>& blocks, const StateFile& file) -> Status {
+      for (const StateBlock& block : blocks) {
+        if (kind == StateKind::keyed && !key_groups_.contains(block.key_group)) continue;
+        auto rows = read_block(block, file, table.description.schema);
+        if (!rows) return fail(rows.error());
+        BatchPtr mine = *rows;
+        if (kind == StateKind::list && !same_parallelism()) mine = share_of_list(mine, element);
+        if (mine->rows() == 0) continue;
+        if (Status visited = visit(block.key_group, evolution->convert(mine)); !visited) return visited;
+      }
+      return {};
+    };
+    Status done = read_blocks(table.blocks, checkpoint_.metadata_.files[from.file]);
+    for (const StateSegment& segment : table.segments) {
+      if (done) done = read_blocks(segment.blocks, segment.file);
     }
-    return {};
+    return done;
   }
 
   static bool on_rocksdb(const StateTable& table) {

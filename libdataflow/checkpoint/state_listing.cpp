@@ -87,11 +87,15 @@ std::vector<OperatorSummary> list_state(const CheckpointMetadata& metadata) {
         StateSummary& state = states[table.description.name];
         state.description = table.description;
         for (const StoredFileEntry& file : table.store) state.bytes += file.bytes;
-        for (const StateBlock& block : table.blocks) {
-          state.rows += block.rows;
-          state.bytes += block.length;
-          if (table.description.kind == StateKind::keyed) groups[table.description.name].insert(block.key_group);
-        }
+        const auto add = [&](const std::vector<StateBlock>& blocks) {
+          for (const StateBlock& block : blocks) {
+            state.rows += block.rows;
+            state.bytes += block.length;
+            if (table.description.kind == StateKind::keyed) groups[table.description.name].insert(block.key_group);
+          }
+        };
+        add(table.blocks);
+        for (const StateSegment& segment : table.segments) add(segment.blocks);
       }
     }
     for (auto& [name, state] : states) {

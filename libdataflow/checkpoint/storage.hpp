@@ -51,6 +51,9 @@ class CheckpointStorage {
   /// the latest with the next file that is put into the same folder. Errors: io.
   virtual Result<std::uint64_t> put_file(const std::string& key, const std::filesystem::path& file,
                                          const std::string& known);
+  /// Gives the file `known` the name `key`, too; as durable as with put_file. False: the storage does not have that
+  /// file any more, or no second names, and what is in it has to be put anew. Errors: io.
+  virtual Result<bool> link(const std::string& key, const std::string& known);
   /// Brings a file of a store's checkpoint to `into`, which does not exist; see restore_file. Errors: io, not_found;
   /// malformed_data when it is not what was written.
   virtual Status fetch_file(const std::string& key, const StoreFile& file, const std::filesystem::path& into);

@@ -104,7 +104,7 @@ CapturedRows::~CapturedRows() {
 
 /// What is to outlive the job has all rows in the tables of the sides.
 Status CapturedRows::write(StateWriter& writer) {
-  for (const Table& table : tables_) {
+  for (Table& table : tables_) {
     if (Status written = write_table(table, writer); !written) return written;
     if (store_ == nullptr || writer.takes_stores()) continue;
     RowsOfSide rows{writer, *form_, table.side};
@@ -116,15 +116,36 @@ Status CapturedRows::write(StateWriter& writer) {
   return more_ ? more_->write(writer) : Status{};
 }
 
-Status CapturedRows::write_table(const Table& table, StateWriter& writer) const {
+Status CapturedRows::write_table(Table& table, StateWriter& writer) const {
   if (Status begun = writer.begin(table.description); !begun) return begun;
   if (table.rows.starts.empty() && table.stored.empty()) return {};
   KeyGroupWriter groups{writer, table.key_fields, max_parallelism_};
   if (Status written = write_rows(table, table.rows, groups); !written) return written;
-  for (const StoredRows& stored : table.stored) {
+  for (StoredRows& stored : table.stored) {
+    if (Status written = write_segments(table, stored, writer); !written) return written;
     if (Status written = write_stored(table, stored, groups); !written) return written;
   }
   return groups.finish();
+}
+
+/// Takes out of `stored` the runs whose rows of the side are a segment.
+Status CapturedRows::write_segments(const Table& table, StoredRows& stored, StateWriter& writer) const {
+  std::vector<SortedRunPtr> others;
+  for (SortedRunPtr& run : stored.runs) {
+    if (!writer.takes_segment(run->bytes())) {
+      others.push_back(std::move(run));
+      continue;
+    }
+    const SegmentId id{run, static_cast<std::uint32_t>(table.side)};
+    Status added = writer.add_segment(id, [&](StateWriter& rows) -> Status {
+      KeyGroupWriter groups{rows, table.key_fields, max_parallelism_};
+      Status written = write_stored(table, {stored.home, {run}}, groups);
+      return written ? groups.finish() : written;
+    });
+    if (!added) return added;
+  }
+  stored.runs = std::move(others);
+  return {};
 }
 
 Status CapturedRows::write_rows(const Table& table, const Rows& rows, KeyGroupWriter& writer) {

@@ -51,7 +51,7 @@ class EntryForm;
 /// Rows on disk as they were at a barrier, in entries of runs.
 struct StoredRows {
   std::shared_ptr<const void> home;  ///< what they lie in
-  std::vector<SortedRunPtr> runs;
+  std::vector<SortedRunPtr> runs;    ///< the rows of each may be a segment
 };
 
 /// Rows as they were at a barrier.
@@ -92,7 +92,8 @@ class CapturedRows final : public CapturedState {
 
     [[nodiscard]] std::size_t numbers() const { return description.schema->size() - layout->stored().size(); }
   };
-  Status write_table(const Table& table, StateWriter& writer) const;
+  Status write_table(Table& table, StateWriter& writer) const;
+  Status write_segments(const Table& table, StoredRows& stored, StateWriter& writer) const;
   static Status write_rows(const Table& table, const Rows& rows, KeyGroupWriter& writer);
   static Status write_stored(const Table& table, const StoredRows& stored, KeyGroupWriter& writer);
 

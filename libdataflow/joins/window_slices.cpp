@@ -73,20 +73,26 @@ Status SliceSpill::write(Slice& slice) {
   slice.runs.push_back(std::move(*run));
   for (WindowRows& side : slice.sides) WindowRows{}.swap(side);
   slice.arena = RowArena{};
-  return slice.runs.size() < most_runs_of_a_slice ? Status{} : merge(slice);
+  return slice.runs.size() < most_runs_of_a_slice ? Status{} : merge_smallest(slice.runs);
 }
 
-Status SliceSpill::merge(Slice& slice) {
+/// Half of them become one. So it takes hundreds of runs until a row, and what a checkpoint has of it, is written a
+/// third time.
+Status SliceSpill::merge_smallest(std::vector<SortedRunPtr>& runs) {
   auto writer = SortedRunWriter::create(folder_->new_file());
   if (!writer) return fail(writer.error());
-  const auto scan = merge_runs(slice.runs);
+  const auto half = runs.begin() + most_runs_of_a_slice / 2;
+  std::nth_element(runs.begin(), half, runs.end(),
+                   [](const SortedRunPtr& a, const SortedRunPtr& b) { return a->bytes() < b->bytes(); });
+  const auto scan = merge_runs({runs.begin(), half});
   for (; scan->valid(); scan->next()) {
     if (Status added = (*writer)->add(scan->key(), scan->value()); !added) return added;
   }
   if (Status walked = scan->status(); !walked) return walked;
   auto run = (*writer)->finish();
   if (!run) return fail(run.error());
-  slice.runs.assign(1, std::move(*run));
+  runs.erase(runs.begin(), half);
+  runs.push_back(std::move(*run));
   return {};
 }
 

@@ -59,7 +59,7 @@ class SliceSpill {
 
  private:
   Status write(Slice& slice);
-  Status merge(Slice& slice);
+  Status merge_smallest(std::vector<SortedRunPtr>& runs);
 
   OwnedFolderPtr folder_;
 };

@@ -80,6 +80,10 @@ Status KeyGroupWriter::finish() {
   return {};
 }
 
+Status StateWriter::add_segment(const SegmentId&, const std::function<Status(StateWriter&)>& write) {
+  return write(*this);
+}
+
 Status StateWriter::add_store(const StateDescription& state, const std::filesystem::path&, std::span<const StoreFile>) {
   return fail(ErrorCode::unsupported, "the state \"" + state.name + "\" is wanted as rows, not as a store");
 }

@@ -37,6 +37,12 @@ struct StoredPart {
   std::function<Status(const std::filesystem::path& into)> fetch;
 };
 
+/// Rows that are the same in every checkpoint: all that are made of something, or one of several parts of that.
+struct SegmentId {
+  std::shared_ptr<const void> content;  ///< which never changes; when it is gone, so are the rows
+  std::uint32_t part = 0;
+};
+
 /// What the asynchronous part gives its tables to, one after the other. Errors: io of the storage behind it; the writer
 /// is of no use afterwards.
 class StateWriter {
@@ -47,6 +53,12 @@ class StateWriter {
   /// Rows of the table begun last, under its schema, in batches of any size. `key_group`: of all these rows, for keyed
   /// tables; in any order, and any number of batches for each group; large batches are read fastest. Else 0.
   virtual Status add(std::uint32_t key_group, const BatchPtr& rows) = 0;
+  /// Whether rows that stay as they are, of about so many bytes, are to be given with add_segment: only to checkpoints
+  /// of a running job, and not when they are too few for a file.
+  [[nodiscard]] virtual bool takes_segment(std::uint64_t /*bytes*/) const { return false; }
+  /// Rows of the table begun last, which `write` adds to the writer that it is given. They have a file of their own,
+  /// which later checkpoints link: as long as that can be, `write` is not called for them again.
+  virtual Status add_segment(const SegmentId& id, const std::function<Status(StateWriter&)>& write);
   /// Whether a keyed table may be given as a store's files instead, which only the checkpoints of a running job do:
   /// what outlives it has rows, whatever backend it had.
   [[nodiscard]] virtual bool takes_stores() const { return false; }

@@ -46,7 +46,7 @@ std::string_view states_in(const SpilledForm& form, std::string_view value) {
 class FrozenSpilledGroups final : public FrozenGroups {
  public:
   FrozenSpilledGroups(GroupFormPtr form, OwnedFolderPtr folder, std::int64_t slice_start, const SpilledForm& spilled,
-                      std::vector<SortedRunPtr> runs)
+                      std::vector<SpilledRun> runs)
       : form_{std::move(form)},
         folder_{std::move(folder)},
         slice_start_{slice_start},
@@ -56,7 +56,23 @@ class FrozenSpilledGroups final : public FrozenGroups {
   }
 
   Status save(GroupSaver& saver) override {
-    SpilledReader reader{runs_, spilled_};
+    std::vector<SortedRunPtr> others;
+    for (const auto& [run, period] : runs_) {
+      if (!saver.takes_segment(run->bytes())) {
+        others.push_back(run);
+        continue;
+      }
+      // The marks of a run count in the period in which it was written, and never again: it has two forms in its life.
+      const SegmentId id{run, period == spilled_.period ? 1U : 0U};
+      Status saved = saver.add_segment(id, [&, one = run](GroupSaver& rows) { return save_merged({one}, rows); });
+      if (!saved) return saved;
+    }
+    return others.empty() ? Status{} : save_merged(others, saver);
+  }
+
+ private:
+  Status save_merged(const std::vector<SortedRunPtr>& runs, GroupSaver& saver) {
+    SpilledReader reader{runs, spilled_};
     const bool has_time = spilled_.header == SpilledHeader::time_and_mark;
     const std::vector<std::byte>& initial = form_->aggregation.initial_states();
     const auto states = std::make_unique<std::byte[]>(initial.size());
@@ -73,13 +89,18 @@ class FrozenSpilledGroups final : public FrozenGroups {
     }
   }
 
- private:
   GroupFormPtr form_;
   OwnedFolderPtr folder_;  ///< that the runs lie in
   std::int64_t slice_start_;
   SpilledForm spilled_;
-  std::vector<SortedRunPtr> runs_;
+  std::vector<SpilledRun> runs_;
 };
+
+std::vector<SortedRunPtr> groups_of(const std::vector<SpilledRun>& runs) {
+  std::vector<SortedRunPtr> groups;
+  for (const SpilledRun& run : runs) groups.push_back(run.groups);
+  return groups;
+}
 
 }  // namespace
 
@@ -152,12 +173,25 @@ Status SpilledGroups::write(std::int64_t slice_start, const GroupTable& groups) 
   }
   auto run = (*writer)->finish();
   if (!run) return fail(run.error());
-  Runs& runs = runs_[slice_start];
-  runs.push_back(std::move(*run));
-  return runs.size() < most_runs ? Status{} : compact(slice_start);
+  std::vector<SpilledRun>& runs = runs_[slice_start];
+  runs.push_back({std::move(*run), form_.period});
+  return runs.size() < most_runs ? Status{} : merge_smallest(runs);
 }
 
-Result<SortedRunPtr> SpilledGroups::merged(const Runs& runs, RunIndex index) {
+/// Half of them become one. So it takes a thousand runs until a group, and what a checkpoint has of it, is written a
+/// third time.
+Status SpilledGroups::merge_smallest(std::vector<SpilledRun>& runs) {
+  const auto half = runs.begin() + most_runs / 2;
+  std::nth_element(runs.begin(), half, runs.end(),
+                   [](const SpilledRun& a, const SpilledRun& b) { return a.groups->bytes() < b.groups->bytes(); });
+  auto run = merged(groups_of({runs.begin(), half}), index_);
+  if (!run) return fail(run.error());
+  runs.erase(runs.begin(), half);
+  runs.push_back({std::move(*run), form_.period});
+  return {};
+}
+
+Result<SortedRunPtr> SpilledGroups::merged(const std::vector<SortedRunPtr>& runs, RunIndex index) {
   auto writer = SortedRunWriter::create(folder_->new_file(), index);
   if (!writer) return fail(writer.error());
   SpilledReader reader{runs, form_};
@@ -180,9 +214,9 @@ Result<SortedRunPtr> SpilledGroups::merged(const Runs& runs, RunIndex index) {
 Status SpilledGroups::compact(std::int64_t slice_start) {
   const auto slice = runs_.find(slice_start);
   if (slice == runs_.end() || slice->second.size() == 1) return {};
-  auto run = merged(slice->second, index_);
+  auto run = merged(groups_of(slice->second), index_);
   if (!run) return fail(run.error());
-  slice->second.assign(1, *run);
+  slice->second.assign(1, {std::move(*run), form_.period});
   return {};
 }
 
@@ -192,14 +226,14 @@ bool SpilledGroups::has(std::int64_t from, std::int64_t until) const {
 }
 
 Result<std::unique_ptr<SpilledReader>> SpilledGroups::read(std::int64_t from, std::int64_t until) {
-  Runs runs;
+  std::vector<SortedRunPtr> runs;
   for (auto slice = runs_.lower_bound(from); slice != runs_.end() && slice->first < until; ++slice) {
-    runs.insert(runs.end(), slice->second.begin(), slice->second.end());
+    for (const SpilledRun& run : slice->second) runs.push_back(run.groups);
   }
   // The runs of a window with many slices are put together for this window only: its slices leave one by one.
   while (runs.size() > most_runs) {
     const auto first = runs.end() - most_runs;
-    auto run = merged(Runs{first, runs.end()}, RunIndex::none);
+    auto run = merged({first, runs.end()}, RunIndex::none);
     if (!run) return fail(run.error());
     runs.erase(first, runs.end());
     runs.insert(runs.begin(), std::move(*run));
@@ -212,8 +246,8 @@ Status SpilledGroups::look_up(std::int64_t slice_start, std::span<const std::str
   const auto slice = runs_.find(slice_start);
   if (slice == runs_.end()) return {};
   std::vector<std::byte> states;
-  for (const SortedRunPtr& run : slice->second) {
-    if (Status read = dataflow::look_up(*run, keys, values_); !read) return read;
+  for (const SpilledRun& run : slice->second) {
+    if (Status read = dataflow::look_up(*run.groups, keys, values_); !read) return read;
     for (std::size_t i = 0; i < keys.size(); ++i) {
       const auto value = values_[i];
       if (!value) continue;

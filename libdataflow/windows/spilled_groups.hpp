@@ -6,7 +6,8 @@
 // 1993). Many runs of a slice become one. Where windows fire again for late records, what single keys have is looked up
 // in the runs.
 //
-// The runs are this operator's own: checkpoints have its groups as rows.
+// The runs are this operator's own: checkpoints have its groups as rows. Those of a running job write the rows of a run
+// once, as a segment; what a key has is then in several rows, like it is in several runs.
 
 #include <cstdint>
 #include <functional>
@@ -37,6 +38,12 @@ struct SpilledForm {
   const Aggregation* aggregation;
   SpilledHeader header;
   std::int64_t period = 1;  ///< number of the time between two early results
+};
+
+/// What was written at a time.
+struct SpilledRun {
+  SortedRunPtr groups;
+  std::int64_t period;  ///< in which it was; those of its groups that have changed have done so in this one
 };
 
 /// Groups from runs, in the order of their keys, each once. On any thread.
@@ -99,14 +106,14 @@ class SpilledGroups {
   [[nodiscard]] std::uint64_t budget_bytes() const { return folder_->backend()->cache_bytes(); }
 
  private:
-  using Runs = std::vector<SortedRunPtr>;
-  Result<SortedRunPtr> merged(const Runs& runs, RunIndex index);
+  Status merge_smallest(std::vector<SpilledRun>& runs);
+  Result<SortedRunPtr> merged(const std::vector<SortedRunPtr>& runs, RunIndex index);
 
   OwnedFolderPtr folder_;
   SpilledForm form_;
   std::size_t states_offset_;
   RunIndex index_;
-  std::map<std::int64_t, Runs> runs_;  ///< by slice; none is without
+  std::map<std::int64_t, std::vector<SpilledRun>> runs_;  ///< by slice; none is without
   StoreValues values_;
 };
 

@@ -67,7 +67,10 @@ RowOwnershipPtr ownership_of_states(const GroupFormPtr& form, std::size_t offset
 }
 
 GroupSaver::GroupSaver(const GroupForm& form, StateWriter& writer)
-    : form_{form}, writer_{writer, form.schema.key_columns(), form.max_parallelism}, rows_{form.schema.schema()} {
+    : form_{form},
+      state_{writer},
+      writer_{writer, form.schema.key_columns(), form.max_parallelism},
+      rows_{form.schema.schema()} {
   for (std::size_t i = 0; i < form.schema.schema()->size(); ++i) columns_.push_back(&rows_.column(i));
 }
 
@@ -77,6 +80,14 @@ Status GroupSaver::add(const KeyRef& key, std::span<const std::int64_t> numbers,
   form_.aggregation.save(states, columns_.data() + form_.schema.first_aggregate());
   rows_.end_row();
   return rows_.full() ? writer_.add(rows_.finish()) : Status{};
+}
+
+Status GroupSaver::add_segment(const SegmentId& id, const std::function<Status(GroupSaver&)>& save) {
+  return state_.add_segment(id, [&](StateWriter& rows) -> Status {
+    GroupSaver saver{form_, rows};
+    Status saved = save(saver);
+    return saved ? saver.finish() : saved;
+  });
 }
 
 Status SavedGroups::merge(std::uint32_t row, std::byte* states) const {

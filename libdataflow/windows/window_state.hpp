@@ -3,6 +3,7 @@
 // slice), and "clock", with how far time and numbers are.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -54,11 +55,15 @@ class GroupSaver {
   /// Both outlive it.
   GroupSaver(const GroupForm& form, StateWriter& writer);
   Status add(const KeyRef& key, std::span<const std::int64_t> numbers, const std::byte* states);
+  /// See StateWriter.
+  [[nodiscard]] bool takes_segment(std::uint64_t bytes) const { return state_.takes_segment(bytes); }
+  Status add_segment(const SegmentId& id, const std::function<Status(GroupSaver&)>& save);
   /// After the last one.
   Status finish();
 
  private:
   const GroupForm& form_;
+  StateWriter& state_;
   KeyGroupWriter writer_;
   BatchBuilder rows_;
   std::vector<ColumnBuilder*> columns_;

@@ -22,7 +22,6 @@
 #include "libdataflow/topology/topology.hpp"
 #include "serialization/key_hash.hpp"
 #include "tests/support/batches.hpp"
-#include "tests/support/stored_checkpoints.hpp"
 
 namespace dataflow::testing_support {
 
@@ -134,54 +133,30 @@ class JoinBench {
   /// For what event time each subtask waits.
   [[nodiscard]] std::optional<Timestamp> waits_for() const { return subtasks_[0]->op->waits_for(); }
 
+  /// Where checkpoints are taken as those of a running job are, with segments of any size; null: as what outlives one.
+  CheckpointStoragePtr storage;
+
+  /// Takes one. Returns how many bytes had to be written.
+  std::uint64_t checkpoint() { return save().new_bytes; }
+
   /// Through a checkpoint, into so many subtasks. Returns how many rows the state had.
   std::size_t restore(std::uint32_t parallelism) {
-    CheckpointMetadata metadata;
-    metadata.max_parallelism = max_parallelism;
-    metadata.operators.push_back({"x", {}, std::nullopt});
-    std::size_t rows = 0;
-    for (std::uint32_t i = 0; i < subtasks_.size(); ++i) {
-      auto captured = subtasks_[i]->op->snapshot();
-      REQUIRE(captured.has_value());
-      CapturedStates states;
-      states.emplace_back("x", std::move(*captured));
-      auto state = collect_task_state(std::move(states));
-      REQUIRE(state.has_value());
-      for (const StateTable& table : state->operators[0].tables) {
-        for (const StateBlock& block : table.blocks) rows += block.rows;
-      }
-      metadata.operators[0].subtasks.push_back({std::move(state->operators[0].tables), i});
-      metadata.files.push_back(std::move(state->file));
-    }
-    const auto saved = decode_metadata(encode_metadata(metadata), "the snapshot");
-    REQUIRE(saved.has_value());
-    go_on_from(*RestoredCheckpoint::of(*saved), "x", parallelism);
-    return rows;
-  }
-
-  /// Through a checkpoint that has stores as they are.
-  void restore_stores(std::uint32_t parallelism) {
-    std::vector<CapturedStatePtr> states;
+    const auto [checkpoint, rows, new_bytes] = save();
+    const Timestamp event_time = subtasks_[0]->event_time;
+    const Timestamp clock = subtasks_[0]->clock;
+    collect();
     for (const auto& subtask : subtasks_) {
-      auto captured = subtask->op->snapshot();
-      REQUIRE(captured.has_value());
-      states.push_back(std::move(*captured));
+      for (const auto& [name, counter] : subtask->counters) counted_before_[name] += counter.value();
     }
-    const auto checkpoint =
-        checkpoint_of(std::move(states), false, std::to_string(++checkpoints_), storage, uploaded_, max_parallelism);
-    go_on_from(*checkpoint, "op", parallelism);
-  }
-
-  /// Takes a checkpoint of the first subtask that has stores as they are, and goes on. Returns the bytes in it that no
-  /// checkpoint before has.
-  std::uint64_t checkpoint() {
-    auto captured = subtasks_[0]->op->snapshot();
-    REQUIRE(captured.has_value());
-    CapturedStates states;
-    states.emplace_back("x", std::move(*captured));
-    const auto state = write_task_state(std::move(states), *storage, std::to_string(++checkpoints_), "0", &uploaded_);
-    REQUIRE(state.has_value());
-    return state->new_bytes;
+    start(parallelism);
+    for (std::uint32_t i = 0; i < subtasks_.size(); ++i) {
+      subtasks_[i]->event_time = event_time;
+      subtasks_[i]->clock = clock;
+      const auto reader = checkpoint->reader("x", i, parallelism);
+      const Status restored = subtasks_[i]->op->restore(*reader);
+      REQUIRE_MESSAGE(restored.has_value(), restored.error().message());
+    }
+    return rows;
   }
 
   /// What has come out since the last time.
@@ -232,13 +207,48 @@ class JoinBench {
     return text;
   }
 
-  /// Where checkpoints are written.
-  CheckpointStoragePtr storage = std::make_shared<MemoryStorage>();
   /// Null: the output is never full.
   std::mt19937_64* moods = nullptr;
 
  private:
   static constexpr std::uint32_t max_parallelism = 128;
+
+  struct Saved {
+    RestoredCheckpointPtr checkpoint;
+    std::size_t rows = 0;
+    std::uint64_t new_bytes = 0;
+  };
+  Saved save() {
+    Saved saved;
+    CheckpointMetadata metadata;
+    metadata.max_parallelism = max_parallelism;
+    metadata.operators.push_back({"x", {}, std::nullopt});
+    const std::string folder = "chk-" + std::to_string(++checkpoints_);
+    for (std::uint32_t i = 0; i < subtasks_.size(); ++i) {
+      auto captured = subtasks_[i]->op->snapshot();
+      REQUIRE(captured.has_value());
+      CapturedStates states;
+      states.emplace_back("x", std::move(*captured));
+      auto state = storage ? write_task_state(std::move(states), *storage, folder, std::to_string(i), uploaded_.get())
+                           : collect_task_state(std::move(states));
+      REQUIRE(state.has_value());
+      saved.new_bytes += state->new_bytes;
+      for (const StateTable& table : state->operators[0].tables) {
+        for (const StateBlock& block : table.blocks) saved.rows += block.rows;
+        for (const StateSegment& segment : table.segments) {
+          for (const StateBlock& block : segment.blocks) saved.rows += block.rows;
+        }
+      }
+      metadata.operators[0].subtasks.push_back({std::move(state->operators[0].tables), i});
+      metadata.files.push_back(std::move(state->file));
+    }
+    const auto put = storage ? storage : std::make_shared<MemoryStorage>();
+    REQUIRE(put->put(folder + "/" + std::string{metadata_name}, encode_metadata(metadata)).has_value());
+    auto loaded = RestoredCheckpoint::load(put, folder);
+    REQUIRE(loaded.has_value());
+    saved.checkpoint = std::move(*loaded);
+    return saved;
+  }
 
   struct Subtask final : OperatorContext, OperatorOutput {
     JoinBench* bench = nullptr;
@@ -273,6 +283,7 @@ class JoinBench {
 
   void start(std::uint32_t parallelism) {
     subtasks_.clear();
+    uploaded_ = std::make_unique<UploadedFiles>(0);
     backend_ = new_backend_ ? new_backend_() : nullptr;
     for (std::uint32_t i = 0; i < parallelism; ++i) {
       auto subtask = std::make_unique<Subtask>();
@@ -281,23 +292,6 @@ class JoinBench {
       subtask->op = node_->factory->create();
       subtasks_.push_back(std::move(subtask));
       REQUIRE(subtasks_.back()->op->open(*subtasks_.back()).has_value());
-    }
-  }
-
-  void go_on_from(const RestoredCheckpoint& checkpoint, std::string_view op, std::uint32_t parallelism) {
-    const Timestamp event_time = subtasks_[0]->event_time;
-    const Timestamp clock = subtasks_[0]->clock;
-    collect();
-    for (const auto& subtask : subtasks_) {
-      for (const auto& [name, counter] : subtask->counters) counted_before_[name] += counter.value();
-    }
-    start(parallelism);
-    for (std::uint32_t i = 0; i < subtasks_.size(); ++i) {
-      subtasks_[i]->event_time = event_time;
-      subtasks_[i]->clock = clock;
-      const auto reader = checkpoint.reader(op, i, parallelism);
-      const Status restored = subtasks_[i]->op->restore(*reader);
-      REQUIRE_MESSAGE(restored.has_value(), restored.error().message());
     }
   }
 
@@ -323,8 +317,8 @@ class JoinBench {
   std::vector<BatchPtr> collected_;
   mutable std::map<std::string, std::uint64_t> counted_before_;
   std::uint32_t next_ = 0;
-  UploadedFiles uploaded_;
-  std::uint64_t checkpoints_ = 0;
+  std::unique_ptr<UploadedFiles> uploaded_;  ///< by this attempt
+  std::size_t checkpoints_ = 0;
 };
 
 }  // namespace dataflow::testing_support

@@ -1,128 +1,120 @@
-"""A job whose `aggregate`, session and count windows have outgrown memory is killed and goes on, with other parallelisms
-and on the heap: each row is out once, as from the heap without a fault, and of the changelog, which only `print` takes,
-no other one than there. Its checkpoints write what has changed.
+"""Windows and a window join that are larger than memory, as real processes: their checkpoints have segments, from which a
+killed process goes on; a savepoint needs none of them, and goes on with another parallelism. The output is that of the
+same job on the heap, undisturbed.
 """
 
 import json
+import shutil
 import signal
-import threading
-import time
 import unittest
 
-from checkpointing import JOB, lines_in
-from dfnode import DfnodeTest, files_below
+from checkpointed_cluster import CHECKPOINT, CheckpointedCluster
+from checkpointing import lines_in
+from dfnode import files_below
 
-# No key comes twice in a batch, and all rows come in their order, so that the changelog and the windows of a count are
-# the same whatever the batches are.
-NODES = """
-[operators.sums]
-type      = "aggregate"
-input     = "numbers"
-key_by    = ["k4"]
-aggregate = {{ records = "count()", sum = "sum(n)" }}
+JOB = """name        = "totals"
+parallelism = {parallelism}
 
-[operators.visits]
-type      = "window"
-input     = "numbers"
-key_by    = ["k3"]
-window    = {{ session = "35s" }}
-aggregate = {{ records = "count()", sum = "sum(n)" }}
+[sources.numbers]
+type       = "generate"
+count      = 300000
+interval   = "1ms"
+fields     = {{ n = "seq()", k = "seq() * 7919 % 60013", at = "time()" }}
+event_time = {{ field = "at" }}
+{rate}
 
-[operators.lots]
-type      = "window"
-input     = "numbers"
-key_by    = ["k4", "at_noon"]
-window    = {{ count = 3 }}
-aggregate = {{ records = "count()", sum = "sum(n)", values = "count(distinct n)" }}
-
-[operators.some_sums]
+[operators.some]
 type  = "filter"
-input = "sums"
-where = "records = 7"
+input = "numbers"
+where = "n % 3 = 0"
 
-[sinks.sums_out]
-type  = "print"
-input = "some_sums"
+[operators.windows]
+type      = "window"
+input     = "numbers"
+key_by    = ["k"]
+window    = {{ sliding = "200s", every = "100s" }}
+aggregate = {{ records = "count()", sum = "sum(n)", largest = "max(n)" }}
 
-[sinks.visits_out]
+[operators.pairs]
+type   = "join"
+left   = "numbers"
+right  = "some"
+on     = "numbers.k = some.k"
+kind   = "left"
+window = {{ tumbling = "100s" }}
+fields = {{ k = "numbers.k", n = "numbers.n", m = "some.n" }}
+
+[sinks.windows_out]
 type  = "file"
-input = "visits"
-path  = "{folder}/visits"
+input = "windows"
+path  = "{folder}/windows"
 
-[sinks.lots_out]
+[sinks.pairs_out]
 type  = "file"
-input = "lots"
-path  = "{folder}/lots"
+input = "pairs"
+path  = "{folder}/pairs"
+{checkpoint}
+{state}
 """
-STATE = """
-[state]
-backend = "{backend}"
-"""
-OUTPUTS = ("rows", "totals", "visits", "lots")
+ON_DISK = '[state]\nbackend = "rocksdb"\nmemory  = "16MiB"\n'
 
 
-class WindowsOnDisk(DfnodeTest):
-    def job(self, folder, rate, more):
-        job = JOB.replace("[sinks.rows]", NODES.lstrip() + "\n[sinks.rows]", 1)
-        job = job.replace('k = "seq() % 2003"',
-                          'k = "seq() % 2003", k3 = "seq() % 30011", k4 = "seq() % 40009", at_noon = "seq() % 2 = 0"', 1)
-        rate = "parallelism = 1\n" + (f"rate_limit = {rate}" if rate else "")
-        text = job.format(rate=rate, folder=folder, checkpoint=more)
-        return str(self.write(f"{folder}-{len(more)}.toml", text))
+class WindowsOnDisk(CheckpointedCluster):
+    def write_job(self, name, folder, rate=None, checkpoint="", parallelism=2, state=ON_DISK):
+        return str(self.write(name, JOB.format(parallelism=parallelism, folder=folder, checkpoint=checkpoint, state=state,
+                                               rate=f"rate_limit = {rate}" if rate else "")))
 
-    def with_checkpoints(self, backend):
-        state = STATE.format(backend=backend) + ('memory = "16MiB"\n' if backend == "rocksdb" else "")
-        return self.job("out", 60000,
-                        f'[checkpoint]\ninterval = "100ms"\nstorage = "file://{self.folder}/checkpoints"\n' + state)
+    def reference(self):
+        job = self.write_job("reference.toml", "expected", state="")
+        self.assert_exit(self.dfnode("run", job, "--quiet", timeout=120), 0)
 
-    def completed(self):
-        return sorted(path.name for path in files_below(self.folder / "checkpoints", "latest-*"))
+    def checkpoint(self):
+        return CHECKPOINT.format(folder=self.folder)
 
-    def run_job(self, *arguments, checkpoints=None):
-        """Kills it after so many, if it gets there. Keeps what it has printed."""
-        before = self.newest()
-        process = self.start("run", *arguments, "--json")
-        lines = []
-        reader = threading.Thread(target=lambda: lines.extend(process.stdout))
-        reader.start()
-        deadline = time.monotonic() + 60
-        while process.poll() is None and (checkpoints is None or self.newest() < before + checkpoints):
-            self.assertLess(time.monotonic(), deadline, "no checkpoint was completed")
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        reader.join()
-        self.printed |= {line for line in lines if line.endswith("\n")}
-        return process.wait(), process.stderr.read()
+    def segments(self):
+        return {path.name.split("-")[0] for path in files_below(self.folder / "checkpoints", "*.s[0-9]*")}
 
-    def newest(self):
-        return max((int(name.rpartition("-")[2]) for name in self.completed()), default=0)
+    def assert_output(self):
+        for name in ("windows", "pairs"):
+            expected, _ = lines_in(self.folder / "expected" / name)
+            actual, hidden = lines_in(self.folder / "out" / name)
+            self.assertTrue(expected)
+            self.assertEqual(actual, expected)
+            self.assertEqual(hidden, [])
 
-    def test_a_job_that_is_killed_again_and_again_gives_what_the_heap_gives(self):
-        self.printed = set()
-        code, errors = self.run_job(self.job("expected", None, ""))
-        self.assertEqual(code, 0, errors)
-        expected_sums = self.printed
-        self.printed = set()
-        on_disk = self.with_checkpoints("rocksdb")
-        on_heap = self.with_checkpoints("heap")
-        self.assertEqual(self.run_job(on_disk, "--parallelism", "2", checkpoints=3)[0], -signal.SIGKILL)
-        self.assertTrue(files_below(self.folder / "checkpoints", "*.sst"), "state is not in stores")
-        for job, parallelism in ((on_disk, "2"), (on_disk, "3"), (on_heap, "1"), (on_disk, "2")):
-            self.run_job(job, "--resume", "--parallelism", parallelism, checkpoints=3)
-        code, summary = self.run_job(on_disk, "--resume", "--parallelism", "1")
-        self.assertEqual(code, 0, summary)
-        checkpoints = json.loads(summary)["checkpoints"]
-        self.assertGreater(checkpoints["resumed_from"], 0)
-        self.assertTrue(any(one["incremental_bytes"] < one["bytes"] / 2 for one in checkpoints["newest"]), checkpoints)
-        self.assertTrue(expected_sums)
-        self.assertEqual(self.printed, expected_sums)
-        for name in OUTPUTS:
-            with self.subTest(name):
-                expected, _ = lines_in(self.folder / "expected" / name)
-                actual, hidden = lines_in(self.folder / "out" / name)
-                self.assertTrue(expected)
-                self.assertEqual(actual, expected)
-                self.assertEqual(hidden, [])
+    def until_segments(self, process, since):
+        """Of the windows and of the join."""
+        self.until("checkpoints have segments", lambda: process.poll() is not None or
+                   (self.latest() >= since + 2 and len(self.segments()) >= 2))
+        self.assertIsNone(process.poll(), process.stderr.read() if process.poll() is not None else "")
+
+    def test_a_killed_process_goes_on_from_segments(self):
+        self.reference()
+        job = self.write_job("job.toml", "out", 40000, self.checkpoint())
+        for resume in ((), ("--resume",), ("--resume",)):
+            process = self.start("run", job, *resume, "--quiet")
+            self.until_segments(process, self.latest())
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+        self.assert_exit(self.dfnode("run", job, "--resume", "--quiet", timeout=120), 0)
+        self.assert_output()
+
+    def test_a_savepoint_needs_no_segments_and_goes_on_with_another_parallelism(self):
+        self.reference()
+        savepoint = ()
+        for parallelism in (2, 3, 1):
+            job = self.write_job(f"{parallelism}.toml", "out", 60000, self.checkpoint(), parallelism)
+            process = self.start("run", job, *savepoint, "--quiet")
+            self.until_segments(process, 0)
+            stopped = self.dfnode("stop", "totals", "--savepoint", "savepoints", "--json", timeout=60)
+            self.assert_exit(stopped, 0)
+            process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 0)
+            savepoint = ("--from", json.loads(stopped.stdout)["path"])
+            shutil.rmtree(self.folder / "checkpoints")
+        job = self.write_job("heap.toml", "out", None, self.checkpoint(), 2, "")
+        self.assert_exit(self.dfnode("run", job, *savepoint, "--quiet", timeout=120), 0)
+        self.assert_output()
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ class Few final : public Buggifier {
 
 class Case {
  public:
-  explicit Case(std::uint64_t seed) : random_{seed}, backends_{seed}, few_{seed + 1} {
+  explicit Case(std::uint64_t seed) : random_{seed}, backends_{seed}, checkpoints_{seed + 2}, few_{seed + 1} {
     two_keys_ = pick(3) == 0;
     conditional_ = pick(2) == 0;
     kind_ = std::vector<std::string>{"inner", "left", "right", "full", "semi", "anti"}[pick(6)];
@@ -372,6 +372,7 @@ class Case {
     bench_.emplace(node + " }\n", fields, fields, 1 + static_cast<std::uint32_t>(pick(3)),
                    [&] { return new_backend(); });
     bench_->moods = &random_;
+    if (checkpoints_() % 2 == 0) bench_->storage = std::make_shared<MemoryStorage>();
   }
 
   /// In a third of the attempts none; else so little memory that every batch's rows are written, or some of them.
@@ -400,13 +401,8 @@ class Case {
   }
 
   void maybe_restore() {
-    if (pick(4) != 0) return;
-    const auto parallelism = static_cast<std::uint32_t>(1 + pick(4));
-    if (pick(2) == 0) {
-      bench_->restore(parallelism);
-    } else {
-      bench_->restore_stores(parallelism);
-    }
+    if (checkpoints_() % 4 == 0) bench_->checkpoint();
+    if (pick(4) == 0) bench_->restore(1 + static_cast<std::uint32_t>(pick(4)));
   }
 
   Rows texts() {
@@ -477,6 +473,7 @@ class Case {
  private:
   std::mt19937_64 random_;
   std::mt19937_64 backends_;
+  std::mt19937_64 checkpoints_;
   Few few_;
   std::size_t attempts_ = 0;
   testing_support::TemporaryFolder folder_;

@@ -14,11 +14,13 @@
 #include <utility>
 
 #include "dataflow/testing.hpp"
+#include "libdataflow/checkpoint/memory_storage.hpp"
 #include "libdataflow/state/state_backend.hpp"
 #include "libdataflow/windows/aggregates/quantile_sketch.hpp"
 #include "libdataflow/windows/assign.hpp"
 #include "serialization/builder.hpp"
 #include "tests/support/seeds.hpp"
+#include "tests/support/stored_checkpoints.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/unit/windows/windowing.hpp"
 
@@ -355,6 +357,16 @@ class Case {
     };
     context.backend = new_backend();
     REQUIRE(op->open(context).has_value());
+    // Checkpoints of a running job: each knows what those before it have written.
+    const auto storage = std::make_shared<MemoryStorage>();
+    auto uploaded = std::make_unique<UploadedFiles>(0);
+    std::size_t checkpoints = 0;
+    const auto checkpoint = [&] {
+      std::vector<CapturedStatePtr> captured;
+      captured.push_back(*op->snapshot());
+      return testing_support::checkpoint_of(std::move(captured), false, std::to_string(++checkpoints), storage,
+                                            *uploaded, context.max_parallelism());
+    };
     RandomOutput out{random_};
     const auto finish = [&](Result<Step> step) {
       REQUIRE(step.has_value());
@@ -368,9 +380,19 @@ class Case {
     const std::size_t steps = 3 + pick(25);
     for (std::size_t step = 0; step <= steps; ++step) {
       CAPTURE(step);
-      if (life_ == Life::many && rebirths_() % 3 == 0) {
+      if (life_ == Life::many && rebirths_() % 3 == 0) checkpoint();
+      if (life_ == Life::many && rebirths_() % 6 == 0) {
+        const auto last = checkpoint();
+        op = factory->create();
+        uploaded = std::make_unique<UploadedFiles>(0);
+        context.backend = new_backend();
+        REQUIRE(op->open(context).has_value());
+        REQUIRE(op->restore(*last->reader("op", 0, 1)).has_value());
+      }
+      if (life_ == Life::many && rebirths_() % 6 == 0) {
         const std::string saved = testing::save_state(*op);
         op = factory->create();
+        uploaded = std::make_unique<UploadedFiles>(0);
         const bool was_on_heap = context.backend == nullptr;
         context.backend = new_backend();
         REQUIRE(op->open(context).has_value());

@@ -31,7 +31,7 @@ class Subtasks {
     const OperatorFactoryPtr factory = make_window_operator(std::move(spec), input_schema());
     for (std::uint32_t i = 0; i < parallelism; ++i) {
       One& one = all_.emplace_back();
-      one.context.number = i;
+      one.context.index = i;
       one.context.backend = backend();
       one.op = factory->create();
       REQUIRE(one.op->open(one.context).has_value());
@@ -95,7 +95,7 @@ class Subtasks {
   void restore(const RestoredCheckpoint& checkpoint) {
     const auto parallelism = static_cast<std::uint32_t>(all_.size());
     for (One& one : all_) {
-      const auto reader = checkpoint.reader("op", one.context.number, parallelism);
+      const auto reader = checkpoint.reader("op", one.context.index, parallelism);
       const Status restored = one.op->restore(*reader);
       REQUIRE_MESSAGE(restored.has_value(), (restored ? "" : restored.error().message()));
     }

@@ -96,7 +96,7 @@ TEST_CASE("a checkpoint has keys on disk as files, of which the one before has m
     const std::uint64_t first = join.checkpoint();
     join.push(right, rows_of_keys(keys / 100, [](std::int64_t) { return 2; }));
     CHECK(join.checkpoint() < first / 10);
-    join.restore_stores(1);
+    join.restore(1);
     join.push(left, rows_of_keys(keys, [](std::int64_t) { return 2; }));
     join.watermark(Timestamp::max());
     const bool one_each = std::string_view{node}.starts_with("as_of");
@@ -117,10 +117,11 @@ TEST_CASE("keys on disk go to other subtasks and to the heap") {
                      if (++attempts % 2 == 0 && to_heap) return nullptr;
                      return *make_memory_backend(folder / std::to_string(attempts + (to_heap ? 100 : 0)), 0);
                    }};
+    join.storage = std::make_shared<MemoryStorage>();
     join.push(right, rows_of_keys(keys, [](std::int64_t) { return 150; }));
     std::int64_t given = 0;
     for (const std::uint32_t subtasks : parallelism) {
-      join.restore_stores(subtasks);
+      join.restore(subtasks);
       std::vector<Row> rows;
       for (std::int64_t k = given; k < given + 100; ++k) rows.push_back({k, k, std::int64_t{100}});
       join.push(left, rows);
@@ -174,6 +175,67 @@ TEST_CASE("a window is joined part by part, of which one has all rows of a key")
   join.watermark(99us);
   CHECK(times_of(join).size() == 3 * 3 * keys + 3 * 700);
   CHECK(join.restore(1) == 0);
+}
+
+TEST_CASE("a checkpoint of a window join on disk writes what came since the one before it") {
+  const TemporaryFolder folder;
+  JoinBench join = on_disk(folder, "window = { tumbling = \"100us\" }\n", 100'000);
+  join.storage = std::make_shared<MemoryStorage>();
+  constexpr int pushes = 40;  // and so many runs, of which half are made one
+  std::uint64_t first = 0;
+  for (int n = 0; n < pushes; ++n) {
+    for (const std::size_t side : {left, right}) {
+      join.push(side, rows_of_keys(keys, [](std::int64_t k) { return k % 100; }));
+    }
+    if (n != 4) continue;
+    first = join.checkpoint();
+    CHECK(join.checkpoint() < first / 5);
+  }
+  join.checkpoint();
+  join.push(right, rows_of_keys(keys, [](std::int64_t k) { return k % 100; }));
+  CHECK(join.checkpoint() < first / 3);
+  CHECK(join.restore(1) == (2 * pushes + 1) * keys);
+}
+
+TEST_CASE("a window join on disk goes on in any number of subtasks") {
+  for (const std::string window : {"{ tumbling = \"100us\" }", "{ sliding = \"100us\", every = \"50us\" }",
+                                   "{ cumulate = \"100us\", every = \"50us\" }"}) {
+    CAPTURE(window);
+    const TemporaryFolder folder;
+    const std::string node = "kind = \"full\"\nwindow = " + window + "\n";
+    JoinBench join = on_disk(folder, node, 60'000);
+    join.storage = std::make_shared<MemoryStorage>();
+    JoinBench reference{"on = \"left.k = right.k\"\n" + node + ids, fields, fields};
+    const auto rows_of_both = [&] {
+      std::vector<std::string> given[2];
+      for (JoinBench* one : {&join, &reference}) {
+        auto& texts = given[one == &join ? 0 : 1];
+        for (const BatchPtr& batch : one->batches()) {
+          for (std::uint32_t row = 0; row < batch->rows(); ++row) texts.push_back(JoinBench::text_of(*batch, row));
+        }
+        std::sort(texts.begin(), texts.end());
+      }
+      CHECK(given[0] == given[1]);
+      return given[0].size();
+    };
+    std::int64_t time = 0;
+    std::size_t rows = 0;
+    for (const std::uint32_t parallelism : {2U, 5U, 1U}) {
+      for (JoinBench* one : {&join, &reference}) {
+        one->push(left, rows_of_keys(keys, [&](std::int64_t k) { return time + k % 90; }));
+        one->push(right, rows_of_keys(keys / 2, [&](std::int64_t k) { return time + k % 90; }));
+      }
+      join.checkpoint();
+      CHECK(join.restore(parallelism) >= keys);
+      time += 70;
+      for (JoinBench* one : {&join, &reference}) one->watermark(Timestamp{time});
+      rows += rows_of_both();
+    }
+    for (JoinBench* one : {&join, &reference}) one->watermark(Timestamp::max());
+    rows += rows_of_both();
+    CHECK(rows >= static_cast<std::size_t>(3 * keys));
+    CHECK(join.restore(1) == 0);
+  }
 }
 
 }  // namespace

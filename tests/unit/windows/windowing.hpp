@@ -55,10 +55,11 @@ class Context final : public OperatorContext {
   Timestamp clock{};
   Timestamp event_time = Timestamp::min();  ///< as the engine restores it, too
   std::shared_ptr<StateBackend> backend;    ///< null: state is on the heap
-  std::uint32_t number = 0;                 ///< of the subtask
+  std::uint32_t index = 0;                  ///< of so many subtasks
+  std::uint32_t subtasks = 1;
   [[nodiscard]] const std::string& operator_name() const override { return name_; }
-  [[nodiscard]] std::uint32_t subtask() const override { return number; }
-  [[nodiscard]] std::uint32_t parallelism() const override { return 1; }
+  [[nodiscard]] std::uint32_t subtask() const override { return index; }
+  [[nodiscard]] std::uint32_t parallelism() const override { return subtasks; }
   [[nodiscard]] std::uint32_t max_parallelism() const override { return 128; }
   [[nodiscard]] std::uint32_t attempt() const override { return 0; }
   [[nodiscard]] const std::string& job_id() const override { return name_; }
