@@ -85,9 +85,9 @@ class WindowsOnDisk(DfnodeTest):
         lines = []
         reader = threading.Thread(target=lambda: lines.extend(process.stdout))
         reader.start()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while process.poll() is None and (checkpoints is None or self.newest() < before + checkpoints):
-            self.assertLess(time.monotonic(), deadline, "no checkpoint was completed")
+            self.assertLess(time.monotonic(), deadline, "neither its end nor so many checkpoints")
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         reader.join()
