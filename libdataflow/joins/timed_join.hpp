@@ -62,7 +62,8 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
     while (true) {
       auto given = give(until_);
       if (!given || *given == Step::yield) return given;
-      if (until_ == passed_) return Step::done;
+      // Of keys that are due together some may still be on disk.
+      if (until_ == passed_ && !rows_.may_wake(passed_)) return Step::done;
       if (Status made = rows_.make_room(); !made) return fail(made.error());
       if (Status woken = wake(); !woken) return fail(woken.error());
     }

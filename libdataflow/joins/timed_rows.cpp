@@ -139,7 +139,7 @@ void TimedRows::bring_in(std::byte* key, const RowEntry& entry) {
 }
 
 Result<std::int64_t> TimedRows::wake(std::int64_t now) {
-  if (!cache_ || !cache_->may_wake(now)) return now;
+  if (!may_wake(now)) return now;
   return cache_->wake(keys_, now, [&](std::byte* key, const RowEntry& entry) { bring_in(key, entry); });
 }
 

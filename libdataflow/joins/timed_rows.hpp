@@ -96,6 +96,8 @@ class TimedRows {
   /// Brings back keys whose time, as the owner set it, is `now` or earlier: some of them when there are many. Returns
   /// the time up to which they are all here.
   Result<std::int64_t> wake(std::int64_t now);
+  /// Whether there may be keys on disk whose time that is.
+  [[nodiscard]] bool may_wake(std::int64_t now) const { return cache_ && cache_->may_wake(now); }
   /// The earliest time at which a key on disk may be wanted.
   [[nodiscard]] std::int64_t wakes() const { return cache_ ? cache_->store().earliest() : KeyEntry::never; }
   /// Between two batches, when nothing but the owner refers to rows: rows go to disk, and keys without rows go when

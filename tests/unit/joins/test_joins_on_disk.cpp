@@ -60,6 +60,18 @@ TEST_CASE("what is certain to have no match comes from disk in the order of time
   CHECK_FALSE(join.waits_for().has_value());
 }
 
+TEST_CASE("rows that are due at the watermark come from disk with it, however many keys have such") {
+  for (const std::string node :
+       {"as_of = true\nkind = \"left\"\n", "kind = \"left\"\nbetween = [\"0us\", \"0us\"]\n"}) {
+    CAPTURE(node);
+    const TemporaryFolder folder;
+    JoinBench join = on_disk(folder, node);
+    join.push(left, rows_of_keys(keys, [](std::int64_t) { return 5; }));
+    join.watermark(5us);
+    CHECK(times_of(join).size() == keys);
+  }
+}
+
 TEST_CASE("rows on disk go when time has passed all that they could match") {
   const TemporaryFolder folder;
   JoinBench join = on_disk(folder, "between = [\"0us\", \"100us\"]\n");
