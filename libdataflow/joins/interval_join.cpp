@@ -1,10 +1,15 @@
-// Rows whose times lie close to each other: the right's between the left's plus a low and plus a high bound. A row
+// Rows whose times lie close to each other: the right's between the left's plus a low and plus a high bound, in whose
+// place each left row may have a time of its own (until when an auction is open). A row
 // meets those of the other side when it comes, and is kept until time has passed everything that could still match it
 // (Flink's IntervalJoin).
 //
 // A row without a match is a result as soon as it is certain that it has none: when time has passed the end of its
 // interval, which is also the result's time, so that it is not late for what follows. The same holds for a semi join's,
 // whose time then does not depend on which match came first. A pair has the later of its rows' times.
+//
+// Rows of a side that can only meet earlier ones (a bid meets an auction that is open) wait for nothing but what comes
+// out of order. Mostly time passes them before anything asks for them: the newest of them stay as the batch in which
+// they came, and are put under their keys when more of either side come and they still wait.
 
 #include <algorithm>
 
@@ -18,12 +23,15 @@ namespace {
 
 /// What an interval is cut into for cleaning up: so much longer than needed a row may stay.
 constexpr std::int64_t buckets_in_an_interval = 8;
+/// The same where each row has an interval of its own.
+constexpr std::int64_t bucket_of_own_intervals = 1'000'000;
 
 class IntervalJoin final : public TimedJoin {
  public:
   explicit IntervalJoin(std::shared_ptr<const IntervalJoinSpec> spec)
       : TimedJoin{spec->join, "join.matched"},
         spec_{std::move(spec)},
+        own_end_{join().sides[left_input].meets_until},
         due_{TimeBuckets<TimedRow>{bucket_width()}, TimeBuckets<TimedRow>{bucket_width()}} {}
 
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
@@ -51,7 +59,7 @@ class IntervalJoin final : public TimedJoin {
   }
 
   void came_back(TimedRow& row) override {
-    row.due_time = end_of_interval(row.side, row.time);
+    row.due_time = end_of_interval(row);
     due_[row.side].add(&row);
   }
   void forget_rows_without_key() override {
@@ -61,11 +69,11 @@ class IntervalJoin final : public TimedJoin {
     std::int64_t last = Timestamp::min().micros;
     for (const auto& of_side : {left, right}) {
       if (of_side.empty()) continue;
-      last = std::max(last, of_side.back()->due_time);
-      if (!gives_unmatched(join().kind, of_side.front()->side)) continue;
-      const auto alone =
-          std::find_if(of_side.begin(), of_side.end(), [](const TimedRow* row) { return row->flag == 0; });
-      if (alone != of_side.end() && (*alone)->due_time < entry.wakes) entry.wake_at((*alone)->due_time);
+      const bool gives_alone = gives_unmatched(join().kind, of_side.front()->side);
+      for (const TimedRow* row : of_side) {
+        last = std::max(last, row->due_time);
+        if (gives_alone && row->flag == 0 && row->due_time < entry.wakes) entry.wake_at(row->due_time);
+      }
     }
     if (entry.wakes != KeyEntry::never) return;
     entry.wake_at(last);
@@ -74,18 +82,40 @@ class IntervalJoin final : public TimedJoin {
 
  private:
   [[nodiscard]] std::int64_t bucket_width() const {
+    if (own_end_) return bucket_of_own_intervals;
     return saturating_sub(spec_->high.count(), spec_->low.count()) / buckets_in_an_interval;
   }
-  /// Up to then a row of the side may find a match.
-  [[nodiscard]] std::int64_t end_of_interval(std::size_t side, std::int64_t time) const {
-    return side == left_input ? saturating_add(time, spec_->high.count()) : saturating_sub(time, spec_->low.count());
+  /// Up to then a row may find a match.
+  [[nodiscard]] std::int64_t end_of_interval(const TimedRow& row) const {
+    if (row.side == right_input) return saturating_sub(row.time, spec_->low.count());
+    if (!own_end_) return saturating_add(row.time, spec_->high.count());
+    const PackedLayout& form = layout(left_input);
+    return form.timestamp(row.bytes(), form.place_of(*own_end_)).value_or(nothing_meets);
   }
-  [[nodiscard]] std::int64_t start_of_interval(std::size_t side, std::int64_t time) const {
-    return side == left_input ? saturating_add(time, spec_->low.count()) : saturating_sub(time, spec_->high.count());
+  /// The same of a row of a batch.
+  [[nodiscard]] std::int64_t end_of_interval(std::size_t side, const Batch& batch, std::uint32_t row) const {
+    const std::int64_t time = batch.timestamp(row).micros;
+    if (side == right_input) return saturating_sub(time, spec_->low.count());
+    if (!own_end_) return saturating_add(time, spec_->high.count());
+    const Column& ends = batch.column(*own_end_);
+    return ends.is_null(row) ? nothing_meets : ends.as<std::int64_t>()[row];
+  }
+  /// No row of the other side that is earlier meets it.
+  [[nodiscard]] std::int64_t start_of_interval(std::int64_t time) const {
+    if (side_ == left_input) return saturating_add(time, spec_->low.count());
+    return own_end_ ? Timestamp::min().micros : saturating_sub(time, spec_->high.count());
   }
   static std::int64_t certain_at(const TimedRow& row) { return std::max(row.time, row.due_time); }
 
+  /// Whether rows of the side wait only for what is out of order, and nothing is said of them when they go.
+  [[nodiscard]] bool can_put_off(std::size_t side) const {
+    const bool waits_longer = side == right_input ? spec_->low < Duration{0} : own_end_ || spec_->high > Duration{0};
+    const bool is_told = gives_unmatched(join().kind, side) || (side == left_input && is_of_left_rows(join().kind));
+    return !waits_longer && !is_told;
+  }
+
   Status begin_piece() {
+    if (Status under_keys = settle(); !under_keys) return under_keys;
     batch_ = pieces_.next(rows().rows_at_once());
     times_ = batch_->timestamps()->as<std::int64_t>();
     rows_with_key(*batch_, join().sides[side_].keys, own_.rows, without_key_);
@@ -97,7 +127,45 @@ class IntervalJoin final : public TimedJoin {
     }
     row_ = 0;
     walking_ = false;
-    return rows().pack(layout(side_), keys_of_input(side_), *batch_, times_, static_cast<std::uint32_t>(side_), own_);
+    matched_.assign(own_.rows.size(), 0);
+    if (Status found = rows().find(layout(side_), keys_of_input(side_), *batch_, own_); !found) return found;
+    if (can_put_off(side_)) return {};
+    rows().pack(layout(side_), *batch_, times_, static_cast<std::uint32_t>(side_), own_);
+    for (TimedRow* row : own_.stored) row->due_time = end_of_interval(*row);
+    return {};
+  }
+
+  void put_off() {
+    put_off_.side = side_;
+    put_off_.batch = std::move(batch_);
+    std::swap(put_off_.rows, own_);
+    std::swap(put_off_.matched, matched_);
+  }
+  /// Puts rows that are put off under their keys, if they still wait.
+  Status settle() override {
+    const BatchPtr batch = std::exchange(put_off_.batch, nullptr);
+    if (!batch) return {};
+    const std::size_t side = put_off_.side;
+    const auto times = batch->timestamps()->as<std::int64_t>();
+    std::size_t waiting = 0;
+    for (std::size_t i = 0; i < put_off_.rows.rows.size(); ++i) {
+      const std::uint32_t row = put_off_.rows.rows[i];
+      if (end_of_interval(side, *batch, row) <= context().watermark().micros) continue;
+      put_off_.rows.rows[waiting] = row;
+      put_off_.matched[waiting++] = put_off_.matched[i];
+    }
+    if (waiting == 0) return {};
+    put_off_.rows.rows.resize(waiting);
+    Status packed = rows().find_and_pack(layout(side), keys_of_input(side), *batch, times,
+                                         static_cast<std::uint32_t>(side), put_off_.rows);
+    if (!packed) return packed;
+    for (std::size_t i = 0; i < waiting; ++i) {
+      TimedRow* const row = put_off_.rows.stored[i];
+      row->flag = put_off_.matched[i];
+      came_back(*row);
+      rows().keep(row);
+    }
+    return {};
   }
 
   Result<Step> go_on_with_batch(OperatorOutput& out) {
@@ -107,6 +175,7 @@ class IntervalJoin final : public TimedJoin {
       }
       auto joined = join_piece(out);
       if (!joined || *joined == Step::yield) return joined;
+      if (can_put_off(side_)) put_off();
       batch_.reset();
       if (Status made = rows().make_room(); !made) return fail(made.error());
       if (!pieces_.empty() && out.full()) return Step::yield;
@@ -135,10 +204,11 @@ class IntervalJoin final : public TimedJoin {
     met_.clear();
     ends_.clear();
     while (row_ < own_.rows.size() && ends_.size() < candidates_at_once) {
-      TimedRow& row = *own_.stored[row_];
       if (!walking_) {
-        row.due_time = end_of_interval(side_, row.time);
-        walk_ = rows().of_key(row, other(side_)).between(start_of_interval(side_, row.time), row.due_time);
+        const std::uint32_t row = own_.rows[row_];
+        walk_ = rows()
+                    .of_key(own_.keys[row_], other(side_))
+                    .between(start_of_interval(times_[row]), end_of_interval(side_, *batch_, row));
         walking_ = true;
       }
       while (!walk_.empty() && candidates_.count < candidates_at_once && candidates_.bytes < max_batch_bytes / 2) {
@@ -154,6 +224,8 @@ class IntervalJoin final : public TimedJoin {
   }
 
   void add_candidate(TimedRow& met) {
+    // What it had to wait for may be over before this row, though time has not passed that yet.
+    if (own_end_ && side_ == right_input && met.due_time < times_[own_.rows[row_]]) return;
     // Of a left row no more is asked than whether it has a match.
     if (is_of_left_rows(join().kind) && side_ == right_input && met.flag != 0) return;
     candidates_.sides[side_].rows.push_back(own_.rows[row_]);
@@ -165,26 +237,28 @@ class IntervalJoin final : public TimedJoin {
 
   Status apply(OperatorOutput& out) {
     if (Status chosen = select(candidates_, out); !chosen) return chosen;
+    const bool keeps = !can_put_off(side_);
     std::size_t next = 0;
     for (const RowEnd& end : ends_) {
-      TimedRow& own = *own_.stored[end.row];
+      const std::uint32_t own = own_.rows[end.row];
       for (; next < selected().size() && selected()[next] < end.candidates; ++next) {
         TimedRow& met = *met_[selected()[next]];
         const bool first = met.flag == 0;
-        own.flag = met.flag = 1;
+        matched_[end.row] = met.flag = 1;
         if (!is_of_left_rows(join().kind)) {
-          add_result(own_.rows[end.row], met.bytes(), std::max(own.time, met.time));
+          add_result(own, met.bytes(), std::max(times_[own], met.time));
         } else if (join().kind == JoinKind::semi && side_ == right_input && first) {
           add_result(no_row, met.bytes(), certain_at(met));
         }
       }
-      if (end.complete) finish_row(own_.rows[end.row], own);
+      if (end.complete && keeps) finish_row(own, *own_.stored[end.row], matched_[end.row]);
     }
     return {};
   }
 
-  void finish_row(std::uint32_t batch_row, TimedRow& own) {
-    const bool unmatched = own.flag == 0;
+  void finish_row(std::uint32_t batch_row, TimedRow& own, std::uint32_t matched) {
+    own.flag = matched;
+    const bool unmatched = matched == 0;
     const bool no_more = own.due_time <= context().watermark().micros;
     if (!unmatched && side_ == left_input && join().kind == JoinKind::semi) {
       add_result(batch_row, nullptr, certain_at(own));
@@ -212,7 +286,7 @@ class IntervalJoin final : public TimedJoin {
     if (!gives_unmatched(join().kind, side_)) without_key_.clear();
     for (; !without_key_.empty() && !results_.full(); without_key_.pop_back()) {
       const std::uint32_t row = without_key_.back();
-      add_result(row, nullptr, std::max(times_[row], end_of_interval(side_, times_[row])));
+      add_result(row, nullptr, std::max(times_[row], end_of_interval(side_, *batch_, row)));
     }
   }
 
@@ -252,15 +326,27 @@ class IntervalJoin final : public TimedJoin {
     results_.bytes += PackedLayout::size_of(row.bytes());
   }
 
+  /// The newest rows of a side that can only meet earlier ones.
+  struct PutOff {
+    std::size_t side = left_input;
+    BatchPtr batch;  ///< null: none
+    TimedBatch rows;
+    std::vector<std::uint32_t> matched;  ///< for each of them: its flag
+  };
+
   struct RowEnd {
     std::size_t row;  ///< in own_
     std::size_t candidates;
     bool complete;
   };
 
+  static constexpr std::int64_t nothing_meets = Timestamp::min().micros;
+
   std::shared_ptr<const IntervalJoinSpec> spec_;
+  std::optional<std::size_t> own_end_;  ///< the left's field that is the end of its interval
   std::array<TimeBuckets<TimedRow>, 2> due_;
   std::vector<TimedRow*> gone_;  ///< taken out, but a result may refer to them
+  PutOff put_off_;
 
   // The batch at hand.
   std::size_t side_ = left_input;
@@ -274,7 +360,8 @@ class IntervalJoin final : public TimedJoin {
   std::span<TimedRow* const> walk_;
   Pairs candidates_;
   Pairs results_;
-  std::vector<TimedRow*> met_;  ///< the candidates' other rows
+  std::vector<std::uint32_t> matched_;  ///< for each row of own_: its flag
+  std::vector<TimedRow*> met_;          ///< the candidates' other rows
   std::vector<RowEnd> ends_;
 };
 

@@ -72,6 +72,19 @@ class Planner {
     return on;
   }
 
+  /// A timestamp that is a field of the left side: which one.
+  std::optional<std::size_t> read_meets_until(const std::string& text) {
+    const auto compiled = compile("between.1", text);
+    if (!compiled) return std::nullopt;
+    const std::optional<std::size_t> field = compiled->as_field();
+    const bool of_left = field && *field < names_.side(left_input).schema->size();
+    if (of_left && compiled->type().kind() == TypeKind::timestamp) return field;
+    return mistake("between.1", {0, text.size(),
+                                 "the last time of the right row is a duration, counted from the left row's time, or a "
+                                 "timestamp field of the left side",
+                                 "compute it with a select before the join"});
+  }
+
  private:
   std::nullopt_t mistake(const std::string& path, ExpressionError error) {
     mistakes_.push_back({path, std::move(error)});
@@ -273,7 +286,10 @@ JoinPlan plan_join(const JoinNames& names, JoinKind kind, const JoinTexts& texts
   if (on && !on->condition.empty()) {
     if (const auto compiled = planner.compile("on", on->condition, true)) add_used(*compiled, names, used);
   }
+  std::optional<std::size_t> meets_until;
+  if (texts.meets_until) meets_until = planner.read_meets_until(*texts.meets_until);
   if (!mistakes.empty() || !on) return plan;
+  if (meets_until) used[left_input].insert(*meets_until);
 
   NamedSide sides[2] = {names.side(left_input), names.side(right_input)};
   for (const std::size_t side : {left_input, right_input}) {
@@ -299,6 +315,10 @@ JoinPlan plan_join(const JoinNames& names, JoinKind kind, const JoinTexts& texts
       const std::string& name = of_side.field ? (*names.side(side).schema)[*of_side.field].name : of_side.text;
       spec.sides[side].keys.push_back(*sides[side].schema->find(name));
     }
+  }
+  if (meets_until) {
+    spec.sides[left_input].meets_until =
+        sides[left_input].schema->find((*names.side(left_input).schema)[*meets_until].name);
   }
   if (!on->condition.empty()) spec.condition = again.compile("on", on->condition, true);
   std::vector<Field> fields;

@@ -16,9 +16,11 @@ struct JoinTexts {
   std::string on;
   /// Names and expressions; nothing: all fields of both sides, or of the left alone for semi and anti.
   std::optional<std::vector<std::pair<std::string, std::string>>> fields;
+  /// A timestamp of the left side up to which its rows meet others; nothing: they have no time of their own.
+  std::optional<std::string> meets_until{};
 };
 
-/// A mistake in an option: "on", "fields.total".
+/// A mistake in an option: "on", "fields.total", "between.1".
 struct JoinMistake {
   std::string path;
   ExpressionError error;

@@ -56,6 +56,8 @@ struct JoinSide {
   std::vector<std::size_t> keys;  ///< fields; those of the two sides have the same types, pair by pair
   bool event_time = false;
   bool takes_back = false;  ///< its rows may be updated and deleted
+  /// A timestamp field: until then, inclusive, the row may meet rows of the other side. The left's of an interval join.
+  std::optional<std::size_t> meets_until;
 };
 
 struct JoinSpec {
@@ -79,7 +81,8 @@ struct WindowJoinSpec {
   WindowSpec window;  ///< tumbling, sliding, cumulate or session, in event time
 };
 
-/// Rows whose right's time is between the left's plus `low` and plus `high`, both inclusive.
+/// Rows whose right's time is between the left's plus `low` and plus `high`, both inclusive; when the left side has a
+/// `meets_until`, between the left's plus `low` and that field, of which a NULL meets nothing.
 struct IntervalJoinSpec {
   JoinSpec join;
   Duration low{0};

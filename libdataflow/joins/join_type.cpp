@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 
 #include "libdataflow/joins/join_node.hpp"
 #include "libdataflow/joins/join_types.hpp"
@@ -24,7 +25,8 @@ class JoinNode {
   void build() {
     kind_ = *joins::parse_kind(settings_.text("kind"));
     bool good = choose_mode();
-    const auto plan = joins::read_join(builder_, mode_ == Mode::window);
+    if (mode_ == Mode::interval) read_field_bound();
+    const auto plan = joins::read_join(builder_, mode_ == Mode::window, meets_until_);
     switch (mode_) {
       case Mode::regular: good = read_ttl(builder_, ttl_) && good; break;
       case Mode::window: good = check_bounded("a window join") && read_window() && good; break;
@@ -101,23 +103,31 @@ class JoinNode {
                    "a window join goes by the rows' own time: by the clock nothing says which rows meet");
   }
 
+  /// The last time of the right row may be a field, as a duration begins with a number.
+  void read_field_bound() {
+    const std::vector<std::string> texts = settings_.text_list("between");
+    if (texts.size() != 2 || texts[1].empty()) return;
+    const char first = texts[1].front();
+    if (std::isalpha(static_cast<unsigned char>(first)) != 0 || first == '_' || first == '"') meets_until_ = texts[1];
+  }
+
   bool read_bounds() {
     const std::vector<std::string> texts = settings_.text_list("between");
     if (texts.size() != 2) {
       return mistake(
           "between",
           "an interval has two bounds, the first and the last time of the right row, counted from the left's",
-          "for example between = [\"-10m\", \"0s\"]");
+          "for example between = [\"-10m\", \"0s\"]; the last may be a timestamp field of the left");
     }
     Duration bounds[2];
-    for (std::size_t i = 0; i < 2; ++i) {
+    for (std::size_t i = 0; i < (meets_until_ ? 1U : 2U); ++i) {
       const auto bound = parse_duration(texts[i]);
       if (!bound) return mistake("between." + std::to_string(i), bound.error().message());
       bounds[i] = *bound;
     }
     low_ = bounds[0];
     high_ = bounds[1];
-    if (low_ <= high_) return true;
+    if (meets_until_ || low_ <= high_) return true;
     return mistake("between", "the first bound is after the last one: no row could be between them",
                    "between = [\"" + texts[1] + "\", \"" + texts[0] + "\"]");
   }
@@ -153,7 +163,8 @@ class JoinNode {
     switch (mode_) {
       case Mode::regular: return ttl_details(ttl_);
       case Mode::window: return ", " + describe(window_);
-      case Mode::interval: return ", between " + to_string(low_) + " and " + to_string(high_);
+      case Mode::interval:
+        return ", between " + to_string(low_) + " and " + (meets_until_ ? *meets_until_ : to_string(high_));
       case Mode::as_of: return ", as of the left's time";
     }
     return "";
@@ -167,6 +178,7 @@ class JoinNode {
   WindowSpec window_;
   Duration low_{0};
   Duration high_{0};
+  std::optional<std::string> meets_until_;  ///< a field in the place of `high_`
 };
 
 Option side_option(const char* name, const char* example) {
@@ -208,7 +220,9 @@ NodeType join_type() {
             .nested = window_table_options()},
            {.name = "between",
             .kind = OptionKind::text_list,
-            .help = "Rows meet when the right's time is so much from the left's, both bounds included.",
+            .help =
+                "Rows meet when the right's time is so much from the left's, both bounds included. The second may be "
+                "a timestamp field of the left side.",
             .example = "[\"-10m\", \"0s\"]"},
            {.name = "as_of",
             .kind = OptionKind::flag,

@@ -24,7 +24,9 @@ class TimeBuckets {
       last_ = &buckets_[number];
       last_number_ = number;
     }
-    last_->sorted = false;
+    // Rows mostly come in the order in which they are due.
+    const bool first = last_->next == last_->rows.size();
+    last_->sorted = last_->sorted && (first || !earlier(row, last_->rows.back()));
     last_->rows.push_back(row);
   }
 
@@ -102,11 +104,11 @@ class TimeBuckets {
     last_ = nullptr;
     buckets_.erase(buckets_.begin());
   }
+  static bool earlier(const Row* a, const Row* b) {
+    return a->due() != b->due() ? a->due() < b->due() : a->sequence < b->sequence;
+  }
   static void sort(Bucket& bucket) {
     if (bucket.sorted) return;
-    const auto earlier = [](const Row* a, const Row* b) {
-      return a->due() != b->due() ? a->due() < b->due() : a->sequence < b->sequence;
-    };
     std::sort(bucket.rows.begin() + static_cast<std::ptrdiff_t>(bucket.next), bucket.rows.end(), earlier);
     bucket.sorted = true;
   }

@@ -31,6 +31,7 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
   }
 
   Result<CapturedStatePtr> snapshot() final {
+    if (Status settled = settle(); !settled) return fail(settled.error());
     auto captured = std::make_unique<CapturedRows>(context().max_parallelism());
     for (const std::size_t side : {left_input, right_input}) rows_.capture(table(side), side, *captured);
     return captured;
@@ -54,6 +55,9 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
     count_late(std::erase_if(with_key, is_late) + std::erase_if(without_key, is_late));
   }
   void count_late(std::size_t rows) { late_->add(rows); }
+
+  /// Brings rows that the join has elsewhere into `rows`.
+  virtual Status settle() { return {}; }
 
   /// Gives what is due: calls `give(until)`, which gives what of the rows in memory is due up to then, until that is
   /// everything. Rows may go to disk in between.

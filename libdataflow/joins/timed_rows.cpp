@@ -31,7 +31,7 @@ std::uint32_t TimedRowList::upper_bound(std::int64_t time) const {
   return static_cast<std::uint32_t>(at - all.begin());
 }
 
-std::span<TimedRow* const> TimedRowList::between(std::int64_t first, std::int64_t last) const {
+std::span<TimedRow* const> TimedRowList::search(std::int64_t first, std::int64_t last) const {
   if (first > last) return {};
   const std::uint32_t from = lower_bound(first);
   return rows().subspan(from, upper_bound(last) - from);
@@ -60,7 +60,8 @@ void TimedRowList::insert(TimedRow* row) {
 
 void TimedRowList::erase(const TimedRow* row) {
   TimedRow** const end = items_ + first_ + count_;
-  TimedRow** at = items_ + first_ + lower_bound(row->time);
+  TimedRow** at = items_ + first_;
+  if (*at != row) at += lower_bound(row->time);  // the first one mostly goes first
   while (at != end && *at != row) ++at;
   assert(at != end);
   if (at == items_ + first_) {
@@ -96,31 +97,38 @@ Status TimedRows::use_backend(const StateBackendPtr& backend) {
 }
 
 void TimedRows::free(TimedRow* row) {
-  ++freed_;
   --rows_;
   arena_.free(reinterpret_cast<std::byte*>(row), row->size());
 }
 
-Status TimedRows::pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
-                       std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch) {
+Status TimedRows::find(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from, TimedBatch& batch) {
   const std::size_t count = batch.rows.size();
-  found_.resize(count);
-  keys_.find_or_insert(keys.read(from), count == from.rows() ? nullptr : batch.rows.data(), count, found_.data());
-  if (cache_) {
-    Status loaded = cache_->load(keys_, found_, [&](std::byte* key, const RowEntry& entry) { bring_in(key, entry); });
-    if (!loaded) return loaded;
-  }
+  batch.keys.resize(count);
+  keys_.find_or_insert(keys.read(from), count == from.rows() ? nullptr : batch.rows.data(), count, batch.keys.data());
   layout.sizes(from, batch.rows, batch.sizes);
+  if (!cache_) return {};
+  return cache_->load(keys_, batch.keys, [&](std::byte* key, const RowEntry& entry) { bring_in(key, entry); });
+}
+
+void TimedRows::pack(const PackedLayout& layout, const Batch& from, std::span<const std::int64_t> times,
+                     std::uint32_t side, TimedBatch& batch) {
+  const std::size_t count = batch.rows.size();
   batch.stored.resize(count);
   to_.resize(count);
   rows_ += count;
   for (std::size_t i = 0; i < count; ++i) {
     auto* const row = reinterpret_cast<TimedRow*>(arena_.allocate(sizeof(TimedRow) + batch.sizes[i]));
-    *row = {found_[i], times[batch.rows[i]], 0, sequence_++, side, 0};
+    *row = {batch.keys[i], times[batch.rows[i]], 0, sequence_++, side, 0};
     batch.stored[i] = row;
     to_[i] = row->bytes();
   }
   layout.pack(from, batch.rows, to_.data());
+}
+
+Status TimedRows::find_and_pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
+                                std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch) {
+  if (Status found = find(layout, keys, from, batch); !found) return found;
+  pack(layout, from, times, side, batch);
   return {};
 }
 
@@ -144,6 +152,7 @@ Result<std::int64_t> TimedRows::wake(std::int64_t now) {
 }
 
 void TimedRows::write_rows(std::byte* key, KeyEntry& entry) {
+  if (!is_empty(key)) --keys_with_rows_;
   owner_.set_waking(list(key, left_input).rows(), list(key, right_input).rows(), entry);
   for (const std::size_t side : {left_input, right_input}) {
     for (TimedRow* row : list(key, side).rows()) {
@@ -165,9 +174,8 @@ void TimedRows::retain(Live&& live) {
 }
 
 Status TimedRows::make_room() {
-  if (freed_ > keys_.size() / 2 + few_empty_keys) {
-    retain([&](std::byte* key) { return !list(key, left_input).empty() || !list(key, right_input).empty(); });
-    freed_ = 0;
+  if (keys_.size() - keys_with_rows_ > keys_.size() / 2 + few_empty_keys) {
+    retain([&](std::byte* key) { return !is_empty(key); });
   }
   if (!cache_) return {};
   const std::size_t bytes = arena_.bytes_in_use() + keys_.byte_size() + rows_ * bytes_to_find_a_row;
@@ -194,7 +202,7 @@ Status TimedRows::restore(const RowTable& table, windows::KeyReader& keys, const
   TimedBatch batch;
   batch.rows.resize(rows.rows());
   std::iota(batch.rows.begin(), batch.rows.end(), 0U);
-  Status packed = pack(table.own_layout(), keys, rows, table.number(rows, 0), side, batch);
+  Status packed = find_and_pack(table.own_layout(), keys, rows, table.number(rows, 0), side, batch);
   if (!packed) return packed;
   for (std::uint32_t i = 0; i < rows.rows(); ++i) {
     TimedRow* const row = batch.stored[i];

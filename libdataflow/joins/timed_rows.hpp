@@ -37,13 +37,20 @@ class TimedRowList {
   [[nodiscard]] std::span<TimedRow* const> rows() const { return {items_ + first_, count_}; }
   [[nodiscard]] bool empty() const { return count_ == 0; }
   /// Those from `first` to `last`, both inclusive.
-  [[nodiscard]] std::span<TimedRow* const> between(std::int64_t first, std::int64_t last) const;
+  [[nodiscard]] std::span<TimedRow* const> between(std::int64_t first, std::int64_t last) const {
+    if (count_ == 1) {  // as where one side has each key once
+      const std::int64_t time = items_[first_]->time;
+      return time >= first && time <= last ? rows() : std::span<TimedRow* const>{};
+    }
+    return search(first, last);
+  }
   void insert(TimedRow* row);
   void erase(const TimedRow* row);
   /// Frees its memory, not that of the rows.
   void release();
 
  private:
+  [[nodiscard]] std::span<TimedRow* const> search(std::int64_t first, std::int64_t last) const;
   [[nodiscard]] std::uint32_t lower_bound(std::int64_t time) const;
   [[nodiscard]] std::uint32_t upper_bound(std::int64_t time) const;
 
@@ -56,8 +63,9 @@ class TimedRowList {
 /// The rows of a batch that are worth keeping, as bytes.
 struct TimedBatch {
   std::vector<std::uint32_t> rows;   ///< of the batch
-  std::vector<TimedRow*> stored;     ///< for each of them
+  std::vector<std::byte*> keys;      ///< for each of them, in the table of keys
   std::vector<std::uint32_t> sizes;  ///< in bytes
+  std::vector<TimedRow*> stored;     ///< once they are packed
 };
 
 /// The join whose rows they are: it has them in the order of the times at which they are due.
@@ -84,14 +92,25 @@ class TimedRows {
   Status use_backend(const StateBackendPtr& backend);
   /// Of so many rows the keys may be found at once.
   [[nodiscard]] std::size_t rows_at_once() const { return cache_ ? cache_->rows_at_once() : SIZE_MAX; }
-  /// Packs `batch.rows`, which have a key and the times `times`, without keeping them: `keep` or `free` each. What
-  /// there is of their keys is in memory until `make_room`.
-  Status pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
-              std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch);
-  [[nodiscard]] TimedRowList& of_key(const TimedRow& row, std::size_t side) const { return list(row.key, side); }
-  void keep(TimedRow* row) { of_key(*row, row->side).insert(row); }
+  /// Finds the keys of `batch.rows`, which have one. What there is of them is in memory until `make_room`.
+  Status find(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from, TimedBatch& batch);
+  /// Packs those rows, which have the times `times`, without keeping them: `keep` or `free` each.
+  void pack(const PackedLayout& layout, const Batch& from, std::span<const std::int64_t> times, std::uint32_t side,
+            TimedBatch& batch);
+  /// Both.
+  Status find_and_pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
+                       std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch);
+  [[nodiscard]] const TimedRowList& of_key(std::byte* key, std::size_t side) const { return list(key, side); }
+  [[nodiscard]] const TimedRowList& of_key(const TimedRow& row, std::size_t side) const { return list(row.key, side); }
+  void keep(TimedRow* row) {
+    if (is_empty(row->key)) ++keys_with_rows_;
+    list(row->key, row->side).insert(row);
+  }
   /// Takes a row that is kept out; it must be freed.
-  void take_out(TimedRow& row) { of_key(row, row.side).erase(&row); }
+  void take_out(TimedRow& row) {
+    list(row.key, row.side).erase(&row);
+    if (is_empty(row.key)) --keys_with_rows_;
+  }
   void free(TimedRow* row);
   /// Brings back keys whose time, as the owner set it, is `now` or earlier: some of them when there are many. Returns
   /// the time up to which they are all here.
@@ -112,6 +131,9 @@ class TimedRows {
   [[nodiscard]] TimedRowList& list(std::byte* key, std::size_t side) const {
     return reinterpret_cast<TimedRowList*>(key + layout_.payload_offset())[side];
   }
+  [[nodiscard]] bool is_empty(std::byte* key) const {
+    return list(key, left_input).empty() && list(key, right_input).empty();
+  }
   void bring_in(std::byte* key, const RowEntry& entry);
   void write_rows(std::byte* key, KeyEntry& entry);
   template <class Live>
@@ -123,12 +145,11 @@ class TimedRows {
   windows::GroupTable keys_;
   RowArena arena_;
   std::optional<KeyCache> cache_;
-  std::size_t rows_ = 0;   ///< in memory
-  std::size_t freed_ = 0;  ///< since the table was last tidied
+  std::size_t rows_ = 0;  ///< in memory
+  std::size_t keys_with_rows_ = 0;
   std::int64_t sequence_ = 0;
   std::vector<TimedRow*> written_;  ///< that are going to be freed
-  std::vector<std::byte*> found_;   // scratch
-  std::vector<std::byte*> to_;
+  std::vector<std::byte*> to_;      // scratch
 };
 
 }  // namespace dataflow::joins

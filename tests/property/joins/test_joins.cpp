@@ -29,15 +29,17 @@ struct Record {
   std::optional<std::int64_t> k;
   std::optional<std::string> text;
   std::optional<std::int64_t> v;
+  std::optional<std::int64_t> until;
   std::int64_t at = 0;
   bool deleted = false;
 
   [[nodiscard]] Row row() const {
-    Row row(4);
+    Row row(5);
     if (k) row[0] = *k;
     if (text) row[1] = *text;
     if (v) row[2] = *v;
-    row[3] = at;
+    if (until) row[3] = *until;
+    row[4] = at;
     return row;
   }
   [[nodiscard]] std::string shown() const {
@@ -163,9 +165,13 @@ class Case {
   void intervals() {
     Interval bounds{number(20) - 10, 0};
     bounds.high = bounds.low + number(15);
-    start("between = [\"" + micros(bounds.low) + "\", \"" + micros(bounds.high) + "\"]\n");
+    const bool own_ends = pick(2) == 0;  // each left row says how long it waits, or nothing, or a time before its own
+    start("between = [\"" + micros(bounds.low) + "\", \"" + (own_ends ? "left.until" : micros(bounds.high)) + "\"]\n");
+    const auto end_of = [=](const Record& l) {
+      return own_ends ? l.until.value_or(Timestamp::min().micros) : l.at + bounds.high;
+    };
     const auto within = [=](const Record& l, const Record& r) {
-      return r.at >= l.at + bounds.low && r.at <= l.at + bounds.high;
+      return r.at >= l.at + bounds.low && r.at <= end_of(l);
     };
     std::vector<Record> kept;
     Rows given;
@@ -178,7 +184,7 @@ class Case {
           Rows all;
           for (std::size_t i = 0; i < kept.size(); ++i) {
             const Record& own = kept[i];
-            const std::int64_t due = own.side == left ? own.at + bounds.high : own.at - bounds.low;
+            const std::int64_t due = own.side == left ? end_of(own) : own.at - bounds.low;
             bool matched = false;
             for (const Record& other : kept) {
               if (other.side == own.side) continue;
@@ -358,8 +364,8 @@ class Case {
 
   void start(const std::string& bounds, bool timed = true, const std::string& type = "join",
              const std::string& prefix = "") {
-    const std::string fields =
-        std::string{"k = \"int64\", text = \"string\", v = \"int64\""} + (timed ? ", at = \"timestamp\"" : "");
+    const std::string fields = std::string{"k = \"int64\", text = \"string\", v = \"int64\", until = \"timestamp\""} +
+                               (timed ? ", at = \"timestamp\"" : "");
     const std::string a = type == "join" ? "left" : "input";
     const std::string b = type == "join" ? "right" : "table";
     std::string node = "type = \"" + type + "\"\n" + a + " = \"" + prefix + "l\"\n" + b + " = \"" + prefix +
@@ -396,6 +402,7 @@ class Case {
     if (pick(6) != 0) record.v = number(6);
     if (pick(4) == 0) now_ += number(5);
     record.at = now_ - number(12);
+    if (pick(6) != 0) record.until = record.at - 5 + number(30);
     return record;
   }
 

@@ -43,6 +43,47 @@ TEST_CASE("a row is kept as long as time allows a match, and no longer") {
   CHECK(join.restore(1) == 0);
 }
 
+const std::string open_fields = "k = \"string\", id = \"string\", until = \"timestamp\", at = \"timestamp\"";
+const std::string while_open = "on = \"left.k = right.k\"\nbetween = [\"0s\", \"until\"]\n";
+
+TEST_CASE("the end of the interval may be a field of each left row") {
+  JoinBench join{while_open + ids, open_fields, fields};
+  join.push(
+      left,
+      {{"k", "short", 12us, 10us}, {"k", "long", 20us, 10us}, {"k", "never", nullptr, 10us}, {"k", "over", 9us, 10us}});
+  join.push(right, {{"k", "early", 9us}, {"k", "start", 10us}, {"k", "end", 12us}, {"k", "later", 13us}});
+  CHECK(join.take() == "short start @10; long start @10; short end @12; long end @12; long later @13");
+}
+
+TEST_CASE(
+    "a row whose interval has an end of its own is kept until then, and those that it may meet until it is late") {
+  JoinBench join{while_open + ids, open_fields, fields};
+  join.push(right, {{"k", "R", 10us}});
+  join.push(left, {{"k", "short", 4000000us, 10us}, {"k", "long", 60000000us, 10us}});
+  CHECK(join.take() == "short R @10; long R @10");
+  CHECK(join.restore(2) == 3);
+  join.watermark(10000000us);
+  CHECK(join.restore(1) == 1);
+  join.push(right, {{"k", "S", 60000000us}});
+  CHECK(join.take() == "long S @60000000");
+}
+
+TEST_CASE("a left row that waits until a time of its own is alone when that has passed") {
+  JoinBench join{while_open + ids + "kind = \"left\"\n", open_fields, fields};
+  join.push(left, {{"k", "L", 20us, 10us},
+                   {"k", "never", nullptr, 11us},
+                   {"k", "over", 8us, 12us},
+                   {nullptr, "no key", 30us, 13us}});
+  CHECK(join.take() == "never NULL @11; no key NULL @30");
+  CHECK(join.restore(2) == 2);
+  join.watermark(8us);
+  CHECK(join.take() == "over NULL @12");
+  join.watermark(19us);
+  CHECK(join.take().empty());
+  join.watermark(20us);
+  CHECK(join.take() == "L NULL @20");
+}
+
 TEST_CASE("a row without a match comes when it is certain that it has none, with that time") {
   JoinBench join{within_4 + ids + "kind = \"full\"\n", fields, fields};
   join.push(left, {{"k", "L", 10us}});
