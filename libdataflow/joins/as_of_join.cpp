@@ -20,7 +20,7 @@ constexpr std::uint32_t deleted = 1;
 class AsOfJoin final : public TimedJoin {
  public:
   explicit AsOfJoin(std::shared_ptr<const AsOfJoinSpec> spec)
-      : TimedJoin{spec->join, "join.deleted"}, spec_{std::move(spec)} {}
+      : TimedJoin{spec->join, {"join.deleted"}}, spec_{std::move(spec)} {}
 
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
     BatchPieces pieces;

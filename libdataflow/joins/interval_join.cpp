@@ -1,7 +1,6 @@
 // Rows whose times lie close to each other: the right's between the left's plus a low and plus a high bound, in whose
-// place each left row may have a time of its own (until when an auction is open). A row
-// meets those of the other side when it comes, and is kept until time has passed everything that could still match it
-// (Flink's IntervalJoin).
+// place each left row may have a time of its own (until when an auction is open). A row meets those of the other side
+// when it comes, and is kept until time has passed everything that could still match it (Flink's IntervalJoin).
 //
 // A row without a match is a result as soon as it is certain that it has none: when time has passed the end of its
 // interval, which is also the result's time, so that it is not late for what follows. The same holds for a semi join's,
@@ -29,9 +28,11 @@ constexpr std::int64_t bucket_of_own_intervals = 1'000'000;
 class IntervalJoin final : public TimedJoin {
  public:
   explicit IntervalJoin(std::shared_ptr<const IntervalJoinSpec> spec)
-      : TimedJoin{spec->join, "join.matched"},
+      : TimedJoin{spec->join, numbers_of(*spec)},
         spec_{std::move(spec)},
         own_end_{join().sides[left_input].meets_until},
+        compared_by_{join().sides[right_input].compared_by},
+        turn_{spec_->least_is_best ? ~std::int64_t{0} : 0},
         due_{TimeBuckets<TimedRow>{bucket_width()}, TimeBuckets<TimedRow>{bucket_width()}} {}
 
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
@@ -81,6 +82,16 @@ class IntervalJoin final : public TimedJoin {
   }
 
  private:
+  /// What is kept with each row. A best number of something else is none.
+  static std::vector<std::string> numbers_of(const IntervalJoinSpec& spec) {
+    const JoinSide& right = spec.join.sides[right_input];
+    std::vector<std::string> names{"join.matched"};
+    if (right.compared_by) {
+      names.push_back("join.best " + (*right.schema)[*right.compared_by].name +
+                      (spec.least_is_best ? " ASC" : " DESC"));
+    }
+    return names;
+  }
   [[nodiscard]] std::int64_t bucket_width() const {
     if (own_end_) return bucket_of_own_intervals;
     return saturating_sub(spec_->high.count(), spec_->low.count()) / buckets_in_an_interval;
@@ -90,7 +101,7 @@ class IntervalJoin final : public TimedJoin {
     if (row.side == right_input) return saturating_sub(row.time, spec_->low.count());
     if (!own_end_) return saturating_add(row.time, spec_->high.count());
     const PackedLayout& form = layout(left_input);
-    return form.timestamp(row.bytes(), form.place_of(*own_end_)).value_or(nothing_meets);
+    return form.number(row.bytes(), form.place_of(*own_end_)).value_or(nothing_meets);
   }
   /// The same of a row of a batch.
   [[nodiscard]] std::int64_t end_of_interval(std::size_t side, const Batch& batch, std::uint32_t row) const {
@@ -107,11 +118,11 @@ class IntervalJoin final : public TimedJoin {
   }
   static std::int64_t certain_at(const TimedRow& row) { return std::max(row.time, row.due_time); }
 
-  /// Whether rows of the side wait only for what is out of order, and nothing is said of them when they go.
+  /// Whether rows of the side wait only for what is out of order, and no more is asked of them than whom they meet.
   [[nodiscard]] bool can_put_off(std::size_t side) const {
     const bool waits_longer = side == right_input ? spec_->low < Duration{0} : own_end_ || spec_->high > Duration{0};
-    const bool is_told = gives_unmatched(join().kind, side) || (side == left_input && is_of_left_rows(join().kind));
-    return !waits_longer && !is_told;
+    const bool knows_pairs = side == left_input && (is_of_left_rows(join().kind) || compared_by_);
+    return !waits_longer && !knows_pairs && !gives_unmatched(join().kind, side);
   }
 
   Status begin_piece() {
@@ -127,9 +138,10 @@ class IntervalJoin final : public TimedJoin {
     }
     row_ = 0;
     walking_ = false;
-    matched_.assign(own_.rows.size(), 0);
+    matched_.assign(batch_->rows(), 0);
+    puts_off_ = can_put_off(side_);
     if (Status found = rows().find(layout(side_), keys_of_input(side_), *batch_, own_); !found) return found;
-    if (can_put_off(side_)) return {};
+    if (puts_off_) return {};
     rows().pack(layout(side_), *batch_, times_, static_cast<std::uint32_t>(side_), own_);
     for (TimedRow* row : own_.stored) row->due_time = end_of_interval(*row);
     return {};
@@ -147,21 +159,16 @@ class IntervalJoin final : public TimedJoin {
     if (!batch) return {};
     const std::size_t side = put_off_.side;
     const auto times = batch->timestamps()->as<std::int64_t>();
-    std::size_t waiting = 0;
-    for (std::size_t i = 0; i < put_off_.rows.rows.size(); ++i) {
-      const std::uint32_t row = put_off_.rows.rows[i];
-      if (end_of_interval(side, *batch, row) <= context().watermark().micros) continue;
-      put_off_.rows.rows[waiting] = row;
-      put_off_.matched[waiting++] = put_off_.matched[i];
-    }
-    if (waiting == 0) return {};
-    put_off_.rows.rows.resize(waiting);
+    TimedBatch& waiting = put_off_.rows;
+    const std::int64_t watermark = context().watermark().micros;
+    std::erase_if(waiting.rows, [&](std::uint32_t row) { return end_of_interval(side, *batch, row) <= watermark; });
+    if (waiting.rows.empty()) return {};
     Status packed = rows().find_and_pack(layout(side), keys_of_input(side), *batch, times,
-                                         static_cast<std::uint32_t>(side), put_off_.rows);
+                                         static_cast<std::uint32_t>(side), waiting);
     if (!packed) return packed;
-    for (std::size_t i = 0; i < waiting; ++i) {
-      TimedRow* const row = put_off_.rows.stored[i];
-      row->flag = put_off_.matched[i];
+    for (std::size_t i = 0; i < waiting.rows.size(); ++i) {
+      TimedRow* const row = waiting.stored[i];
+      row->flag = put_off_.matched[waiting.rows[i]];
       came_back(*row);
       rows().keep(row);
     }
@@ -175,7 +182,7 @@ class IntervalJoin final : public TimedJoin {
       }
       auto joined = join_piece(out);
       if (!joined || *joined == Step::yield) return joined;
-      if (can_put_off(side_)) put_off();
+      if (puts_off_) put_off();
       batch_.reset();
       if (Status made = rows().make_room(); !made) return fail(made.error());
       if (!pieces_.empty() && out.full()) return Step::yield;
@@ -216,7 +223,7 @@ class IntervalJoin final : public TimedJoin {
         walk_ = walk_.subspan(1);
       }
       const bool complete = walk_.empty();
-      ends_.push_back({row_, candidates_.count, complete});
+      if (!puts_off_) ends_.push_back({row_, candidates_.count, complete});
       if (!complete) return;
       walking_ = false;
       ++row_;
@@ -226,6 +233,7 @@ class IntervalJoin final : public TimedJoin {
   void add_candidate(TimedRow& met) {
     // What it had to wait for may be over before this row, though time has not passed that yet.
     if (own_end_ && side_ == right_input && met.due_time < times_[own_.rows[row_]]) return;
+    if (compared_by_ && side_ == right_input && !is_best(rank_in_batch(own_.rows[row_]), met)) return;
     // Of a left row no more is asked than whether it has a match.
     if (is_of_left_rows(join().kind) && side_ == right_input && met.flag != 0) return;
     candidates_.sides[side_].rows.push_back(own_.rows[row_]);
@@ -237,28 +245,54 @@ class IntervalJoin final : public TimedJoin {
 
   Status apply(OperatorOutput& out) {
     if (Status chosen = select(candidates_, out); !chosen) return chosen;
-    const bool keeps = !can_put_off(side_);
     std::size_t next = 0;
     for (const RowEnd& end : ends_) {
-      const std::uint32_t own = own_.rows[end.row];
-      for (; next < selected().size() && selected()[next] < end.candidates; ++next) {
-        TimedRow& met = *met_[selected()[next]];
-        const bool first = met.flag == 0;
-        matched_[end.row] = met.flag = 1;
-        if (!is_of_left_rows(join().kind)) {
-          add_result(own, met.bytes(), std::max(times_[own], met.time));
-        } else if (join().kind == JoinKind::semi && side_ == right_input && first) {
-          add_result(no_row, met.bytes(), certain_at(met));
-        }
-      }
-      if (end.complete && keeps) finish_row(own, *own_.stored[end.row], matched_[end.row]);
+      TimedRow& own = *own_.stored[end.row];
+      for (; next < selected().size() && selected()[next] < end.candidates; ++next) add_match(selected()[next], &own);
+      if (end.complete) finish_row(own_.rows[end.row], own);
     }
+    for (; next < selected().size(); ++next) add_match(selected()[next], nullptr);
     return {};
   }
 
-  void finish_row(std::uint32_t batch_row, TimedRow& own, std::uint32_t matched) {
-    own.flag = matched;
-    const bool unmatched = matched == 0;
+  /// `own`: the stored row; null when it is put off.
+  void add_match(std::uint32_t candidate, TimedRow* own) {
+    const std::uint32_t batch_row = candidates_.sides[side_].rows[candidate];
+    TimedRow& met = *met_[candidate];
+    if (compared_by_) {
+      TimedRow& left = side_ == left_input ? *own : met;
+      const auto rank = side_ == left_input ? rank_of(met) : rank_in_batch(batch_row);
+      if (!is_best(rank, left)) return;
+      left.flag = 1;
+      left.best = *rank;
+    }
+    const bool first = met.flag == 0;
+    matched_[batch_row] = met.flag = 1;
+    if (!is_of_left_rows(join().kind)) {
+      add_result(batch_row, met.bytes(), std::max(times_[batch_row], met.time));
+    } else if (join().kind == JoinKind::semi && side_ == right_input && first) {
+      add_result(no_row, met.bytes(), certain_at(met));
+    }
+  }
+
+  /// The number of a right row by which its pairs are compared, turned so that a greater one is better.
+  [[nodiscard]] std::optional<std::int64_t> rank_in_batch(std::uint32_t row) const {
+    const Column& column = batch_->column(*compared_by_);
+    return column.is_null(row) ? std::nullopt : std::optional{column.as<std::int64_t>()[row] ^ turn_};
+  }
+  [[nodiscard]] std::optional<std::int64_t> rank_of(const TimedRow& right) const {
+    const PackedLayout& form = layout(right_input);
+    const auto number = form.number(right.bytes(), form.place_of(*compared_by_));
+    return number ? std::optional{*number ^ turn_} : std::nullopt;
+  }
+  /// Whether no pair that the left row has had is better.
+  static bool is_best(std::optional<std::int64_t> rank, const TimedRow& left) {
+    return rank && (left.flag == 0 || *rank >= left.best);
+  }
+
+  void finish_row(std::uint32_t batch_row, TimedRow& own) {
+    own.flag = matched_[batch_row];
+    const bool unmatched = own.flag == 0;
     const bool no_more = own.due_time <= context().watermark().micros;
     if (!unmatched && side_ == left_input && join().kind == JoinKind::semi) {
       add_result(batch_row, nullptr, certain_at(own));
@@ -331,7 +365,7 @@ class IntervalJoin final : public TimedJoin {
     std::size_t side = left_input;
     BatchPtr batch;  ///< null: none
     TimedBatch rows;
-    std::vector<std::uint32_t> matched;  ///< for each of them: its flag
+    std::vector<std::uint32_t> matched;  ///< for each row of the batch: its flag
   };
 
   struct RowEnd {
@@ -343,7 +377,9 @@ class IntervalJoin final : public TimedJoin {
   static constexpr std::int64_t nothing_meets = Timestamp::min().micros;
 
   std::shared_ptr<const IntervalJoinSpec> spec_;
-  std::optional<std::size_t> own_end_;  ///< the left's field that is the end of its interval
+  std::optional<std::size_t> own_end_;      ///< the left's field that is the end of its interval
+  std::optional<std::size_t> compared_by_;  ///< the right's field by which a left row's pairs are compared
+  std::int64_t turn_;                       ///< numbers are turned with it (XOR) so that greater ones are better
   std::array<TimeBuckets<TimedRow>, 2> due_;
   std::vector<TimedRow*> gone_;  ///< taken out, but a result may refer to them
   PutOff put_off_;
@@ -353,6 +389,7 @@ class IntervalJoin final : public TimedJoin {
   BatchPieces pieces_;
   BatchPtr batch_;
   std::span<const std::int64_t> times_;
+  bool puts_off_ = false;  ///< its rows are not packed
   TimedBatch own_;
   std::vector<std::uint32_t> without_key_;
   std::size_t row_ = 0;   ///< in own_: the next one
@@ -360,7 +397,7 @@ class IntervalJoin final : public TimedJoin {
   std::span<TimedRow* const> walk_;
   Pairs candidates_;
   Pairs results_;
-  std::vector<std::uint32_t> matched_;  ///< for each row of own_: its flag
+  std::vector<std::uint32_t> matched_;  ///< for each row of the batch: its flag
   std::vector<TimedRow*> met_;          ///< the candidates' other rows
   std::vector<RowEnd> ends_;
 };

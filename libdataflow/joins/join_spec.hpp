@@ -58,6 +58,8 @@ struct JoinSide {
   bool takes_back = false;  ///< its rows may be updated and deleted
   /// A timestamp field: until then, inclusive, the row may meet rows of the other side. The left's of an interval join.
   std::optional<std::size_t> meets_until;
+  /// A number: pairs of a left row are compared by it. The right's of an interval join.
+  std::optional<std::size_t> compared_by;
 };
 
 struct JoinSpec {
@@ -87,6 +89,9 @@ struct IntervalJoinSpec {
   JoinSpec join;
   Duration low{0};
   Duration high{0};
+  /// When the right side has a `compared_by`: of a left row only pairs are given than whose number none before had a
+  /// greater one, or a lesser one. Not those with a NULL.
+  bool least_is_best = false;
 };
 
 /// All rows that there have been, as a changelog.

@@ -38,8 +38,8 @@ class PackedLayout {
   /// The stored field at `place` of each row; NULL where there is no row (a null pointer).
   [[nodiscard]] ColumnPtr unpack(std::size_t place, std::span<const std::byte* const> rows) const;
 
-  /// The stored timestamp at `place` of one row, in microseconds; nothing: NULL.
-  [[nodiscard]] std::optional<std::int64_t> timestamp(const std::byte* row, std::size_t place) const {
+  /// The stored int64 or timestamp (in microseconds) at `place` of one row; nothing: NULL.
+  [[nodiscard]] std::optional<std::int64_t> number(const std::byte* row, std::size_t place) const {
     return has_value(row, place) ? std::optional{load<std::int64_t>(row, place)} : std::nullopt;
   }
 

@@ -131,7 +131,7 @@ void RegularRows::capture(const RowTable& table, std::size_t side, CapturedRows&
   for (std::byte* key = nullptr; keys_.next_rows(cursor, 1, &key) == 1;) {
     for (const RegularRow* row = of(key).sides[side].first; row != nullptr; row = row->next) {
       if (is_expired(*row)) continue;
-      captured.add(row->bytes(), {row->time, row->seen, static_cast<std::int64_t>(row->matches)});
+      captured.add(row->bytes(), row->numbers());
     }
   }
   if (cache_) cache_->store().capture(side, captured);

@@ -33,7 +33,7 @@ struct Session {
 class SessionJoin final : public TimedJoin {
  public:
   explicit SessionJoin(std::shared_ptr<const WindowJoinSpec> spec)
-      : TimedJoin{spec->join, "join.matched"},
+      : TimedJoin{spec->join, {"join.matched"}},
         spec_{std::move(spec)},
         gap_{spec_->window.gap.count()},
         due_{gap_ / buckets_in_a_gap} {}

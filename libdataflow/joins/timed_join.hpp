@@ -12,10 +12,9 @@ namespace dataflow::joins {
 
 class TimedJoin : public JoinOperator, public TimedRowsOwner {
  public:
-  /// `flag`: what the flag of a row is called in checkpoints.
-  TimedJoin(const JoinSpec& spec, const std::string& flag)
-      : JoinOperator{spec, {"join.event_time", "join.sequence", flag}},
-        rows_{keys_of_input(left_input).form(), *this} {}
+  /// `more`: what the flag of a row is called in checkpoints, and its best number where it has one.
+  TimedJoin(const JoinSpec& spec, const std::vector<std::string>& more)
+      : JoinOperator{spec, numbers_of_rows(more)}, rows_{keys_of_input(left_input).form(), *this} {}
 
   Status open(OperatorContext& context) override {
     late_ = &context.counter("late");
@@ -78,6 +77,11 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
   [[nodiscard]] std::int64_t passed() const { return passed_; }
 
  private:
+  static std::vector<std::string> numbers_of_rows(const std::vector<std::string>& more) {
+    std::vector<std::string> names{"join.event_time", "join.sequence"};
+    names.insert(names.end(), more.begin(), more.end());
+    return names;
+  }
   Status wake() {
     const auto until = rows_.wake(passed_);
     if (!until) return fail(until.error());

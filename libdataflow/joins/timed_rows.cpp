@@ -139,7 +139,8 @@ void TimedRows::bring_in(std::byte* key, const RowEntry& entry) {
           0,
           entry.numbers[1],
           static_cast<std::uint32_t>(entry.side),
-          static_cast<std::uint32_t>(entry.numbers[2])};
+          static_cast<std::uint32_t>(entry.numbers[2]),
+          entry.numbers[3]};
   std::memcpy(row->bytes(), entry.bytes, entry.size());
   ++rows_;
   owner_.came_back(*row);
@@ -192,8 +193,7 @@ void TimedRows::capture(const RowTable& table, std::size_t side, CapturedRows& c
   captured.begin(table, arena_.bytes_in_use());
   windows::GroupTable::Cursor cursor;
   for (std::byte* key = nullptr; keys_.next_rows(cursor, 1, &key) == 1;) {
-    for (const TimedRow* row : list(key, side).rows())
-      captured.add(row->bytes(), {row->time, row->sequence, row->flag});
+    for (const TimedRow* row : list(key, side).rows()) captured.add(row->bytes(), row->numbers());
   }
   if (cache_) cache_->store().capture(side, captured);
 }
@@ -208,6 +208,10 @@ Status TimedRows::restore(const RowTable& table, windows::KeyReader& keys, const
     TimedRow* const row = batch.stored[i];
     row->sequence = table.number(rows, 1)[i];
     row->flag = static_cast<std::uint32_t>(table.number(rows, 2)[i]);
+    if (table.numbers() > 3) {
+      row->best = table.number(rows, 3)[i];
+      if (table.is_unknown(rows, 3, i)) row->flag = 0;  // the best of what it has had, if anything, is not known
+    }
     sequence_ = std::max(sequence_, row->sequence + 1);
     owner_.came_back(*row);
     keep(row);

@@ -21,13 +21,14 @@ struct TimedRow {
   std::int64_t due_time;  ///< when time has passed it, something is to be done about the row
   std::int64_t sequence;  ///< in the order of arrival
   std::uint32_t side;
-  std::uint32_t flag;  ///< what the join wants to know of it; kept in checkpoints
+  std::uint32_t flag;     ///< what the join wants to know of it; kept in checkpoints
+  std::int64_t best = 0;  ///< likewise, where the join's table has a fourth number
 
   [[nodiscard]] std::int64_t due() const { return due_time; }
   [[nodiscard]] const std::byte* bytes() const { return reinterpret_cast<const std::byte*>(this + 1); }
   [[nodiscard]] std::byte* bytes() { return reinterpret_cast<std::byte*>(this + 1); }
   [[nodiscard]] std::size_t size() const { return sizeof(TimedRow) + PackedLayout::size_of(bytes()); }
-  [[nodiscard]] RowNumbers numbers() const { return {time, sequence, flag}; }
+  [[nodiscard]] RowNumbers numbers() const { return {time, sequence, flag, best}; }
 };
 
 /// Rows of one key on one side, ascending by time, in the order of arrival when times are equal. Zeros are an empty

@@ -32,6 +32,7 @@ struct Record {
   std::optional<std::int64_t> until;
   std::int64_t at = 0;
   bool deleted = false;
+  std::optional<std::int64_t> best{};  ///< of a left row: the v of its best pair so far
 
   [[nodiscard]] Row row() const {
     Row row(5);
@@ -166,13 +167,17 @@ class Case {
     Interval bounds{number(20) - 10, 0};
     bounds.high = bounds.low + number(15);
     const bool own_ends = pick(2) == 0;  // each left row says how long it waits, or nothing, or a time before its own
-    start("between = [\"" + micros(bounds.low) + "\", \"" + (own_ends ? "left.until" : micros(bounds.high)) + "\"]\n");
+    std::optional<std::string> best;     // of each left row only the best pairs so far
+    if (kind_ == "inner" && pick(2) == 0) best = pick(2) == 0 ? "ASC" : "DESC";
+    start("between = [\"" + micros(bounds.low) + "\", \"" + (own_ends ? "left.until" : micros(bounds.high)) + "\"]\n" +
+          (best ? "best = \"right.v " + *best + "\"\n" : ""));
     const auto end_of = [=](const Record& l) {
       return own_ends ? l.until.value_or(Timestamp::min().micros) : l.at + bounds.high;
     };
     const auto within = [=](const Record& l, const Record& r) {
       return r.at >= l.at + bounds.low && r.at <= end_of(l);
     };
+    if (best) return best_pairs(within, *best == "ASC");
     std::vector<Record> kept;
     Rows given;
     live(
@@ -204,6 +209,32 @@ class Case {
           given = std::move(all);
           return fresh;
         });
+  }
+
+  /// Of each left row the pairs that none before was better than, in the order in which their second rows come.
+  template <class Within>
+  void best_pairs(const Within& within, bool least_is_best) {
+    std::vector<Record> kept;
+    Rows pairs;
+    const auto meet = [&](Record& l, const Record& r) {
+      if (!within(l, r) || !match(l, r) || !r.v) return;
+      if (l.best && (least_is_best ? *r.v > *l.best : *r.v < *l.best)) return;
+      l.best = r.v;
+      pairs.push_back(pair(&l, &r) + " @" + std::to_string(std::max(l.at, r.at)));
+    };
+    live(
+        [&](Record record) {
+          if (record.at <= passed_) return;
+          for (Record& other : kept) {
+            if (record.side == right && other.side == left) meet(other, record);
+            if (record.side == left && other.side == right) meet(record, other);
+          }
+          // Rows that wait are met in the order of their times.
+          const auto after = std::upper_bound(kept.begin(), kept.end(), record,
+                                              [](const Record& a, const Record& b) { return a.at < b.at; });
+          kept.insert(after, record);
+        },
+        [&] { return std::exchange(pairs, {}); });
   }
 
   void as_of() {

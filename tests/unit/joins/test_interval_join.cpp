@@ -84,6 +84,31 @@ TEST_CASE("a left row that waits until a time of its own is alone when that has 
   CHECK(join.take() == "L NULL @20");
 }
 
+const std::string priced_fields = "k = \"string\", id = \"string\", price = \"int64\", at = \"timestamp\"";
+const std::string priced = "on = \"left.k = right.k\"\nbetween = [\"-2us\", \"4us\"]\n" + ids;
+
+TEST_CASE("of each left row only pairs may be asked for that none before was better than") {
+  JoinBench join{priced + "best = \"right.price DESC\"\n", priced_fields, priced_fields};
+  join.push(right, {{"k", "early", 5, 10us}, {"k", "worse", 4, 11us}});
+  join.push(left, {{"k", "A", 0, 10us}});
+  CHECK(join.take() == "A early @10");
+  join.push(left, {{"k", "B", 0, 9us}});
+  CHECK(join.take() == "B early @10");
+  CHECK(join.restore(2) == 4);  // and the best of each
+  join.push(right,
+            {{"k", "less", 4, 12us}, {"k", "equal", 5, 12us}, {"k", "NULL", nullptr, 12us}, {"k", "more", 7, 13us}});
+  CHECK(join.take() == "B equal @12; A equal @12; B more @13; A more @13");
+  join.push(right, {{"k", "less", 6, 13us}});
+  CHECK(join.take().empty());
+}
+
+TEST_CASE("the least may be the best") {
+  JoinBench join{priced + "best = \"right.price ASC\"\n", priced_fields, priced_fields};
+  join.push(left, {{"k", "L", 0, 10us}});
+  join.push(right, {{"k", "a", 5, 10us}, {"k", "b", 6, 10us}, {"k", "c", -1, 11us}});
+  CHECK(join.take() == "L a @10; L c @11");
+}
+
 TEST_CASE("a row without a match comes when it is certain that it has none, with that time") {
   JoinBench join{within_4 + ids + "kind = \"full\"\n", fields, fields};
   join.push(left, {{"k", "L", 10us}});
