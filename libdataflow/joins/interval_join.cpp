@@ -23,7 +23,7 @@ namespace {
 /// What an interval is cut into for cleaning up: so much longer than needed a row may stay.
 constexpr std::int64_t buckets_in_an_interval = 8;
 /// The same where each row has an interval of its own.
-constexpr std::int64_t bucket_of_own_intervals = 1'000'000;
+constexpr std::int64_t bucket_of_own_intervals = 250'000;
 
 class IntervalJoin final : public TimedJoin {
  public:
@@ -140,8 +140,9 @@ class IntervalJoin final : public TimedJoin {
     walking_ = false;
     matched_.assign(batch_->rows(), 0);
     puts_off_ = can_put_off(side_);
+    if (compared_by_ && side_ == right_input) compared_ = &batch_->column(*compared_by_);
+    if (puts_off_) return rows().find_known(layout(side_), keys_of_input(side_), *batch_, own_);
     if (Status found = rows().find(layout(side_), keys_of_input(side_), *batch_, own_); !found) return found;
-    if (puts_off_) return {};
     rows().pack(layout(side_), *batch_, times_, static_cast<std::uint32_t>(side_), own_);
     for (TimedRow* row : own_.stored) row->due_time = end_of_interval(*row);
     return {};
@@ -211,32 +212,39 @@ class IntervalJoin final : public TimedJoin {
     met_.clear();
     ends_.clear();
     while (row_ < own_.rows.size() && ends_.size() < candidates_at_once) {
-      if (!walking_) {
-        const std::uint32_t row = own_.rows[row_];
-        walk_ = rows()
-                    .of_key(own_.keys[row_], other(side_))
-                    .between(start_of_interval(times_[row]), end_of_interval(side_, *batch_, row));
-        walking_ = true;
-      }
+      const std::uint32_t row = own_.rows[row_];
+      if (!std::exchange(walking_, true)) walk_ = met_by(own_.keys[row_], row);
       while (!walk_.empty() && candidates_.count < candidates_at_once && candidates_.bytes < max_batch_bytes / 2) {
-        add_candidate(*walk_.front());
+        TimedRow& met = *walk_.front();
+        if (is_candidate(row, met)) add_candidate(row, met);
         walk_ = walk_.subspan(1);
       }
-      const bool complete = walk_.empty();
-      if (!puts_off_) ends_.push_back({row_, candidates_.count, complete});
-      if (!complete) return;
-      walking_ = false;
+      walking_ = !walk_.empty();
+      if (!puts_off_) ends_.push_back({row_, candidates_.count, !walking_});
+      if (walking_) return;
       ++row_;
     }
   }
 
-  void add_candidate(TimedRow& met) {
+  /// Those of the other side that are near enough in time to a row of the batch; `key`: null when there is none.
+  [[nodiscard]] std::span<TimedRow* const> met_by(std::byte* key, std::uint32_t row) const {
+    if (key == nullptr) return {};
+    return rows()
+        .of_key(key, other(side_))
+        .between(start_of_interval(times_[row]), end_of_interval(side_, *batch_, row));
+  }
+
+  [[nodiscard]] bool is_candidate(std::uint32_t row, const TimedRow& met) const {
+    if (side_ == left_input) return true;
     // What it had to wait for may be over before this row, though time has not passed that yet.
-    if (own_end_ && side_ == right_input && met.due_time < times_[own_.rows[row_]]) return;
-    if (compared_by_ && side_ == right_input && !is_best(rank_in_batch(own_.rows[row_]), met)) return;
+    if (own_end_ && met.due_time < times_[row]) return false;
+    if (compared_by_ && !is_best(rank_in_batch(row), met)) return false;
     // Of a left row no more is asked than whether it has a match.
-    if (is_of_left_rows(join().kind) && side_ == right_input && met.flag != 0) return;
-    candidates_.sides[side_].rows.push_back(own_.rows[row_]);
+    return !is_of_left_rows(join().kind) || met.flag == 0;
+  }
+
+  void add_candidate(std::uint32_t row, TimedRow& met) {
+    candidates_.sides[side_].rows.push_back(row);
     candidates_.sides[other(side_)].stored.push_back(met.bytes());
     met_.push_back(&met);
     ++candidates_.count;
@@ -277,8 +285,7 @@ class IntervalJoin final : public TimedJoin {
 
   /// The number of a right row by which its pairs are compared, turned so that a greater one is better.
   [[nodiscard]] std::optional<std::int64_t> rank_in_batch(std::uint32_t row) const {
-    const Column& column = batch_->column(*compared_by_);
-    return column.is_null(row) ? std::nullopt : std::optional{column.as<std::int64_t>()[row] ^ turn_};
+    return compared_->is_null(row) ? std::nullopt : std::optional{compared_->values.as<std::int64_t>()[row] ^ turn_};
   }
   [[nodiscard]] std::optional<std::int64_t> rank_of(const TimedRow& right) const {
     const PackedLayout& form = layout(right_input);
@@ -328,7 +335,7 @@ class IntervalJoin final : public TimedJoin {
   Result<Step> give_certain(std::int64_t until, OperatorOutput& out) {
     for (const std::size_t side : {left_input, right_input}) {
       if (!gives_unmatched(join().kind, side)) {
-        due_[side].take_buckets(until, [&](TimedRow& row) {
+        due_[side].take_buckets_unordered(until, [&](TimedRow& row) {
           rows().take_out(row);
           rows().free(&row);
         });
@@ -389,7 +396,8 @@ class IntervalJoin final : public TimedJoin {
   BatchPieces pieces_;
   BatchPtr batch_;
   std::span<const std::int64_t> times_;
-  bool puts_off_ = false;  ///< its rows are not packed
+  bool puts_off_ = false;             ///< its rows are not packed
+  const Column* compared_ = nullptr;  ///< of a right side that has one
   TimedBatch own_;
   std::vector<std::uint32_t> without_key_;
   std::size_t row_ = 0;   ///< in own_: the next one

@@ -49,11 +49,14 @@ class TimeBuckets {
   template <class Visit>
   void take_buckets(std::int64_t now, Visit&& visit) {
     while (!buckets_.empty() && bucket_of(now) > buckets_.begin()->first) {
-      Bucket& bucket = buckets_.begin()->second;
-      sort(bucket);
-      for (std::size_t i = bucket.next; i < bucket.rows.size(); ++i) visit(*bucket.rows[i]);
-      erase_first();
+      sort(buckets_.begin()->second);
+      take_first_bucket(visit);
     }
+  }
+  /// Likewise, those of a bucket in any order.
+  template <class Visit>
+  void take_buckets_unordered(std::int64_t now, Visit&& visit) {
+    while (!buckets_.empty() && bucket_of(now) > buckets_.begin()->first) take_first_bucket(visit);
   }
   /// When the time's bucket is over.
   [[nodiscard]] std::int64_t end_of_bucket(std::int64_t time) const { return first_of(bucket_of(time) + 1); }
@@ -99,6 +102,12 @@ class TimeBuckets {
     std::int64_t first = 0;
     if (!__builtin_mul_overflow(bucket, width_, &first)) return first;
     return bucket < 0 ? INT64_MIN : INT64_MAX;
+  }
+  template <class Visit>
+  void take_first_bucket(Visit&& visit) {
+    const Bucket& bucket = buckets_.begin()->second;
+    for (std::size_t i = bucket.next; i < bucket.rows.size(); ++i) visit(*bucket.rows[i]);
+    erase_first();
   }
   void erase_first() {
     last_ = nullptr;

@@ -11,7 +11,7 @@ namespace dataflow::joins {
 
 namespace {
 
-constexpr std::uint32_t first_capacity = 2;
+constexpr std::uint32_t first_capacity = 4;
 /// Its places in its key's list and among the rows that are due together, both of which have room for more.
 constexpr std::size_t bytes_to_find_a_row = 24;
 
@@ -38,16 +38,22 @@ std::span<TimedRow* const> TimedRowList::search(std::int64_t first, std::int64_t
 }
 
 void TimedRowList::insert(TimedRow* row) {
-  if (first_ + count_ == capacity_) {
+  if (count_ == 0 && capacity_ == 0) {
+    one_ = row;
+    count_ = 1;
+    return;
+  }
+  if (capacity_ == 0 || first_ + count_ == capacity_) {
     if (first_ > capacity_ / 2) {
       std::copy(items_ + first_, items_ + first_ + count_, items_);
     } else {
-      capacity_ = capacity_ == 0 ? first_capacity : capacity_ * 2;
-      auto** const larger = static_cast<TimedRow**>(std::malloc(capacity_ * sizeof(TimedRow*)));
+      const std::uint32_t capacity = capacity_ == 0 ? first_capacity : capacity_ * 2;
+      auto** const larger = static_cast<TimedRow**>(std::malloc(capacity * sizeof(TimedRow*)));
       if (larger == nullptr) throw std::bad_alloc{};
-      std::copy(items_ + first_, items_ + first_ + count_, larger);
-      std::free(items_);
+      std::copy(rows().begin(), rows().end(), larger);
+      if (capacity_ != 0) std::free(items_);
       items_ = larger;
+      capacity_ = capacity;
     }
     first_ = 0;
   }
@@ -59,6 +65,11 @@ void TimedRowList::insert(TimedRow* row) {
 }
 
 void TimedRowList::erase(const TimedRow* row) {
+  if (capacity_ == 0) {
+    assert(one_ == row);
+    count_ = 0;
+    return;
+  }
   TimedRow** const end = items_ + first_ + count_;
   TimedRow** at = items_ + first_;
   if (*at != row) at += lower_bound(row->time);  // the first one mostly goes first
@@ -73,7 +84,7 @@ void TimedRowList::erase(const TimedRow* row) {
 }
 
 void TimedRowList::release() {
-  std::free(items_);
+  if (capacity_ != 0) std::free(items_);
   *this = TimedRowList{};
 }
 
@@ -108,6 +119,24 @@ Status TimedRows::find(const PackedLayout& layout, windows::KeyReader& keys, con
   layout.sizes(from, batch.rows, batch.sizes);
   if (!cache_) return {};
   return cache_->load(keys_, batch.keys, [&](std::byte* key, const RowEntry& entry) { bring_in(key, entry); });
+}
+
+Status TimedRows::find_known(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
+                             TimedBatch& batch) {
+  if (cache_) return find(layout, keys, from, batch);  // the rest of them may be on disk
+  const windows::KeyBatch& read = keys.read(from);
+  batch.keys.clear();
+  for (const std::uint32_t row : batch.rows) {
+    windows::KeyRef key;
+    if (read.form == windows::KeyForm::word) {
+      key.key.head = read.words[row];
+    } else {
+      key.key = read.texts[row];
+    }
+    batch.keys.push_back(keys_.find(key));
+  }
+  layout.sizes(from, batch.rows, batch.sizes);
+  return {};
 }
 
 void TimedRows::pack(const PackedLayout& layout, const Batch& from, std::span<const std::int64_t> times,

@@ -32,18 +32,16 @@ struct TimedRow {
 };
 
 /// Rows of one key on one side, ascending by time, in the order of arrival when times are equal. Zeros are an empty
-/// one, and it may be moved as bytes: it lies in a row of a GroupTable.
+/// one, and it may be moved as bytes: it lies in a row of a GroupTable. A single row needs no memory, as where a side
+/// has each key once.
 class TimedRowList {
  public:
-  [[nodiscard]] std::span<TimedRow* const> rows() const { return {items_ + first_, count_}; }
+  [[nodiscard]] std::span<TimedRow* const> rows() const { return {capacity_ == 0 ? &one_ : items_ + first_, count_}; }
   [[nodiscard]] bool empty() const { return count_ == 0; }
   /// Those from `first` to `last`, both inclusive.
   [[nodiscard]] std::span<TimedRow* const> between(std::int64_t first, std::int64_t last) const {
-    if (count_ == 1) {  // as where one side has each key once
-      const std::int64_t time = items_[first_]->time;
-      return time >= first && time <= last ? rows() : std::span<TimedRow* const>{};
-    }
-    return search(first, last);
+    if (capacity_ != 0) return search(first, last);
+    return count_ != 0 && one_->time >= first && one_->time <= last ? rows() : std::span<TimedRow* const>{};
   }
   void insert(TimedRow* row);
   void erase(const TimedRow* row);
@@ -55,7 +53,10 @@ class TimedRowList {
   [[nodiscard]] std::uint32_t lower_bound(std::int64_t time) const;
   [[nodiscard]] std::uint32_t upper_bound(std::int64_t time) const;
 
-  TimedRow** items_;
+  union {
+    TimedRow* one_;  ///< without capacity
+    TimedRow** items_;
+  };
   std::uint32_t first_;  ///< rows go from the front as time passes
   std::uint32_t count_;
   std::uint32_t capacity_;
@@ -95,6 +96,8 @@ class TimedRows {
   [[nodiscard]] std::size_t rows_at_once() const { return cache_ ? cache_->rows_at_once() : SIZE_MAX; }
   /// Finds the keys of `batch.rows`, which have one. What there is of them is in memory until `make_room`.
   Status find(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from, TimedBatch& batch);
+  /// The same for rows that are not going to be packed: null where there is nothing of a key.
+  Status find_known(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from, TimedBatch& batch);
   /// Packs those rows, which have the times `times`, without keeping them: `keep` or `free` each.
   void pack(const PackedLayout& layout, const Batch& from, std::span<const std::int64_t> times, std::uint32_t side,
             TimedBatch& batch);
