@@ -6,11 +6,18 @@
 // interval, which is also the result's time, so that it is not late for what follows. The same holds for a semi join's,
 // whose time then does not depend on which match came first. A pair has the later of its rows' times.
 //
-// Rows of a side that can only meet earlier ones (a bid meets an auction that is open) wait for nothing but what comes
-// out of order. Mostly time passes them before anything asks for them: the newest of them stay as the batch in which
-// they came, and are put under their keys when more of either side come and they still wait.
+// Rows are put under their keys as late as may be, so that few are there at a time and the table of keys stays in the
+// processor's cache. Two kinds wait as the batches in which they came:
+//
+// - Rows of a side that can only meet earlier ones (a bid meets an auction that is open) wait for nothing but what
+// comes
+//   out of order. Mostly time passes them before anything asks for them.
+// - Rows that are ahead of all that has come of the other side meet nothing yet. One of two sources is always read
+// ahead
+//   of the other.
 
 #include <algorithm>
+#include <deque>
 
 #include "libdataflow/joins/time_buckets.hpp"
 #include "libdataflow/joins/timed_join.hpp"
@@ -24,6 +31,8 @@ namespace {
 constexpr std::int64_t buckets_in_an_interval = 8;
 /// The same where each row has an interval of its own.
 constexpr std::int64_t bucket_of_own_intervals = 250'000;
+/// So many rows of a side may wait for the other side to come to them.
+constexpr std::size_t most_rows_ahead = 64 * 1024;
 
 class IntervalJoin final : public TimedJoin {
  public:
@@ -60,6 +69,7 @@ class IntervalJoin final : public TimedJoin {
   }
 
   void came_back(TimedRow& row) override {
+    newest_[row.side] = std::max(newest_[row.side], row.time);
     row.due_time = end_of_interval(row);
     due_[row.side].add(&row);
   }
@@ -112,8 +122,8 @@ class IntervalJoin final : public TimedJoin {
     return ends.is_null(row) ? nothing_meets : ends.as<std::int64_t>()[row];
   }
   /// No row of the other side that is earlier meets it.
-  [[nodiscard]] std::int64_t start_of_interval(std::int64_t time) const {
-    if (side_ == left_input) return saturating_add(time, spec_->low.count());
+  [[nodiscard]] std::int64_t start_of_interval(std::size_t side, std::int64_t time) const {
+    if (side == left_input) return saturating_add(time, spec_->low.count());
     return own_end_ ? Timestamp::min().micros : saturating_sub(time, spec_->high.count());
   }
   static std::int64_t certain_at(const TimedRow& row) { return std::max(row.time, row.due_time); }
@@ -125,13 +135,36 @@ class IntervalJoin final : public TimedJoin {
     return !waits_longer && !knows_pairs && !gives_unmatched(join().kind, side);
   }
 
+  /// Rows that are not under their keys, for one of the two reasons that are said above.
+  struct PutOff {
+    std::size_t side = left_input;
+    BatchPtr batch;  ///< null: none
+    TimedBatch rows;
+    std::vector<std::uint32_t> matched{};  ///< for each row of the batch: its flag. Empty: they have met nothing
+    std::int64_t start = 0;                ///< of the other side's rows they meet none that is earlier
+  };
+
+  /// The next rows, or nothing in `batch_` when they wait.
   Status begin_piece() {
-    if (Status under_keys = settle(); !under_keys) return under_keys;
     batch_ = pieces_.next(rows().rows_at_once());
     times_ = batch_->timestamps()->as<std::int64_t>();
     rows_with_key(*batch_, join().sides[side_].keys, own_.rows, without_key_);
     drop_late(times_, own_.rows, without_key_);
     std::reverse(without_key_.begin(), without_key_.end());  // they are taken from the end
+    std::int64_t first = Timestamp::max().micros;
+    std::int64_t last = Timestamp::min().micros;
+    for (const std::uint32_t row : own_.rows) {
+      first = std::min(first, times_[row]);
+      last = std::max(last, times_[row]);
+    }
+    newest_[side_] = std::max(newest_[side_], last);
+    if (may_be_ahead(first)) {
+      rows_ahead_[side_] += own_.rows.size();
+      ahead_[side_].push_back({side_, std::move(batch_), std::exchange(own_, {}), {}, start_of_interval(side_, first)});
+      return {};
+    }
+    if (Status under_keys = settle_joined(); !under_keys) return under_keys;
+    if (Status under_keys = settle_ahead(other(side_), last); !under_keys) return under_keys;
     for (Pairs* pairs : {&candidates_, &results_}) {
       pairs->sides[side_].batch = batch_.get();
       pairs->sides[other(side_)].batch = nullptr;
@@ -148,28 +181,60 @@ class IntervalJoin final : public TimedJoin {
     return {};
   }
 
-  void put_off() {
-    put_off_.side = side_;
-    put_off_.batch = std::move(batch_);
-    std::swap(put_off_.rows, own_);
-    std::swap(put_off_.matched, matched_);
+  /// Whether the rows of the batch, the first of which has that time, meet nothing yet and may wait for it.
+  [[nodiscard]] bool may_be_ahead(std::int64_t first) const {
+    if (own_.rows.empty() || gives_unmatched(join().kind, side_) || is_of_left_rows(join().kind)) return false;
+    if (rows().may_be_on_disk() || rows_ahead_[side_] >= most_rows_ahead) return false;
+    return start_of_interval(side_, first) > newest_[other(side_)];
   }
-  /// Puts rows that are put off under their keys, if they still wait.
+
+  void put_off_joined() {
+    joined_.side = side_;
+    joined_.batch = std::move(batch_);
+    std::swap(joined_.rows, own_);
+    std::swap(joined_.matched, matched_);
+  }
   Status settle() override {
-    const BatchPtr batch = std::exchange(put_off_.batch, nullptr);
-    if (!batch) return {};
-    const std::size_t side = put_off_.side;
-    const auto times = batch->timestamps()->as<std::int64_t>();
-    TimedBatch& waiting = put_off_.rows;
+    for (const std::size_t side : {left_input, right_input}) {
+      if (Status settled = settle_ahead(side, Timestamp::max().micros); !settled) return settled;
+    }
+    return settle_joined();
+  }
+  /// The rows of the side that were ahead and may meet rows of that time.
+  Status settle_ahead(std::size_t side, std::int64_t time) {
+    std::deque<PutOff>& ahead = ahead_[side];
+    for (auto at = ahead.begin(); at != ahead.end();) {
+      if (at->start > time) {
+        ++at;
+        continue;
+      }
+      rows_ahead_[side] -= at->rows.rows.size();
+      if (Status settled = put_under_keys(*at); !settled) return settled;
+      at = ahead.erase(at);
+    }
+    return {};
+  }
+  Status settle_joined() {
+    if (!joined_.batch) return {};
+    const Status settled = put_under_keys(joined_);
+    joined_.batch.reset();
+    return settled;
+  }
+  /// Those that still wait.
+  Status put_under_keys(PutOff& put_off) {
+    const Batch& batch = *put_off.batch;
+    TimedBatch& waiting = put_off.rows;
+    const std::size_t side = put_off.side;
     const std::int64_t watermark = context().watermark().micros;
-    std::erase_if(waiting.rows, [&](std::uint32_t row) { return end_of_interval(side, *batch, row) <= watermark; });
+    std::erase_if(waiting.rows, [&](std::uint32_t row) { return end_of_interval(side, batch, row) <= watermark; });
     if (waiting.rows.empty()) return {};
-    Status packed = rows().find_and_pack(layout(side), keys_of_input(side), *batch, times,
-                                         static_cast<std::uint32_t>(side), waiting);
+    Status packed =
+        rows().find_and_pack(layout(side), keys_of_input(side), batch, batch.timestamps()->as<std::int64_t>(),
+                             static_cast<std::uint32_t>(side), waiting);
     if (!packed) return packed;
     for (std::size_t i = 0; i < waiting.rows.size(); ++i) {
       TimedRow* const row = waiting.stored[i];
-      row->flag = put_off_.matched[waiting.rows[i]];
+      if (!put_off.matched.empty()) row->flag = put_off.matched[waiting.rows[i]];
       came_back(*row);
       rows().keep(row);
     }
@@ -180,10 +245,11 @@ class IntervalJoin final : public TimedJoin {
     while (batch_ || !pieces_.empty()) {
       if (!batch_) {
         if (Status begun = begin_piece(); !begun) return fail(begun.error());
+        if (!batch_) continue;
       }
       auto joined = join_piece(out);
       if (!joined || *joined == Step::yield) return joined;
-      if (puts_off_) put_off();
+      if (puts_off_) put_off_joined();
       batch_.reset();
       if (Status made = rows().make_room(); !made) return fail(made.error());
       if (!pieces_.empty() && out.full()) return Step::yield;
@@ -201,7 +267,7 @@ class IntervalJoin final : public TimedJoin {
       }
       const bool through = row_ == own_.rows.size() && without_key_.empty();
       if (!through && !results_.full()) continue;
-      if (Status emitted = emit(results_, out); !emitted) return fail(emitted.error());
+      if (Status emitted = emit_results(out); !emitted) return fail(emitted.error());
       if (through) return Step::done;
       if (out.full()) return Step::yield;
     }
@@ -231,7 +297,7 @@ class IntervalJoin final : public TimedJoin {
     if (key == nullptr) return {};
     return rows()
         .of_key(key, other(side_))
-        .between(start_of_interval(times_[row]), end_of_interval(side_, *batch_, row));
+        .between(start_of_interval(side_, times_[row]), end_of_interval(side_, *batch_, row));
   }
 
   [[nodiscard]] bool is_candidate(std::uint32_t row, const TimedRow& met) const {
@@ -271,8 +337,16 @@ class IntervalJoin final : public TimedJoin {
       TimedRow& left = side_ == left_input ? *own : met;
       const auto rank = side_ == left_input ? rank_of(met) : rank_in_batch(batch_row);
       if (!is_best(rank, left)) return;
-      left.flag = 1;
+      const bool better = left.flag != 0 && *rank > left.best;
       left.best = *rank;
+      if (side_ == right_input) {
+        if (better && left.flag >= first_in_results)
+          return replace_result(left.flag - first_in_results, batch_row, left);
+        left.flag = first_in_results + static_cast<std::uint32_t>(results_.count);
+        in_results_.push_back(&left);
+        return add_result(batch_row, left.bytes(), std::max(times_[batch_row], left.time));
+      }
+      left.flag = 1;
     }
     const bool first = met.flag == 0;
     matched_[batch_row] = met.flag = 1;
@@ -312,6 +386,17 @@ class IntervalJoin final : public TimedJoin {
     }
     rows().keep(&own);
     due_[side_].add(&own);
+  }
+
+  /// The pair of that result is not the best of its left row any more.
+  void replace_result(std::uint32_t result, std::uint32_t batch_row, const TimedRow& left) {
+    results_.sides[right_input].rows[result] = batch_row;
+    results_.times[result] = std::max(times_[batch_row], left.time);
+  }
+  Status emit_results(OperatorOutput& out) {
+    for (TimedRow* left : in_results_) left->flag = 1;
+    in_results_.clear();
+    return emit(results_, out);
   }
 
   void add_result(std::uint32_t batch_row, const std::byte* met, std::int64_t time) {
@@ -367,14 +452,6 @@ class IntervalJoin final : public TimedJoin {
     results_.bytes += PackedLayout::size_of(row.bytes());
   }
 
-  /// The newest rows of a side that can only meet earlier ones.
-  struct PutOff {
-    std::size_t side = left_input;
-    BatchPtr batch;  ///< null: none
-    TimedBatch rows;
-    std::vector<std::uint32_t> matched;  ///< for each row of the batch: its flag
-  };
-
   struct RowEnd {
     std::size_t row;  ///< in own_
     std::size_t candidates;
@@ -382,6 +459,8 @@ class IntervalJoin final : public TimedJoin {
   };
 
   static constexpr std::int64_t nothing_meets = Timestamp::min().micros;
+  /// The flag of a left row whose best pair so far is the first of the results that are being gathered.
+  static constexpr std::uint32_t first_in_results = 2;
 
   std::shared_ptr<const IntervalJoinSpec> spec_;
   std::optional<std::size_t> own_end_;      ///< the left's field that is the end of its interval
@@ -389,7 +468,10 @@ class IntervalJoin final : public TimedJoin {
   std::int64_t turn_;                       ///< numbers are turned with it (XOR) so that greater ones are better
   std::array<TimeBuckets<TimedRow>, 2> due_;
   std::vector<TimedRow*> gone_;  ///< taken out, but a result may refer to them
-  PutOff put_off_;
+  std::array<std::int64_t, 2> newest_{Timestamp::min().micros, Timestamp::min().micros};  ///< that has come, by side
+  std::array<std::deque<PutOff>, 2> ahead_;  ///< rows that are ahead of the other side's newest
+  std::array<std::size_t, 2> rows_ahead_{};
+  PutOff joined_;  ///< the newest rows, where they can only meet earlier ones: they have met those
 
   // The batch at hand.
   std::size_t side_ = left_input;
@@ -407,6 +489,7 @@ class IntervalJoin final : public TimedJoin {
   Pairs results_;
   std::vector<std::uint32_t> matched_;  ///< for each row of the batch: its flag
   std::vector<TimedRow*> met_;          ///< the candidates' other rows
+  std::vector<TimedRow*> in_results_;   ///< left rows whose flag says where in the results their best pair is
   std::vector<RowEnd> ends_;
 };
 

@@ -89,8 +89,8 @@ struct IntervalJoinSpec {
   JoinSpec join;
   Duration low{0};
   Duration high{0};
-  /// When the right side has a `compared_by`: of a left row only pairs are given than whose number none before had a
-  /// greater one, or a lesser one. Not those with a NULL.
+  /// When the right side has a `compared_by`: of a left row only pairs are given than whose number none before, or in
+  /// the same batch, had a greater one, or a lesser one. Not those with a NULL.
   bool least_is_best = false;
 };
 

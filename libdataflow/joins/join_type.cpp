@@ -245,9 +245,9 @@ NodeType join_type() {
                 "a timestamp field of the left side.",
             .example = "[\"-10m\", \"0s\"]"},
            {.name = "best",
-            .help =
-                "Of each left row only pairs that none before was better than, by this field of the right with ASC or "
-                "DESC: for whoever wants its best one. For inner joins with `between`.",
+            .help = "Of each left row only pairs that none before, or of the same batch, is better than, by this field "
+                    "of the "
+                    "right with ASC or DESC: for whoever wants its best one. For inner joins with `between`.",
             .example = "\"price DESC\""},
            {.name = "as_of",
             .kind = OptionKind::flag,

@@ -92,6 +92,7 @@ class TimedRows {
 
   /// Before the first row. Errors of this and the following: io, malformed_data.
   Status use_backend(const StateBackendPtr& backend);
+  [[nodiscard]] bool may_be_on_disk() const { return cache_.has_value(); }
   /// Of so many rows the keys may be found at once.
   [[nodiscard]] std::size_t rows_at_once() const { return cache_ ? cache_->rows_at_once() : SIZE_MAX; }
   /// Finds the keys of `batch.rows`, which have one. What there is of them is in memory until `make_room`.
