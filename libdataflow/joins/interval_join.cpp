@@ -18,19 +18,16 @@
 
 #include <algorithm>
 #include <deque>
+#include <utility>
 
+#include "libdataflow/joins/interval_bounds.hpp"
 #include "libdataflow/joins/time_buckets.hpp"
 #include "libdataflow/joins/timed_join.hpp"
-#include "libdataflow/windows/assign.hpp"
 
 namespace dataflow::joins {
 
 namespace {
 
-/// What an interval is cut into for cleaning up: so much longer than needed a row may stay.
-constexpr std::int64_t buckets_in_an_interval = 8;
-/// The same where each row has an interval of its own.
-constexpr std::int64_t bucket_of_own_intervals = 250'000;
 /// So many rows of a side may wait for the other side to come to them.
 constexpr std::size_t most_rows_ahead = 64 * 1024;
 
@@ -39,10 +36,10 @@ class IntervalJoin final : public TimedJoin {
   explicit IntervalJoin(std::shared_ptr<const IntervalJoinSpec> spec)
       : TimedJoin{spec->join, numbers_of(*spec)},
         spec_{std::move(spec)},
-        own_end_{join().sides[left_input].meets_until},
+        bounds_{*spec_},
         compared_by_{join().sides[right_input].compared_by},
         turn_{spec_->least_is_best ? ~std::int64_t{0} : 0},
-        due_{TimeBuckets<TimedRow>{bucket_width()}, TimeBuckets<TimedRow>{bucket_width()}} {}
+        due_{TimeBuckets<TimedRow>{bounds_.bucket_width()}, TimeBuckets<TimedRow>{bounds_.bucket_width()}} {}
 
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
     side_ = input;
@@ -102,37 +99,15 @@ class IntervalJoin final : public TimedJoin {
     }
     return names;
   }
-  [[nodiscard]] std::int64_t bucket_width() const {
-    if (own_end_) return bucket_of_own_intervals;
-    return saturating_sub(spec_->high.count(), spec_->low.count()) / buckets_in_an_interval;
-  }
-  /// Up to then a row may find a match.
   [[nodiscard]] std::int64_t end_of_interval(const TimedRow& row) const {
-    if (row.side == right_input) return saturating_sub(row.time, spec_->low.count());
-    if (!own_end_) return saturating_add(row.time, spec_->high.count());
-    const PackedLayout& form = layout(left_input);
-    return form.number(row.bytes(), form.place_of(*own_end_)).value_or(nothing_meets);
-  }
-  /// The same of a row of a batch.
-  [[nodiscard]] std::int64_t end_of_interval(std::size_t side, const Batch& batch, std::uint32_t row) const {
-    const std::int64_t time = batch.timestamp(row).micros;
-    if (side == right_input) return saturating_sub(time, spec_->low.count());
-    if (!own_end_) return saturating_add(time, spec_->high.count());
-    const Column& ends = batch.column(*own_end_);
-    return ends.is_null(row) ? nothing_meets : ends.as<std::int64_t>()[row];
-  }
-  /// No row of the other side that is earlier meets it.
-  [[nodiscard]] std::int64_t start_of_interval(std::size_t side, std::int64_t time) const {
-    if (side == left_input) return saturating_add(time, spec_->low.count());
-    return own_end_ ? Timestamp::min().micros : saturating_sub(time, spec_->high.count());
+    return bounds_.end_of(row, layout(left_input));
   }
   static std::int64_t certain_at(const TimedRow& row) { return std::max(row.time, row.due_time); }
 
   /// Whether rows of the side wait only for what is out of order, and no more is asked of them than whom they meet.
   [[nodiscard]] bool can_put_off(std::size_t side) const {
-    const bool waits_longer = side == right_input ? spec_->low < Duration{0} : own_end_ || spec_->high > Duration{0};
     const bool knows_pairs = side == left_input && (is_of_left_rows(join().kind) || compared_by_);
-    return !waits_longer && !knows_pairs && !gives_unmatched(join().kind, side);
+    return bounds_.meets_earlier_only(side) && !knows_pairs && !gives_unmatched(join().kind, side);
   }
 
   /// Rows that are not under their keys, for one of the two reasons that are said above.
@@ -149,18 +124,16 @@ class IntervalJoin final : public TimedJoin {
     batch_ = pieces_.next(rows().rows_at_once());
     times_ = batch_->timestamps()->as<std::int64_t>();
     rows_with_key(*batch_, join().sides[side_].keys, own_.rows, without_key_);
-    drop_late(times_, own_.rows, without_key_);
-    std::reverse(without_key_.begin(), without_key_.end());  // they are taken from the end
-    std::int64_t first = Timestamp::max().micros;
-    std::int64_t last = Timestamp::min().micros;
-    for (const std::uint32_t row : own_.rows) {
-      first = std::min(first, times_[row]);
-      last = std::max(last, times_[row]);
+    auto [first, last] = least_and_greatest(times_);
+    if (first <= context().watermark().micros) {
+      drop_late(times_, own_.rows, without_key_);
+      first = context().watermark().micros + 1;
     }
+    std::reverse(without_key_.begin(), without_key_.end());  // they are taken from the end
     newest_[side_] = std::max(newest_[side_], last);
     if (may_be_ahead(first)) {
       rows_ahead_[side_] += own_.rows.size();
-      ahead_[side_].push_back({side_, std::move(batch_), std::exchange(own_, {}), {}, start_of_interval(side_, first)});
+      ahead_[side_].push_back({side_, std::move(batch_), std::exchange(own_, {}), {}, bounds_.start_of(side_, first)});
       return {};
     }
     if (Status under_keys = settle_joined(); !under_keys) return under_keys;
@@ -181,11 +154,21 @@ class IntervalJoin final : public TimedJoin {
     return {};
   }
 
-  /// Whether the rows of the batch, the first of which has that time, meet nothing yet and may wait for it.
+  static std::pair<std::int64_t, std::int64_t> least_and_greatest(std::span<const std::int64_t> times) {
+    std::int64_t least = Timestamp::max().micros;
+    std::int64_t greatest = Timestamp::min().micros;
+    for (const std::int64_t time : times) {
+      least = std::min(least, time);
+      greatest = std::max(greatest, time);
+    }
+    return {least, greatest};
+  }
+
+  /// Whether the rows of the batch, none of which is earlier than that, meet nothing yet and may wait for it.
   [[nodiscard]] bool may_be_ahead(std::int64_t first) const {
     if (own_.rows.empty() || gives_unmatched(join().kind, side_) || is_of_left_rows(join().kind)) return false;
     if (rows().may_be_on_disk() || rows_ahead_[side_] >= most_rows_ahead) return false;
-    return start_of_interval(side_, first) > newest_[other(side_)];
+    return bounds_.start_of(side_, first) > newest_[other(side_)];
   }
 
   void put_off_joined() {
@@ -226,7 +209,7 @@ class IntervalJoin final : public TimedJoin {
     TimedBatch& waiting = put_off.rows;
     const std::size_t side = put_off.side;
     const std::int64_t watermark = context().watermark().micros;
-    std::erase_if(waiting.rows, [&](std::uint32_t row) { return end_of_interval(side, batch, row) <= watermark; });
+    std::erase_if(waiting.rows, [&](std::uint32_t row) { return bounds_.end_of(side, batch, row) <= watermark; });
     if (waiting.rows.empty()) return {};
     Status packed =
         rows().find_and_pack(layout(side), keys_of_input(side), batch, batch.timestamps()->as<std::int64_t>(),
@@ -278,6 +261,7 @@ class IntervalJoin final : public TimedJoin {
     met_.clear();
     ends_.clear();
     while (row_ < own_.rows.size() && ends_.size() < candidates_at_once) {
+      if (puts_off_ && !walking_ && (row_ = next_with_candidates(row_)) == own_.rows.size()) return;
       const std::uint32_t row = own_.rows[row_];
       if (!std::exchange(walking_, true)) walk_ = met_by(own_.keys[row_], row);
       while (!walk_.empty() && candidates_.count < candidates_at_once && candidates_.bytes < max_batch_bytes / 2) {
@@ -297,13 +281,23 @@ class IntervalJoin final : public TimedJoin {
     if (key == nullptr) return {};
     return rows()
         .of_key(key, other(side_))
-        .between(start_of_interval(side_, times_[row]), end_of_interval(side_, *batch_, row));
+        .between(bounds_.start_of(side_, times_[row]), bounds_.end_of(side_, *batch_, row));
+  }
+
+  /// Most rows meet nothing, or nothing that they are better than: those are passed over in one go.
+  [[nodiscard]] std::size_t next_with_candidates(std::size_t i) const {
+    for (; i < own_.rows.size(); ++i) {
+      const std::uint32_t row = own_.rows[i];
+      const auto met = met_by(own_.keys[i], row);
+      if (met.size() == 1 ? is_candidate(row, *met.front()) : !met.empty()) break;
+    }
+    return i;
   }
 
   [[nodiscard]] bool is_candidate(std::uint32_t row, const TimedRow& met) const {
     if (side_ == left_input) return true;
     // What it had to wait for may be over before this row, though time has not passed that yet.
-    if (own_end_ && met.due_time < times_[row]) return false;
+    if (bounds_.has_own_ends() && met.due_time < times_[row]) return false;
     if (compared_by_ && !is_best(rank_in_batch(row), met)) return false;
     // Of a left row no more is asked than whether it has a match.
     return !is_of_left_rows(join().kind) || met.flag == 0;
@@ -412,7 +406,7 @@ class IntervalJoin final : public TimedJoin {
     if (!gives_unmatched(join().kind, side_)) without_key_.clear();
     for (; !without_key_.empty() && !results_.full(); without_key_.pop_back()) {
       const std::uint32_t row = without_key_.back();
-      add_result(row, nullptr, std::max(times_[row], end_of_interval(side_, *batch_, row)));
+      add_result(row, nullptr, std::max(times_[row], bounds_.end_of(side_, *batch_, row)));
     }
   }
 
@@ -458,12 +452,11 @@ class IntervalJoin final : public TimedJoin {
     bool complete;
   };
 
-  static constexpr std::int64_t nothing_meets = Timestamp::min().micros;
   /// The flag of a left row whose best pair so far is the first of the results that are being gathered.
   static constexpr std::uint32_t first_in_results = 2;
 
   std::shared_ptr<const IntervalJoinSpec> spec_;
-  std::optional<std::size_t> own_end_;      ///< the left's field that is the end of its interval
+  IntervalBounds bounds_;
   std::optional<std::size_t> compared_by_;  ///< the right's field by which a left row's pairs are compared
   std::int64_t turn_;                       ///< numbers are turned with it (XOR) so that greater ones are better
   std::array<TimeBuckets<TimedRow>, 2> due_;
