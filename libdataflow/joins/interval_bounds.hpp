@@ -1,8 +1,8 @@
 #pragma once
 // Private to this folder.
 //
-// With which times of the other side a row of an interval join meets: the right's time between the left's plus a low and
-// plus a high bound, in whose place each left row may have a time of its own.
+// With which times of the other side a row of an interval join meets: the right's time between the left's plus a low
+// and plus a high bound, in whose place each left row may have a time of its own.
 
 #include <cstdint>
 #include <optional>
