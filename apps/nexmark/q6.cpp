@@ -2,7 +2,6 @@
 // auctions were sold for on average.
 
 #include <algorithm>
-#include <iterator>
 #include <numeric>
 #include <vector>
 
@@ -62,24 +61,23 @@ class LastTenAverage : public df::KeyedProcess<std::int64_t, Sale, SellerAverage
   }
 
   void on_timer(df::Timestamp now, Context& ctx, df::Output<SellerAverage>& out) override {
-    std::vector<Sale> closed;
-    std::vector<Sale> later;
-    std::partition_copy(waiting_.begin(), waiting_.end(), std::back_inserter(closed), std::back_inserter(later),
-                        [&](const Sale& sale) { return sale.closed <= now; });
-    waiting_.set(std::move(later));
-    std::sort(closed.begin(), closed.end(), [](const Sale& a, const Sale& b) { return a.auction < b.auction; });
-    std::vector<std::int64_t> prices = last_.get();
-    for (const Sale& sale : closed) {
-      if (prices.size() == auctions) prices.erase(prices.begin());
-      prices.push_back(sale.price);
-      const std::int64_t sum = std::accumulate(prices.begin(), prices.end(), std::int64_t{0});
-      out.emit({ctx.key(), sum / static_cast<std::int64_t>(prices.size())});
-    }
-    last_.set(std::move(prices));
+    std::vector<Sale> sales = waiting_.get();
+    const auto closed_end =
+        std::partition(sales.begin(), sales.end(), [&](const Sale& sale) { return sale.closed <= now; });
+    std::sort(sales.begin(), closed_end, [](const Sale& a, const Sale& b) { return a.auction < b.auction; });
+    for (auto sale = sales.begin(); sale != closed_end; ++sale) out.emit({ctx.key(), average_with(sale->price)});
+    waiting_.set({closed_end, sales.end()});
   }
 
  private:
   static constexpr std::size_t auctions = 10;
+
+  std::int64_t average_with(std::int64_t price) {
+    last_.add(price);
+    if (last_.size() > auctions) last_.set({last_.begin() + 1, last_.end()});
+    return std::accumulate(last_.begin(), last_.end(), std::int64_t{0}) / static_cast<std::int64_t>(last_.size());
+  }
+
   df::ListState<Sale> waiting_{this, "waiting"};
   df::ListState<std::int64_t> last_{this, "last"};  ///< prices, the newest at the end
 };

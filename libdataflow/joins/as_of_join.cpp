@@ -20,7 +20,7 @@ constexpr std::uint32_t deleted = 1;
 class AsOfJoin final : public TimedJoin {
  public:
   explicit AsOfJoin(std::shared_ptr<const AsOfJoinSpec> spec)
-      : TimedJoin{spec->join, "join.deleted"}, spec_{std::move(spec)} {}
+      : TimedJoin{spec->join, {"join.deleted"}}, spec_{std::move(spec)} {}
 
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
     BatchPieces pieces;
@@ -72,7 +72,8 @@ class AsOfJoin final : public TimedJoin {
   Status take_left(const Batch& batch) {
     const auto times = batch.timestamps()->as<std::int64_t>();
     drop_late(times, taken_.rows, without_key_);
-    Status packed = rows().pack(layout(left_input), keys_of_input(left_input), batch, times, left_input, taken_);
+    Status packed =
+        rows().find_and_pack(layout(left_input), keys_of_input(left_input), batch, times, left_input, taken_);
     if (!packed) return packed;
     for (TimedRow* row : taken_.stored) keep(row);
     return {};
@@ -81,8 +82,8 @@ class AsOfJoin final : public TimedJoin {
   Status take_versions(const Batch& batch) {
     // The version that an update takes back is replaced by the one that follows.
     std::erase_if(taken_.rows, [&](std::uint32_t row) { return batch.kind(row) == RowKind::update_before; });
-    Status packed = rows().pack(layout(right_input), keys_of_input(right_input), batch,
-                                batch.timestamps()->as<std::int64_t>(), right_input, taken_);
+    Status packed = rows().find_and_pack(layout(right_input), keys_of_input(right_input), batch,
+                                         batch.timestamps()->as<std::int64_t>(), right_input, taken_);
     if (!packed) return packed;
     for (std::size_t i = 0; i < taken_.rows.size(); ++i) {
       TimedRow* const version = taken_.stored[i];

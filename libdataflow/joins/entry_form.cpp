@@ -27,7 +27,7 @@ std::vector<std::size_t> first_fields(std::size_t count) {
 EntryForm::EntryForm(const RowTable& left, const RowTable& right, std::uint32_t max_parallelism)
     : max_parallelism_{max_parallelism},
       keys_{left.layout().keys()},
-      numbers_{left.schema()->size() - left.layout().stored().size()},
+      numbers_{left.numbers()},
       sides_{left.schema(), right.schema()},
       layouts_{left.shared_layout(), right.shared_layout()},
       key_reader_{*left.schema(), left.key_fields()} {

@@ -1,30 +1,45 @@
-// Rows whose times lie close to each other: the right's between the left's plus a low and plus a high bound. A row
-// meets those of the other side when it comes, and is kept until time has passed everything that could still match it
-// (Flink's IntervalJoin).
+// Rows whose times lie close to each other: the right's between the left's plus a low and plus a high bound, in whose
+// place each left row may have a time of its own (until when an auction is open). A row meets those of the other side
+// when it comes, and is kept until time has passed everything that could still match it (Flink's IntervalJoin).
 //
 // A row without a match is a result as soon as it is certain that it has none: when time has passed the end of its
 // interval, which is also the result's time, so that it is not late for what follows. The same holds for a semi join's,
 // whose time then does not depend on which match came first. A pair has the later of its rows' times.
+//
+// Rows are put under their keys as late as may be, so that few are there at a time and the table of keys stays in the
+// processor's cache. Two kinds wait as the batches in which they came:
+//
+// - Rows of a side that can only meet earlier ones (a bid meets an auction that is open) wait for nothing but what
+// comes
+//   out of order. Mostly time passes them before anything asks for them.
+// - Rows that are ahead of all that has come of the other side meet nothing yet. One of two sources is always read
+// ahead
+//   of the other.
 
 #include <algorithm>
+#include <deque>
+#include <utility>
 
+#include "libdataflow/joins/interval_bounds.hpp"
 #include "libdataflow/joins/time_buckets.hpp"
 #include "libdataflow/joins/timed_join.hpp"
-#include "libdataflow/windows/assign.hpp"
 
 namespace dataflow::joins {
 
 namespace {
 
-/// What an interval is cut into for cleaning up: so much longer than needed a row may stay.
-constexpr std::int64_t buckets_in_an_interval = 8;
+/// So many rows of a side may wait for the other side to come to them.
+constexpr std::size_t most_rows_ahead = 64 * 1024;
 
 class IntervalJoin final : public TimedJoin {
  public:
   explicit IntervalJoin(std::shared_ptr<const IntervalJoinSpec> spec)
-      : TimedJoin{spec->join, "join.matched"},
+      : TimedJoin{spec->join, numbers_of(*spec)},
         spec_{std::move(spec)},
-        due_{TimeBuckets<TimedRow>{bucket_width()}, TimeBuckets<TimedRow>{bucket_width()}} {}
+        bounds_{*spec_},
+        compared_by_{join().sides[right_input].compared_by},
+        turn_{spec_->least_is_best ? ~std::int64_t{0} : 0},
+        due_{TimeBuckets<TimedRow>{bounds_.bucket_width()}, TimeBuckets<TimedRow>{bounds_.bucket_width()}} {}
 
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
     side_ = input;
@@ -51,7 +66,8 @@ class IntervalJoin final : public TimedJoin {
   }
 
   void came_back(TimedRow& row) override {
-    row.due_time = end_of_interval(row.side, row.time);
+    newest_[row.side] = std::max(newest_[row.side], row.time);
+    row.due_time = end_of_interval(row);
     due_[row.side].add(&row);
   }
   void forget_rows_without_key() override {
@@ -61,11 +77,11 @@ class IntervalJoin final : public TimedJoin {
     std::int64_t last = Timestamp::min().micros;
     for (const auto& of_side : {left, right}) {
       if (of_side.empty()) continue;
-      last = std::max(last, of_side.back()->due_time);
-      if (!gives_unmatched(join().kind, of_side.front()->side)) continue;
-      const auto alone =
-          std::find_if(of_side.begin(), of_side.end(), [](const TimedRow* row) { return row->flag == 0; });
-      if (alone != of_side.end() && (*alone)->due_time < entry.wakes) entry.wake_at((*alone)->due_time);
+      const bool gives_alone = gives_unmatched(join().kind, of_side.front()->side);
+      for (const TimedRow* row : of_side) {
+        last = std::max(last, row->due_time);
+        if (gives_alone && row->flag == 0 && row->due_time < entry.wakes) entry.wake_at(row->due_time);
+      }
     }
     if (entry.wakes != KeyEntry::never) return;
     entry.wake_at(last);
@@ -73,40 +89,150 @@ class IntervalJoin final : public TimedJoin {
   }
 
  private:
-  [[nodiscard]] std::int64_t bucket_width() const {
-    return saturating_sub(spec_->high.count(), spec_->low.count()) / buckets_in_an_interval;
+  /// What is kept with each row. A best number of something else is none.
+  static std::vector<std::string> numbers_of(const IntervalJoinSpec& spec) {
+    const JoinSide& right = spec.join.sides[right_input];
+    std::vector<std::string> names{"join.matched"};
+    if (right.compared_by) {
+      names.push_back("join.best " + (*right.schema)[*right.compared_by].name +
+                      (spec.least_is_best ? " ASC" : " DESC"));
+    }
+    return names;
   }
-  /// Up to then a row of the side may find a match.
-  [[nodiscard]] std::int64_t end_of_interval(std::size_t side, std::int64_t time) const {
-    return side == left_input ? saturating_add(time, spec_->high.count()) : saturating_sub(time, spec_->low.count());
-  }
-  [[nodiscard]] std::int64_t start_of_interval(std::size_t side, std::int64_t time) const {
-    return side == left_input ? saturating_add(time, spec_->low.count()) : saturating_sub(time, spec_->high.count());
+  [[nodiscard]] std::int64_t end_of_interval(const TimedRow& row) const {
+    return bounds_.end_of(row, layout(left_input));
   }
   static std::int64_t certain_at(const TimedRow& row) { return std::max(row.time, row.due_time); }
 
+  /// Whether rows of the side wait only for what is out of order, and no more is asked of them than whom they meet.
+  [[nodiscard]] bool can_put_off(std::size_t side) const {
+    const bool knows_pairs = side == left_input && (is_of_left_rows(join().kind) || compared_by_);
+    return bounds_.meets_earlier_only(side) && !knows_pairs && !gives_unmatched(join().kind, side);
+  }
+
+  /// Rows that are not under their keys, for one of the two reasons that are said above.
+  struct PutOff {
+    std::size_t side = left_input;
+    BatchPtr batch;  ///< null: none
+    TimedBatch rows;
+    std::vector<std::uint32_t> matched{};  ///< for each row of the batch: its flag. Empty: they have met nothing
+    std::int64_t start = 0;                ///< of the other side's rows they meet none that is earlier
+  };
+
+  /// The next rows, or nothing in `batch_` when they wait.
   Status begin_piece() {
     batch_ = pieces_.next(rows().rows_at_once());
     times_ = batch_->timestamps()->as<std::int64_t>();
     rows_with_key(*batch_, join().sides[side_].keys, own_.rows, without_key_);
-    drop_late(times_, own_.rows, without_key_);
+    auto [first, last] = least_and_greatest(times_);
+    if (first <= context().watermark().micros) {
+      drop_late(times_, own_.rows, without_key_);
+      first = context().watermark().micros + 1;
+    }
     std::reverse(without_key_.begin(), without_key_.end());  // they are taken from the end
+    newest_[side_] = std::max(newest_[side_], last);
+    if (may_be_ahead(first)) {
+      rows_ahead_[side_] += own_.rows.size();
+      ahead_[side_].push_back({side_, std::move(batch_), std::exchange(own_, {}), {}, bounds_.start_of(side_, first)});
+      return {};
+    }
+    if (Status under_keys = settle_joined(); !under_keys) return under_keys;
+    if (Status under_keys = settle_ahead(other(side_), last); !under_keys) return under_keys;
     for (Pairs* pairs : {&candidates_, &results_}) {
       pairs->sides[side_].batch = batch_.get();
       pairs->sides[other(side_)].batch = nullptr;
     }
     row_ = 0;
     walking_ = false;
-    return rows().pack(layout(side_), keys_of_input(side_), *batch_, times_, static_cast<std::uint32_t>(side_), own_);
+    matched_.assign(batch_->rows(), 0);
+    puts_off_ = can_put_off(side_);
+    if (compared_by_ && side_ == right_input) compared_ = &batch_->column(*compared_by_);
+    if (puts_off_) return rows().find_known(layout(side_), keys_of_input(side_), *batch_, own_);
+    if (Status found = rows().find(layout(side_), keys_of_input(side_), *batch_, own_); !found) return found;
+    rows().pack(layout(side_), *batch_, times_, static_cast<std::uint32_t>(side_), own_);
+    for (TimedRow* row : own_.stored) row->due_time = end_of_interval(*row);
+    return {};
+  }
+
+  static std::pair<std::int64_t, std::int64_t> least_and_greatest(std::span<const std::int64_t> times) {
+    std::int64_t least = Timestamp::max().micros;
+    std::int64_t greatest = Timestamp::min().micros;
+    for (const std::int64_t time : times) {
+      least = std::min(least, time);
+      greatest = std::max(greatest, time);
+    }
+    return {least, greatest};
+  }
+
+  /// Whether the rows of the batch, none of which is earlier than that, meet nothing yet and may wait for it.
+  [[nodiscard]] bool may_be_ahead(std::int64_t first) const {
+    if (own_.rows.empty() || gives_unmatched(join().kind, side_) || is_of_left_rows(join().kind)) return false;
+    if (rows().may_be_on_disk() || rows_ahead_[side_] >= most_rows_ahead) return false;
+    return bounds_.start_of(side_, first) > newest_[other(side_)];
+  }
+
+  void put_off_joined() {
+    joined_.side = side_;
+    joined_.batch = std::move(batch_);
+    std::swap(joined_.rows, own_);
+    std::swap(joined_.matched, matched_);
+  }
+  Status settle() override {
+    for (const std::size_t side : {left_input, right_input}) {
+      if (Status settled = settle_ahead(side, Timestamp::max().micros); !settled) return settled;
+    }
+    return settle_joined();
+  }
+  /// The rows of the side that were ahead and may meet rows of that time.
+  Status settle_ahead(std::size_t side, std::int64_t time) {
+    std::deque<PutOff>& ahead = ahead_[side];
+    for (auto at = ahead.begin(); at != ahead.end();) {
+      if (at->start > time) {
+        ++at;
+        continue;
+      }
+      rows_ahead_[side] -= at->rows.rows.size();
+      if (Status settled = put_under_keys(*at); !settled) return settled;
+      at = ahead.erase(at);
+    }
+    return {};
+  }
+  Status settle_joined() {
+    if (!joined_.batch) return {};
+    const Status settled = put_under_keys(joined_);
+    joined_.batch.reset();
+    return settled;
+  }
+  /// Those that still wait.
+  Status put_under_keys(PutOff& put_off) {
+    const Batch& batch = *put_off.batch;
+    TimedBatch& waiting = put_off.rows;
+    const std::size_t side = put_off.side;
+    const std::int64_t watermark = context().watermark().micros;
+    std::erase_if(waiting.rows, [&](std::uint32_t row) { return bounds_.end_of(side, batch, row) <= watermark; });
+    if (waiting.rows.empty()) return {};
+    Status packed =
+        rows().find_and_pack(layout(side), keys_of_input(side), batch, batch.timestamps()->as<std::int64_t>(),
+                             static_cast<std::uint32_t>(side), waiting);
+    if (!packed) return packed;
+    for (std::size_t i = 0; i < waiting.rows.size(); ++i) {
+      TimedRow* const row = waiting.stored[i];
+      if (!put_off.matched.empty()) row->flag = put_off.matched[waiting.rows[i]];
+      came_back(*row);
+      rows().keep(row);
+    }
+    return {};
   }
 
   Result<Step> go_on_with_batch(OperatorOutput& out) {
     while (batch_ || !pieces_.empty()) {
       if (!batch_) {
         if (Status begun = begin_piece(); !begun) return fail(begun.error());
+        if (!batch_) continue;
       }
       auto joined = join_piece(out);
       if (!joined || *joined == Step::yield) return joined;
+      if (puts_off_) put_off_joined();
       batch_.reset();
       if (Status made = rows().make_room(); !made) return fail(made.error());
       if (!pieces_.empty() && out.full()) return Step::yield;
@@ -124,7 +250,7 @@ class IntervalJoin final : public TimedJoin {
       }
       const bool through = row_ == own_.rows.size() && without_key_.empty();
       if (!through && !results_.full()) continue;
-      if (Status emitted = emit(results_, out); !emitted) return fail(emitted.error());
+      if (Status emitted = emit_results(out); !emitted) return fail(emitted.error());
       if (through) return Step::done;
       if (out.full()) return Step::yield;
     }
@@ -135,28 +261,50 @@ class IntervalJoin final : public TimedJoin {
     met_.clear();
     ends_.clear();
     while (row_ < own_.rows.size() && ends_.size() < candidates_at_once) {
-      TimedRow& row = *own_.stored[row_];
-      if (!walking_) {
-        row.due_time = end_of_interval(side_, row.time);
-        walk_ = rows().of_key(row, other(side_)).between(start_of_interval(side_, row.time), row.due_time);
-        walking_ = true;
-      }
+      if (puts_off_ && !walking_ && (row_ = next_with_candidates(row_)) == own_.rows.size()) return;
+      const std::uint32_t row = own_.rows[row_];
+      if (!std::exchange(walking_, true)) walk_ = met_by(own_.keys[row_], row);
       while (!walk_.empty() && candidates_.count < candidates_at_once && candidates_.bytes < max_batch_bytes / 2) {
-        add_candidate(*walk_.front());
+        TimedRow& met = *walk_.front();
+        if (is_candidate(row, met)) add_candidate(row, met);
         walk_ = walk_.subspan(1);
       }
-      const bool complete = walk_.empty();
-      ends_.push_back({row_, candidates_.count, complete});
-      if (!complete) return;
-      walking_ = false;
+      walking_ = !walk_.empty();
+      if (!puts_off_) ends_.push_back({row_, candidates_.count, !walking_});
+      if (walking_) return;
       ++row_;
     }
   }
 
-  void add_candidate(TimedRow& met) {
+  /// Those of the other side that are near enough in time to a row of the batch; `key`: null when there is none.
+  [[nodiscard]] std::span<TimedRow* const> met_by(std::byte* key, std::uint32_t row) const {
+    if (key == nullptr) return {};
+    return rows()
+        .of_key(key, other(side_))
+        .between(bounds_.start_of(side_, times_[row]), bounds_.end_of(side_, *batch_, row));
+  }
+
+  /// Most rows meet nothing, or nothing that they are better than: those are passed over in one go.
+  [[nodiscard]] std::size_t next_with_candidates(std::size_t i) const {
+    for (; i < own_.rows.size(); ++i) {
+      const std::uint32_t row = own_.rows[i];
+      const auto met = met_by(own_.keys[i], row);
+      if (met.size() == 1 ? is_candidate(row, *met.front()) : !met.empty()) break;
+    }
+    return i;
+  }
+
+  [[nodiscard]] bool is_candidate(std::uint32_t row, const TimedRow& met) const {
+    if (side_ == left_input) return true;
+    // What it had to wait for may be over before this row, though time has not passed that yet.
+    if (bounds_.has_own_ends() && met.due_time < times_[row]) return false;
+    if (compared_by_ && !is_best(rank_in_batch(row), met)) return false;
     // Of a left row no more is asked than whether it has a match.
-    if (is_of_left_rows(join().kind) && side_ == right_input && met.flag != 0) return;
-    candidates_.sides[side_].rows.push_back(own_.rows[row_]);
+    return !is_of_left_rows(join().kind) || met.flag == 0;
+  }
+
+  void add_candidate(std::uint32_t row, TimedRow& met) {
+    candidates_.sides[side_].rows.push_back(row);
     candidates_.sides[other(side_)].stored.push_back(met.bytes());
     met_.push_back(&met);
     ++candidates_.count;
@@ -168,22 +316,57 @@ class IntervalJoin final : public TimedJoin {
     std::size_t next = 0;
     for (const RowEnd& end : ends_) {
       TimedRow& own = *own_.stored[end.row];
-      for (; next < selected().size() && selected()[next] < end.candidates; ++next) {
-        TimedRow& met = *met_[selected()[next]];
-        const bool first = met.flag == 0;
-        own.flag = met.flag = 1;
-        if (!is_of_left_rows(join().kind)) {
-          add_result(own_.rows[end.row], met.bytes(), std::max(own.time, met.time));
-        } else if (join().kind == JoinKind::semi && side_ == right_input && first) {
-          add_result(no_row, met.bytes(), certain_at(met));
-        }
-      }
+      for (; next < selected().size() && selected()[next] < end.candidates; ++next) add_match(selected()[next], &own);
       if (end.complete) finish_row(own_.rows[end.row], own);
     }
+    for (; next < selected().size(); ++next) add_match(selected()[next], nullptr);
     return {};
   }
 
+  /// `own`: the stored row; null when it is put off.
+  void add_match(std::uint32_t candidate, TimedRow* own) {
+    const std::uint32_t batch_row = candidates_.sides[side_].rows[candidate];
+    TimedRow& met = *met_[candidate];
+    if (compared_by_) {
+      TimedRow& left = side_ == left_input ? *own : met;
+      const auto rank = side_ == left_input ? rank_of(met) : rank_in_batch(batch_row);
+      if (!is_best(rank, left)) return;
+      const bool better = left.flag != 0 && *rank > left.best;
+      left.best = *rank;
+      if (side_ == right_input) {
+        if (better && left.flag >= first_in_results)
+          return replace_result(left.flag - first_in_results, batch_row, left);
+        left.flag = first_in_results + static_cast<std::uint32_t>(results_.count);
+        in_results_.push_back(&left);
+        return add_result(batch_row, left.bytes(), std::max(times_[batch_row], left.time));
+      }
+      left.flag = 1;
+    }
+    const bool first = met.flag == 0;
+    matched_[batch_row] = met.flag = 1;
+    if (!is_of_left_rows(join().kind)) {
+      add_result(batch_row, met.bytes(), std::max(times_[batch_row], met.time));
+    } else if (join().kind == JoinKind::semi && side_ == right_input && first) {
+      add_result(no_row, met.bytes(), certain_at(met));
+    }
+  }
+
+  /// The number of a right row by which its pairs are compared, turned so that a greater one is better.
+  [[nodiscard]] std::optional<std::int64_t> rank_in_batch(std::uint32_t row) const {
+    return compared_->is_null(row) ? std::nullopt : std::optional{compared_->values.as<std::int64_t>()[row] ^ turn_};
+  }
+  [[nodiscard]] std::optional<std::int64_t> rank_of(const TimedRow& right) const {
+    const PackedLayout& form = layout(right_input);
+    const auto number = form.number(right.bytes(), form.place_of(*compared_by_));
+    return number ? std::optional{*number ^ turn_} : std::nullopt;
+  }
+  /// Whether no pair that the left row has had is better.
+  static bool is_best(std::optional<std::int64_t> rank, const TimedRow& left) {
+    return rank && (left.flag == 0 || *rank >= left.best);
+  }
+
   void finish_row(std::uint32_t batch_row, TimedRow& own) {
+    own.flag = matched_[batch_row];
     const bool unmatched = own.flag == 0;
     const bool no_more = own.due_time <= context().watermark().micros;
     if (!unmatched && side_ == left_input && join().kind == JoinKind::semi) {
@@ -199,6 +382,17 @@ class IntervalJoin final : public TimedJoin {
     due_[side_].add(&own);
   }
 
+  /// The pair of that result is not the best of its left row any more.
+  void replace_result(std::uint32_t result, std::uint32_t batch_row, const TimedRow& left) {
+    results_.sides[right_input].rows[result] = batch_row;
+    results_.times[result] = std::max(times_[batch_row], left.time);
+  }
+  Status emit_results(OperatorOutput& out) {
+    for (TimedRow* left : in_results_) left->flag = 1;
+    in_results_.clear();
+    return emit(results_, out);
+  }
+
   void add_result(std::uint32_t batch_row, const std::byte* met, std::int64_t time) {
     results_.sides[side_].rows.push_back(batch_row);
     results_.sides[other(side_)].stored.push_back(met);
@@ -212,7 +406,7 @@ class IntervalJoin final : public TimedJoin {
     if (!gives_unmatched(join().kind, side_)) without_key_.clear();
     for (; !without_key_.empty() && !results_.full(); without_key_.pop_back()) {
       const std::uint32_t row = without_key_.back();
-      add_result(row, nullptr, std::max(times_[row], end_of_interval(side_, times_[row])));
+      add_result(row, nullptr, std::max(times_[row], bounds_.end_of(side_, *batch_, row)));
     }
   }
 
@@ -220,7 +414,7 @@ class IntervalJoin final : public TimedJoin {
   Result<Step> give_certain(std::int64_t until, OperatorOutput& out) {
     for (const std::size_t side : {left_input, right_input}) {
       if (!gives_unmatched(join().kind, side)) {
-        due_[side].take_buckets(until, [&](TimedRow& row) {
+        due_[side].take_buckets_unordered(until, [&](TimedRow& row) {
           rows().take_out(row);
           rows().free(&row);
         });
@@ -258,15 +452,27 @@ class IntervalJoin final : public TimedJoin {
     bool complete;
   };
 
+  /// The flag of a left row whose best pair so far is the first of the results that are being gathered.
+  static constexpr std::uint32_t first_in_results = 2;
+
   std::shared_ptr<const IntervalJoinSpec> spec_;
+  IntervalBounds bounds_;
+  std::optional<std::size_t> compared_by_;  ///< the right's field by which a left row's pairs are compared
+  std::int64_t turn_;                       ///< numbers are turned with it (XOR) so that greater ones are better
   std::array<TimeBuckets<TimedRow>, 2> due_;
   std::vector<TimedRow*> gone_;  ///< taken out, but a result may refer to them
+  std::array<std::int64_t, 2> newest_{Timestamp::min().micros, Timestamp::min().micros};  ///< that has come, by side
+  std::array<std::deque<PutOff>, 2> ahead_;  ///< rows that are ahead of the other side's newest
+  std::array<std::size_t, 2> rows_ahead_{};
+  PutOff joined_;  ///< the newest rows, where they can only meet earlier ones: they have met those
 
   // The batch at hand.
   std::size_t side_ = left_input;
   BatchPieces pieces_;
   BatchPtr batch_;
   std::span<const std::int64_t> times_;
+  bool puts_off_ = false;             ///< its rows are not packed
+  const Column* compared_ = nullptr;  ///< of a right side that has one
   TimedBatch own_;
   std::vector<std::uint32_t> without_key_;
   std::size_t row_ = 0;   ///< in own_: the next one
@@ -274,7 +480,9 @@ class IntervalJoin final : public TimedJoin {
   std::span<TimedRow* const> walk_;
   Pairs candidates_;
   Pairs results_;
-  std::vector<TimedRow*> met_;  ///< the candidates' other rows
+  std::vector<std::uint32_t> matched_;  ///< for each row of the batch: its flag
+  std::vector<TimedRow*> met_;          ///< the candidates' other rows
+  std::vector<TimedRow*> in_results_;   ///< left rows whose flag says where in the results their best pair is
   std::vector<RowEnd> ends_;
 };
 

@@ -73,12 +73,12 @@ std::string_view to_string(JoinKind kind) {
   return "";
 }
 
-std::optional<JoinPlan> read_join(NodeBuilder& builder, bool windowed) {
+std::optional<JoinPlan> read_join(NodeBuilder& builder, bool windowed, IntervalTexts interval) {
   const Settings& settings = builder.settings();
   const auto side = [&](std::size_t i) {
     return NamedSide{input_key(builder, i), builder.inputs()[i].name, builder.inputs()[i].schema};
   };
-  JoinTexts texts{settings.text("on"), {}};
+  JoinTexts texts{settings.text("on"), {}, std::move(interval)};
   if (settings.has("fields")) texts.fields = settings.text_table("fields");
   std::vector<JoinMistake> mistakes;
   JoinPlan plan = plan_join(JoinNames{side(left_input), side(right_input), windowed},

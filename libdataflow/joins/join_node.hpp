@@ -18,9 +18,9 @@ Option on_option(std::string_view example);
 std::optional<JoinKind> parse_kind(std::string_view text);
 std::string_view to_string(JoinKind kind);
 
-/// Reads `on`, `kind` and `fields` over the node's two inputs, which are called as the type calls them. Nothing when
-/// there is a mistake, which is reported.
-std::optional<JoinPlan> read_join(NodeBuilder& builder, bool windowed);
+/// Reads `on`, `kind` and `fields`, and what `interval` names, over the node's two inputs, which are called as the type
+/// calls them. Nothing when there is a mistake, which is reported.
+std::optional<JoinPlan> read_join(NodeBuilder& builder, bool windowed, IntervalTexts interval = {});
 
 /// Whether rows of an input are never taken back; else reports that `what` ("a window join") needs it.
 bool check_append_only(NodeBuilder& builder, std::size_t side, std::string_view what);

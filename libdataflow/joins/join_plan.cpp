@@ -72,6 +72,32 @@ class Planner {
     return on;
   }
 
+  /// A timestamp that is a field of the left side: which one.
+  std::optional<std::size_t> read_meets_until(const std::string& text) {
+    const auto compiled = compile("between.1", text);
+    if (!compiled) return std::nullopt;
+    const std::optional<std::size_t> field = compiled->as_field();
+    const bool of_left = field && *field < names_.side(left_input).schema->size();
+    if (of_left && compiled->type().kind() == TypeKind::timestamp) return field;
+    return mistake("between.1", {0, text.size(),
+                                 "the last time of the right row is a duration, counted from the left row's time, or a "
+                                 "timestamp field of the left side",
+                                 "compute it with a select before the join"});
+  }
+
+  /// A number that is a field of the right side: which one of it.
+  std::optional<std::size_t> read_compared_by(const std::string& text) {
+    const auto compiled = compile("best", text);
+    if (!compiled) return std::nullopt;
+    const std::size_t left = names_.side(left_input).schema->size();
+    const std::optional<std::size_t> field = compiled->as_field();
+    const TypeKind kind = compiled->type().kind();
+    const bool of_right = field && *field >= left && *field < left + names_.side(right_input).schema->size();
+    if (of_right && (kind == TypeKind::int64 || kind == TypeKind::timestamp)) return *field - left;
+    return mistake("best", {0, text.size(), "pairs are compared by an int64 or timestamp field of the right side",
+                            "compute it with a select before the join"});
+  }
+
  private:
   std::nullopt_t mistake(const std::string& path, ExpressionError error) {
     mistakes_.push_back({path, std::move(error)});
@@ -273,7 +299,13 @@ JoinPlan plan_join(const JoinNames& names, JoinKind kind, const JoinTexts& texts
   if (on && !on->condition.empty()) {
     if (const auto compiled = planner.compile("on", on->condition, true)) add_used(*compiled, names, used);
   }
+  std::optional<std::size_t> meets_until;
+  std::optional<std::size_t> compared_by;
+  if (texts.interval.meets_until) meets_until = planner.read_meets_until(*texts.interval.meets_until);
+  if (texts.interval.compared_by) compared_by = planner.read_compared_by(*texts.interval.compared_by);
   if (!mistakes.empty() || !on) return plan;
+  if (meets_until) used[left_input].insert(*meets_until);
+  if (compared_by) used[right_input].insert(*compared_by);
 
   NamedSide sides[2] = {names.side(left_input), names.side(right_input)};
   for (const std::size_t side : {left_input, right_input}) {
@@ -300,6 +332,11 @@ JoinPlan plan_join(const JoinNames& names, JoinKind kind, const JoinTexts& texts
       spec.sides[side].keys.push_back(*sides[side].schema->find(name));
     }
   }
+  const auto seen_as = [&](std::size_t side, std::size_t field) {
+    return sides[side].schema->find((*names.side(side).schema)[field].name);
+  };
+  if (meets_until) spec.sides[left_input].meets_until = seen_as(left_input, *meets_until);
+  if (compared_by) spec.sides[right_input].compared_by = seen_as(right_input, *compared_by);
   if (!on->condition.empty()) spec.condition = again.compile("on", on->condition, true);
   std::vector<Field> fields;
   for (const NamedText& output : outputs) {

@@ -12,13 +12,22 @@
 
 namespace dataflow::joins {
 
+/// What an interval join asks of its sides beside that.
+struct IntervalTexts {
+  /// A timestamp of the left side up to which its rows meet others; nothing: they have no time of their own.
+  std::optional<std::string> meets_until;
+  /// A number of the right side by which a left row's pairs are compared; nothing: they are not.
+  std::optional<std::string> compared_by;
+};
+
 struct JoinTexts {
   std::string on;
   /// Names and expressions; nothing: all fields of both sides, or of the left alone for semi and anti.
   std::optional<std::vector<std::pair<std::string, std::string>>> fields;
+  IntervalTexts interval{};
 };
 
-/// A mistake in an option: "on", "fields.total".
+/// A mistake in an option: "on", "fields.total", "between.1", "best".
 struct JoinMistake {
   std::string path;
   ExpressionError error;

@@ -17,6 +17,8 @@ std::set<std::size_t> fields_beside_keys(const JoinSpec& spec, std::size_t side)
       if (field >= first && field < first + fields) used.insert(field - first);
     }
   };
+  if (spec.sides[side].meets_until) used.insert(*spec.sides[side].meets_until);
+  if (spec.sides[side].compared_by) used.insert(*spec.sides[side].compared_by);
   if (spec.condition) use(*spec.condition);
   for (const Expression& output : spec.outputs) use(output);
   for (const std::size_t key : spec.sides[side].keys) used.erase(key);

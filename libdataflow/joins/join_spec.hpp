@@ -56,6 +56,10 @@ struct JoinSide {
   std::vector<std::size_t> keys;  ///< fields; those of the two sides have the same types, pair by pair
   bool event_time = false;
   bool takes_back = false;  ///< its rows may be updated and deleted
+  /// A timestamp field: until then, inclusive, the row may meet rows of the other side. The left's of an interval join.
+  std::optional<std::size_t> meets_until;
+  /// A number: pairs of a left row are compared by it. The right's of an interval join.
+  std::optional<std::size_t> compared_by;
 };
 
 struct JoinSpec {
@@ -79,11 +83,15 @@ struct WindowJoinSpec {
   WindowSpec window;  ///< tumbling, sliding, cumulate or session, in event time
 };
 
-/// Rows whose right's time is between the left's plus `low` and plus `high`, both inclusive.
+/// Rows whose right's time is between the left's plus `low` and plus `high`, both inclusive; when the left side has a
+/// `meets_until`, between the left's plus `low` and that field, of which a NULL meets nothing.
 struct IntervalJoinSpec {
   JoinSpec join;
   Duration low{0};
   Duration high{0};
+  /// When the right side has a `compared_by`: of a left row only pairs are given than whose number none before, or in
+  /// the same batch, had a greater one, or a lesser one. Not those with a NULL.
+  bool least_is_best = false;
 };
 
 /// All rows that there have been, as a changelog.

@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <cctype>
 
 #include "libdataflow/joins/join_node.hpp"
 #include "libdataflow/joins/join_types.hpp"
 #include "libdataflow/operators/keyed_input.hpp"
+#include "libdataflow/topology/order_item.hpp"
 #include "libdataflow/windows/window_type.hpp"
 
 namespace dataflow {
@@ -24,7 +26,9 @@ class JoinNode {
   void build() {
     kind_ = *joins::parse_kind(settings_.text("kind"));
     bool good = choose_mode();
-    const auto plan = joins::read_join(builder_, mode_ == Mode::window);
+    if (mode_ == Mode::interval) read_field_bound();
+    good = read_best() && good;
+    const auto plan = joins::read_join(builder_, mode_ == Mode::window, interval_);
     switch (mode_) {
       case Mode::regular: good = read_ttl(builder_, ttl_) && good; break;
       case Mode::window: good = check_bounded("a window join") && read_window() && good; break;
@@ -101,23 +105,45 @@ class JoinNode {
                    "a window join goes by the rows' own time: by the clock nothing says which rows meet");
   }
 
+  /// The last time of the right row may be a field, as a duration begins with a number.
+  void read_field_bound() {
+    const std::vector<std::string> texts = settings_.text_list("between");
+    if (texts.size() != 2 || texts[1].empty()) return;
+    const char first = texts[1].front();
+    if (std::isalpha(static_cast<unsigned char>(first)) != 0 || first == '_' || first == '"')
+      interval_.meets_until = texts[1];
+  }
+
+  bool read_best() {
+    if (!settings_.has("best")) return true;
+    if (mode_ != Mode::interval || kind_ != JoinKind::inner) {
+      return mistake("best", "only the pairs of an inner join with `between` are compared with one another");
+    }
+    const OrderItem item = split_order(settings_.text("best"));
+    interval_.compared_by = item.field;
+    least_is_best_ = item.direction == "ASC";
+    if (least_is_best_ || item.direction == "DESC") return true;
+    return mistake("best", "\"" + settings_.text("best") + "\" is not a field with ASC or DESC",
+                   "best = \"price DESC\"");
+  }
+
   bool read_bounds() {
     const std::vector<std::string> texts = settings_.text_list("between");
     if (texts.size() != 2) {
       return mistake(
           "between",
           "an interval has two bounds, the first and the last time of the right row, counted from the left's",
-          "for example between = [\"-10m\", \"0s\"]");
+          "for example between = [\"-10m\", \"0s\"]; the last may be a timestamp field of the left");
     }
     Duration bounds[2];
-    for (std::size_t i = 0; i < 2; ++i) {
+    for (std::size_t i = 0; i < (interval_.meets_until ? 1U : 2U); ++i) {
       const auto bound = parse_duration(texts[i]);
       if (!bound) return mistake("between." + std::to_string(i), bound.error().message());
       bounds[i] = *bound;
     }
     low_ = bounds[0];
     high_ = bounds[1];
-    if (low_ <= high_) return true;
+    if (interval_.meets_until || low_ <= high_) return true;
     return mistake("between", "the first bound is after the last one: no row could be between them",
                    "between = [\"" + texts[1] + "\", \"" + texts[0] + "\"]");
   }
@@ -138,7 +164,9 @@ class JoinNode {
     switch (mode_) {
       case Mode::regular: node.factory = joins::make_regular_join({std::move(plan.spec), ttl_}); break;
       case Mode::window: node.factory = joins::make_window_join({std::move(plan.spec), window_}); break;
-      case Mode::interval: node.factory = joins::make_interval_join({std::move(plan.spec), low_, high_}); break;
+      case Mode::interval:
+        node.factory = joins::make_interval_join({std::move(plan.spec), low_, high_, least_is_best_});
+        break;
       case Mode::as_of: node.factory = joins::make_as_of_join({std::move(plan.spec)}); break;
     }
   }
@@ -153,7 +181,9 @@ class JoinNode {
     switch (mode_) {
       case Mode::regular: return ttl_details(ttl_);
       case Mode::window: return ", " + describe(window_);
-      case Mode::interval: return ", between " + to_string(low_) + " and " + to_string(high_);
+      case Mode::interval:
+        return ", between " + to_string(low_) + " and " + interval_.meets_until.value_or(to_string(high_)) +
+               (settings_.has("best") ? ", best by " + settings_.text("best") : "");
       case Mode::as_of: return ", as of the left's time";
     }
     return "";
@@ -167,6 +197,8 @@ class JoinNode {
   WindowSpec window_;
   Duration low_{0};
   Duration high_{0};
+  joins::IntervalTexts interval_;  ///< fields: one in the place of `high_`, one that pairs are compared by
+  bool least_is_best_ = false;
 };
 
 Option side_option(const char* name, const char* example) {
@@ -208,8 +240,15 @@ NodeType join_type() {
             .nested = window_table_options()},
            {.name = "between",
             .kind = OptionKind::text_list,
-            .help = "Rows meet when the right's time is so much from the left's, both bounds included.",
+            .help =
+                "Rows meet when the right's time is so much from the left's, both bounds included. The second may be "
+                "a timestamp field of the left side.",
             .example = "[\"-10m\", \"0s\"]"},
+           {.name = "best",
+            .help = "Of each left row only pairs that none before, or of the same batch, is better than, by this field "
+                    "of the "
+                    "right with ASC or DESC: for whoever wants its best one. For inner joins with `between`.",
+            .example = "\"price DESC\""},
            {.name = "as_of",
             .kind = OptionKind::flag,
             .help =

@@ -51,9 +51,11 @@ std::size_t PackedLayout::place_of(std::size_t input_field) const {
 void PackedLayout::sizes(const Batch& batch, std::span<const std::uint32_t> rows,
                          std::vector<std::uint32_t>& out) const {
   out.assign(rows.size(), fixed_bytes_);
+  bool have_texts = false;
   for (const std::size_t field : stored_) {
     const Column& column = batch.column(field);
     if (!column.type.is_variable_width() || is_unread(column)) continue;
+    have_texts = true;
     const std::uint32_t* const offsets = column.offset_data();
     for (std::size_t i = 0; i < rows.size(); ++i) {
       if (column.is_null(rows[i])) continue;
@@ -61,6 +63,7 @@ void PackedLayout::sizes(const Batch& batch, std::span<const std::uint32_t> rows
       if (out[i] > std::numeric_limits<std::uint32_t>::max() / 2) throw std::length_error{"a row of more than 2 GiB"};
     }
   }
+  if (!have_texts) return out.assign(rows.size(), static_cast<std::uint32_t>(round_up(fixed_bytes_, 8)));
   for (std::uint32_t& size : out) size = static_cast<std::uint32_t>(round_up(size, 8));
 }
 

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -36,6 +37,11 @@ class PackedLayout {
   void pack(const Batch& batch, std::span<const std::uint32_t> rows, std::byte* const* to) const;
   /// The stored field at `place` of each row; NULL where there is no row (a null pointer).
   [[nodiscard]] ColumnPtr unpack(std::size_t place, std::span<const std::byte* const> rows) const;
+
+  /// The stored int64 or timestamp (in microseconds) at `place` of one row; nothing: NULL.
+  [[nodiscard]] std::optional<std::int64_t> number(const std::byte* row, std::size_t place) const {
+    return has_value(row, place) ? std::optional{load<std::int64_t>(row, place)} : std::nullopt;
+  }
 
   [[nodiscard]] static std::uint32_t size_of(const std::byte* row) {
     std::uint32_t size = 0;

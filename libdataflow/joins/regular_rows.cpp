@@ -132,7 +132,7 @@ Status RegularRows::capture(const std::array<const RowTable*, 2>& tables, Captur
     for (std::byte* key = nullptr; keys_.next_rows(cursor, 1, &key) == 1;) {
       for (const RegularRow* row = of(key).sides[table->side()].first; row != nullptr; row = row->next) {
         if (is_expired(*row)) continue;
-        captured.add(row->bytes(), {row->time, row->seen, static_cast<std::int64_t>(row->matches)});
+        captured.add(row->bytes(), row->numbers());
       }
     }
   }

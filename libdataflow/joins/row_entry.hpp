@@ -14,7 +14,7 @@
 namespace dataflow::joins {
 
 /// The numbers that a join keeps with a row, at most; those of its table in a checkpoint, in their order.
-using RowNumbers = std::array<std::int64_t, 3>;
+using RowNumbers = std::array<std::int64_t, 4>;
 
 /// A row as it lies in an entry.
 struct RowEntry {

@@ -80,11 +80,13 @@ void CapturedRows::begin(const RowTable& table, std::size_t bytes) {
   tables_.back().rows.bytes.reserve(bytes);
 }
 
-void CapturedRows::add(const std::byte* row, std::initializer_list<std::int64_t> numbers) {
-  Rows& rows = tables_.back().rows;
+void CapturedRows::add(const std::byte* row, const RowNumbers& numbers) {
+  Table& table = tables_.back();
+  Rows& rows = table.rows;
   rows.starts.push_back(rows.bytes.size());
   rows.bytes.insert(rows.bytes.end(), row, row + PackedLayout::size_of(row));
-  rows.numbers.insert(rows.numbers.end(), numbers);
+  rows.numbers.insert(rows.numbers.end(), numbers.begin(),
+                      numbers.begin() + static_cast<std::ptrdiff_t>(table.numbers()));
 }
 
 void CapturedRows::add_stored(StoredRows rows) {

@@ -29,9 +29,14 @@ class RowTable {
   /// How rows of the table's own batches are packed: the same bytes as from the input's.
   [[nodiscard]] const PackedLayout& own_layout() const { return own_layout_; }
   [[nodiscard]] std::vector<std::size_t> key_fields() const;
+  [[nodiscard]] std::size_t numbers() const { return schema_->size() - layout_->stored().size(); }
   /// A number of a batch of the table.
   [[nodiscard]] std::span<const std::int64_t> number(const Batch& rows, std::size_t i) const {
     return rows.column(layout_->stored().size() + i).as<std::int64_t>();
+  }
+  /// Whether the state was written without it.
+  [[nodiscard]] bool is_unknown(const Batch& rows, std::size_t number, std::size_t row) const {
+    return rows.column(layout_->stored().size() + number).is_null(row);
   }
 
   /// Errors: invalid_argument when the state has rows of the side under other keys; those of StateReader::read.
@@ -66,7 +71,7 @@ class CapturedRows final : public CapturedState {
   /// not used costs nothing.
   void begin(const RowTable& table, std::size_t bytes);
   /// A row of the table begun last, with its numbers.
-  void add(const std::byte* row, std::initializer_list<std::int64_t> numbers);
+  void add(const std::byte* row, const RowNumbers& numbers);
   /// Rows of the table begun last, too. There may be such of the other side among them.
   void add_stored(StoredRows rows);
   /// Rows of both sides that lie in a store, in entries of the form.

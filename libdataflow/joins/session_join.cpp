@@ -33,7 +33,7 @@ struct Session {
 class SessionJoin final : public TimedJoin {
  public:
   explicit SessionJoin(std::shared_ptr<const WindowJoinSpec> spec)
-      : TimedJoin{spec->join, "join.matched"},
+      : TimedJoin{spec->join, {"join.matched"}},
         spec_{std::move(spec)},
         gap_{spec_->window.gap.count()},
         due_{gap_ / buckets_in_a_gap} {}
@@ -97,8 +97,8 @@ class SessionJoin final : public TimedJoin {
 
   Status take(std::size_t input, const Batch& batch) {
     const auto times = batch.timestamps()->as<std::int64_t>();
-    Status packed =
-        rows().pack(layout(input), keys_of_input(input), batch, times, static_cast<std::uint32_t>(input), taken_);
+    Status packed = rows().find_and_pack(layout(input), keys_of_input(input), batch, times,
+                                         static_cast<std::uint32_t>(input), taken_);
     if (!packed) return packed;
     std::size_t late = 0;
     for (TimedRow* row : taken_.stored) {

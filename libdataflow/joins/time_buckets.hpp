@@ -24,7 +24,9 @@ class TimeBuckets {
       last_ = &buckets_[number];
       last_number_ = number;
     }
-    last_->sorted = false;
+    // Rows mostly come in the order in which they are due.
+    const bool first = last_->next == last_->rows.size();
+    last_->sorted = last_->sorted && (first || !earlier(row, last_->rows.back()));
     last_->rows.push_back(row);
   }
 
@@ -47,11 +49,14 @@ class TimeBuckets {
   template <class Visit>
   void take_buckets(std::int64_t now, Visit&& visit) {
     while (!buckets_.empty() && bucket_of(now) > buckets_.begin()->first) {
-      Bucket& bucket = buckets_.begin()->second;
-      sort(bucket);
-      for (std::size_t i = bucket.next; i < bucket.rows.size(); ++i) visit(*bucket.rows[i]);
-      erase_first();
+      sort(buckets_.begin()->second);
+      take_first_bucket(visit);
     }
+  }
+  /// Likewise, those of a bucket in any order.
+  template <class Visit>
+  void take_buckets_unordered(std::int64_t now, Visit&& visit) {
+    while (!buckets_.empty() && bucket_of(now) > buckets_.begin()->first) take_first_bucket(visit);
   }
   /// When the time's bucket is over.
   [[nodiscard]] std::int64_t end_of_bucket(std::int64_t time) const { return first_of(bucket_of(time) + 1); }
@@ -98,15 +103,21 @@ class TimeBuckets {
     if (!__builtin_mul_overflow(bucket, width_, &first)) return first;
     return bucket < 0 ? INT64_MIN : INT64_MAX;
   }
+  template <class Visit>
+  void take_first_bucket(Visit&& visit) {
+    const Bucket& bucket = buckets_.begin()->second;
+    for (std::size_t i = bucket.next; i < bucket.rows.size(); ++i) visit(*bucket.rows[i]);
+    erase_first();
+  }
   void erase_first() {
     last_ = nullptr;
     buckets_.erase(buckets_.begin());
   }
+  static bool earlier(const Row* a, const Row* b) {
+    return a->due() != b->due() ? a->due() < b->due() : a->sequence < b->sequence;
+  }
   static void sort(Bucket& bucket) {
     if (bucket.sorted) return;
-    const auto earlier = [](const Row* a, const Row* b) {
-      return a->due() != b->due() ? a->due() < b->due() : a->sequence < b->sequence;
-    };
     std::sort(bucket.rows.begin() + static_cast<std::ptrdiff_t>(bucket.next), bucket.rows.end(), earlier);
     bucket.sorted = true;
   }

@@ -12,10 +12,9 @@ namespace dataflow::joins {
 
 class TimedJoin : public JoinOperator, public TimedRowsOwner {
  public:
-  /// `flag`: what the flag of a row is called in checkpoints.
-  TimedJoin(const JoinSpec& spec, const std::string& flag)
-      : JoinOperator{spec, {"join.event_time", "join.sequence", flag}},
-        rows_{keys_of_input(left_input).form(), *this} {}
+  /// `more`: what the flag of a row is called in checkpoints, and its best number where it has one.
+  TimedJoin(const JoinSpec& spec, const std::vector<std::string>& more)
+      : JoinOperator{spec, numbers_of_rows(more)}, rows_{keys_of_input(left_input).form(), *this} {}
 
   Status open(OperatorContext& context) override {
     late_ = &context.counter("late");
@@ -31,6 +30,7 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
   }
 
   Result<CapturedStatePtr> snapshot() final {
+    if (Status settled = settle(); !settled) return fail(settled.error());
     auto captured = std::make_unique<CapturedRows>(context().max_parallelism());
     Status copied = rows_.capture({&table(left_input), &table(right_input)}, *captured);
     if (!copied) return fail(copied.error());
@@ -55,6 +55,9 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
   }
   void count_late(std::size_t rows) { late_->add(rows); }
 
+  /// Brings rows that the join has elsewhere into `rows`.
+  virtual Status settle() { return {}; }
+
   /// Gives what is due: calls `give(until)`, which gives what of the rows in memory is due up to then, until that is
   /// everything. Rows may go to disk in between.
   template <class Give>
@@ -74,6 +77,11 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
   [[nodiscard]] std::int64_t passed() const { return passed_; }
 
  private:
+  static std::vector<std::string> numbers_of_rows(const std::vector<std::string>& more) {
+    std::vector<std::string> names{"join.event_time", "join.sequence"};
+    names.insert(names.end(), more.begin(), more.end());
+    return names;
+  }
   Status wake() {
     const auto until = rows_.wake(passed_);
     if (!until) return fail(until.error());

@@ -11,7 +11,7 @@ namespace dataflow::joins {
 
 namespace {
 
-constexpr std::uint32_t first_capacity = 2;
+constexpr std::uint32_t first_capacity = 4;
 /// Its places in its key's list and among the rows that are due together, both of which have room for more.
 constexpr std::size_t bytes_to_find_a_row = 24;
 
@@ -31,23 +31,29 @@ std::uint32_t TimedRowList::upper_bound(std::int64_t time) const {
   return static_cast<std::uint32_t>(at - all.begin());
 }
 
-std::span<TimedRow* const> TimedRowList::between(std::int64_t first, std::int64_t last) const {
+std::span<TimedRow* const> TimedRowList::search(std::int64_t first, std::int64_t last) const {
   if (first > last) return {};
   const std::uint32_t from = lower_bound(first);
   return rows().subspan(from, upper_bound(last) - from);
 }
 
 void TimedRowList::insert(TimedRow* row) {
-  if (first_ + count_ == capacity_) {
+  if (count_ == 0 && capacity_ == 0) {
+    one_ = row;
+    count_ = 1;
+    return;
+  }
+  if (capacity_ == 0 || first_ + count_ == capacity_) {
     if (first_ > capacity_ / 2) {
       std::copy(items_ + first_, items_ + first_ + count_, items_);
     } else {
-      capacity_ = capacity_ == 0 ? first_capacity : capacity_ * 2;
-      auto** const larger = static_cast<TimedRow**>(std::malloc(capacity_ * sizeof(TimedRow*)));
+      const std::uint32_t capacity = capacity_ == 0 ? first_capacity : capacity_ * 2;
+      auto** const larger = static_cast<TimedRow**>(std::malloc(capacity * sizeof(TimedRow*)));
       if (larger == nullptr) throw std::bad_alloc{};
-      std::copy(items_ + first_, items_ + first_ + count_, larger);
-      std::free(items_);
+      std::copy(rows().begin(), rows().end(), larger);
+      if (capacity_ != 0) std::free(items_);
       items_ = larger;
+      capacity_ = capacity;
     }
     first_ = 0;
   }
@@ -59,8 +65,14 @@ void TimedRowList::insert(TimedRow* row) {
 }
 
 void TimedRowList::erase(const TimedRow* row) {
+  if (capacity_ == 0) {
+    assert(one_ == row);
+    count_ = 0;
+    return;
+  }
   TimedRow** const end = items_ + first_ + count_;
-  TimedRow** at = items_ + first_ + lower_bound(row->time);
+  TimedRow** at = items_ + first_;
+  if (*at != row) at += lower_bound(row->time);  // the first one mostly goes first
   while (at != end && *at != row) ++at;
   assert(at != end);
   if (at == items_ + first_) {
@@ -72,7 +84,7 @@ void TimedRowList::erase(const TimedRow* row) {
 }
 
 void TimedRowList::release() {
-  std::free(items_);
+  if (capacity_ != 0) std::free(items_);
   *this = TimedRowList{};
 }
 
@@ -96,31 +108,56 @@ Status TimedRows::use_backend(const StateBackendPtr& backend, EntryFormPtr form)
 }
 
 void TimedRows::free(TimedRow* row) {
-  ++freed_;
   --rows_;
   arena_.free(reinterpret_cast<std::byte*>(row), row->size());
 }
 
-Status TimedRows::pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
-                       std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch) {
+Status TimedRows::find(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from, TimedBatch& batch) {
   const std::size_t count = batch.rows.size();
-  found_.resize(count);
-  keys_.find_or_insert(keys.read(from), count == from.rows() ? nullptr : batch.rows.data(), count, found_.data());
-  if (cache_) {
-    Status loaded = cache_->load(keys_, found_, [&](std::byte* key, const RowEntry& entry) { bring_in(key, entry); });
-    if (!loaded) return loaded;
+  batch.keys.resize(count);
+  keys_.find_or_insert(keys.read(from), count == from.rows() ? nullptr : batch.rows.data(), count, batch.keys.data());
+  layout.sizes(from, batch.rows, batch.sizes);
+  if (!cache_) return {};
+  return cache_->load(keys_, batch.keys, [&](std::byte* key, const RowEntry& entry) { bring_in(key, entry); });
+}
+
+Status TimedRows::find_known(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
+                             TimedBatch& batch) {
+  if (cache_) return find(layout, keys, from, batch);  // the rest of them may be on disk
+  const windows::KeyBatch& read = keys.read(from);
+  batch.keys.clear();
+  for (const std::uint32_t row : batch.rows) {
+    windows::KeyRef key;
+    if (read.form == windows::KeyForm::word) {
+      key.key.head = read.words[row];
+    } else {
+      key.key = read.texts[row];
+    }
+    batch.keys.push_back(keys_.find(key));
   }
   layout.sizes(from, batch.rows, batch.sizes);
+  return {};
+}
+
+void TimedRows::pack(const PackedLayout& layout, const Batch& from, std::span<const std::int64_t> times,
+                     std::uint32_t side, TimedBatch& batch) {
+  const std::size_t count = batch.rows.size();
   batch.stored.resize(count);
   to_.resize(count);
   rows_ += count;
   for (std::size_t i = 0; i < count; ++i) {
     auto* const row = reinterpret_cast<TimedRow*>(arena_.allocate(sizeof(TimedRow) + batch.sizes[i]));
-    *row = {found_[i], times[batch.rows[i]], 0, sequence_++, side, 0};
+    *row = {batch.keys[i], times[batch.rows[i]], 0, sequence_++, side, 0};
     batch.stored[i] = row;
     to_[i] = row->bytes();
   }
   layout.pack(from, batch.rows, to_.data());
+}
+
+Status TimedRows::find_and_pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
+                                std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch) {
+  if (Status found = find(layout, keys, from, batch); !found) return found;
+  pack(layout, from, times, side, batch);
   return {};
 }
 
@@ -131,7 +168,8 @@ void TimedRows::bring_in(std::byte* key, const RowEntry& entry) {
           0,
           entry.numbers[1],
           static_cast<std::uint32_t>(entry.side),
-          static_cast<std::uint32_t>(entry.numbers[2])};
+          static_cast<std::uint32_t>(entry.numbers[2]),
+          entry.numbers[3]};
   std::memcpy(row->bytes(), entry.bytes, entry.size());
   ++rows_;
   owner_.came_back(*row);
@@ -144,6 +182,7 @@ Result<std::int64_t> TimedRows::wake(std::int64_t now) {
 }
 
 void TimedRows::write_rows(std::byte* key, KeyEntry& entry) {
+  if (!is_empty(key)) --keys_with_rows_;
   owner_.set_waking(list(key, left_input).rows(), list(key, right_input).rows(), entry);
   for (const std::size_t side : {left_input, right_input}) {
     for (TimedRow* row : list(key, side).rows()) {
@@ -165,9 +204,8 @@ void TimedRows::retain(Live&& live) {
 }
 
 Status TimedRows::make_room() {
-  if (freed_ > keys_.size() / 2 + few_empty_keys) {
-    retain([&](std::byte* key) { return !list(key, left_input).empty() || !list(key, right_input).empty(); });
-    freed_ = 0;
+  if (keys_.size() - keys_with_rows_ > keys_.size() / 2 + few_empty_keys) {
+    retain([&](std::byte* key) { return !is_empty(key); });
   }
   if (!cache_) return {};
   const std::size_t bytes = arena_.bytes_in_use() + keys_.byte_size() + rows_ * bytes_to_find_a_row;
@@ -185,8 +223,7 @@ Status TimedRows::capture(const std::array<const RowTable*, 2>& tables, Captured
     captured.begin(*table, arena_.bytes_in_use());
     windows::GroupTable::Cursor cursor;
     for (std::byte* key = nullptr; keys_.next_rows(cursor, 1, &key) == 1;) {
-      for (const TimedRow* row : list(key, table->side()).rows())
-        captured.add(row->bytes(), {row->time, row->sequence, row->flag});
+      for (const TimedRow* row : list(key, table->side()).rows()) captured.add(row->bytes(), row->numbers());
     }
   }
   return cache_ ? cache_->store().capture(captured) : Status{};
@@ -202,12 +239,16 @@ Status TimedRows::restore(const RowTable& table, windows::KeyReader& keys, const
   TimedBatch batch;
   batch.rows.resize(rows.rows());
   std::iota(batch.rows.begin(), batch.rows.end(), 0U);
-  Status packed = pack(table.own_layout(), keys, rows, table.number(rows, 0), side, batch);
+  Status packed = find_and_pack(table.own_layout(), keys, rows, table.number(rows, 0), side, batch);
   if (!packed) return packed;
   for (std::uint32_t i = 0; i < rows.rows(); ++i) {
     TimedRow* const row = batch.stored[i];
     row->sequence = table.number(rows, 1)[i];
     row->flag = static_cast<std::uint32_t>(table.number(rows, 2)[i]);
+    if (table.numbers() > 3) {
+      row->best = table.number(rows, 3)[i];
+      if (table.is_unknown(rows, 3, i)) row->flag = 0;  // the best of what it has had, if anything, is not known
+    }
     sequence_ = std::max(sequence_, row->sequence + 1);
     owner_.came_back(*row);
     keep(row);

@@ -21,33 +21,42 @@ struct TimedRow {
   std::int64_t due_time;  ///< when time has passed it, something is to be done about the row
   std::int64_t sequence;  ///< in the order of arrival
   std::uint32_t side;
-  std::uint32_t flag;  ///< what the join wants to know of it; kept in checkpoints
+  std::uint32_t flag;     ///< what the join wants to know of it; kept in checkpoints
+  std::int64_t best = 0;  ///< likewise, where the join's table has a fourth number
 
   [[nodiscard]] std::int64_t due() const { return due_time; }
   [[nodiscard]] const std::byte* bytes() const { return reinterpret_cast<const std::byte*>(this + 1); }
   [[nodiscard]] std::byte* bytes() { return reinterpret_cast<std::byte*>(this + 1); }
   [[nodiscard]] std::size_t size() const { return sizeof(TimedRow) + PackedLayout::size_of(bytes()); }
-  [[nodiscard]] RowNumbers numbers() const { return {time, sequence, flag}; }
+  [[nodiscard]] RowNumbers numbers() const { return {time, sequence, flag, best}; }
 };
 
 /// Rows of one key on one side, ascending by time, in the order of arrival when times are equal. Zeros are an empty
-/// one, and it may be moved as bytes: it lies in a row of a GroupTable.
+/// one, and it may be moved as bytes: it lies in a row of a GroupTable. A single row needs no memory, as where a side
+/// has each key once.
 class TimedRowList {
  public:
-  [[nodiscard]] std::span<TimedRow* const> rows() const { return {items_ + first_, count_}; }
+  [[nodiscard]] std::span<TimedRow* const> rows() const { return {capacity_ == 0 ? &one_ : items_ + first_, count_}; }
   [[nodiscard]] bool empty() const { return count_ == 0; }
   /// Those from `first` to `last`, both inclusive.
-  [[nodiscard]] std::span<TimedRow* const> between(std::int64_t first, std::int64_t last) const;
+  [[nodiscard]] std::span<TimedRow* const> between(std::int64_t first, std::int64_t last) const {
+    if (capacity_ != 0) return search(first, last);
+    return count_ != 0 && one_->time >= first && one_->time <= last ? rows() : std::span<TimedRow* const>{};
+  }
   void insert(TimedRow* row);
   void erase(const TimedRow* row);
   /// Frees its memory, not that of the rows.
   void release();
 
  private:
+  [[nodiscard]] std::span<TimedRow* const> search(std::int64_t first, std::int64_t last) const;
   [[nodiscard]] std::uint32_t lower_bound(std::int64_t time) const;
   [[nodiscard]] std::uint32_t upper_bound(std::int64_t time) const;
 
-  TimedRow** items_;
+  union {
+    TimedRow* one_;  ///< without capacity
+    TimedRow** items_;
+  };
   std::uint32_t first_;  ///< rows go from the front as time passes
   std::uint32_t count_;
   std::uint32_t capacity_;
@@ -56,8 +65,9 @@ class TimedRowList {
 /// The rows of a batch that are worth keeping, as bytes.
 struct TimedBatch {
   std::vector<std::uint32_t> rows;   ///< of the batch
-  std::vector<TimedRow*> stored;     ///< for each of them
+  std::vector<std::byte*> keys;      ///< for each of them, in the table of keys
   std::vector<std::uint32_t> sizes;  ///< in bytes
+  std::vector<TimedRow*> stored;     ///< once they are packed
 };
 
 /// The join whose rows they are: it has them in the order of the times at which they are due.
@@ -82,16 +92,30 @@ class TimedRows {
 
   /// Before the first row. Errors of this and the following: io, malformed_data.
   Status use_backend(const StateBackendPtr& backend, EntryFormPtr form);
+  [[nodiscard]] bool may_be_on_disk() const { return cache_.has_value(); }
   /// Of so many rows the keys may be found at once.
   [[nodiscard]] std::size_t rows_at_once() const { return cache_ ? cache_->rows_at_once() : SIZE_MAX; }
-  /// Packs `batch.rows`, which have a key and the times `times`, without keeping them: `keep` or `free` each. What
-  /// there is of their keys is in memory until `make_room`.
-  Status pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
-              std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch);
-  [[nodiscard]] TimedRowList& of_key(const TimedRow& row, std::size_t side) const { return list(row.key, side); }
-  void keep(TimedRow* row) { of_key(*row, row->side).insert(row); }
+  /// Finds the keys of `batch.rows`, which have one. What there is of them is in memory until `make_room`.
+  Status find(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from, TimedBatch& batch);
+  /// The same for rows that are not going to be packed: null where there is nothing of a key.
+  Status find_known(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from, TimedBatch& batch);
+  /// Packs those rows, which have the times `times`, without keeping them: `keep` or `free` each.
+  void pack(const PackedLayout& layout, const Batch& from, std::span<const std::int64_t> times, std::uint32_t side,
+            TimedBatch& batch);
+  /// Both.
+  Status find_and_pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
+                       std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch);
+  [[nodiscard]] const TimedRowList& of_key(std::byte* key, std::size_t side) const { return list(key, side); }
+  [[nodiscard]] const TimedRowList& of_key(const TimedRow& row, std::size_t side) const { return list(row.key, side); }
+  void keep(TimedRow* row) {
+    if (is_empty(row->key)) ++keys_with_rows_;
+    list(row->key, row->side).insert(row);
+  }
   /// Takes a row that is kept out; it must be freed.
-  void take_out(TimedRow& row) { of_key(row, row.side).erase(&row); }
+  void take_out(TimedRow& row) {
+    list(row.key, row.side).erase(&row);
+    if (is_empty(row.key)) --keys_with_rows_;
+  }
   void free(TimedRow* row);
   /// Brings back keys whose time, as the owner set it, is `now` or earlier: some of them when there are many. Returns
   /// the time up to which they are all here.
@@ -115,6 +139,9 @@ class TimedRows {
   [[nodiscard]] TimedRowList& list(std::byte* key, std::size_t side) const {
     return reinterpret_cast<TimedRowList*>(key + layout_.payload_offset())[side];
   }
+  [[nodiscard]] bool is_empty(std::byte* key) const {
+    return list(key, left_input).empty() && list(key, right_input).empty();
+  }
   void bring_in(std::byte* key, const RowEntry& entry);
   void write_rows(std::byte* key, KeyEntry& entry);
   template <class Live>
@@ -126,12 +153,11 @@ class TimedRows {
   windows::GroupTable keys_;
   RowArena arena_;
   std::optional<KeyCache> cache_;
-  std::size_t rows_ = 0;   ///< in memory
-  std::size_t freed_ = 0;  ///< since the table was last tidied
+  std::size_t rows_ = 0;  ///< in memory
+  std::size_t keys_with_rows_ = 0;
   std::int64_t sequence_ = 0;
   std::vector<TimedRow*> written_;  ///< that are going to be freed
-  std::vector<std::byte*> found_;   // scratch
-  std::vector<std::byte*> to_;
+  std::vector<std::byte*> to_;      // scratch
 };
 
 }  // namespace dataflow::joins

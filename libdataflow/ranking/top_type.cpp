@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <cctype>
 #include <string>
 
 #include "libdataflow/operators/keyed_input.hpp"
 #include "libdataflow/ranking/top.hpp"
+#include "libdataflow/topology/order_item.hpp"
 #include "libdataflow/windows/row_windows.hpp"
 #include "libdataflow/windows/window_type.hpp"
 
@@ -13,22 +13,6 @@ namespace {
 
 /// With a rank column one row may change the ranks of so many others, all of which are given again.
 constexpr std::int64_t most_ranked = 10'000;
-
-struct OrderItem {
-  std::string field;
-  std::string direction;  ///< in capitals; empty: none was given
-};
-
-OrderItem split_order(const std::string& text) {
-  const auto is_space = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
-  const auto begin = std::find_if_not(text.begin(), text.end(), is_space);
-  const auto end = std::find_if(begin, text.end(), is_space);
-  OrderItem item{{begin, end}, {}};
-  for (auto at = end; at != text.end(); ++at) {
-    if (!is_space(*at)) item.direction.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(*at))));
-  }
-  return item;
-}
 
 /// The windows that rows are put into before they are ranked.
 struct TopWindow {

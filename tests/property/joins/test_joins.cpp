@@ -29,15 +29,19 @@ struct Record {
   std::optional<std::int64_t> k;
   std::optional<std::string> text;
   std::optional<std::int64_t> v;
+  std::optional<std::int64_t> until;
   std::int64_t at = 0;
   bool deleted = false;
+  std::optional<std::int64_t> best{};  ///< of a left row: the v of its best pair so far
+  std::string best_pair{};             ///< and that pair, if it has come since the last look
 
   [[nodiscard]] Row row() const {
-    Row row(4);
+    Row row(5);
     if (k) row[0] = *k;
     if (text) row[1] = *text;
     if (v) row[2] = *v;
-    row[3] = at;
+    if (until) row[3] = *until;
+    row[4] = at;
     return row;
   }
   [[nodiscard]] std::string shown() const {
@@ -163,10 +167,18 @@ class Case {
   void intervals() {
     Interval bounds{number(20) - 10, 0};
     bounds.high = bounds.low + number(15);
-    start("between = [\"" + micros(bounds.low) + "\", \"" + micros(bounds.high) + "\"]\n");
-    const auto within = [=](const Record& l, const Record& r) {
-      return r.at >= l.at + bounds.low && r.at <= l.at + bounds.high;
+    const bool own_ends = pick(2) == 0;  // each left row says how long it waits, or nothing, or a time before its own
+    std::optional<std::string> best;     // of each left row only the best pairs so far
+    if (kind_ == "inner" && pick(2) == 0) best = pick(2) == 0 ? "ASC" : "DESC";
+    start("between = [\"" + micros(bounds.low) + "\", \"" + (own_ends ? "left.until" : micros(bounds.high)) + "\"]\n" +
+          (best ? "best = \"right.v " + *best + "\"\n" : ""));
+    const auto end_of = [=](const Record& l) {
+      return own_ends ? l.until.value_or(Timestamp::min().micros) : l.at + bounds.high;
     };
+    const auto within = [=](const Record& l, const Record& r) {
+      return r.at >= l.at + bounds.low && r.at <= end_of(l);
+    };
+    if (best) return best_pairs(within, *best == "ASC");
     std::vector<Record> kept;
     Rows given;
     live(
@@ -178,7 +190,7 @@ class Case {
           Rows all;
           for (std::size_t i = 0; i < kept.size(); ++i) {
             const Record& own = kept[i];
-            const std::int64_t due = own.side == left ? own.at + bounds.high : own.at - bounds.low;
+            const std::int64_t due = own.side == left ? end_of(own) : own.at - bounds.low;
             bool matched = false;
             for (const Record& other : kept) {
               if (other.side == own.side) continue;
@@ -197,6 +209,43 @@ class Case {
           Rows fresh = difference(all, given);
           given = std::move(all);
           return fresh;
+        });
+  }
+
+  /// Of each left row the pairs that none before was better than, in the order in which their second rows come; those
+  /// that are not the best at the batch's end may be missing.
+  template <class Within>
+  void best_pairs(const Within& within, bool least_is_best) {
+    std::vector<Record> kept;
+    Rows pairs;
+    const auto meet = [&](Record& l, const Record& r) {
+      if (!within(l, r) || !match(l, r) || !r.v) return;
+      if (l.best && (least_is_best ? *r.v > *l.best : *r.v < *l.best)) return;
+      l.best = r.v;
+      l.best_pair = pair(&l, &r) + " @" + std::to_string(std::max(l.at, r.at));
+      pairs.push_back(l.best_pair);
+    };
+    live(
+        [&](Record record) {
+          if (record.at <= passed_) return;
+          for (Record& other : kept) {
+            if (record.side == right && other.side == left) meet(other, record);
+            if (record.side == left && other.side == right) meet(record, other);
+          }
+          // Rows that wait are met in the order of their times.
+          const auto after = std::upper_bound(kept.begin(), kept.end(), record,
+                                              [](const Record& a, const Record& b) { return a.at < b.at; });
+          kept.insert(after, record);
+        },
+        [&](Rows given) {
+          Rows wanted;
+          for (Record& record : kept) {
+            if (!record.best_pair.empty()) wanted.push_back(std::exchange(record.best_pair, {}));
+          }
+          for (Rows* rows : {&given, &wanted, &pairs}) std::sort(rows->begin(), rows->end());
+          REQUIRE(std::includes(given.begin(), given.end(), wanted.begin(), wanted.end()));
+          REQUIRE(std::includes(pairs.begin(), pairs.end(), given.begin(), given.end()));
+          pairs.clear();
         });
   }
 
@@ -358,8 +407,8 @@ class Case {
 
   void start(const std::string& bounds, bool timed = true, const std::string& type = "join",
              const std::string& prefix = "") {
-    const std::string fields =
-        std::string{"k = \"int64\", text = \"string\", v = \"int64\""} + (timed ? ", at = \"timestamp\"" : "");
+    const std::string fields = std::string{"k = \"int64\", text = \"string\", v = \"int64\", until = \"timestamp\""} +
+                               (timed ? ", at = \"timestamp\"" : "");
     const std::string a = type == "join" ? "left" : "input";
     const std::string b = type == "join" ? "right" : "table";
     std::string node = "type = \"" + type + "\"\n" + a + " = \"" + prefix + "l\"\n" + b + " = \"" + prefix +
@@ -397,6 +446,7 @@ class Case {
     if (pick(6) != 0) record.v = number(6);
     if (pick(4) == 0) now_ += number(5);
     record.at = now_ - number(12);
+    if (pick(6) != 0) record.until = record.at - 5 + number(30);
     return record;
   }
 
@@ -463,7 +513,11 @@ class Case {
         }
         if (!rows.empty()) bench_->push(side, rows, kinds);
       }
-      compare(texts(), expected());
+      if constexpr (std::is_invocable_v<Expected, Rows>) {
+        expected(texts());
+      } else {
+        compare(texts(), expected());
+      }
     }
     // When time is over nothing is left, but the versions that are valid.
     const std::size_t rows = bench_->restore(1);

@@ -43,6 +43,87 @@ TEST_CASE("a row is kept as long as time allows a match, and no longer") {
   CHECK(join.restore(1) == 0);
 }
 
+const std::string open_fields = "k = \"string\", id = \"string\", until = \"timestamp\", at = \"timestamp\"";
+const std::string while_open = "on = \"left.k = right.k\"\nbetween = [\"0s\", \"until\"]\n";
+
+TEST_CASE("the end of the interval may be a field of each left row") {
+  JoinBench join{while_open + ids, open_fields, fields};
+  join.push(
+      left,
+      {{"k", "short", 12us, 10us}, {"k", "long", 20us, 10us}, {"k", "never", nullptr, 10us}, {"k", "over", 9us, 10us}});
+  join.push(right, {{"k", "early", 9us}, {"k", "start", 10us}, {"k", "end", 12us}, {"k", "later", 13us}});
+  CHECK(join.take() == "short start @10; long start @10; short end @12; long end @12; long later @13");
+}
+
+TEST_CASE(
+    "a row whose interval has an end of its own is kept until then, and those that it may meet until it is late") {
+  JoinBench join{while_open + ids, open_fields, fields};
+  join.push(right, {{"k", "R", 10us}});
+  join.push(left, {{"k", "short", 4000000us, 10us}, {"k", "long", 60000000us, 10us}});
+  CHECK(join.take() == "short R @10; long R @10");
+  CHECK(join.restore(2) == 3);
+  join.watermark(10000000us);
+  CHECK(join.restore(1) == 1);
+  join.push(right, {{"k", "S", 60000000us}});
+  CHECK(join.take() == "long S @60000000");
+}
+
+TEST_CASE("a left row that waits until a time of its own is alone when that has passed") {
+  JoinBench join{while_open + ids + "kind = \"left\"\n", open_fields, fields};
+  join.push(left, {{"k", "L", 20us, 10us},
+                   {"k", "never", nullptr, 11us},
+                   {"k", "over", 8us, 12us},
+                   {nullptr, "no key", 30us, 13us}});
+  CHECK(join.take() == "never NULL @11; no key NULL @30");
+  CHECK(join.restore(2) == 2);
+  join.watermark(8us);
+  CHECK(join.take() == "over NULL @12");
+  join.watermark(19us);
+  CHECK(join.take().empty());
+  join.watermark(20us);
+  CHECK(join.take() == "L NULL @20");
+}
+
+const std::string priced_fields = "k = \"string\", id = \"string\", price = \"int64\", at = \"timestamp\"";
+const std::string priced = "on = \"left.k = right.k\"\nbetween = [\"-2us\", \"4us\"]\n" + ids;
+
+TEST_CASE("of each left row only pairs may be asked for that none before was better than") {
+  JoinBench join{priced + "best = \"right.price DESC\"\n", priced_fields, priced_fields};
+  join.push(right, {{"k", "early", 5, 10us}, {"k", "worse", 4, 11us}});
+  join.push(left, {{"k", "A", 0, 10us}});
+  CHECK(join.take() == "A early @10");
+  join.push(left, {{"k", "B", 0, 9us}});
+  CHECK(join.take() == "B early @10");
+  CHECK(join.restore(2) == 4);  // and the best of each
+  join.push(right, {{"k", "less", 4, 12us}, {"k", "NULL", nullptr, 12us}, {"k", "equal", 5, 12us}});
+  CHECK(join.take() == "B equal @12; A equal @12");
+  join.push(right, {{"k", "more", 7, 13us}});
+  CHECK(join.take() == "B more @13; A more @13");
+  join.push(right, {{"k", "less", 6, 13us}});
+  CHECK(join.take().empty());
+}
+
+TEST_CASE("of a batch's pairs only the best of a left row is given, and what is equal to it") {
+  JoinBench join{priced + "best = \"right.price ASC\"\n", priced_fields, priced_fields};
+  join.push(left, {{"k", "L", 0, 10us}});
+  join.push(right, {{"k", "a", 5, 10us}, {"k", "b", 6, 10us}, {"k", "c", -1, 11us}, {"k", "d", -1, 11us}});
+  CHECK(join.take() == "L c @11; L d @11");
+}
+
+TEST_CASE("rows that are ahead of the other side wait for it, and are in checkpoints") {
+  JoinBench join{while_open + ids, open_fields, fields};
+  join.push(right, {{"k", "first", 5us}});
+  join.push(left, {{"k", "A", 40us, 20us}, {"k", "B", 60us, 30us}});
+  join.push(left, {{"k", "C", 90us, 50us}});
+  join.watermark(4us);
+  join.push(right, {{"k", "at 25", 25us}});
+  CHECK(join.take() == "A at 25 @25");
+  CHECK(join.restore(2) == 5);
+  join.push(left, {{"k", "D", 80us, 70us}});
+  join.push(right, {{"k", "at 55", 55us}, {"k", "at 75", 75us}});
+  CHECK(join.take() == "B at 55 @55; C at 55 @55; C at 75 @75; D at 75 @75");
+}
+
 TEST_CASE("a row without a match comes when it is certain that it has none, with that time") {
   JoinBench join{within_4 + ids + "kind = \"full\"\n", fields, fields};
   join.push(left, {{"k", "L", 10us}});

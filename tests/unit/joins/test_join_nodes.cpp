@@ -102,6 +102,18 @@ TEST_CASE("what bounds a join in time is checked") {
   CHECK(mistakes(on + "between = [\"0s\"]").find("an interval has two bounds") == 0);
   CHECK(mistakes(on + "between = [\"1m\", \"0s\"]").find("the first bound is after the last one") == 0);
   CHECK(mistakes(on + "between = [\"soon\", \"0s\"]") != "");
+  CHECK(mistakes(on + "between = [\"0s\", \"nam\"]").find("no column \"nam\" in \"l\" or \"r\"") == 0);
+  CHECK(mistakes(on + "between = [\"0s\", \"name\"]").find("the last time of the right row is a duration") == 0);
+  CHECK(mistakes(on + "between = [\"id\", \"1m\"]") != "");
+  const std::string meet = on + "between = [\"0s\", \"1m\"]\n";
+  CHECK(mistakes(meet + "best = \"right.id\"") ==
+        "\"right.id\" is not a field with ASC or DESC | best = \"price DESC\"");
+  CHECK(mistakes(meet + "best = \"left.id DESC\"")
+            .find("pairs are compared by an int64 or timestamp field of the right") == 0);
+  CHECK(mistakes(meet + "kind = \"left\"\nbest = \"right.id DESC\"") ==
+        "only the pairs of an inner join with `between` are compared with one another");
+  CHECK(mistakes(on + "as_of = true\nbest = \"right.id DESC\"") ==
+        "only the pairs of an inner join with `between` are compared with one another");
   CHECK(mistakes(on + "as_of = true\nkind = \"full\"").find("a join as of a time gives left rows with their version") ==
         0);
   CHECK(mistakes(on + "window = { count = 100 }") ==

@@ -74,7 +74,7 @@ TEST_CASE("rows that are due at the watermark come from disk with it, however ma
 
 TEST_CASE("rows on disk go when time has passed all that they could match") {
   const TemporaryFolder folder;
-  JoinBench join = on_disk(folder, "between = [\"0us\", \"100us\"]\n");
+  JoinBench join = on_disk(folder, "between = [\"-1us\", \"100us\"]\n");
   join.push(left, rows_of_keys(keys, [](std::int64_t) { return 1; }));
   join.push(right, rows_of_keys(keys / 2, [](std::int64_t) { return 50; }));
   CHECK(times_of(join).size() == keys / 2);
