@@ -127,7 +127,7 @@ class IntervalJoin final : public TimedJoin {
     auto [first, last] = least_and_greatest(times_);
     if (first <= context().watermark().micros) {
       drop_late(times_, own_.rows, without_key_);
-      first = context().watermark().micros + 1;
+      first = saturating_add(context().watermark().micros, 1);
     }
     std::reverse(without_key_.begin(), without_key_.end());  // they are taken from the end
     newest_[side_] = std::max(newest_[side_], last);
@@ -286,12 +286,19 @@ class IntervalJoin final : public TimedJoin {
 
   /// Most rows meet nothing, or nothing that they are better than: those are passed over in one go.
   [[nodiscard]] std::size_t next_with_candidates(std::size_t i) const {
-    for (; i < own_.rows.size(); ++i) {
+    const std::size_t count = own_.rows.size();
+    for (; i < count; ++i) {
+      if (own_.keys[i] == nullptr) continue;
+      const TimedRowList& met = rows().of_key(own_.keys[i], other(side_));
+      if (met.empty()) continue;
+      const TimedRow* const only = met.only();
+      if (only == nullptr) return i;
       const std::uint32_t row = own_.rows[i];
-      const auto met = met_by(own_.keys[i], row);
-      if (met.size() == 1 ? is_candidate(row, *met.front()) : !met.empty()) break;
+      const bool in_time =
+          only->time >= bounds_.start_of(side_, times_[row]) && only->time <= bounds_.end_of(side_, *batch_, row);
+      if (in_time && is_candidate(row, *only)) return i;
     }
-    return i;
+    return count;
   }
 
   [[nodiscard]] bool is_candidate(std::uint32_t row, const TimedRow& met) const {

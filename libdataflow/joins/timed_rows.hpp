@@ -38,6 +38,8 @@ class TimedRowList {
  public:
   [[nodiscard]] std::span<TimedRow* const> rows() const { return {capacity_ == 0 ? &one_ : items_ + first_, count_}; }
   [[nodiscard]] bool empty() const { return count_ == 0; }
+  /// The row when there is a single one that no memory was needed for; null: there may be any number of them.
+  [[nodiscard]] TimedRow* only() const { return capacity_ == 0 && count_ == 1 ? one_ : nullptr; }
   /// Those from `first` to `last`, both inclusive.
   [[nodiscard]] std::span<TimedRow* const> between(std::int64_t first, std::int64_t last) const {
     if (capacity_ != 0) return search(first, last);
