@@ -189,7 +189,7 @@ class IntervalJoin final : public TimedJoin {
   }
   Status settle_joined() {
     if (!joined_.batch) return {};
-    const Status settled = put_under_keys(joined_);
+    Status settled = put_under_keys(joined_);
     joined_.batch.reset();
     return settled;
   }
