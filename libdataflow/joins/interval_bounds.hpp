@@ -4,8 +4,11 @@
 // With which times of the other side a row of an interval join meets: the right's time between the left's plus a low
 // and plus a high bound, in whose place each left row may have a time of its own.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <utility>
 
 #include "libdataflow/joins/join_spec.hpp"
 #include "libdataflow/joins/timed_rows.hpp"
@@ -58,5 +61,16 @@ class IntervalBounds {
   std::int64_t high_;
   std::optional<std::size_t> own_end_;  ///< the left's field
 };
+
+/// The first and the last of the times of a batch.
+inline std::pair<std::int64_t, std::int64_t> least_and_greatest(std::span<const std::int64_t> times) {
+  std::int64_t least = Timestamp::max().micros;
+  std::int64_t greatest = Timestamp::min().micros;
+  for (const std::int64_t time : times) {
+    least = std::min(least, time);
+    greatest = std::max(greatest, time);
+  }
+  return {least, greatest};
+}
 
 }  // namespace dataflow::joins

@@ -154,16 +154,6 @@ class IntervalJoin final : public TimedJoin {
     return {};
   }
 
-  static std::pair<std::int64_t, std::int64_t> least_and_greatest(std::span<const std::int64_t> times) {
-    std::int64_t least = Timestamp::max().micros;
-    std::int64_t greatest = Timestamp::min().micros;
-    for (const std::int64_t time : times) {
-      least = std::min(least, time);
-      greatest = std::max(greatest, time);
-    }
-    return {least, greatest};
-  }
-
   /// Whether the rows of the batch, none of which is earlier than that, meet nothing yet and may wait for it.
   [[nodiscard]] bool may_be_ahead(std::int64_t first) const {
     if (own_.rows.empty() || gives_unmatched(join().kind, side_) || is_of_left_rows(join().kind)) return false;
@@ -199,7 +189,7 @@ class IntervalJoin final : public TimedJoin {
   }
   Status settle_joined() {
     if (!joined_.batch) return {};
-    const Status settled = put_under_keys(joined_);
+    Status settled = put_under_keys(joined_);
     joined_.batch.reset();
     return settled;
   }
