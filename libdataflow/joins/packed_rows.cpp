@@ -165,7 +165,7 @@ ColumnPtr PackedLayout::unpack(std::size_t place, std::span<const std::byte* con
   GrowingBuffer validity;
   validity.resize(bitmap_bytes(rows.size()));
   auto* const bits = validity.as<std::uint8_t>();
-  std::memset(bits, 0, validity.size());
+  std::fill_n(bits, validity.size(), std::uint8_t{0});  // no memset: of no rows there may be no bits
   bool all = true;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const bool valid = rows[i] != nullptr && has_value(rows[i], place);
