@@ -251,7 +251,8 @@ class IntervalJoin final : public TimedJoin {
     met_.clear();
     ends_.clear();
     while (row_ < own_.rows.size() && ends_.size() < candidates_at_once) {
-      if (puts_off_ && !walking_ && (row_ = next_with_candidates(row_)) == own_.rows.size()) return;
+      if (puts_off_ && !walking_) row_ = next_with_candidates(row_);
+      if (row_ == own_.rows.size()) return;
       const std::uint32_t row = own_.rows[row_];
       if (!std::exchange(walking_, true)) walk_ = met_by(own_.keys[row_], row);
       while (!walk_.empty() && candidates_.count < candidates_at_once && candidates_.bytes < max_batch_bytes / 2) {
@@ -320,12 +321,12 @@ class IntervalJoin final : public TimedJoin {
     return {};
   }
 
-  /// `own`: the stored row; null when it is put off.
+  /// `own`: the stored row; null when it is put off, which no left row is whose pairs are compared.
   void add_match(std::uint32_t candidate, TimedRow* own) {
     const std::uint32_t batch_row = candidates_.sides[side_].rows[candidate];
     TimedRow& met = *met_[candidate];
     if (compared_by_) {
-      TimedRow& left = side_ == left_input ? *own : met;
+      TimedRow& left = side_ == right_input || own == nullptr ? met : *own;
       const auto rank = side_ == left_input ? rank_of(met) : rank_in_batch(batch_row);
       if (!is_best(rank, left)) return;
       const bool better = left.flag != 0 && *rank > left.best;
