@@ -62,12 +62,13 @@ TEST_CASE("what is certain to have no match comes from disk in the order of time
 
 TEST_CASE("rows that are due at the watermark come from disk with it, however many keys have such") {
   for (const std::string node :
-       {"as_of = true\nkind = \"left\"\n", "kind = \"left\"\nbetween = [\"0us\", \"0us\"]\n"}) {
+       {"as_of = true\n", "between = [\"0us\", \"0us\"]\n", "window = { session = \"1us\" }\n"}) {
     CAPTURE(node);
     const TemporaryFolder folder;
-    JoinBench join = on_disk(folder, node);
+    JoinBench join = on_disk(folder, "kind = \"left\"\n" + node);
     join.push(left, rows_of_keys(keys, [](std::int64_t) { return 5; }));
-    join.watermark(5us);
+    REQUIRE(join.waits_for().has_value());
+    join.watermark(*join.waits_for());
     CHECK(times_of(join).size() == keys);
   }
 }
