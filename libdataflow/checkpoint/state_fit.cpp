@@ -143,7 +143,7 @@ class Fitting {
   void drop(const OperatorSummary& summary) {
     if (summary.enumerator) add(StateFit::Outcome::dropped, summary.uid, "position", 0, "the position of a source");
     for (const StateSummary& state : summary.states) {
-      if (is_engines_own(state.description.name) || state.rows == 0) continue;
+      if (is_engines_own(state.description.name) || state.empty()) continue;
       add(StateFit::Outcome::dropped, summary.uid, state.description.name, state.rows,
           "the job has no such operator, so this takes --allow-dropped-state");
     }
@@ -153,7 +153,7 @@ class Fitting {
     if (node.is_source() || node.is_sink()) {
       if (node.is_source() && summary.enumerator) fit_enumerator(node);
       for (const StateSummary& state : summary.states) {
-        if (is_engines_own(state.description.name) || state.rows == 0) continue;
+        if (is_engines_own(state.description.name) || state.empty()) continue;
         add(StateFit::Outcome::kept, summary.uid, state.description.name, state.rows, "");
       }
       return;
@@ -175,7 +175,7 @@ class Fitting {
       if (is_engines_own(name)) continue;
       const auto asked = reader.asked().find(name);
       if (asked == reader.asked().end()) {
-        if (restored && state.rows != 0) add(StateFit::Outcome::unused, summary.uid, name, state.rows, "");
+        if (restored && !state.empty()) add(StateFit::Outcome::unused, summary.uid, name, state.rows, "");
       } else if (!asked->second.error.empty()) {
         add(StateFit::Outcome::unfit, summary.uid, name, state.rows, asked->second.error);
         told = true;

@@ -86,6 +86,7 @@ std::vector<OperatorSummary> list_state(const CheckpointMetadata& metadata) {
       for (const StateTable& table : subtask.tables) {
         StateSummary& state = states[table.description.name];
         state.description = table.description;
+        state.in_store |= !table.store.empty();
         for (const StoredFileEntry& file : table.store) state.bytes += file.bytes;
         const auto add = [&](const std::vector<StateBlock>& blocks) {
           for (const StateBlock& block : blocks) {

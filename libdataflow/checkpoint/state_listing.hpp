@@ -13,9 +13,12 @@ namespace dataflow {
 
 struct StateSummary {
   StateDescription description;
-  std::uint64_t rows = 0;
+  std::uint64_t rows = 0;  ///< without those in stores
   std::uint64_t bytes = 0;
-  std::uint32_t key_groups = 0;  ///< that have rows; 0 for what is not keyed
+  std::uint32_t key_groups = 0;  ///< that have such rows; 0 for what is not keyed
+  bool in_store = false;         ///< it is a store's files, whose rows are known to nobody who does not read them
+
+  [[nodiscard]] bool empty() const { return rows == 0 && !in_store; }
 };
 
 struct OperatorSummary {

@@ -41,7 +41,11 @@ ordered_json listing(const CheckpointMetadata& metadata) {
                        {"schema", to_string(*state.description.schema)},
                        {"rows", state.rows},
                        {"bytes", state.bytes}};
-      if (state.description.kind == StateKind::keyed) one["key_groups"] = state.key_groups;
+      if (state.in_store) {
+        one["in_store"] = true;
+      } else if (state.description.kind == StateKind::keyed) {
+        one["key_groups"] = state.key_groups;
+      }
       states.push_back(std::move(one));
     }
     operators.push_back({{"operator", op.uid},
@@ -73,8 +77,9 @@ std::string as_text(const ordered_json& all) {
     if (op.at("source_position").get<bool>()) out += "  the position of the source\n";
     for (const auto& state : op.at("states")) {
       out += "  " + state.at("name").get<std::string>() + "  " + state.at("kind").get<std::string>() + ", " +
-             std::to_string(state.at("rows").get<std::uint64_t>()) + " rows, " +
-             std::to_string(state.at("bytes").get<std::uint64_t>()) + " bytes";
+             (state.contains("in_store") ? "in a store"
+                                         : std::to_string(state.at("rows").get<std::uint64_t>()) + " rows") +
+             ", " + std::to_string(state.at("bytes").get<std::uint64_t>()) + " bytes";
       if (state.contains("key_groups"))
         out += ", " + std::to_string(state.at("key_groups").get<std::uint32_t>()) + " key groups";
       out += "\n    " + state.at("schema").get<std::string>() + "\n";

@@ -147,6 +147,17 @@ TEST_CASE("whoever asks for state that is not there is told what is") {
   CHECK(no_key.error().code() == ErrorCode::invalid_argument);
 }
 
+TEST_CASE("state in a store is listed as such, and is not taken for none") {
+  CheckpointMetadata metadata;
+  StateTable table{{"values", StateKind::keyed, 1, make_schema({{"key1", TypeKind::int64}})}, {}};
+  table.store = {{"CURRENT", 16, 1, false}, {"000007.sst", 84, 2, true}};
+  metadata.operators.push_back({"totals", {{{table}, 0}}, std::nullopt});
+  const StateSummary listed = list_state(metadata).at(0).states.at(0);
+  CHECK(listed.in_store);
+  CHECK(listed.bytes == 100);
+  CHECK_FALSE(listed.empty());
+}
+
 TEST_CASE("a run that began from a savepoint says so to whoever takes it up") {
   MemoryStorage storage;
   const RunOrigin origin{"/savepoints/one with spaces", true};
