@@ -99,21 +99,21 @@ void CapturedRows::add_store(SealedStorePtr store, std::shared_ptr<const EntryFo
 }
 
 CapturedRows::~CapturedRows() {
-  if (store_ == nullptr) return;
-  store_->give_up();
-  store_->drop_files();
+  if (store_ != nullptr) store_->abandon();
 }
 
 /// What is to outlive the job has all rows in the tables of the sides.
 Status CapturedRows::write(StateWriter& writer) {
+  if (store_ != nullptr) {
+    // First: until the store's checkpoint is made the join's changes wait in memory.
+    const bool as_files = writer.takes_stores();
+    if (Status made = as_files ? store_->write_files(writer, form_->description()) : store_->run(); !made) return made;
+  }
   for (Table& table : tables_) {
     if (Status written = write_table(table, writer); !written) return written;
     if (store_ == nullptr || writer.takes_stores()) continue;
     RowsOfSide rows{writer, *form_, table.side};
     if (Status copied = store_->write_rows(rows, form_->stored(), max_parallelism_); !copied) return copied;
-  }
-  if (store_ != nullptr && writer.takes_stores()) {
-    if (Status given = store_->write_files(writer, form_->description()); !given) return given;
   }
   return more_ ? more_->write(writer) : Status{};
 }

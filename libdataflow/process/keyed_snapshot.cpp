@@ -53,9 +53,7 @@ class CapturedKeys final : public CapturedState {
   SealedChangesPtr sealed;                 ///< null: all state is frozen here
 
   ~CapturedKeys() override {
-    if (sealed == nullptr) return;
-    sealed->give_up();
-    sealed->drop_files();
+    if (sealed != nullptr) sealed->abandon();
   }
 
   Status write(StateWriter& writer) override {

@@ -41,6 +41,11 @@ class SealedStore {
   void give_up() { wanted_ = false; }
   /// The checkpoint's files have been put where they are to be, or are of no use.
   void drop_files();
+  /// Both: it has been written, or never will be.
+  void abandon() {
+    give_up();
+    drop_files();
+  }
 
   // For CapturedState::write; both run it. Errors: of the store and the writer; cancelled when it was given up.
   /// The whole table as the store's files; where the writer takes stores.

@@ -47,9 +47,7 @@ class CapturedWindows final : public CapturedState {
   SealedStorePtr sealed;  ///< null: nothing is in a store
 
   ~CapturedWindows() override {
-    if (sealed == nullptr) return;
-    sealed->give_up();
-    sealed->drop_files();
+    if (sealed != nullptr) sealed->abandon();
   }
 
   Status write(StateWriter& writer) override {
