@@ -72,6 +72,7 @@ struct Comparison {
   double new_bytes = 0;  ///< of all the checkpoints that were taken meanwhile
   double checkpoints = 0;
 
+  [[nodiscard]] double new_bytes_each() const { return new_bytes / std::max(1.0, checkpoints); }
   [[nodiscard]] double ratio() const { return with.per_second() / without.per_second(); }
   /// Of the function's thread alone: what it does more, and not what it waits.
   [[nodiscard]] double cpu_ratio() const { return with.per_cpu_second() / without.per_cpu_second(); }
@@ -323,9 +324,8 @@ void judge_ratio(benchmark::State& state, const Comparison& comparison) {
   state.counters["of_cpu_time"] = comparison.cpu_ratio();
 }
 /// Of a checkpoint in percent of the state, the rewriting of files among it.
-double new_percent(const Comparison& comparison) {
-  return 100 * comparison.new_bytes / std::max(1.0, comparison.checkpoints) /
-         static_cast<double>(large_keys * wide_bytes);
+double new_percent(double bytes) {
+  return 100 * bytes / static_cast<double>(large_keys * wide_bytes);
 }
 void rocksdb_ratio(benchmark::State& state) {
   for (auto _ : state) judge_ratio(state, large_rocksdb().same);
@@ -334,15 +334,13 @@ void rocksdb_cold_ratio(benchmark::State& state) {
   for (auto _ : state) judge_ratio(state, large_rocksdb().cold);
 }
 void rocksdb_spread_new_bytes(benchmark::State& state) {
-  for (auto _ : state) {
-    at_most(state, 100 * large_rocksdb().spread_new_bytes / static_cast<double>(large_keys * wide_bytes), 5);
-  }
+  for (auto _ : state) at_most(state, new_percent(large_rocksdb().spread_new_bytes), 5);
 }
 void rocksdb_pause(benchmark::State& state) {
   for (auto _ : state) at_most(state, large_rocksdb().pause_p99_ms, 20);
 }
 void rocksdb_new_bytes(benchmark::State& state) {
-  for (auto _ : state) at_most(state, new_percent(large_rocksdb().same), 5);
+  for (auto _ : state) at_most(state, new_percent(large_rocksdb().same.new_bytes_each()), 5);
 }
 void rocksdb_restore_same(benchmark::State& state) {
   for (auto _ : state) at_most(state, large_rocksdb().restore_same_s, 1);

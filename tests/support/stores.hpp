@@ -3,8 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -45,6 +47,47 @@ inline void put(StateStore& store, const Content& entries) {
   for (const auto& [key, value] : entries) batch.put(key, value);
   const auto status = store.write(batch);
   REQUIRE_MESSAGE(status.has_value(), (status ? "" : status.error().message()));
+}
+
+/// Few and short, so that they meet; with bytes on both sides of the sign.
+inline std::string random_key(std::mt19937_64& random) {
+  std::string key;
+  for (std::size_t left = random() % 3 + 1; left != 0; --left) key += "\x00\x01q\x80\xff"[random() % 5];
+  return key;
+}
+
+/// Puts and erasures of some keys with values below `most_bytes`, in the store and in what it is to have.
+template <class Store>
+void write_at_random(Store& store, Content& content, std::mt19937_64& random, std::size_t most_bytes) {
+  StoreBatch batch;
+  for (std::size_t left = random() % 8; left != 0; --left) {
+    const std::string key = random_key(random);
+    if (random() % 3 == 0) {
+      batch.erase(key);
+      content.erase(key);
+    } else {
+      const std::string value(random() % most_bytes, static_cast<char>('a' + random() % 26));
+      batch.put(key, value);
+      content[key] = value;
+    }
+  }
+  REQUIRE(store.write(batch));
+}
+
+/// Some keys, in any order, have the values that they are to have.
+template <class Store>
+void look_up_at_random(Store& store, const Content& content, std::mt19937_64& random) {
+  std::vector<std::string> keys(random() % 12);
+  for (std::string& key : keys) key = random_key(random);
+  if (random() % 2 == 0) std::sort(keys.begin(), keys.end());
+  const std::vector<std::string_view> views{keys.begin(), keys.end()};
+  StoreValues values;
+  REQUIRE(store.multi_get(views, values));
+  REQUIRE(values.size() == keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const auto at = content.find(keys[i]);
+    REQUIRE(values[i] == (at == content.end() ? std::nullopt : std::optional<std::string_view>{at->second}));
+  }
 }
 
 inline std::vector<StoreFile> checkpoint(StateStore& store, const std::filesystem::path& folder) {

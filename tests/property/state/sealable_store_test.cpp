@@ -45,12 +45,6 @@ class SealedRun {
 
  private:
   std::size_t pick(std::size_t below) { return random_() % below; }
-  /// Few and short, so that they meet; with bytes on both sides of the sign.
-  std::string random_key() {
-    std::string key;
-    for (std::size_t left = pick(3) + 1; left != 0; --left) key += "\x00\x01q\x80\xff"[pick(5)];
-    return key;
-  }
   static Content rest_of(StoreScan& scan) {
     Content content;
     for (; scan.valid(); scan.next()) REQUIRE(content.emplace(scan.key(), scan.value()).second);
@@ -64,38 +58,13 @@ class SealedRun {
 
   void write() {
     // Now and then so much that it cannot wait in memory.
-    const std::size_t most_bytes = pick(8) == 0 ? 300'000 : 300;
-    StoreBatch batch;
-    for (std::size_t left = pick(8); left != 0; --left) {
-      const std::string key = random_key();
-      if (pick(3) == 0) {
-        batch.erase(key);
-        content_.erase(key);
-      } else {
-        const std::string value(pick(most_bytes), static_cast<char>('a' + pick(26)));
-        batch.put(key, value);
-        content_[key] = value;
-      }
-    }
-    REQUIRE(store_->write(batch));
+    write_at_random(*store_, content_, random_, pick(8) == 0 ? 300'000 : 300);
   }
-  void look_up() {
-    std::vector<std::string> keys(pick(12));
-    for (std::string& key : keys) key = random_key();
-    if (pick(2) == 0) std::sort(keys.begin(), keys.end());
-    const std::vector<std::string_view> views{keys.begin(), keys.end()};
-    StoreValues values;
-    REQUIRE(store_->multi_get(views, values));
-    REQUIRE(values.size() == keys.size());
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-      const auto at = content_.find(keys[i]);
-      REQUIRE(values[i] == (at == content_.end() ? std::nullopt : std::optional<std::string_view>{at->second}));
-    }
-  }
+  void look_up() { look_up_at_random(*store_, content_, random_); }
   /// One that sees what there is now, whatever is written before it is at its end.
   void begin_scan() {
-    const std::string from = random_key();
-    const std::string end = pick(3) == 0 ? "" : random_key();
+    const std::string from = random_key(random_);
+    const std::string end = pick(3) == 0 ? "" : random_key(random_);
     scan_left_ = between(from, end);
     scan_ = store_->scan(from, end);
   }

@@ -41,54 +41,22 @@ class Run {
   };
 
   std::size_t pick(std::size_t below) { return random_() % below; }
-  /// Few and short, so that they meet; with bytes on both sides of the sign.
-  std::string random_key() {
-    std::string key;
-    for (std::size_t left = pick(3) + 1; left != 0; --left) key += "\x00\x01q\x80\xff"[pick(5)];
-    return key;
-  }
   void open(const std::string& name) {
     auto store = kind_.open(folder_ / name);
     REQUIRE(store);
     store_ = std::move(*store);
   }
-  void write() {
-    StoreBatch batch;
-    for (std::size_t left = pick(8); left != 0; --left) {
-      const std::string key = random_key();
-      if (pick(3) == 0) {
-        batch.erase(key);
-        content_.erase(key);
-      } else {
-        const std::string value(pick(300), static_cast<char>('a' + pick(26)));
-        batch.put(key, value);
-        content_[key] = value;
-      }
-    }
-    REQUIRE(store_->write(batch));
-  }
-  void look_up() {
-    std::vector<std::string> keys(pick(12));
-    for (std::string& key : keys) key = random_key();
-    if (pick(2) == 0) std::sort(keys.begin(), keys.end());
-    const std::vector<std::string_view> views{keys.begin(), keys.end()};
-    StoreValues values;
-    REQUIRE(store_->multi_get(views, values));
-    REQUIRE(values.size() == keys.size());
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-      const auto at = content_.find(keys[i]);
-      REQUIRE(values[i] == (at == content_.end() ? std::nullopt : std::optional<std::string_view>{at->second}));
-    }
-  }
+  void write() { write_at_random(*store_, content_, random_, 300); }
+  void look_up() { look_up_at_random(*store_, content_, random_); }
   void erase_range() {
-    const std::string from = random_key();
-    const std::string end = random_key();
+    const std::string from = random_key(random_);
+    const std::string end = random_key(random_);
     REQUIRE(store_->erase_range(from, end));
     if (from < end) content_.erase(content_.lower_bound(from), content_.lower_bound(end));
   }
   void scan() {
-    const std::string from = random_key();
-    const std::string end = pick(3) == 0 ? "" : random_key();
+    const std::string from = random_key(random_);
+    const std::string end = pick(3) == 0 ? "" : random_key(random_);
     Content expected;
     if (end.empty() || from < end) {
       expected.insert(content_.lower_bound(from), end.empty() ? content_.end() : content_.lower_bound(end));
