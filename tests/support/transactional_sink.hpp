@@ -3,8 +3,10 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libdataflow/operators/operator.hpp"
@@ -12,7 +14,9 @@
 
 namespace dataflow::testing_support {
 
+/// To be read when nobody writes to it any more.
 struct OutsideWorld {
+  std::mutex mutex;                                          ///< of subtasks that write to it at once
   std::map<std::string, std::vector<std::string>> prepared;  ///< by transaction; invisible
   std::multiset<std::string> visible;
 };
@@ -37,8 +41,8 @@ class TransactionalSink final : public Operator {
   Status pre_commit(std::uint64_t epoch) override {
     if (rows_.empty()) return {};
     const std::string transaction = name_ + std::to_string(epoch);
-    world_->prepared[transaction] = std::move(rows_);
-    rows_.clear();
+    const std::lock_guard lock{world_->mutex};
+    world_->prepared[transaction] = std::exchange(rows_, {});
     pending_.emplace(epoch, transaction);
     return {};
   }
@@ -76,6 +80,7 @@ class TransactionalSink final : public Operator {
 
  private:
   void commit_one(const std::string& transaction) {
+    const std::lock_guard lock{world_->mutex};
     const auto at = world_->prepared.find(transaction);
     if (at == world_->prepared.end()) return;  // has been committed before
     world_->visible.insert(at->second.begin(), at->second.end());
@@ -103,6 +108,7 @@ class TransactionalSinkFactory final : public OperatorFactory {
           TransactionalSink::for_each_pending(*restored, [&](std::string name) { listed.insert(std::move(name)); });
       if (!read) return read;
     }
+    const std::lock_guard lock{world_->mutex};
     std::erase_if(world_->prepared, [&](const auto& entry) {
       return entry.first.starts_with(TransactionalSink::prefix(name_)) && !listed.contains(entry.first);
     });

@@ -9,6 +9,7 @@
 
 #include "actors/local_run.hpp"
 #include "tests/support/batches.hpp"
+#include "tests/support/folder_walk.hpp"
 #include "tests/support/graphs.hpp"
 #include "tests/support/scripted_source.hpp"
 #include "tests/support/transactional_sink.hpp"
@@ -32,13 +33,7 @@ struct Folder {
     path = name;
   }
   ~Folder() { std::filesystem::remove_all(path); }
-  [[nodiscard]] std::size_t count(const std::string& prefix) const {
-    std::size_t n = 0;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator{path}) {
-      n += entry.path().filename().native().starts_with(prefix) ? 1 : 0;
-    }
-    return n;
-  }
+  [[nodiscard]] std::size_t count(std::string_view prefix) const { return count_files(path, prefix); }
   std::string path;
 };
 

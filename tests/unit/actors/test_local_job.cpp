@@ -156,20 +156,30 @@ TEST_CASE("an endless job is stopped, and what was in flight arrives") {
 TEST_CASE("a cancelled job ends as canceled and aborts its operators") {
   class Aborting final : public Operator {
    public:
-    explicit Aborting(std::shared_ptr<std::atomic<int>> aborted) : aborted_{std::move(aborted)} {}
+    Aborting(std::shared_ptr<std::atomic<int>> opened, std::shared_ptr<std::atomic<int>> aborted)
+        : opened_{std::move(opened)}, aborted_{std::move(aborted)} {}
+    Status open(OperatorContext&) override {
+      ++*opened_;
+      return {};
+    }
     Result<Step> process(std::size_t, const BatchPtr&, OperatorOutput&) override { return Step::done; }
     void abort() override { ++*aborted_; }
 
    private:
+    std::shared_ptr<std::atomic<int>> opened_;
     std::shared_ptr<std::atomic<int>> aborted_;
   };
   GraphBuilder b;
   b.source("in", schema, std::make_shared<ScriptedSource>(std::vector<Script>{{numbers(0, 100), Pause{1ms}}}, false));
+  const auto opened = std::make_shared<std::atomic<int>>(0);
   const auto aborted = std::make_shared<std::atomic<int>>(0);
-  b.sink("out", {"in"}, std::make_shared<LambdaFactory>([aborted] { return std::make_unique<Aborting>(aborted); }));
+  b.sink("out", {"in"},
+         std::make_shared<LambdaFactory>([opened, aborted] { return std::make_unique<Aborting>(opened, aborted); }));
   auto job = LocalJob::start(b.graph, {.slots = 2});
   REQUIRE(job);
-  CHECK_FALSE((*job)->wait(20ms));
+  while (*opened < 2 && !(*job)->wait(1ms)) {
+  }
+  CHECK(*opened == 2);
   (*job)->cancel();
   const auto end = (*job)->wait(deadline);
   REQUIRE(end);

@@ -10,6 +10,7 @@
 #include "actors/state_home.hpp"
 #include "dataflow/dataflow.hpp"
 #include "tests/support/batches.hpp"
+#include "tests/support/folder_walk.hpp"
 #include "tests/support/graphs.hpp"
 #include "tests/support/scripted_source.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -31,11 +32,7 @@ std::atomic<int> failures{0};
 std::filesystem::path checkpoints;
 
 bool has_latest() {
-  std::error_code gone;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator{checkpoints, gone}) {
-    if (entry.path().filename().native().starts_with("latest-")) return true;
-  }
-  return false;
+  return count_files(checkpoints, "latest-") > 0;
 }
 
 /// Gives each record its number among those of its key: wrong when state is lost or records come twice.
