@@ -2,21 +2,55 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
-#include <filesystem>
-#include <string>
+#include <string_view>
+#include <vector>
 
 namespace dataflow {
 
-Result<StateBackendPtr> open_state_backend(const JobSettings& settings) {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view copies_prefix = "copies-";
+/// A job whose JobManager is lost is begun again by the next one.
+constexpr auto copies_wait = std::chrono::minutes{10};
+
+fs::path copies_folder(const fs::path& states, const std::string& job_id) {
+  return states / (std::string{copies_prefix} + job_id);
+}
+
+}  // namespace
+
+Result<StateBackendPtr> open_state_backend(const JobSettings& settings, const std::string& job_id) {
   if (settings.state.backend == StateBackendKind::heap) return StateBackendPtr{};
   const char* named = std::getenv(state_folder_variable);
   // Not /tmp, which is in memory on many machines.
-  const std::filesystem::path parent =
+  const fs::path parent =
       named != nullptr && *named != 0 ? std::string{named} : "/var/tmp/dataflow-" + std::to_string(::getuid());
   auto folder = claim_state_folder(parent);
   if (!folder) return fail(folder.error());
-  return make_rocksdb_backend(*folder, settings.state_memory_bytes());
+  auto backend = make_rocksdb_backend(*folder, settings.state_memory_bytes());
+  if (backend) (*backend)->keep_copies_in(job_id.empty() ? *folder / "copies" : copies_folder(parent, job_id));
+  return backend;
+}
+
+void remove_local_copies(const fs::path& states, const std::string& job_id) {
+  std::error_code ignored;
+  fs::remove_all(copies_folder(states, job_id), ignored);
+}
+
+void remove_old_local_copies(const fs::path& states, const std::set<std::string>& live) {
+  const auto oldest = fs::file_time_type::clock::now() - copies_wait;
+  std::vector<std::string> old;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator{states, ignored}) {
+    const std::string name = entry.path().filename().native();
+    if (!name.starts_with(copies_prefix) || live.contains(name.substr(copies_prefix.size()))) continue;
+    if (const auto changed = entry.last_write_time(ignored); !ignored && changed < oldest) old.push_back(name);
+  }
+  for (const std::string& name : old) remove_local_copies(states, name.substr(copies_prefix.size()));
 }
 
 }  // namespace dataflow

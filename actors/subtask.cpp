@@ -8,6 +8,7 @@
 
 #include "actors/clock.hpp"
 #include "actors/exchange/exchange.hpp"
+#include "libdataflow/checkpoint/copied_storage.hpp"
 #include "libdataflow/checkpoint/lineage.hpp"
 #include "libdataflow/checkpoint/state_file.hpp"
 #include "libdataflow/runtime/local_executor.hpp"
@@ -146,13 +147,13 @@ void Subtask::open(const msg::Open& peers) {
   if (checkpoints_.storage.empty()) return open_task(nullptr);
   auto storage = open_checkpoint_storage(checkpoints_.storage);
   if (!storage) return open_task(fail(storage.error()));
-  storage_ = std::move(*storage);
+  storage_ = with_copies(std::move(*storage));
   if (checkpoints_.restore_from.empty()) return open_task(nullptr);
   CheckpointStoragePtr from = storage_;
   if (!checkpoints_.restore_storage.empty()) {
     auto other = open_checkpoint_storage(checkpoints_.restore_storage);
     if (!other) return open_task(fail(other.error()));
-    from = std::move(*other);
+    from = with_copies(std::move(*other));
   }
   auto load = [self = caf::actor_cast<caf::actor>(this), from, folder = checkpoints_.restore_from] {
     caf::anon_send(self, msg::CheckpointLoaded{RestoredCheckpoint::load(from, folder)});
@@ -160,10 +161,18 @@ void Subtask::open(const msg::Open& peers) {
   anon_send(worker_, msg::BlockingWork{std::move(load)});
 }
 
+CheckpointStoragePtr Subtask::with_copies(CheckpointStoragePtr storage) const {
+  if (state_ == nullptr || state_->local_copies() == nullptr) return storage;
+  return with_local_copies(std::move(storage), state_->local_copies());
+}
+
 void Subtask::open_task(const Result<RestoredCheckpointPtr>& restored) {
   if (!restored)
     return fail_with({graph_->node(graph_->vertices[id_.vertex].chain.front()).name, {}, restored.error()});
-  if (*restored) return restore_task(*restored);
+  if (*restored) {
+    if (checkpoints_.restore_storage.empty()) (*restored)->name_files(*uploaded_);
+    return restore_task(*restored);
+  }
   take_opened(task_->open(wall_clock_now()));
 }
 

@@ -39,6 +39,7 @@ class Subtask final : public caf::event_based_actor, public TaskHost {
   caf::behavior running();
   caf::behavior opening();
   void open(const msg::Open& peers);
+  [[nodiscard]] CheckpointStoragePtr with_copies(CheckpointStoragePtr storage) const;
   void open_task(const Result<RestoredCheckpointPtr>& restored);
   void restore_task(RestoredCheckpointPtr checkpoint);
   void take_opened(const tl::expected<void, TaskFailure>& opened);

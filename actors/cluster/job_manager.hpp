@@ -113,7 +113,7 @@ class JobManager final : public caf::event_based_actor {
   void note_stuck(const std::string& job_id, const std::string& node, const std::string& where);
   void cancel_without_master(Running& job);
   void end_job(const std::string& job_id, JobState state, std::optional<Error> error, std::string json);
-  void end_workers(const std::string& job_id, const std::string& reason);
+  void end_workers(const std::string& job_id, const std::string& reason, bool job_ended);
   Status save(const StoredJob& record);
   void leave_if_deposed(const Status& status);
   void save_or_log(const StoredJob& record);

@@ -82,7 +82,7 @@ caf::message_handler JobManager::master_messages() {
         const auto node = nodes_.find(m.node);
         const Running* const job = job_of_sender();
         if (node == nodes_.end() || job == nullptr) return;
-        send(node->second.task_manager, msg::EndWorker{store_.epoch(), job->record.id, m.reason, m.stuck});
+        send(node->second.task_manager, msg::EndWorker{store_.epoch(), job->record.id, m.reason, m.stuck, false});
       },
   };
 }
@@ -243,7 +243,7 @@ void JobManager::end_job(const std::string& job_id, JobState state, std::optiona
                job->record.error ? ": " + job->record.error->message() : "");
   save_or_log(job->record);
   job->wanted.reset();
-  end_workers(job_id, "its job has ended");
+  end_workers(job_id, "its job has ended", true);
   if (job->submitter) {
     const bool failed = job->record.error.has_value();
     job->submitter->deliver(
@@ -267,7 +267,7 @@ void JobManager::master_exited(const msg::ChildEnded& ended) {
     running_.erase(id);
     return;
   }
-  end_workers(id, "its master has ended");
+  end_workers(id, "its master has ended", false);
   const bool was_told = job->cancelled;
   const std::string how = was_told ? ended.how : note_loss(*job, ended.how);
   job->wanted.reset();
@@ -334,9 +334,9 @@ void JobManager::cancel_without_master(Running& job) {
 }
 
 /// On all nodes: one that has no slots for the job any more may still have the worker of an earlier attempt.
-void JobManager::end_workers(const std::string& job_id, const std::string& reason) {
+void JobManager::end_workers(const std::string& job_id, const std::string& reason, bool job_ended) {
   for (const auto& [name, node] : nodes_)
-    send(node.task_manager, msg::EndWorker{store_.epoch(), job_id, reason, false});
+    send(node.task_manager, msg::EndWorker{store_.epoch(), job_id, reason, false, job_ended});
 }
 
 Status JobManager::save(const StoredJob& record) {

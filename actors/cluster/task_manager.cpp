@@ -74,6 +74,7 @@ caf::message_handler TaskManager::job_manager_messages() {
         if (reached_at_.port == 0) reached_at_.port = listening_.port;
         artifacts_.clear_partial();
         trim_artifacts();
+        remove_old_local_copies(states(), {});
         start_spare();
         connect();
         delayed_send(this, timeout_ / 8, msg::LookAround{});
@@ -89,7 +90,9 @@ caf::message_handler TaskManager::job_manager_messages() {
         return msg::Answer{Result<std::string>{read_job_logs(options_.work_dir / "logs", m.job_id)}};
       },
       [this](const msg::EndWorker& m) {
-        if (m.leader_epoch == leader_epoch_) end_worker(m.job_id, m.reason, m.stuck);
+        if (m.leader_epoch != leader_epoch_) return;
+        if (m.job_ended) return end_job(m.job_id, m.reason);
+        end_worker(m.job_id, m.reason, m.stuck);
       },
   };
 }
@@ -296,10 +299,7 @@ void TaskManager::dispatch() {
       std::error_code error;  // a log under another name is a pity, and no reason to stop
       std::filesystem::rename(worker->log_file, named, error);
       if (!error) worker->log_file = named;
-      std::set<std::string> live;
-      for (const auto& [token, one] : workers_) live.insert(one.job_id);
-      live.erase(std::string{});
-      prune_job_logs(options_.work_dir / "logs", live);
+      prune_job_logs(options_.work_dir / "logs", live_jobs());
       start_spare();
     }
   }
@@ -318,6 +318,15 @@ void TaskManager::end_worker(const std::string& job_id, const std::string& reaso
   for (const auto& [token, child] : workers_) {
     if (&child == worker) delayed_send(this, stack_wait, msg::KillDue{token});
   }
+}
+
+/// Its worker adds to the local copies until it is gone.
+void TaskManager::end_job(const std::string& job_id, const std::string& reason) {
+  if (Child* const worker = worker_of(job_id))
+    worker->job_ended = true;
+  else
+    remove_local_copies(states(), job_id);
+  end_worker(job_id, reason);
 }
 
 void TaskManager::report_death(const std::string& job_id, std::uint32_t round, const std::string& reason,
@@ -357,7 +366,7 @@ void TaskManager::start_spare() {
   child.log_file = options_.work_dir / "logs" / ("spare-" + std::to_string(++spares_started_) + ".log");
   const auto self = caf::actor_cast<caf::actor>(this);
   auto environment = child_environment(token, options_.control);
-  environment.emplace_back(state_folder_variable, std::filesystem::absolute(options_.work_dir / "state").string());
+  environment.emplace_back(state_folder_variable, states().string());
   children_.start({
       .arguments = worker_arguments(listening_, options_),
       .environment = std::move(environment),
@@ -390,8 +399,10 @@ void TaskManager::child_ended(std::uint64_t token, const std::string& how, bool 
   if (at == workers_.end()) return;
   const Child child = std::move(at->second);
   workers_.erase(at);
-  if (!child.job_id.empty()) trim_artifacts();
   if (!child.job_id.empty()) {
+    trim_artifacts();
+    if (child.job_ended) remove_local_copies(states(), child.job_id);
+    remove_old_local_copies(states(), live_jobs());
     if (child.told_to_end && !child.stuck) return;
     auto report = read_crash_report(child.log_file, child.pid);
     if (report) name_artifacts(*report, child.file_names);
@@ -407,6 +418,17 @@ void TaskManager::child_ended(std::uint64_t token, const std::string& how, bool 
   spdlog::warn("a spare worker ended: {}", how);
   spare_failures_ = std::min(spare_failures_ + 1, max_spare_delays);
   delayed_send(this, spare_delay * spare_failures_, msg::SpareDue{});
+}
+
+std::filesystem::path TaskManager::states() const {
+  return std::filesystem::absolute(options_.work_dir / "state");
+}
+
+std::set<std::string> TaskManager::live_jobs() const {
+  std::set<std::string> live;
+  for (const auto& [token, worker] : workers_) live.insert(worker.job_id);
+  live.erase(std::string{});
+  return live;
 }
 
 /// One that has been told to end is as good as gone.

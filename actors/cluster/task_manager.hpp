@@ -40,7 +40,8 @@ class TaskManager final : public caf::event_based_actor {
     std::string job_id;  ///< empty: the spare
     std::uint32_t round = 0;
     bool told_to_end = false;
-    bool stuck = false;  ///< when it was told
+    bool stuck = false;      ///< when it was told
+    bool job_ended = false;  ///< likewise
     std::filesystem::path log_file{};
     std::map<std::string, std::string> file_names{};  ///< of the job's artifacts, by hash
   };
@@ -68,12 +69,15 @@ class TaskManager final : public caf::event_based_actor {
   [[nodiscard]] std::set<std::string> artifacts_in_use() const;
   void trim_artifacts() const;
   void end_worker(const std::string& job_id, const std::string& reason, bool stuck = false);
+  void end_job(const std::string& job_id, const std::string& reason);
   void report_death(const std::string& job_id, std::uint32_t round, const std::string& reason, bool crashed);
 
   // Processes.
   void start_spare();
   void take_child(const msg::ChildHello& hello);
   void child_ended(std::uint64_t token, const std::string& how, bool crashed);
+  [[nodiscard]] std::filesystem::path states() const;
+  [[nodiscard]] std::set<std::string> live_jobs() const;
   Child* worker_of(const std::string& job_id);
   Child* spare();
 

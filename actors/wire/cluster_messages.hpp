@@ -17,7 +17,7 @@
 namespace dataflow::msg {
 
 /// Version of all structs in this folder; grows with every change to one of them.
-inline constexpr std::uint32_t protocol_version = 3;
+inline constexpr std::uint32_t protocol_version = 4;
 
 struct Hello {
   std::uint32_t protocol = protocol_version;
@@ -87,7 +87,8 @@ struct EndWorker {
   std::uint64_t leader_epoch = 0;
   std::string job_id;
   std::string reason;
-  bool stuck = false;  ///< it does not come out of user code: where it is there is wanted
+  bool stuck = false;      ///< it does not come out of user code: where it is there is wanted
+  bool job_ended = false;  ///< nothing of it is needed here any more
 };
 
 /// From a TaskManager: a job's worker has ended without having been told to, or was stuck.
@@ -266,7 +267,7 @@ typename Inspector::result_type inspect(Inspector& f, AssignSlots& x) {
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, EndWorker& x) {
-  return f(caf::meta::type_name("EndWorker"), x.leader_epoch, x.job_id, x.reason, x.stuck);
+  return f(caf::meta::type_name("EndWorker"), x.leader_epoch, x.job_id, x.reason, x.stuck, x.job_ended);
 }
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, WorkerDied& x) {

@@ -181,14 +181,14 @@ class LocalStorage final : public CheckpointStorage {
     return {};
   }
 
-  Result<std::uint64_t> put_file(const std::string& key, const fs::path& file, const std::string& known) override {
+  Result<std::uint64_t> put_file(const std::string& key, const StoreFile& file, const fs::path& at,
+                                 const std::string& known) override {
     const std::string path = describe(key);
     if (Status made = make_folder(fs::path{path}.parent_path().native()); !made) return fail(made.error());
     // A name more for what is there: each checkpoint has all of its files, and none has to be counted.
-    if (::link(file.c_str(), path.c_str()) == 0) return 0;
+    if (::link(at.c_str(), path.c_str()) == 0) return 0;
     if (errno == EEXIST) return fail(ErrorCode::internal, path + " has been written by somebody else");
-    if (!known.empty() && ::link(describe(known).c_str(), path.c_str()) == 0) return 0;
-    return CheckpointStorage::put_file(key, file, known);
+    return CheckpointStorage::put_file(key, file, at, known);
   }
 
   Result<bool> link(const std::string& key, const std::string& known) override {
@@ -262,9 +262,15 @@ Result<PutOutcome> CheckpointStorage::put(const std::string& key, std::string_vi
   return (*file)->finish();
 }
 
-Result<std::uint64_t> CheckpointStorage::put_file(const std::string& key, const fs::path& file, const std::string&) {
-  const int from = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (from < 0) return failed("open", file.native(), errno);
+Result<std::uint64_t> CheckpointStorage::put_file(const std::string& key, const StoreFile&, const fs::path& at,
+                                                  const std::string& known) {
+  if (!known.empty()) {
+    const auto linked = link(key, known);
+    if (!linked) return fail(linked.error());
+    if (*linked) return 0;
+  }
+  const int from = ::open(at.c_str(), O_RDONLY | O_CLOEXEC);
+  if (from < 0) return failed("open", at.native(), errno);
   auto copied = [&]() -> Result<std::uint64_t> {
     auto to = create(key);
     if (!to) return fail(to.error());
@@ -273,7 +279,7 @@ Result<std::uint64_t> CheckpointStorage::put_file(const std::string& key, const 
     while (true) {
       const ssize_t count = ::read(from, chunk.get(), copy_bytes);
       if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return failed("read", file.native(), errno);
+      if (count < 0) return failed("read", at.native(), errno);
       if (count == 0) break;
       bytes += static_cast<std::uint64_t>(count);
       if (Status appended = (*to)->append({chunk.get(), static_cast<std::size_t>(count)}); !appended) {

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <set>
 
+#include "libdataflow/checkpoint/state_file.hpp"
 #include "libdataflow/state/schema_evolution.hpp"
 #include "libdataflow/state/state_backend.hpp"
 #include "libdataflow/state/store_origin.hpp"
@@ -122,9 +123,8 @@ class RestoredCheckpoint::Reader final : public StateReader {
     std::filesystem::create_directories(into, error);
     if (error) return fail(ErrorCode::io, "cannot make the folder " + into.string() + ": " + error.message());
     for (const StoredFileEntry& file : table.store) {
-      const std::string key = checkpoint_.folder_ + "/" + table.store_prefix + file.name;
-      Status fetched = checkpoint_.storage_->fetch_file(key, {file.name, file.bytes, file.checksum, file.immutable},
-                                                        into / file.name);
+      Status fetched = checkpoint_.storage_->fetch_file(
+          checkpoint_.key_of(table, file), {file.name, file.bytes, file.checksum, file.immutable}, into / file.name);
       if (!fetched) return fetched;
     }
     note_origin(into, checkpoint_.storage_->describe(checkpoint_.folder_ + "/" + table.store_prefix));
@@ -244,6 +244,19 @@ std::uint64_t RestoredCheckpoint::last_message(std::string_view uid, std::uint32
                                                std::uint32_t parallelism) const {
   const auto* op = metadata_.find(uid);
   return op == nullptr || op->subtasks.size() != parallelism ? 0 : op->subtasks[subtask].messages;
+}
+
+void RestoredCheckpoint::name_files(UploadedFiles& uploaded) const {
+  for (const auto& op : metadata_.operators) {
+    for (const auto& subtask : op.subtasks) {
+      for (const StateTable& table : subtask.tables) {
+        for (const StoredFileEntry& file : table.store) {
+          if (!file.immutable) continue;
+          uploaded.add(StoreFile{file.name, file.bytes, file.checksum, true}, key_of(table, file));
+        }
+      }
+    }
+  }
 }
 
 std::optional<std::string> RestoredCheckpoint::enumerator(std::string_view uid) const {

@@ -15,6 +15,8 @@ namespace dataflow {
 /// What becomes of state that no operator of the job claims.
 enum class UnclaimedState : std::uint8_t { refused, dropped };
 
+class UploadedFiles;
+
 class RestoredCheckpoint {
  public:
   /// Reads `folder`/_metadata. Errors: not_found, io, malformed_data naming the file.
@@ -35,6 +37,9 @@ class RestoredCheckpoint {
   /// The newest message from outside that the subtask had taken; 0 when there were others than now.
   [[nodiscard]] std::uint64_t last_message(std::string_view uid, std::uint32_t subtask,
                                            std::uint32_t parallelism) const;
+  /// Tells it the files of stores that lie in the checkpoint: later ones in the same storage need not have them written
+  /// again.
+  void name_files(UploadedFiles& uploaded) const;
   /// What the source's enumerator gave, if there is such a source in the checkpoint.
   [[nodiscard]] std::optional<std::string> enumerator(std::string_view uid) const;
 
@@ -42,6 +47,10 @@ class RestoredCheckpoint {
   class Reader;
   RestoredCheckpoint(CheckpointStoragePtr storage, std::string folder, CheckpointMetadata metadata)
       : storage_{std::move(storage)}, folder_{std::move(folder)}, metadata_{std::move(metadata)} {}
+
+  [[nodiscard]] std::string key_of(const StateTable& table, const StoredFileEntry& file) const {
+    return folder_ + "/" + table.store_prefix + file.name;
+  }
 
   CheckpointStoragePtr storage_;  ///< null when everything is inline
   std::string folder_;

@@ -135,7 +135,7 @@ class BlockWriter final : public StateWriter {
     const std::string to = folder_ + table.store_prefix;
     for (const StoreFile& file : files) {
       std::string known = file.shared ? uploaded_->find(file) : std::string{};
-      auto written = storage_->put_file(to + file.name, folder / file.name, known);
+      auto written = storage_->put_file(to + file.name, file, folder / file.name, known);
       if (!written) return fail(written.error());
       // New is what no checkpoint before has, also where it only gets a second name.
       state_.new_bytes += known.empty() ? file.bytes : *written;

@@ -30,9 +30,10 @@ struct UploadedSegment {
   std::vector<std::string> keys;
 };
 
-/// Where the immutable files of a task have been put: those of its stores, by content, and its segments. The storage
-/// may have them already when the next checkpoint names them. Safe to use from any thread. Grows with the files that a
-/// store has ever had; a segment is forgotten when what it was made of is gone.
+/// Where the immutable files of a task have been put, by this attempt or the one it goes on from: those of its stores,
+/// by content, and its segments. The storage may have them already when the next checkpoint names them. Safe to use
+/// from any thread. Grows with the files that a store has ever had; a segment is forgotten when what it was made of is
+/// gone.
 class UploadedFiles {
  public:
   /// Of at least so many bytes are segments.

@@ -46,10 +46,10 @@ class CheckpointStorage {
   virtual Result<std::vector<std::string>> list(const std::string& prefix) = 0;
   /// Nothing happens when there is none.
   virtual Status remove(const std::string& key) = 0;
-  /// Puts a file of this machine, which nobody changes any more, and says how many bytes had to be written: none where
-  /// the storage can take the file itself, or has it under the key `known` already (empty: it does not). Durable at
-  /// the latest with the next file that is put into the same folder. Errors: io.
-  virtual Result<std::uint64_t> put_file(const std::string& key, const std::filesystem::path& file,
+  /// Puts a file of a store's checkpoint, which lies at `at` and which nobody changes any more, and says how many bytes
+  /// had to be written: none where the storage can take the file itself, or has it under the key `known` already
+  /// (empty: it does not). Durable at the latest with the next file that is put into the same folder. Errors: io.
+  virtual Result<std::uint64_t> put_file(const std::string& key, const StoreFile& file, const std::filesystem::path& at,
                                          const std::string& known);
   /// Gives the file `known` the name `key`, too; as durable as with put_file. False: the storage does not have that
   /// file any more, or no second names, and what is in it has to be put anew. Errors: io.

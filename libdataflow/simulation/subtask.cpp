@@ -50,6 +50,7 @@ void Subtask::open(const CheckpointPlace& checkpoints) {
 void Subtask::open_task(const RestoredCheckpointPtr& restored) {
   if (restored == nullptr) return take_opened(task_->open(wall_clock()));
   opening_ = true;
+  if (checkpoints_.restore_storage == checkpoints_.storage) restored->name_files(uploaded_);
   blocking_->work("restore", [this, self = shared_from_this(), restored] {
     auto opened = task_->open(wall_clock(), restored.get());
     if (cancelled_) return task_->abort();

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "libdataflow/state/local_copies.hpp"
 #include "libdataflow/state/state_store.hpp"
 
 namespace dataflow {
@@ -71,6 +72,10 @@ class StateBackend : public std::enable_shared_from_this<StateBackend> {
   Result<OwnedStorePtr> open(std::filesystem::path folder);
   /// An empty folder. Errors: io.
   Result<OwnedFolderPtr> open_folder();
+  /// To be told before anybody else has the backend.
+  void keep_copies_in(const std::filesystem::path& folder) { copies_ = std::make_shared<LocalCopies>(folder); }
+  /// Of its stores' files in checkpoints; null: none are kept.
+  [[nodiscard]] const LocalCopiesPtr& local_copies() const { return copies_; }
   /// Whether its stores are RocksDB's, and so the files of their checkpoints.
   [[nodiscard]] virtual bool on_rocksdb() const = 0;
   /// What the write-back cache of one open store, or what waits for one open folder, may take.
@@ -84,6 +89,7 @@ class StateBackend : public std::enable_shared_from_this<StateBackend> {
   friend class OwnedFolder;
   std::filesystem::path folder_;
   std::uint64_t cache_bytes_;
+  LocalCopiesPtr copies_;
   std::atomic<std::uint64_t> folders_ = 0;
   std::atomic<std::uint64_t> open_ = 0;
 };

@@ -6,6 +6,7 @@ another backend; the process function's output is that of a window, and each key
 import json
 import pathlib
 import signal
+import tempfile
 import unittest
 
 from checkpointed_cluster import CHECKPOINT, CheckpointedCluster
@@ -155,6 +156,43 @@ class RocksDb(CheckpointedCluster):
         self.assertTrue(self.stores(), "state is not in stores")
         self.assert_exact()
         self.assertGreaterEqual(self.ask("show", self.job)["restarts"], 2)
+
+    def test_a_killed_worker_goes_on_from_the_copies_of_its_node(self):
+        elsewhere = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(dir="/dev/shm")))
+        self.assertNotEqual(elsewhere.stat().st_dev, self.folder.stat().st_dev, "links to the storage would do")
+        (self.folder / "checkpoints").symlink_to(elsewhere)
+        self.cluster(nodes=1, slots=2)
+        self.begin()
+        node = list(self.nodes.values())[0]
+        copies = self.folder / "tm0" / "state" / f"copies-{self.job}"
+
+        def stop_and_change(files, change):
+            """What a worker goes on from, while it takes no more checkpoints; then it is killed."""
+            worker = self.until("a worker", lambda: self.worker_of(node, self.job))
+            self.kill(worker, signal.SIGSTOP)
+            for file in files():
+                change(file)
+            self.kill(worker)
+            self.until_more()
+
+        # Nothing but the copies has them.
+        self.assertTrue(self.stores(), "state is not in stores")
+        stop_and_change(self.stores, pathlib.Path.unlink)
+        restarts = self.ask("show", self.job)["restarts"]
+        self.assertEqual(restarts, 1)
+
+        # What is damaged is none, and neither is what is gone.
+        def damage(file):
+            content = bytearray(file.read_bytes())
+            content[len(content) // 2] ^= 1
+            file.unlink()
+            file.write_bytes(content)
+        self.assertTrue(files_below(copies, "*.sst"))
+        stop_and_change(lambda: files_below(copies, "*.sst"), damage)
+        stop_and_change(lambda: files_below(copies, "*.sst")[:1], pathlib.Path.unlink)
+        self.assert_exact()
+        self.assertEqual(self.ask("show", self.job)["restarts"], 3)
+        self.until("the copies of a job that has ended are gone", lambda: not copies.exists())
 
     def test_a_killed_node_is_replaced_by_another(self):
         self.cluster(nodes=2, slots=2)
