@@ -6,8 +6,8 @@
 
 namespace dataflow {
 
-/// `storage`, with copies of the stores' files that had to be copied there, or were fetched by copying. Where the storage
-/// takes files by giving them a second name there are none, and need not be.
+/// `storage`, with copies of the stores' files that had to be copied there, or were fetched by copying. Where the
+/// storage takes files by giving them a second name there are none, and need not be.
 CheckpointStoragePtr with_local_copies(CheckpointStoragePtr storage, LocalCopiesPtr copies);
 
 }  // namespace dataflow

@@ -1,6 +1,6 @@
 #pragma once
-// Copies on this machine of the files of stores that checkpoints have elsewhere (Flink's local recovery): a subtask that
-// begins again where it ran does not have to read them from there.
+// Copies on this machine of the files of stores that checkpoints have elsewhere (Flink's local recovery): a subtask
+// that begins again where it ran does not have to read them from there.
 
 #include <deque>
 #include <filesystem>

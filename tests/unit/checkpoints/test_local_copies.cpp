@@ -134,13 +134,17 @@ TEST_CASE("a copy that is gone or damaged is fetched, and there again") {
   task.checkpoint("chk-1");
   REQUIRE(task.files.size() == 1);
   const fs::path copy = task.copies / *task.files.begin();
-  SUBCASE("gone") { fs::remove(copy); }
+  SUBCASE("gone") {
+    fs::remove(copy);
+  }
   SUBCASE("damaged") {
     std::fstream file{copy, std::ios::in | std::ios::out | std::ios::binary};
     file.seekp(20);
     file.put('\x5a');
   }
-  SUBCASE("cut off") { fs::resize_file(copy, 20); }
+  SUBCASE("cut off") {
+    fs::resize_file(copy, 20);
+  }
   task.begin("chk-1");
   CHECK(task.fetched == 1);
   CHECK(task.rows() == 100);
