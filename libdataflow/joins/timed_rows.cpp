@@ -151,7 +151,7 @@ void TimedRows::pack(const PackedLayout& layout, const Batch& from, std::span<co
     batch.stored[i] = row;
     to_[i] = row->bytes();
   }
-  layout.pack(from, batch.rows, to_.data());
+  layout.pack(from, batch.rows, batch.sizes, to_.data());
 }
 
 Status TimedRows::find_and_pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
