@@ -183,7 +183,7 @@ Status EntryForm::decode(std::span<const windows::KeyRef> keys, std::span<const 
       out.rows[rows[side][i]].entry.bytes = to;
       to += sizes[side][i];
     }
-    table_layouts_[side].pack(batch, rows[side], places.data());
+    table_layouts_[side].pack(batch, rows[side], sizes[side], places.data());
   }
   return {};
 }

@@ -5,6 +5,7 @@
 // and plus a high bound, in whose place each left row may have a time of its own.
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -37,6 +38,11 @@ class IntervalBounds {
     if (side == left_input) return saturating_add(time, low_);
     return own_end_ ? Timestamp::min().micros : saturating_sub(time, high_);
   }
+  /// Nor one that is later; as far as that is known of the time alone.
+  [[nodiscard]] std::int64_t end_of(std::size_t side, std::int64_t time) const {
+    if (side == right_input) return saturating_sub(time, low_);
+    return own_end_ ? Timestamp::max().micros : saturating_add(time, high_);
+  }
   /// Up to then a row of a batch may meet others.
   [[nodiscard]] std::int64_t end_of(std::size_t side, const Batch& batch, std::uint32_t row) const {
     const std::int64_t time = batch.timestamp(row).micros;
@@ -62,15 +68,24 @@ class IntervalBounds {
   std::optional<std::size_t> own_end_;  ///< the left's field
 };
 
-/// The first and the last of the times of a batch.
+/// The first and the last of the times of a batch. Four at a time, so that none waits for the one before.
 inline std::pair<std::int64_t, std::int64_t> least_and_greatest(std::span<const std::int64_t> times) {
-  std::int64_t least = Timestamp::max().micros;
-  std::int64_t greatest = Timestamp::min().micros;
-  for (const std::int64_t time : times) {
-    least = std::min(least, time);
-    greatest = std::max(greatest, time);
+  std::array<std::int64_t, 4> least;
+  std::array<std::int64_t, 4> greatest;
+  least.fill(Timestamp::max().micros);
+  greatest.fill(Timestamp::min().micros);
+  std::size_t i = 0;
+  for (; i + 4 <= times.size(); i += 4) {
+    for (std::size_t lane = 0; lane < 4; ++lane) {
+      least[lane] = std::min(least[lane], times[i + lane]);
+      greatest[lane] = std::max(greatest[lane], times[i + lane]);
+    }
   }
-  return {least, greatest};
+  for (; i < times.size(); ++i) {
+    least[0] = std::min(least[0], times[i]);
+    greatest[0] = std::max(greatest[0], times[i]);
+  }
+  return {*std::min_element(least.begin(), least.end()), *std::max_element(greatest.begin(), greatest.end())};
 }
 
 }  // namespace dataflow::joins

@@ -184,7 +184,7 @@ class Lookup final : public JoinOperator {
       to_[i] = row->bytes();
       rows_->rows.push_back(row->bytes());
     }
-    form.pack(batch, with_key_, to_.data());
+    form.pack(batch, with_key_, sizes_, to_.data());
   }
 
   bool begin_batch() {

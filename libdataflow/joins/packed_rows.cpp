@@ -18,6 +18,11 @@ constexpr std::size_t round_up(std::size_t n, std::size_t to) {
   return (n + to - 1) / to * to;
 }
 
+/// The bits of the fields that have a value.
+std::uint8_t* bits_of(std::byte* row) {
+  return reinterpret_cast<std::uint8_t*>(row + sizeof(std::uint32_t));
+}
+
 }  // namespace
 
 PackedLayout::PackedLayout(const Schema& input, std::vector<std::size_t> stored, std::size_t keys)
@@ -72,10 +77,14 @@ void PackedLayout::pack_fixed(const Column& column, std::size_t place, std::span
                               std::byte* const* to) const {
   const T* const values = column.values.as<T>();
   const std::uint32_t offset = offsets_[place];
+  if (!column.has_nulls()) {
+    for (std::size_t i = 0; i < rows.size(); ++i) std::memcpy(to[i] + offset, values + rows[i], sizeof(T));
+    return;
+  }
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (column.is_null(rows[i])) continue;
     std::memcpy(to[i] + offset, values + rows[i], sizeof(T));
-    set_bit(reinterpret_cast<std::uint8_t*>(to[i] + sizeof(std::uint32_t)), place);
+    set_bit(bits_of(to[i]), place);
   }
 }
 
@@ -88,18 +97,21 @@ void PackedLayout::pack_texts(const Column& column, std::size_t place, std::span
     std::memcpy(to[i] + offsets_[place], &where, sizeof where);
     if (!text.empty()) std::memcpy(to[i] + where.offset, text.data(), text.size());
     ends[i] += where.length;
-    set_bit(reinterpret_cast<std::uint8_t*>(to[i] + sizeof(std::uint32_t)), place);
+    set_bit(bits_of(to[i]), place);
   }
 }
 
-void PackedLayout::pack(const Batch& batch, std::span<const std::uint32_t> rows, std::byte* const* to) const {
-  std::vector<std::uint32_t> sizes_of_rows;
-  sizes(batch, rows, sizes_of_rows);
+void PackedLayout::pack(const Batch& batch, std::span<const std::uint32_t> rows, std::span<const std::uint32_t> sizes,
+                        std::byte* const* to) const {
+  std::vector<std::byte> start(fixed_bytes_);  // of each row: with the bits of fields that all rows have
+  for (std::size_t place = 0; place < stored_.size(); ++place) {
+    if (!batch.column(stored_[place]).has_nulls()) set_bit(bits_of(start.data()), place);
+  }
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::memset(to[i], 0, fixed_bytes_);
+    std::memcpy(start.data(), &sizes[i], sizeof(std::uint32_t));
+    std::memcpy(to[i], start.data(), fixed_bytes_);
     // Behind the last text, so that equal rows are equal bytes; texts go over the rest.
-    std::memset(to[i] + sizes_of_rows[i] - 8, 0, fixed_bytes_ < sizes_of_rows[i] ? 8 : 0);
-    std::memcpy(to[i], &sizes_of_rows[i], sizeof(std::uint32_t));
+    if (fixed_bytes_ < sizes[i]) std::memset(to[i] + sizes[i] - 8, 0, 8);
   }
   std::vector<std::uint32_t> ends(rows.size(), fixed_bytes_);
   for (std::size_t place = 0; place < stored_.size(); ++place) {

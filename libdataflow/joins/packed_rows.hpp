@@ -33,8 +33,10 @@ class PackedLayout {
 
   /// How many bytes each of `rows` needs: a multiple of 8.
   void sizes(const Batch& batch, std::span<const std::uint32_t> rows, std::vector<std::uint32_t>& out) const;
-  /// Writes rows[i] to to[i], which has room for it and is aligned to 8 bytes. A field that nobody reads is a NULL.
-  void pack(const Batch& batch, std::span<const std::uint32_t> rows, std::byte* const* to) const;
+  /// Writes rows[i] to to[i], which has room for it, sizes[i] bytes, and is aligned to 8. A field that nobody reads is
+  /// a NULL.
+  void pack(const Batch& batch, std::span<const std::uint32_t> rows, std::span<const std::uint32_t> sizes,
+            std::byte* const* to) const;
   /// The stored field at `place` of each row; NULL where there is no row (a null pointer).
   [[nodiscard]] ColumnPtr unpack(std::size_t place, std::span<const std::byte* const> rows) const;
 

@@ -144,7 +144,7 @@ class RegularJoin final : public JoinOperator {
       *stored_[i] = {nullptr, batch_->timestamp(with_key_[i]).micros, rows_.now(), 0};
       to_[i] = stored_[i]->bytes();
     }
-    form.pack(*batch_, with_key_, to_.data());
+    form.pack(*batch_, with_key_, sizes_, to_.data());
   }
 
   /// Brings the row into its own side's state. False: it takes back what is not there.

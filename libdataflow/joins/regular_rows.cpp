@@ -157,7 +157,7 @@ Status RegularRows::restore(const RowTable& table, windows::KeyReader& keys, std
     to_[i] = row->bytes();
     of(found_[i]).sides[side].append(row);
   }
-  table.own_layout().pack(rows, all_, to_.data());
+  table.own_layout().pack(rows, all_, sizes_, to_.data());
   return make_room();
 }
 

@@ -14,6 +14,9 @@ namespace {
 constexpr std::uint32_t first_capacity = 4;
 /// Its places in its key's list and among the rows that are due together, both of which have room for more.
 constexpr std::size_t bytes_to_find_a_row = 24;
+constexpr std::size_t keys_at_once = 256;
+/// A larger table of keys is given back when there are few left.
+constexpr std::size_t most_spare_bytes = 1024 * 1024;
 
 }  // namespace
 
@@ -89,7 +92,11 @@ void TimedRowList::release() {
 }
 
 TimedRows::TimedRows(windows::KeyForm form, TimedRowsOwner& owner)
-    : owner_{owner}, form_{form}, layout_{form, std::vector<std::byte>(2 * sizeof(TimedRowList))}, keys_{layout_} {}
+    : owner_{owner},
+      form_{form},
+      layout_{form, std::vector<std::byte>(2 * sizeof(TimedRowList))},
+      keys_{layout_},
+      spare_{layout_} {}
 
 TimedRows::~TimedRows() {
   windows::GroupTable::Cursor cursor;
@@ -124,18 +131,9 @@ Status TimedRows::find(const PackedLayout& layout, windows::KeyReader& keys, con
 Status TimedRows::find_known(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
                              TimedBatch& batch) {
   if (cache_) return find(layout, keys, from, batch);  // the rest of them may be on disk
-  const windows::KeyBatch& read = keys.read(from);
-  batch.keys.clear();
-  for (const std::uint32_t row : batch.rows) {
-    windows::KeyRef key;
-    if (read.form == windows::KeyForm::word) {
-      key.key.head = read.words[row];
-    } else {
-      key.key = read.texts[row];
-    }
-    batch.keys.push_back(keys_.find(key));
-  }
-  layout.sizes(from, batch.rows, batch.sizes);
+  const std::size_t count = batch.rows.size();
+  batch.keys.resize(count);
+  keys_.find(keys.read(from), count == from.rows() ? nullptr : batch.rows.data(), count, batch.keys.data());
   return {};
 }
 
@@ -151,7 +149,7 @@ void TimedRows::pack(const PackedLayout& layout, const Batch& from, std::span<co
     batch.stored[i] = row;
     to_[i] = row->bytes();
   }
-  layout.pack(from, batch.rows, to_.data());
+  layout.pack(from, batch.rows, batch.sizes, to_.data());
 }
 
 Status TimedRows::find_and_pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
@@ -196,11 +194,22 @@ void TimedRows::write_rows(std::byte* key, KeyEntry& entry) {
 
 template <class Live>
 void TimedRows::retain(Live&& live) {
-  keys_.retain(std::forward<Live>(live), [&](std::byte*, std::byte* to) {
-    for (const std::size_t side : {left_input, right_input}) {
-      for (TimedRow* row : list(to, side).rows()) row->key = to;
+  const std::size_t offset = layout_.payload_offset();
+  std::array<std::byte*, keys_at_once> rows;
+  windows::GroupTable::Cursor cursor;
+  while (const std::size_t count = keys_.next_rows(cursor, rows.size(), rows.data())) {
+    for (std::byte* const from : std::span{rows.data(), count}) {
+      if (!live(from)) continue;
+      std::byte* const to = spare_.find_or_insert(keys_.key_of(from));
+      std::memcpy(to + offset, from + offset, layout_.stride() - offset);
+      for (const std::size_t side : {left_input, right_input}) {
+        for (TimedRow* row : list(to, side).rows()) row->key = to;
+      }
     }
-  });
+  }
+  std::swap(keys_, spare_);
+  if (cache_ || spare_.byte_size() > most_spare_bytes) spare_ = windows::GroupTable{layout_};  // memory counts there
+  spare_.clear();
 }
 
 Status TimedRows::make_room() {

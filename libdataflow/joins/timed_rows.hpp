@@ -4,6 +4,7 @@
 // backend keys that memory has no room for lie on disk.
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -40,6 +41,11 @@ class TimedRowList {
   [[nodiscard]] bool empty() const { return count_ == 0; }
   /// The row when there is a single one that no memory was needed for; null: there may be any number of them.
   [[nodiscard]] TimedRow* only() const { return capacity_ == 0 && count_ == 1 ? one_ : nullptr; }
+  /// The same, but `none` when there is no row.
+  [[nodiscard]] const TimedRow* only_or(const TimedRow* none) const {
+    const TimedRow* const row = count_ == 0 ? none : one_;
+    return capacity_ == 0 ? row : nullptr;
+  }
   /// Those from `first` to `last`, both inclusive.
   [[nodiscard]] std::span<TimedRow* const> between(std::int64_t first, std::int64_t last) const {
     if (capacity_ != 0) return search(first, last);
@@ -99,7 +105,7 @@ class TimedRows {
   [[nodiscard]] std::size_t rows_at_once() const { return cache_ ? cache_->rows_at_once() : SIZE_MAX; }
   /// Finds the keys of `batch.rows`, which have one. What there is of them is in memory until `make_room`.
   Status find(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from, TimedBatch& batch);
-  /// The same for rows that are not going to be packed: null where there is nothing of a key.
+  /// The same for rows that are not going to be packed: null where there is nothing of a key, and no sizes.
   Status find_known(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from, TimedBatch& batch);
   /// Packs those rows, which have the times `times`, without keeping them: `keep` or `free` each.
   void pack(const PackedLayout& layout, const Batch& from, std::span<const std::int64_t> times, std::uint32_t side,
@@ -108,6 +114,18 @@ class TimedRows {
   Status find_and_pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
                        std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch);
   [[nodiscard]] const TimedRowList& of_key(std::byte* key, std::size_t side) const { return list(key, side); }
+  /// The only row of a key, or of null; one that is later than all when there is none, and null when there may be more.
+  [[nodiscard]] const TimedRow* only_of_key(std::byte* key, std::size_t side) const {
+    static constexpr TimedRowList no_rows{};
+    static constexpr TimedRow nobody{.key = nullptr,
+                                     .time = std::numeric_limits<std::int64_t>::max(),
+                                     .due_time = std::numeric_limits<std::int64_t>::min(),
+                                     .sequence = 0,
+                                     .side = 0,
+                                     .flag = 0};
+    const TimedRowList* const rows = key == nullptr ? &no_rows : &list(key, side);
+    return rows->only_or(&nobody);
+  }
   [[nodiscard]] const TimedRowList& of_key(const TimedRow& row, std::size_t side) const { return list(row.key, side); }
   void keep(TimedRow* row) {
     if (is_empty(row->key)) ++keys_with_rows_;
@@ -153,6 +171,7 @@ class TimedRows {
   windows::KeyForm form_;
   windows::RowLayout layout_;
   windows::GroupTable keys_;
+  windows::GroupTable spare_;  ///< empty: where keys move to when others are forgotten, so that it need not grow again
   RowArena arena_;
   std::optional<KeyCache> cache_;
   std::size_t rows_ = 0;  ///< in memory

@@ -1,12 +1,15 @@
 // Rows of both sides that are in the same window. Until a window is over its rows only lie there, in slices of time
 // each of which is in whole windows; then the right's rows are put into a hash table and the left's are looked up in
 // it: the classic hash join, once a window, with nothing but an append for each row before. (Flink's WindowJoinOperator
-// keeps windows by key.) Of a window that is larger than memory only a part is joined at a time: see window_slices.hpp.
+// keeps windows by key.) Where of a right row no more is asked than whether there is one, as a semi join does, a slice
+// keeps the first of each key. Of a window that is larger than memory only a part is joined at a time: see
+// window_slices.hpp.
 
 #include <algorithm>
 #include <bit>
 #include <map>
 #include <numeric>
+#include <utility>
 
 #include "libdataflow/joins/join_operator.hpp"
 #include "libdataflow/joins/session_join.hpp"
@@ -68,7 +71,10 @@ class Firing {
 class WindowJoin final : public JoinOperator {
  public:
   explicit WindowJoin(std::shared_ptr<const WindowJoinSpec> spec)
-      : JoinOperator{spec->join, {"join.event_time", "join.sequence"}}, spec_{std::move(spec)} {
+      : JoinOperator{spec->join, {"join.event_time", "join.sequence"}},
+        spec_{std::move(spec)},
+        one_of_a_key_is_enough_{is_of_left_rows(join().kind) && !join().condition},
+        key_marks_{keys_of_input(right_input).form(), std::vector<std::byte>(1)} {
     const WindowSpec& window = spec_->window;
     switch (window.kind) {
       case WindowKind::sliding: slice_width_ = std::gcd(window.size.count(), window.slide.count()); break;
@@ -97,32 +103,10 @@ class WindowJoin final : public JoinOperator {
     key_columns_.clear();
     for (const std::size_t key : join().sides[input].keys) key_columns_.push_back(&batch->column(key));
     hash_rows(key_columns_, batch->rows(), hashes_);
-    std::vector<std::uint32_t>& rows = kept_;
-    rows.clear();
-    slices_of_rows_.clear();
-    Slice* slice = nullptr;
-    std::int64_t start = 0;
-    std::int64_t end = 0;
-    for (const std::uint32_t row : with_key_) {
-      const std::int64_t time = batch->timestamp(row).micros;
-      if (slice == nullptr || time < start || time >= end) {  // else it is in the slice of the row before
-        slice = slice_at(time);
-        start = tumbling_start(time, slice_width_, spec_->window.offset.count());
-        end = tumbling_end(time, slice_width_, spec_->window.offset.count());
-      }
-      if (slice == nullptr) continue;
-      rows.push_back(row);
-      slices_of_rows_.push_back(slice);
-    }
-    has_key_.assign(batch->rows(), false);
-    for (std::size_t i = 0; i < with_key; ++i) has_key_[with_key_[i]] = true;
-    const PackedLayout& form = layout(input);
-    form.sizes(*batch, rows, sizes_);
-    to_.resize(rows.size());
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      to_[i] = add_row(*slices_of_rows_[i], input, rows[i], batch->timestamp(rows[i]).micros, sequence_++, sizes_[i]);
-    }
-    form.pack(*batch, rows, to_.data());
+    const auto times = batch->timestamps()->as<std::int64_t>();
+    choose_slices(times, with_key);
+    if (one_of_a_key_is_enough_ && input == right_input) drop_known_keys(*batch);
+    add_rows(input, layout(input), *batch, times, [&](std::uint32_t) { return sequence_++; });
     return ended(make_room());
   }
 
@@ -225,13 +209,64 @@ class WindowJoin final : public JoinOperator {
     return &slice;
   }
 
-  /// Where the row's bytes go.
-  std::byte* add_row(Slice& slice, std::size_t side, std::uint32_t row, std::int64_t time, std::int64_t sequence,
-                     std::size_t bytes) {
+  /// Which rows are kept, and in which slices: of `with_key_`, in which the first `with_key` have a key.
+  void choose_slices(std::span<const std::int64_t> times, std::size_t with_key) {
+    kept_.clear();
+    slices_of_rows_.clear();
+    Slice* slice = nullptr;
+    std::int64_t start = 0;
+    std::int64_t end = 0;
+    for (std::size_t i = 0; i < with_key_.size(); ++i) {
+      if (i == with_key) kept_with_key_ = kept_.size();
+      const std::int64_t time = times[with_key_[i]];
+      if (slice == nullptr || time < start || time >= end) {  // else it is in the slice of the row before
+        slice = slice_at(time);
+        start = tumbling_start(time, slice_width_, spec_->window.offset.count());
+        end = tumbling_end(time, slice_width_, spec_->window.offset.count());
+      }
+      if (slice == nullptr) continue;
+      kept_.push_back(with_key_[i]);
+      slices_of_rows_.push_back(slice);
+    }
+    if (with_key == with_key_.size()) kept_with_key_ = kept_.size();
+  }
+
+  /// Leaves of the right's rows that are to be kept only those whose keys their slices do not have.
+  void drop_known_keys(const Batch& batch) {
+    const windows::KeyBatch& keys = keys_of_input(right_input).read(batch);
+    marks_.resize(kept_.size());
+    std::size_t left = 0;
+    for (std::size_t first = 0, last = 0; first < kept_.size(); first = last) {
+      Slice& slice = *slices_of_rows_[first];
+      while (last < kept_.size() && slices_of_rows_[last] == &slice) ++last;
+      if (!slice.right_keys) slice.right_keys.emplace(key_marks_);
+      slice.right_keys->find_or_insert(keys, kept_.data() + first, last - first, marks_.data());
+      for (std::size_t i = first; i < last; ++i) {  // without a branch, of which every fifth is the other one
+        kept_[left] = kept_[i];
+        slices_of_rows_[left] = &slice;
+        left += std::exchange(marks_[i - first][key_marks_.payload_offset()], std::byte{1}) == std::byte{0} ? 1 : 0;
+      }
+    }
+    kept_.resize(left);
+    slices_of_rows_.resize(left);
+    kept_with_key_ = left;
+  }
+
+  /// Adds the rows that are kept; `sequence(row)`: their numbers.
+  template <class Sequence>
+  void add_rows(std::size_t side, const PackedLayout& form, const Batch& batch, std::span<const std::int64_t> times,
+                Sequence&& sequence) {
     constexpr std::uint64_t golden = 0x9e3779b97f4a7c15;  // rows without a key spread, too
-    const bool has_key = has_key_[row];
-    const std::uint64_t hash = has_key ? hashes_[row] : static_cast<std::uint64_t>(sequence) * golden;
-    return slice.add(side, {hash, time, sequence, has_key ? 1U : 0U}, bytes)->bytes();
+    form.sizes(batch, kept_, sizes_);
+    to_.resize(kept_.size());
+    for (std::size_t i = 0; i < kept_.size(); ++i) {
+      const std::uint32_t row = kept_[i];
+      const std::int64_t number = sequence(row);
+      const bool has_key = i < kept_with_key_;
+      const std::uint64_t hash = has_key ? hashes_[row] : static_cast<std::uint64_t>(number) * golden;
+      to_[i] = slices_of_rows_[i]->add(side, {hash, times[row], number, has_key ? 1U : 0U}, sizes_[i])->bytes();
+    }
+    form.pack(batch, kept_, sizes_, to_.data());
   }
 
   Status make_room() { return spill_ ? spill_->make_room(slices_) : Status{}; }
@@ -254,6 +289,10 @@ class WindowJoin final : public JoinOperator {
   /// Some of what is being joined.
   Status go_on(OperatorOutput& out) {
     if (firing_->left_row < firing_->left().size()) {
+      if (one_of_a_key_is_enough_) {
+        give_left_rows();
+        return {};
+      }
       collect();
       return apply(out);
     }
@@ -272,12 +311,28 @@ class WindowJoin final : public JoinOperator {
     return {};
   }
 
+  [[nodiscard]] bool equal_keys(const WindowRow& left, const WindowRow& right) const {
+    return left.hash == right.hash &&
+           PackedLayout::equal_keys(layout(left_input), left.bytes(), layout(right_input), right.bytes());
+  }
+
+  /// Those that have a match, or those that have none, where that is all that is asked.
+  void give_left_rows() {
+    Firing& firing = *firing_;
+    const bool wanted = join().kind == JoinKind::semi;
+    for (; firing.left_row < firing.left().size() && !results_.full(); ++firing.left_row) {
+      const WindowRow& row = *firing.left()[firing.left_row];
+      std::uint32_t right = firing.first_in_chain(row);
+      while (right != Firing::none && !equal_keys(row, *firing.right()[right])) right = firing.next_in_chain(right);
+      if ((right != Firing::none) == wanted) add_result(&row, nullptr);
+    }
+  }
+
   void collect() {
     Firing& firing = *firing_;
     candidates_.clear();
     met_.clear();
     ends_.clear();
-    const bool one_is_enough = is_of_left_rows(join().kind) && !join().condition;
     while (firing.left_row < firing.left().size() && ends_.size() < candidates_at_once) {
       const WindowRow& row = *firing.left()[firing.left_row];
       if (!firing.walking) firing.walk = firing.first_in_chain(row);
@@ -285,10 +340,8 @@ class WindowJoin final : public JoinOperator {
       while (firing.walk != Firing::none && candidates_.count < candidates_at_once &&
              candidates_.bytes < max_batch_bytes / 2) {
         const WindowRow& right = *firing.right()[firing.walk];
-        const bool equal = right.hash == row.hash && PackedLayout::equal_keys(layout(left_input), row.bytes(),
-                                                                              layout(right_input), right.bytes());
-        if (equal) add_candidate(row, firing.walk);
-        firing.walk = equal && one_is_enough ? Firing::none : firing.next_in_chain(firing.walk);
+        if (equal_keys(row, right)) add_candidate(row, firing.walk);
+        firing.walk = firing.next_in_chain(firing.walk);
       }
       const bool complete = firing.walk == Firing::none;
       ends_.push_back({firing.left_row, candidates_.count, complete});
@@ -352,27 +405,18 @@ class WindowJoin final : public JoinOperator {
   void restore_rows(std::size_t side, const Batch& rows) {
     const RowTable& from = table(side);
     rows_with_key(rows, from.key_fields(), with_key_, without_key_);
-    has_key_.assign(rows.rows(), false);
-    for (const std::uint32_t row : with_key_) has_key_[row] = true;
+    const std::size_t with_key = with_key_.size();
+    with_key_.insert(with_key_.end(), without_key_.begin(), without_key_.end());
     key_columns_.clear();
     for (const std::size_t key : from.key_fields()) key_columns_.push_back(&rows.column(key));
     hash_rows(key_columns_, rows.rows(), hashes_);
-    kept_.clear();
-    slices_of_rows_.clear();
-    for (std::uint32_t row = 0; row < rows.rows(); ++row) {
-      Slice* const slice = slice_at(from.number(rows, 0)[row]);
-      if (slice == nullptr) continue;
-      kept_.push_back(row);
-      slices_of_rows_.push_back(slice);
-    }
-    from.own_layout().sizes(rows, kept_, sizes_);
-    to_.resize(kept_.size());
-    for (std::size_t i = 0; i < kept_.size(); ++i) {
-      const std::int64_t sequence = from.number(rows, 1)[kept_[i]];
-      to_[i] = add_row(*slices_of_rows_[i], side, kept_[i], from.number(rows, 0)[kept_[i]], sequence, sizes_[i]);
+    const auto times = from.number(rows, 0);
+    choose_slices(times, with_key);
+    add_rows(side, from.own_layout(), rows, times, [&](std::uint32_t row) {
+      const std::int64_t sequence = from.number(rows, 1)[row];
       sequence_ = std::max(sequence_, sequence + 1);
-    }
-    from.own_layout().pack(rows, kept_, to_.data());
+      return sequence;
+    });
   }
 
   struct RowEnd {
@@ -382,6 +426,8 @@ class WindowJoin final : public JoinOperator {
   };
 
   std::shared_ptr<const WindowJoinSpec> spec_;
+  bool one_of_a_key_is_enough_;   ///< of the right's rows
+  windows::RowLayout key_marks_;  ///< a key and whether it is known
   std::int64_t slice_width_ = 1;
   Slices slices_;
   std::optional<SliceSpill> spill_;
@@ -402,8 +448,9 @@ class WindowJoin final : public JoinOperator {
   std::vector<std::uint32_t> with_key_;
   std::vector<std::uint32_t> without_key_;
   std::vector<std::uint32_t> kept_;
+  std::size_t kept_with_key_ = 0;  ///< so many of them, the first ones, have a key
   std::vector<Slice*> slices_of_rows_;
-  std::vector<bool> has_key_;
+  std::vector<std::byte*> marks_;
   std::vector<const Column*> key_columns_;
   std::vector<std::uint64_t> hashes_;
   std::vector<std::uint32_t> sizes_;

@@ -73,6 +73,7 @@ Status SliceSpill::write(Slice& slice) {
   slice.runs.push_back(std::move(*run));
   for (WindowRows& side : slice.sides) WindowRows{}.swap(side);
   slice.arena = RowArena{};
+  slice.right_keys.reset();
   return slice.runs.size() < most_runs_of_a_slice ? Status{} : merge_smallest(slice.runs);
 }
 

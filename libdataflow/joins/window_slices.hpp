@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "libdataflow/state/sorted_run.hpp"
 #include "libdataflow/state/state_backend.hpp"
 #include "libdataflow/windows/assign.hpp"
+#include "libdataflow/windows/group_table.hpp"
 
 namespace dataflow::joins {
 
@@ -36,11 +38,14 @@ struct Slice {
   WindowRows sides[2];
   RowArena arena;
   std::vector<SortedRunPtr> runs;  ///< its other rows
+  /// Of the right's rows in memory, where one of each key is enough.
+  std::optional<windows::GroupTable> right_keys;
 
   /// A row, and room for so many bytes behind it.
   WindowRow* add(std::size_t side, const WindowRow& row, std::size_t bytes);
   [[nodiscard]] std::size_t byte_size() const {
-    return arena.bytes_in_use() + (sides[0].size() + sides[1].size()) * sizeof(WindowRow*);
+    return arena.bytes_in_use() + (sides[0].size() + sides[1].size()) * sizeof(WindowRow*) +
+           (right_keys ? right_keys->byte_size() : 0);
   }
 };
 using Slices = std::map<std::int64_t, Slice>;  ///< by their start

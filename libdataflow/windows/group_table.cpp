@@ -309,17 +309,52 @@ std::byte* GroupTable::find_or_insert(const KeyRef& key) {
   return row;
 }
 
+template <class Key>
+std::byte* GroupTable::find_one(const Key& keys, std::size_t i, std::uint64_t hash) const {
+  for (std::size_t at = hash & mask_; slots_[at] != 0; at = (at + 1) & mask_) {
+    if (((slots_[at] ^ hash) & ~address_bits) == 0 && keys.equal(row_in(slots_[at]), i)) return row_in(slots_[at]);
+  }
+  return nullptr;
+}
+
 std::byte* GroupTable::find(const KeyRef& key) const {
   if (key.null || layout_->form() == KeyForm::none) return null_row_;
   if (slots_.empty()) return nullptr;
-  const bool word = layout_->form() == KeyForm::word;
-  const std::uint64_t hash = word ? hash_word(key.key.head) : hash_text(key.key);
-  for (std::size_t at = hash & mask_; slots_[at] != 0; at = (at + 1) & mask_) {
-    if (((slots_[at] ^ hash) & ~address_bits) != 0) continue;
-    std::byte* row = row_in(slots_[at]);
-    if (word ? word_in(row) == key.key.head : same_text(text_in(row), key.key)) return row;
+  return layout_->form() == KeyForm::word ? find_one(Words{&key.key.head}, 0, hash_word(key.key.head))
+                                          : find_one(Texts{&key.key}, 0, hash_text(key.key));
+}
+
+/// A block's hashes first, so that its slots are on their way when they are looked at.
+template <class Key>
+void GroupTable::find_all(const Key& keys, const std::uint8_t* validity, const std::uint32_t* rows, std::size_t count,
+                          std::byte** found) const {
+  if (slots_.empty()) {
+    std::fill_n(found, count, nullptr);
+  } else {
+    std::uint64_t hashes[block_rows];
+    for (std::size_t from = 0; from < count; from += block_rows) {
+      const std::size_t n = std::min(block_rows, count - from);
+      for (std::size_t j = 0; j < n; ++j) {
+        hashes[j] = keys.hash(rows == nullptr ? from + j : rows[from + j]);
+        __builtin_prefetch(slots_.data() + (hashes[j] & mask_));
+      }
+      for (std::size_t j = 0; j < n; ++j) {
+        found[from + j] = find_one(keys, rows == nullptr ? from + j : rows[from + j], hashes[j]);
+      }
+    }
   }
-  return nullptr;
+  for (std::size_t j = 0; validity != nullptr && j < count; ++j) {
+    if (!bit_at(validity, rows == nullptr ? j : rows[j])) found[j] = null_row_;
+  }
+}
+
+void GroupTable::find(const KeyBatch& keys, const std::uint32_t* rows, std::size_t count, std::byte** found) const {
+  assert(keys.form == layout_->form());
+  switch (keys.form) {
+    case KeyForm::none: std::fill_n(found, count, null_row_); break;
+    case KeyForm::word: find_all(Words{keys.words}, keys.validity, rows, count, found); break;
+    case KeyForm::text: find_all(Texts{keys.texts}, keys.validity, rows, count, found); break;
+  }
 }
 
 KeyRef GroupTable::key_of(const std::byte* row) const {

@@ -76,6 +76,8 @@ class GroupTable {
   std::byte* find_or_insert(const KeyRef& key);
   /// Null when the key has no row.
   [[nodiscard]] std::byte* find(const KeyRef& key) const;
+  /// The row of every key in `rows` (null: the first `count` rows of the batch), null where it has none.
+  void find(const KeyBatch& keys, const std::uint32_t* rows, std::size_t count, std::byte** found) const;
   /// The key of one of this table's rows.
   [[nodiscard]] KeyRef key_of(const std::byte* row) const;
 
@@ -131,6 +133,11 @@ class GroupTable {
                           std::byte** found);
   template <class Key>
   void find_or_insert_block(const Key& keys, const std::uint32_t* rows, std::size_t count, std::byte** found);
+  template <class Key>
+  void find_all(const Key& keys, const std::uint8_t* validity, const std::uint32_t* rows, std::size_t count,
+                std::byte** found) const;
+  template <class Key>
+  [[nodiscard]] std::byte* find_one(const Key& keys, std::size_t i, std::uint64_t hash) const;
   template <class Key>
   std::byte* probe(const Key& keys, std::size_t i, std::uint64_t hash);
   template <class Key>

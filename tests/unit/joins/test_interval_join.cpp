@@ -103,6 +103,16 @@ TEST_CASE("of each left row only pairs may be asked for that none before was bet
   CHECK(join.take().empty());
 }
 
+TEST_CASE("rows that wait for the other side have met nothing, whatever the rows before them have") {
+  JoinBench join{priced + "best = \"right.price DESC\"\n", priced_fields, priced_fields};
+  join.push(right, {{"k", "early", 5, 10us}});
+  join.push(left, {{"k", "A", 0, 10us}});
+  CHECK(join.take() == "A early @10");
+  join.push(left, {{"k", "B", 0, 30us}, {"k", "C", 0, 31us}});
+  join.push(right, {{"k", "low", -5, 31us}});
+  CHECK(join.take() == "B low @31; C low @31");
+}
+
 TEST_CASE("of a batch's pairs only the best of a left row is given, and what is equal to it") {
   JoinBench join{priced + "best = \"right.price ASC\"\n", priced_fields, priced_fields};
   join.push(left, {{"k", "L", 0, 10us}});
@@ -122,6 +132,32 @@ TEST_CASE("rows that are ahead of the other side wait for it, and are in checkpo
   join.push(left, {{"k", "D", 80us, 70us}});
   join.push(right, {{"k", "at 55", 55us}, {"k", "at 75", 75us}});
   CHECK(join.take() == "B at 55 @55; C at 55 @55; C at 75 @75; D at 75 @75");
+}
+
+TEST_CASE("rows that have met all that came before them wait for what comes out of order") {
+  JoinBench join{while_open + ids, open_fields, fields};
+  join.push(left, {{"k", "A", 40us, 10us}});
+  join.push(right, {{"k", "at 20", 20us}, {"other", "at 21", 21us}});
+  join.push(right, {{"k", "at 30", 30us}});
+  CHECK(join.take() == "A at 20 @20; A at 30 @30");
+  join.push(left, {{"k", "B", 90us, 25us}});
+  CHECK(join.take() == "B at 30 @30");
+  join.push(right, {{"k", "at 35", 35us}});
+  CHECK(join.take() == "A at 35 @35; B at 35 @35");
+  join.push(left, {{"other", "C", 90us, 15us}, {"k", "D", 90us, 15us}});
+  CHECK(join.take() == "C at 21 @21; D at 20 @20; D at 30 @30; D at 35 @35");
+}
+
+TEST_CASE("rows that wait for what comes out of order go when time has passed them") {
+  JoinBench join{while_open + ids, open_fields, fields};
+  join.push(left, {{"k", "A", 90us, 10us}});
+  join.push(right, {{"k", "at 20", 20us}});
+  join.push(right, {{"k", "at 30", 30us}});
+  join.watermark(20us);
+  CHECK(join.take() == "A at 20 @20; A at 30 @30");
+  CHECK(join.restore(1) == 2);
+  join.push(left, {{"k", "B", 90us, 25us}});
+  CHECK(join.take() == "B at 30 @30");
 }
 
 TEST_CASE("a row without a match comes when it is certain that it has none, with that time") {
