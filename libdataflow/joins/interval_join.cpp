@@ -21,8 +21,8 @@
 #include <utility>
 
 #include "libdataflow/joins/interval_bounds.hpp"
-#include "libdataflow/joins/time_buckets.hpp"
 #include "libdataflow/joins/timed_join.hpp"
+#include "libdataflow/windows/time_buckets.hpp"
 
 namespace dataflow::joins {
 
@@ -39,7 +39,8 @@ class IntervalJoin final : public TimedJoin {
         bounds_{*spec_},
         compared_by_{join().sides[right_input].compared_by},
         turn_{spec_->least_is_best ? ~std::int64_t{0} : 0},
-        due_{TimeBuckets<TimedRow>{bounds_.bucket_width()}, TimeBuckets<TimedRow>{bounds_.bucket_width()}} {}
+        due_{windows::TimeBuckets<TimedRow*>{bounds_.bucket_width()},
+             windows::TimeBuckets<TimedRow*>{bounds_.bucket_width()}} {}
 
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
     side_ = input;
@@ -457,7 +458,7 @@ class IntervalJoin final : public TimedJoin {
   IntervalBounds bounds_;
   std::optional<std::size_t> compared_by_;  ///< the right's field by which a left row's pairs are compared
   std::int64_t turn_;                       ///< numbers are turned with it (XOR) so that greater ones are better
-  std::array<TimeBuckets<TimedRow>, 2> due_;
+  std::array<windows::TimeBuckets<TimedRow*>, 2> due_;
   std::vector<TimedRow*> gone_;  ///< taken out, but a result may refer to them
   std::array<std::int64_t, 2> newest_{Timestamp::min().micros, Timestamp::min().micros};  ///< that has come, by side
   std::array<std::deque<PutOff>, 2> ahead_;  ///< rows that are ahead of the other side's newest
