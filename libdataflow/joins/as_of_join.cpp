@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "libdataflow/joins/time_buckets.hpp"
 #include "libdataflow/joins/timed_join.hpp"
+#include "libdataflow/windows/time_buckets.hpp"
 
 namespace dataflow::joins {
 
@@ -190,8 +190,8 @@ class AsOfJoin final : public TimedJoin {
   }
 
   std::shared_ptr<const AsOfJoinSpec> spec_;
-  TimeBuckets<TimedRow> waiting_{bucket_width};   ///< left rows
-  TimeBuckets<TimedRow> versions_{bucket_width};  ///< right rows that may be newer than the watermark
+  windows::TimeBuckets<TimedRow*> waiting_{bucket_width};   ///< left rows
+  windows::TimeBuckets<TimedRow*> versions_{bucket_width};  ///< right rows that may be newer than the watermark
 
   TimedBatch taken_;
   std::vector<std::uint32_t> without_key_;

@@ -10,9 +10,9 @@
 #include <algorithm>
 #include <deque>
 
-#include "libdataflow/joins/time_buckets.hpp"
 #include "libdataflow/joins/timed_join.hpp"
 #include "libdataflow/windows/assign.hpp"
+#include "libdataflow/windows/time_buckets.hpp"
 
 namespace dataflow::joins {
 
@@ -300,9 +300,9 @@ class SessionJoin final : public TimedJoin {
 
   std::shared_ptr<const WindowJoinSpec> spec_;
   std::int64_t gap_;
-  TimeBuckets<TimedRow> due_;     ///< by the end of the session if no row came after
-  std::deque<Session> sessions_;  ///< results may refer to their rows
-  bool joining_ = false;          ///< the last one of them is half through
+  windows::TimeBuckets<TimedRow*> due_;  ///< by the end of the session if no row came after
+  std::deque<Session> sessions_;         ///< results may refer to their rows
+  bool joining_ = false;                 ///< the last one of them is half through
 
   TimedBatch taken_;
   std::vector<std::uint32_t> without_key_;

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cstdlib>
 #include <new>
@@ -178,13 +179,17 @@ void GroupTable::rehash(std::size_t slots) {
   for (const Page& page : pages_) {
     const std::byte* end = page.data.get() + page.used * layout_->stride();
     for (std::byte* row = page.data.get(); row != end; row += layout_->stride()) {
-      if (row == null_row_) continue;
-      const std::uint64_t hash = hash_of_row(row);
-      std::size_t at = hash & mask_;
-      while (slots_[at] != 0) at = (at + 1) & mask_;
-      slots_[at] = slot_of(hash, row);
+      if (row != null_row_) put_in_slot(row);
     }
   }
+}
+
+/// A row that is in none.
+void GroupTable::put_in_slot(const std::byte* row) {
+  const std::uint64_t hash = hash_of_row(row);
+  std::size_t at = hash & mask_;
+  while (slots_[at] != 0) at = (at + 1) & mask_;
+  slots_[at] = slot_of(hash, row);
 }
 
 /// Load stays at or below 1/2, also after `more_rows` new keys.
@@ -194,6 +199,24 @@ void GroupTable::reserve(std::size_t more_rows) {
   std::size_t slots = std::max(min_slots, slots_.size() * 2);
   while (slots < needed) slots *= 2;
   rehash(slots);
+}
+
+/// Of a row of another table with this layout, whose key is not here yet.
+std::byte* GroupTable::add_copy(const std::byte* row, bool null) {
+  reserve(1);
+  std::byte* copy = new_row();
+  std::memcpy(copy, row, layout_->stride());
+  if (null || layout_->form() == KeyForm::none) {
+    null_row_ = copy;
+    return copy;
+  }
+  if (layout_->form() == KeyForm::text) {
+    TextKey key = text_in(row);
+    if (!key.is_inline()) key.head = reinterpret_cast<std::uintptr_t>(keep_text(key.far(), key.length()));
+    std::memcpy(copy, &key, sizeof key);
+  }
+  put_in_slot(copy);
+  return copy;
 }
 
 template <class Key>
@@ -220,38 +243,40 @@ std::byte* GroupTable::probe(const Key& keys, std::size_t i, std::uint64_t hash)
   }
 }
 
-template <class Key>
-void GroupTable::find_or_insert_block(const Key& keys, const std::uint32_t* rows, std::size_t count,
-                                      std::byte** found) {
+template <class Key, class Rows>
+void GroupTable::find_or_insert_block(const Key& keys, const Rows& rows, std::size_t count, std::byte** found) {
   reserve(count);
   std::uint64_t hashes[block_rows];
+  const std::uint64_t* const slots = slots_.data();
+  const std::size_t mask = mask_;
   const bool prefetch = slots_.size() * sizeof(std::uint64_t) + size_ * layout_->stride() > prefetch_from_bytes;
   if (!prefetch) {
     for (std::size_t j = 0; j < count; ++j) {
-      const std::size_t i = rows == nullptr ? j : rows[j];
+      const std::size_t i = rows(j);
       const std::uint64_t hash = keys.hash(i);
-      const std::uint64_t slot = slots_[hash & mask_];
+      const std::uint64_t slot = slots[hash & mask];
       const bool first = slot != 0 && ((slot ^ hash) & ~address_bits) == 0 && keys.equal(row_in(slot), i);
       found[j] = first ? row_in(slot) : probe(keys, i, hash);
     }
     return;
   }
-  const std::uint64_t* slots = slots_.data();
   for (std::size_t j = 0; j < count; ++j) {
-    hashes[j] = keys.hash(rows == nullptr ? j : rows[j]);
-    __builtin_prefetch(slots + (hashes[j] & mask_));
+    hashes[j] = keys.hash(rows(j));
+    __builtin_prefetch(slots + (hashes[j] & mask));
   }
-  // The first row whose hash bits agree is nearly always the one: it is fetched now and compared in the next loop. Only
-  // that one makes rows, so that they come in the order of the records also where two keys' hash bits agree.
+  // Nearly always the key's row is in one of the first two slots, and is the first there whose hash bits agree: it is
+  // chosen without a branch, which would often be mispredicted, fetched now and compared in the next loop. Only that
+  // one makes rows, so that they come in the order of the records also where two keys' hash bits agree.
   for (std::size_t j = 0; j < count; ++j) {
     const std::uint64_t hash = hashes[j];
-    std::size_t at = hash & mask_;
-    while (slots[at] != 0 && ((slots[at] ^ hash) & ~address_bits) != 0) at = (at + 1) & mask_;
-    found[j] = row_in(slots[at]);
+    const std::uint64_t first = slots[hash & mask];
+    const std::uint64_t second = slots[(hash + 1) & mask];
+    const std::uint64_t slot = ((first ^ hash) & ~address_bits) == 0 ? first : second;
+    found[j] = row_in(slot);
     __builtin_prefetch(found[j], 1);
   }
   for (std::size_t j = 0; j < count; ++j) {
-    const std::size_t i = rows == nullptr ? j : rows[j];
+    const std::size_t i = rows(j);
     if (found[j] == nullptr || !keys.equal(found[j], i)) [[unlikely]]
       found[j] = probe(keys, i, hashes[j]);
   }
@@ -274,15 +299,13 @@ void GroupTable::find_or_insert_all(const Key& keys, const std::uint8_t* validit
   }
   for (std::size_t from = 0; from < count; from += block_rows) {
     const std::size_t n = std::min(block_rows, count - from);
-    Key block = keys;
     if (rows == nullptr) {
-      if constexpr (std::is_same_v<Key, Words>) {
-        block.words += from;
-      } else {
-        block.texts += from;
-      }
+      find_or_insert_block(
+          keys, [from](std::size_t j) { return from + j; }, n, found + from);
+    } else {
+      find_or_insert_block(
+          keys, [chosen = rows + from](std::size_t j) { return chosen[j]; }, n, found + from);
     }
-    find_or_insert_block(block, rows == nullptr ? nullptr : rows + from, n, found + from);
   }
 }
 
@@ -309,12 +332,33 @@ std::byte* GroupTable::find_or_insert(const KeyRef& key) {
   return row;
 }
 
+<<<<<<< HEAD
 template <class Key>
 std::byte* GroupTable::find_one(const Key& keys, std::size_t i, std::uint64_t hash) const {
   for (std::size_t at = hash & mask_; slots_[at] != 0; at = (at + 1) & mask_) {
     if (((slots_[at] ^ hash) & ~address_bits) == 0 && keys.equal(row_in(slots_[at]), i)) return row_in(slots_[at]);
   }
   return nullptr;
+=======
+void GroupTable::find_or_insert(const GroupTable& other, std::byte* const* rows, std::size_t count, std::byte** found) {
+  std::array<std::uint64_t, block_rows> words;
+  std::array<TextKey, block_rows> texts;
+  std::array<std::uint8_t, block_rows / 8> validity;
+  for (std::size_t from = 0; from < count; from += block_rows) {
+    const std::size_t n = std::min(block_rows, count - from);
+    KeyBatch keys{layout_->form(), words.data(), texts.data(), nullptr};
+    validity.fill(0xff);
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::byte* row = rows[from + i];
+      if (keys.form == KeyForm::word) words[i] = word_in(row);
+      if (keys.form == KeyForm::text) texts[i] = text_in(row);
+      if (row != other.null_row_) continue;
+      validity[i / 8] &= static_cast<std::uint8_t>(~(1U << (i % 8)));
+      keys.validity = validity.data();
+    }
+    find_or_insert(keys, nullptr, n, found + from);
+  }
+>>>>>>> win
 }
 
 std::byte* GroupTable::find(const KeyRef& key) const {
@@ -361,6 +405,15 @@ KeyRef GroupTable::key_of(const std::byte* row) const {
   return key_of_copy(*layout_, row, row == null_row_);
 }
 
+void GroupTable::keys_of(std::byte* const* rows, std::size_t count, KeyRef* keys) const {
+  // The key bytes of the NULL key's row are zeros, as those of its KeyRef are.
+  if (layout_->form() == KeyForm::word) {
+    for (std::size_t i = 0; i < count; ++i) keys[i] = {rows[i] == null_row_, {word_in(rows[i]), 0}};
+  } else {
+    for (std::size_t i = 0; i < count; ++i) keys[i] = key_of(rows[i]);
+  }
+}
+
 KeyRef GroupTable::key_of_copy(const RowLayout& layout, const std::byte* row, bool null) {
   KeyRef ref;
   ref.null = null;
@@ -380,7 +433,11 @@ std::size_t GroupTable::next_rows(Cursor& cursor, std::size_t max, std::byte** r
       cursor.row = 0;
       continue;
     }
-    rows[taken++] = page.data.get() + cursor.row++ * layout_->stride();
+    const std::size_t stride = layout_->stride();
+    std::byte* row = page.data.get() + cursor.row * stride;
+    const std::size_t n = std::min(max - taken, page.used - cursor.row);
+    for (std::size_t i = 0; i < n; ++i, row += stride) rows[taken++] = row;
+    cursor.row += n;
   }
   return taken;
 }

@@ -74,12 +74,15 @@ class GroupTable {
   /// The row of every key in `rows` (null: the first `count` rows of the batch), made when it is not there.
   void find_or_insert(const KeyBatch& keys, const std::uint32_t* rows, std::size_t count, std::byte** found);
   std::byte* find_or_insert(const KeyRef& key);
+  /// The rows of the keys that rows of another table have.
+  void find_or_insert(const GroupTable& other, std::byte* const* rows, std::size_t count, std::byte** found);
   /// Null when the key has no row.
   [[nodiscard]] std::byte* find(const KeyRef& key) const;
   /// The row of every key in `rows` (null: the first `count` rows of the batch), null where it has none.
   void find(const KeyBatch& keys, const std::uint32_t* rows, std::size_t count, std::byte** found) const;
   /// The key of one of this table's rows.
   [[nodiscard]] KeyRef key_of(const std::byte* row) const;
+  void keys_of(std::byte* const* rows, std::size_t count, KeyRef* keys) const;
 
   /// Takes up to `max` rows from where `cursor` is, in order of insertion, and moves it. 0 at the end.
   std::size_t next_rows(Cursor& cursor, std::size_t max, std::byte** rows) const;
@@ -109,13 +112,10 @@ class GroupTable {
   template <class Live, class Moved>
   GroupTable retain(Live&& live, Moved&& moved) {
     GroupTable kept{*layout_};
+    kept.reserve(size_ / 2);
     Cursor cursor;
     for (std::byte* row = nullptr; next_rows(cursor, 1, &row) == 1;) {
-      if (!live(row)) continue;
-      std::byte* to = kept.find_or_insert(key_of(row));
-      std::memcpy(to + layout_->payload_offset(), row + layout_->payload_offset(),
-                  layout_->stride() - layout_->payload_offset());
-      moved(row, to);
+      if (live(row)) moved(row, kept.add_copy(row, row == null_row_));
     }
     std::swap(*this, kept);
     return kept;
@@ -131,8 +131,8 @@ class GroupTable {
   template <class Key>
   void find_or_insert_all(const Key& keys, const std::uint8_t* validity, const std::uint32_t* rows, std::size_t count,
                           std::byte** found);
-  template <class Key>
-  void find_or_insert_block(const Key& keys, const std::uint32_t* rows, std::size_t count, std::byte** found);
+  template <class Key, class Rows>
+  void find_or_insert_block(const Key& keys, const Rows& rows, std::size_t count, std::byte** found);
   template <class Key>
   void find_all(const Key& keys, const std::uint8_t* validity, const std::uint32_t* rows, std::size_t count,
                 std::byte** found) const;
@@ -144,9 +144,11 @@ class GroupTable {
   std::byte* insert(const Key& keys, std::size_t i, std::uint64_t hash, std::size_t slot);
   std::byte* new_row();
   std::byte* null_row();
+  std::byte* add_copy(const std::byte* row, bool null);
   void add_page();
   void reserve(std::size_t more_rows);
   void rehash(std::size_t slots);
+  void put_in_slot(const std::byte* row);
   [[nodiscard]] std::uint64_t hash_of_row(const std::byte* row) const;
   const char* keep_text(const char* bytes, std::uint32_t length);
 

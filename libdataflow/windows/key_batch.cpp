@@ -1,5 +1,6 @@
 #include "libdataflow/windows/key_batch.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -259,6 +260,12 @@ const char* decode_cell(const DataType& type, const char* at, ColumnBuilder& col
 
 void KeyReader::write(const KeyRef* keys, std::size_t count, ColumnBuilder* const* columns) const {
   if (form_ == KeyForm::none) return;
+  const bool as_they_are = form_ == KeyForm::word && types_[0].width() == sizeof(std::uint64_t);
+  if (as_they_are && std::none_of(keys, keys + count, [](const KeyRef& key) { return key.null; })) {
+    auto* at = columns[0]->append_uninitialised<std::uint64_t>(count);
+    for (std::size_t i = 0; i < count; ++i) at[i] = keys[i].key.head;
+    return;
+  }
   for (std::size_t i = 0; i < count; ++i) {
     const KeyRef& ref = keys[i];
     if (ref.null) {

@@ -8,6 +8,7 @@
 
 #include "libdataflow/operators/row_errors.hpp"
 #include "libdataflow/windows/aggregation.hpp"
+#include "libdataflow/windows/group_table.hpp"
 #include "libdataflow/windows/key_batch.hpp"
 #include "libdataflow/windows/window_spec.hpp"
 
@@ -30,10 +31,15 @@ class ResultWriter {
   void add(const KeyRef& key, const std::byte* states, std::int64_t start, std::int64_t end, std::int64_t event_time) {
     keys_.push_back(key);
     states_.push_back(states);
-    if (stretches_.empty() || !stretches_.back().is(start, end, event_time)) {
-      stretches_.push_back({start, end, event_time, 0});
-    }
-    ++stretches_.back().groups;
+    add_groups(1, start, end, event_time);
+  }
+  /// The same for several groups of one window: those rows of a table, whose states lie elsewhere.
+  void add(const GroupTable& groups, std::byte* const* rows, std::byte* const* states, std::size_t count,
+           std::int64_t start, std::int64_t end, std::int64_t event_time) {
+    keys_.resize(keys_.size() + count);
+    groups.keys_of(rows, count, keys_.data() + keys_.size() - count);
+    states_.insert(states_.end(), states, states + count);
+    if (count != 0) add_groups(count, start, end, event_time);
   }
   /// The results of what was added, at once instead of by `flush`, and without `having`. Errors: arithmetic, naming the
   /// first result that cannot be computed.
@@ -56,6 +62,12 @@ class ResultWriter {
       return start == other_start && end == other_end && event_time == other_time;
     }
   };
+  void add_groups(std::size_t count, std::int64_t start, std::int64_t end, std::int64_t event_time) {
+    if (stretches_.empty() || !stretches_.back().is(start, end, event_time)) {
+      stretches_.push_back({start, end, event_time, 0});
+    }
+    stretches_.back().groups += count;
+  }
   [[nodiscard]] ColumnPtr time_column(std::int64_t Stretch::*time) const;
   /// Rows of `failed_` are not whole.
   BatchPtr make_batch(Timestamp processing_time, ResultTime time);

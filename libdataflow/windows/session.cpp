@@ -28,7 +28,7 @@ class SessionWindows final : public WindowOperator {
  public:
   SessionWindows(const WindowSpec& spec, SchemaPtr input)
       : WindowOperator{spec, std::move(input)},
-        store_{key_form(), spec.gap.count(), aggregation()},
+        store_{key_form(), spec.gap.count(), spec.allowed_lateness.count(), aggregation()},
         held_{aggregation()} {}
   ~SessionWindows() override;
 
@@ -211,7 +211,8 @@ Result<WindowOperator::More> SessionWindows::produce(ResultWriter& writer) {
     if (early_stored_) return produce_stored_early(writer);
     // What is due in the store comes before what is due later in memory.
     const auto stored = store_.cache() ? store_.cache()->deadlines().first() : std::nullopt;
-    Session* session = store_.timers().take_due(std::min(progress(), stored.value_or(last_micros)));
+    Session* session = store_.take_due(std::min(progress(), stored.value_or(last_micros)),
+                                       [this](const Session& of) { return due_time(of); });
     if (session == nullptr) {
       if (!stored || *stored > progress()) return More::no;
       // Nothing of those that have expired is on its way any more.
@@ -226,10 +227,7 @@ Result<WindowOperator::More> SessionWindows::produce(ResultWriter& writer) {
       if (Status fetched = fetch_due(); !fetched) return fail(fetched.error());
       continue;
     }
-    const std::int64_t due = due_time(*session);
-    if (session->timer < due) {  // it went on since: others may be due before it
-      store_.set_timer(*session, due);
-    } else if (session->open) {
+    if (session->open) {
       fire(*session, writer);
     } else {
       store_.remove(*session);

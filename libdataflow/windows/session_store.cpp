@@ -5,6 +5,13 @@
 
 namespace dataflow::windows {
 
+namespace {
+
+/// While a session is kept.
+constexpr std::int64_t timer_buckets = 64;
+
+}  // namespace
+
 std::size_t SessionList::first_reaching(std::int64_t time) const {
   const auto begin = sessions_.begin() + static_cast<std::ptrdiff_t>(first_);
   const auto it = std::partition_point(begin, sessions_.end(), [time](const Session* s) { return s->end < time; });
@@ -38,58 +45,11 @@ void SessionList::replace(std::size_t from, std::size_t to, Session* session) {
   sessions_.erase(begin + static_cast<std::ptrdiff_t>(from) + 1, begin + static_cast<std::ptrdiff_t>(to));
 }
 
-void SessionTimers::set(Session& session, std::int64_t due) {
-  session.timer = due;
-  const Timer timer{due, session.opened, &session};
-  if (queue_.empty() || Later{}(timer, queue_.back())) {
-    queue_.push_back(timer);
-    return;
-  }
-  heap_.push_back(timer);
-  std::push_heap(heap_.begin(), heap_.end(), Later{});
-}
-
-/// There is one (see next).
-SessionTimers::Timer SessionTimers::take_first() {
-  Timer timer{};
-  if (heap_.empty() || (!queue_.empty() && Later{}(heap_.front(), queue_.front()))) {
-    timer = queue_.front();
-    queue_.pop_front();
-  } else {
-    std::pop_heap(heap_.begin(), heap_.end(), Later{});
-    timer = heap_.back();
-    heap_.pop_back();
-  }
-  return timer;
-}
-
-Session* SessionTimers::take_due(std::int64_t now) {
-  for (auto due = next(); due && *due <= now; due = next()) {
-    const Timer timer = take_first();
-    if (!timer.is_void()) return timer.session;
-  }
-  return nullptr;
-}
-
-void SessionTimers::drop_void() {
-  const auto is_void = [](const Timer& timer) { return timer.is_void(); };
-  std::erase_if(queue_, is_void);
-  queue_.shrink_to_fit();
-  if (std::erase_if(heap_, is_void) != 0) std::make_heap(heap_.begin(), heap_.end(), Later{});
-  heap_.shrink_to_fit();
-}
-
-std::optional<std::int64_t> SessionTimers::next() const {
-  if (queue_.empty() && heap_.empty()) return std::nullopt;
-  if (queue_.empty()) return heap_.front().due;
-  if (heap_.empty()) return queue_.front().due;
-  return std::min(queue_.front().due, heap_.front().due);
-}
-
-SessionStore::SessionStore(KeyForm form, std::int64_t gap, const Aggregation& aggregation)
+SessionStore::SessionStore(KeyForm form, std::int64_t gap, std::int64_t lateness, const Aggregation& aggregation)
     : layout_{form, std::vector<std::byte>(sizeof(KeySessions))},
       keys_{layout_},
       pool_{sizeof(Session), aggregation.initial_states()},
+      timers_{saturating_add(gap, lateness) / timer_buckets},
       gap_{gap},
       aggregation_{aggregation},
       cache_{keys_, layout_.payload_offset() + offsetof(KeySessions, age), aggregation} {}
@@ -274,8 +234,7 @@ void SessionStore::drop(KeySessions& key) {
 
 /// With their timers, and what their states own, by the example of some.
 std::uint64_t SessionStore::bytes_of_sessions() const {
-  constexpr std::size_t timer_bytes = 24;
-  const std::uint64_t bytes = pool_.used_bytes() + timers_.size() * timer_bytes;
+  const std::uint64_t bytes = pool_.used_bytes() + timers_.byte_size();
   if (!aggregation_.states_own_memory()) return bytes;
   constexpr std::size_t examples = 16;
   std::size_t seen = 0;

@@ -5,14 +5,13 @@
 // ones, which exist only while records are out of order or late ones are allowed, are in a sorted list beside it.
 //
 // A session's end moves with nearly every record. Its timer does not: it is set once and compared with the end when it
-// goes off, and only then set anew if the session is still going on. A timer is therefore never later than what it is
-// for, and a session costs one heap operation per gap instead of one per record.
+// is about to go off, and only then set anew if the session is still going on. A timer is therefore never later than
+// what it is for, and a session costs one such operation per gap instead of one per record.
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <vector>
 
@@ -21,6 +20,7 @@
 #include "libdataflow/windows/group_cache.hpp"
 #include "libdataflow/windows/group_table.hpp"
 #include "libdataflow/windows/state_pool.hpp"
+#include "libdataflow/windows/time_buckets.hpp"
 
 namespace dataflow::windows {
 
@@ -60,45 +60,72 @@ class SessionList {
   std::size_t first_ = 0;  ///< those in front have been removed: sessions leave in order of time
 };
 
-/// Timers in the order in which they go off; some of them may have become void. Sessions open nearly in the order of
-/// their ends: what comes in order waits in a queue, and only the rest in a heap.
+/// Timers in the order in which they go off; some of them may have become void.
 class SessionTimers {
  public:
+  /// `width`: how many microseconds of timers are ordered together.
+  explicit SessionTimers(std::int64_t width) : timers_{width} {}
+
   /// Replaces the session's timer.
-  void set(Session& session, std::int64_t due);
-  /// Takes the session off whose timer goes off first, if that is at or before `now`; null if none.
-  Session* take_due(std::int64_t now);
+  void set(Session& session, std::int64_t due) {
+    session.timer = due;
+    timers_.add({due, session.opened, &session});
+  }
+  /// Takes the session off that is due first, if that is at or before `now`; null if none. `due(session)` is when each
+  /// is, not before its timer; `before_write(session)` is called for those whose timers are set anew.
+  template <class Due, class BeforeWrite>
+  Session* take_due(std::int64_t now, Due&& due, BeforeWrite&& before_write);
   /// Lets the void ones go.
-  void drop_void();
-  [[nodiscard]] std::size_t size() const { return queue_.size() + heap_.size(); }
+  void drop_void() {
+    timers_.erase_if([](const Timer& timer) { return timer.is_void(); });
+  }
+  [[nodiscard]] std::uint64_t byte_size() const { return timers_.size() * sizeof(Timer); }
   /// No timer goes off before this.
-  [[nodiscard]] std::optional<std::int64_t> next() const;
+  [[nodiscard]] std::optional<std::int64_t> next() const { return timers_.none_due_before(); }
 
  private:
   struct Timer {
-    std::int64_t due;
-    std::uint64_t opened;
+    std::int64_t time;
+    std::uint64_t sequence;  ///< the session's `opened`
     Session* session;
-    [[nodiscard]] bool is_void() const { return session->opened != opened || session->timer != due; }
-  };
-  /// Without branches, which would be mispredicted: heaps compare what cannot be foreseen.
-  struct Later {
-    bool operator()(const Timer& a, const Timer& b) const {
-      return (a.due > b.due) | ((a.due == b.due) & (a.opened > b.opened));
-    }
+    [[nodiscard]] std::int64_t due() const { return time; }
+    [[nodiscard]] bool is_void() const { return session->opened != sequence || session->timer != time; }
   };
 
-  Timer take_first();
-
-  std::deque<Timer> queue_;
-  std::vector<Timer> heap_;
+  TimeBuckets<Timer> timers_;
 };
+
+template <class Due, class BeforeWrite>
+Session* SessionTimers::take_due(std::int64_t now, Due&& due, BeforeWrite&& before_write) {
+  const auto renew = [&](Timer& timer) {
+    if (timer.is_void()) return false;
+    const std::int64_t time = due(*timer.session);
+    if (time != timer.time) {
+      before_write(*timer.session);
+      timer.time = timer.session->timer = time;
+    }
+    return true;
+  };
+  Session* first = nullptr;
+  timers_.take_due(now, renew, [&](Timer timer) {
+    const std::int64_t time = timer.time;
+    if (!renew(timer)) return true;
+    if (timer.time != time) {  // others may be due before it
+      timers_.add(timer);
+      return true;
+    }
+    first = timer.session;
+    return false;
+  });
+  return first;
+}
 
 /// Finds, opens and merges. What a session's aggregates do is up to the caller.
 class SessionStore {
  public:
-  /// `aggregation`, whose initial states a new session has, outlives it.
-  SessionStore(KeyForm form, std::int64_t gap, const Aggregation& aggregation);
+  /// `aggregation`, whose initial states a new session has, outlives it. `lateness`: how long sessions are kept after
+  /// their ends.
+  SessionStore(KeyForm form, std::int64_t gap, std::int64_t lateness, const Aggregation& aggregation);
   ~SessionStore();
   SessionStore(const SessionStore&) = delete;
   SessionStore& operator=(const SessionStore&) = delete;
@@ -135,8 +162,12 @@ class SessionStore {
   /// Reuses the memory of merged sessions, whose states must have been released.
   void forget_merged();
 
-  [[nodiscard]] SessionTimers& timers() { return timers_; }
   [[nodiscard]] const SessionTimers& timers() const { return timers_; }
+  /// See SessionTimers.
+  template <class Due>
+  Session* take_due(std::int64_t now, Due&& due) {
+    return timers_.take_due(now, due, [this](Session& session) { before_write(session); });
+  }
   [[nodiscard]] KeyRef key_of(const Session& session) const { return keys_.key_of(session.key_row); }
   void set_timer(Session& session, std::int64_t due) {
     before_write(session);

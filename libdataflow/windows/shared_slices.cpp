@@ -21,7 +21,6 @@
 
 #include "libdataflow/windows/slice_grids.hpp"
 #include "libdataflow/windows/sliced_windows.hpp"
-#include "libdataflow/windows/state_pool.hpp"
 
 namespace dataflow::windows {
 
@@ -48,13 +47,12 @@ class SharedSlices final : public SlicedWindows {
         state_bytes_{aggregation().initial_states().size()},
         view_layout_{key_form(), view_payload()},
         view_{view_layout_},
-        results_{result_header_bytes, aggregation().initial_states()} {}
+        results_{aggregation()} {}
 
   ~SharedSlices() override {
     for (const auto& [start, slice] : store().all()) release_blocks(*slice);
     release_states(view_, back_offset());
     for (GroupTable& view : old_views_) release_states(view, back_offset());
-    for (std::byte* states : given_) aggregation().release(states);
   }
 
  protected:
@@ -92,7 +90,6 @@ class SharedSlices final : public SlicedWindows {
 
  private:
   static constexpr std::size_t step = 256;
-  static constexpr std::size_t result_header_bytes = 8;  ///< which the pool asks for; unused
 
   std::vector<std::byte> view_payload() const {
     std::vector<std::byte> payload(sizeof(ViewHead));
@@ -116,6 +113,10 @@ class SharedSlices final : public SlicedWindows {
   bool turned(const Slice& slice) const { return slice.start < turned_end_; }
 
   std::byte* join(Slice& slice, std::byte* slice_row);
+  void joined(std::byte* slice_row, std::byte* view_row) {
+    if (head(view_row).slices++ == 0) ++live_keys_;
+    link(slice_row) = view_row;
+  }
   Status add_slice(Slice& slice);
   Status turn();
   Status turn_slice(Slice& slice);
@@ -146,16 +147,14 @@ class SharedSlices final : public SlicedWindows {
   bool firing_ = false;
   bool from_disk_ = false;  ///< there is no view: windows are put together from runs
   GroupTable::Cursor cursor_;
-  StatePool results_;  ///< states of results on their way
-  std::vector<std::byte*> given_;
+  HeldGroups results_;  ///< on their way
 };
 
 /// Makes the slice row's key part of the view; its values are not merged yet.
 std::byte* SharedSlices::join(Slice& slice, std::byte* slice_row) {
   std::byte* view_row = view_.find_or_insert(slice.groups.key_of(slice_row));
-  if (head(view_row).slices++ == 0) ++live_keys_;
   slice.groups.before_write(slice_row);
-  link(slice_row) = view_row;
+  joined(slice_row, view_row);
   return view_row;
 }
 
@@ -165,8 +164,11 @@ Status SharedSlices::add_slice(Slice& slice) {
   std::array<std::byte*, step> into;
   std::array<const std::byte*, step> from;
   while (const std::size_t n = slice.groups.next_rows(cursor, step, rows.data())) {
+    view_.find_or_insert(slice.groups, rows.data(), n, into.data());
+    slice.groups.before_write(rows.data(), n);
     for (std::size_t i = 0; i < n; ++i) {
-      into[i] = back(join(slice, rows[i]));
+      joined(rows[i], into[i]);
+      into[i] = back(into[i]);
       from[i] = rows[i] + states_offset();
     }
     if (auto status = aggregation().merge(into.data(), from.data(), n); !status) return status;
@@ -233,12 +235,15 @@ Status SharedSlices::leave(Slice& slice) {
     if (auto status = turn(); !status) return status;
   }
   GroupTable::Cursor cursor;
-  for (std::byte* row = nullptr; slice.groups.next_rows(cursor, 1, &row) == 1;) {
-    const Block* block = block_of(row);
-    ViewHead& key = head(block->view_row);
-    assert(key.front == block);
-    key.front = block->next;
-    if (--key.slices == 0) --live_keys_;
+  std::array<std::byte*, step> rows;
+  while (const std::size_t n = slice.groups.next_rows(cursor, step, rows.data())) {
+    for (std::size_t i = 0; i < n; ++i) {
+      const Block* block = block_of(rows[i]);
+      ViewHead& key = head(block->view_row);
+      assert(key.front == block);
+      key.front = block->next;
+      if (--key.slices == 0) --live_keys_;
+    }
   }
   return {};
 }
@@ -291,26 +296,27 @@ void SharedSlices::empty_view() {
 }
 
 Status SharedSlices::give_rows(std::byte* const* rows, std::size_t count, ResultWriter& writer) {
-  const std::int64_t start = grid().window_start(window_end_);
+  std::array<std::byte*, step> live;
   std::array<std::byte*, step> into;
   std::array<const std::byte*, step> from;
   std::array<std::byte*, step> turned_into;
   std::array<const std::byte*, step> turned_from;
   std::size_t n = 0;
-  std::size_t fronts = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    ViewHead& key = head(rows[i]);
-    if (key.slices == 0) continue;
-    std::byte* states = results_.take() + result_header_bytes;
-    given_.push_back(states);
-    into[n] = states;
-    from[n++] = back(rows[i]);
-    if (key.front != nullptr) {
-      turned_into[fronts] = states;
-      turned_from[fronts++] = states_of(key.front);
-    }
-    writer.add(view_.key_of(rows[i]), states, start, window_end_, saturating_sub(window_end_, 1));
+    live[n] = rows[i];
+    n += head(rows[i]).slices != 0 ? 1 : 0;
   }
+  results_.add(n, into.data());
+  std::size_t fronts = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    from[i] = back(live[i]);
+    Block* const front = head(live[i]).front;
+    if (front == nullptr) continue;
+    turned_into[fronts] = into[i];
+    turned_from[fronts++] = states_of(front);
+  }
+  writer.add(view_, live.data(), into.data(), n, grid().window_start(window_end_), window_end_,
+             saturating_sub(window_end_, 1));
   if (auto status = aggregation().merge(into.data(), from.data(), n); !status) return status;
   return aggregation().merge(turned_into.data(), turned_from.data(), fronts);
 }
@@ -399,11 +405,7 @@ Result<WindowOperator::More> SharedSlices::produce_due(ResultWriter& writer) {
 }
 
 void SharedSlices::flushed() {
-  for (std::byte* states : given_) {
-    aggregation().release(states);
-    results_.give_back(states - result_header_bytes);
-  }
-  given_.clear();
+  results_.clear();
   for (GroupTable& view : old_views_) release_states(view, back_offset());
   old_views_.clear();
   SlicedWindows::flushed();

@@ -45,10 +45,9 @@ class TumblingWindows final : public SlicedWindows {
     constexpr std::size_t step = 256;
     std::byte* rows[step];
     const std::size_t n = firing_->groups.next_rows(cursor_, std::min(step, writer.room()), rows);
-    for (std::size_t i = 0; i < n; ++i) {
-      writer.add(firing_->groups.key_of(rows[i]), rows[i] + states_offset(), firing_->start, firing_->end,
-                 saturating_sub(firing_->end, 1));
-    }
+    std::byte* states[step];
+    for (std::size_t i = 0; i < n; ++i) states[i] = rows[i] + states_offset();
+    writer.add(firing_->groups, rows, states, n, firing_->start, firing_->end, saturating_sub(firing_->end, 1));
     if (n == 0) end_window();
     return More::yes;
   }
