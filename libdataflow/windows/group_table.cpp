@@ -332,14 +332,6 @@ std::byte* GroupTable::find_or_insert(const KeyRef& key) {
   return row;
 }
 
-<<<<<<< HEAD
-template <class Key>
-std::byte* GroupTable::find_one(const Key& keys, std::size_t i, std::uint64_t hash) const {
-  for (std::size_t at = hash & mask_; slots_[at] != 0; at = (at + 1) & mask_) {
-    if (((slots_[at] ^ hash) & ~address_bits) == 0 && keys.equal(row_in(slots_[at]), i)) return row_in(slots_[at]);
-  }
-  return nullptr;
-=======
 void GroupTable::find_or_insert(const GroupTable& other, std::byte* const* rows, std::size_t count, std::byte** found) {
   std::array<std::uint64_t, block_rows> words;
   std::array<TextKey, block_rows> texts;
@@ -358,7 +350,14 @@ void GroupTable::find_or_insert(const GroupTable& other, std::byte* const* rows,
     }
     find_or_insert(keys, nullptr, n, found + from);
   }
->>>>>>> win
+}
+
+template <class Key>
+std::byte* GroupTable::find_one(const Key& keys, std::size_t i, std::uint64_t hash) const {
+  for (std::size_t at = hash & mask_; slots_[at] != 0; at = (at + 1) & mask_) {
+    if (((slots_[at] ^ hash) & ~address_bits) == 0 && keys.equal(row_in(slots_[at]), i)) return row_in(slots_[at]);
+  }
+  return nullptr;
 }
 
 std::byte* GroupTable::find(const KeyRef& key) const {
