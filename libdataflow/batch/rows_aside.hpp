@@ -72,7 +72,9 @@ class RowsAside {
     std::string bytes;
 
     [[nodiscard]] std::uint64_t byte_size() const { return bytes.size() + rows.size() * sizeof(Row); }
-    [[nodiscard]] std::string_view of(const Row& row) const { return std::string_view{bytes}.substr(row.at, row.bytes); }
+    [[nodiscard]] std::string_view of(const Row& row) const {
+      return std::string_view{bytes}.substr(row.at, row.bytes);
+    }
   };
 
   /// Of what the operator may use, rows that wait may take a quarter: a run is sorted beside them.

@@ -44,7 +44,7 @@ class PartContext final : public OperatorContext {
 class CapturedSortedInput final : public CapturedState {
  public:
   CapturedStatePtr of_operator;
-  CapturedStatePtr aside;                   ///< null: nothing is
+  CapturedStatePtr aside;                          ///< null: nothing is
   std::optional<std::vector<std::uint64_t>> kept;  ///< nothing: all keys
   std::uint32_t max_parallelism = 1;
 

@@ -154,7 +154,7 @@ class Batch(DfnodeTest):
         stream = text.replace('"batch"', '"streaming"').replace('memory = "16MiB"', "")
         again = self.dfnode("run", str(self.write("job.toml", stream + '[restart]\nstrategy = "none"\n')), "--resume",
                             "--quiet", timeout=120)
-        self.assert_exit(again, 1)
+        self.assert_exit(again, 2)
         self.assertIn("rows that wait for the end of a batch", again.stderr)
 
     def test_a_disk_that_is_full_is_named(self):

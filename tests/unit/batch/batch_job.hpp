@@ -123,8 +123,7 @@ class BatchJob {
   Status restore(const Checkpoint& checkpoint) {
     out_.table = given_at_checkpoint_;
     for (One& one : subtasks_) {
-      const auto reader =
-          checkpoint->reader("op", one.context.index, static_cast<std::uint32_t>(subtasks_.size()));
+      const auto reader = checkpoint->reader("op", one.context.index, static_cast<std::uint32_t>(subtasks_.size()));
       if (Status restored = one.op->restore(*reader); !restored) return restored;
     }
     return {};
@@ -166,7 +165,9 @@ class BatchJob {
     BatchJob& job_;
   };
 
-  static void check(const Status& status) { REQUIRE_MESSAGE(status.has_value(), (status ? "" : status.error().message())); }
+  static void check(const Status& status) {
+    REQUIRE_MESSAGE(status.has_value(), (status ? "" : status.error().message()));
+  }
   void finish(One& one, Result<Step> step) {
     while (step && *step == Step::yield) step = one.op->resume(out_);
     check(step ? Status{} : fail(step.error()));

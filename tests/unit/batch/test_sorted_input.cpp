@@ -130,7 +130,7 @@ TEST_CASE("a batch that goes on from a stream's state keeps all keys, of which i
 TEST_CASE("no file of what was put aside is left") {
   BatchJob job{largest_two(), {0}};
   job.start(1, 0);
-  job.push(one_row_of_each(1, 0));  // there is room for this one
+  job.push(one_row_of_each(1, 0));                                 // there is room for this one
   for (int i = 0; i < 100; ++i) job.push(one_row_of_each(10, i));  // more runs than are read at once
   const auto files = [&] {
     std::size_t count = 0;
