@@ -143,7 +143,7 @@ Result<std::unique_ptr<LocalJob>> LocalJob::start(StreamGraph graph, LocalRunOpt
   if (!built) return fail(built.error());
   auto job = std::make_shared<const JobGraph>(std::move(*built));
   const std::uint32_t slots = options.slots != 0 ? options.slots : std::max(cores, job->slots_needed());
-  auto state = open_state_backend(job->stream->settings);
+  auto state = open_state_backend(*job->stream);
   if (!state) return fail(state.error());
   auto impl = std::make_unique<Impl>(std::move(job), std::move(options.start), slots, cores, std::move(*state));
   return std::unique_ptr<LocalJob>(new LocalJob(std::move(impl)));

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <string_view>
@@ -21,16 +22,23 @@ fs::path copies_folder(const fs::path& states, const std::string& job_id) {
   return states / (std::string{copies_prefix} + job_id);
 }
 
+bool keeps_state(const StreamGraph& job) {
+  return std::any_of(job.nodes.begin(), job.nodes.end(), [](const StreamNode& node) { return node.stateful; });
+}
+
 }  // namespace
 
-Result<StateBackendPtr> open_state_backend(const JobSettings& settings, const std::string& job_id) {
-  if (settings.state.backend == StateBackendKind::heap) return StateBackendPtr{};
+Result<StateBackendPtr> open_state_backend(const StreamGraph& job, const std::string& job_id) {
+  const JobSettings& settings = job.settings;
+  const bool on_heap = settings.state.backend == StateBackendKind::heap;
+  if (on_heap && (settings.mode != ExecutionMode::batch || !keeps_state(job))) return StateBackendPtr{};
   const char* named = std::getenv(state_folder_variable);
   // Not /tmp, which is in memory on many machines.
   const fs::path parent =
       named != nullptr && *named != 0 ? std::string{named} : "/var/tmp/dataflow-" + std::to_string(::getuid());
   auto folder = claim_state_folder(parent);
   if (!folder) return fail(folder.error());
+  if (on_heap) return make_spill_backend(*folder, settings.state_memory_bytes());
   auto backend = make_rocksdb_backend(*folder, settings.state_memory_bytes());
   if (backend) (*backend)->keep_copies_in(job_id.empty() ? *folder / "copies" : copies_folder(parent, job_id));
   return backend;

@@ -108,7 +108,7 @@ Status WorkerProcess::begin(const msg::WorkForJob& job) {
   work.name = data_name;
   work.exchange = exchange_;
   work.print = print_;
-  auto state = open_state_backend(built->graph->stream->settings, job.job.id);
+  auto state = open_state_backend(*built->graph->stream, job.job.id);
   if (!state) return fail(state.error());
   work.state = std::move(*state);
   spdlog::info("worker {} works for job {} ({})", getpid(), job.job.id, built->graph->stream->name);

@@ -105,7 +105,8 @@ enum class StateBackendKind : std::uint8_t {
 };
 struct StateSettings {
   StateBackendKind backend = StateBackendKind::heap;
-  /// What `rocksdb` may use in each worker process. Nothing: half of the job's memory.
+  /// What `rocksdb`, and what merges in a batch on the heap, may use in each worker process. Nothing: half of the job's
+  /// memory.
   std::optional<std::uint64_t> memory_bytes;
   /// How long operators of a topology keep what a key has, when they do not say it themselves, and time or limits do
   /// not end it. Nothing: for ever.

@@ -86,7 +86,7 @@ class WindowJoin final : public JoinOperator {
   Status open(OperatorContext& context) override {
     late_ = &context.counter("late");
     if (Status opened = JoinOperator::open(context); !opened) return opened;
-    const StateBackendPtr backend = context.state_backend();
+    const StateBackendPtr backend = context.spill_backend();
     if (!backend) return {};
     auto folder = backend->open_folder();
     if (!folder) return fail(folder.error());

@@ -69,6 +69,9 @@ class OperatorContext {
   [[nodiscard]] virtual Timestamp now() const = 0;
   /// Where large state goes. Null: it stays in memory.
   [[nodiscard]] virtual std::shared_ptr<StateBackend> state_backend() const { return nullptr; }
+  /// Where state goes that merges, or is read once and in order: as sorted runs, without a store. It may have no stores
+  /// to open: a batch has such a place also when its state stays in memory otherwise. Null: there is none.
+  [[nodiscard]] virtual std::shared_ptr<StateBackend> spill_backend() const { return state_backend(); }
   /// The event-time watermark that the operator has been given last.
   [[nodiscard]] virtual Timestamp watermark() const = 0;
   /// The counter of that name, made on first use: "late", "errors", "filtered".

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "dataflow/keyed_runtime.hpp"
+#include "libdataflow/batch/sorted_input.hpp"
 #include "libdataflow/operators/keyed_input.hpp"
 #include "libdataflow/process/row_state.hpp"
 #include "libdataflow/ranking/row_bytes.hpp"
@@ -215,7 +216,9 @@ void build_distinct(NodeBuilder& builder) {
        .event_time = input.event_time,
        .changelog = spec.keep == DistinctSpec::Keep::first ? ChangelogMode::append_only : ChangelogMode::retract}};
   send_by_key(builder, spec.key_fields);
+  const DistinctSpec of_node = spec;
   node.factory = make_distinct(std::move(spec), input.schema);
+  if (!of_node.ttl) sort_input_in_batch(builder, input.schema, of_node.key_fields, KeyGrowth::none);
 }
 
 }  // namespace

@@ -123,7 +123,8 @@ Top::Placed Top::place(const Batch& batch, std::uint32_t row) {
 void Top::add_result(const RankedRow& row, std::size_t rank, RowKind kind) {
   const Timestamp time = form_.restore(row, results_);
   if (!spec_.rank.empty()) results_.column(input_->size()).append_int64(static_cast<std::int64_t>(rank) + 1);
-  if (has_time_) {
+  // Rows of a checkpoint behind which none came have their time, too.
+  if (has_time_ || time != Timestamp::min()) {
     results_.end_row(time, kind);
   } else {
     results_.end_row(kind);

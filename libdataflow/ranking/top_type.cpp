@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 
+#include "libdataflow/batch/sorted_input.hpp"
 #include "libdataflow/operators/keyed_input.hpp"
 #include "libdataflow/ranking/top.hpp"
 #include "libdataflow/topology/order_item.hpp"
@@ -155,7 +156,10 @@ void build_top(NodeBuilder& builder) {
                    .changelog = spec.window_end || spec.at_end ? ChangelogMode::append_only : ChangelogMode::retract}};
   if (window) put_windows_before(builder, *window);
   send_by_key(builder, spec.key_fields);
+  const TopSpec of_node = spec;
   node.factory = make_top(std::move(spec), rows);
+  const KeyGrowth growth = of_node.limit == 1 && !of_node.ties ? KeyGrowth::none : KeyGrowth::with_rows;
+  sort_input_in_batch(builder, rows, of_node.key_fields, growth);
 }
 
 }  // namespace

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <exception>
 
+#include "libdataflow/batch/rows_aside.hpp"
+#include "libdataflow/state/state_backend.hpp"
+
 namespace dataflow {
 
 namespace {
@@ -214,10 +217,20 @@ Status Stage::restore(StateReader& state) {
   });
   if (!read) return read;
   if (least) watermark_ = *least;
+  if (scope_.graph->stream->settings.mode != ExecutionMode::batch && state.find(rows_aside_table) != nullptr) {
+    return fail(ErrorCode::invalid_argument,
+                "the state has rows that wait for the end of a batch: go on with mode = \"batch\"");
+  }
   return operator_ ? guarded(crash_site_here(), [&] { return operator_->restore(state); }) : Status{};
 }
 
 std::shared_ptr<StateBackend> Stage::state_backend() const {
+  auto backend = scope_.host->state_backend();
+  if (backend && !backend->has_stores()) backend.reset();
+  return backend;
+}
+
+std::shared_ptr<StateBackend> Stage::spill_backend() const {
   return scope_.host->state_backend();
 }
 

@@ -119,6 +119,7 @@ class Stage final : public OperatorOutput, public OperatorContext {
   [[nodiscard]] const std::string& job_id() const override { return scope_.job_id; }
   [[nodiscard]] Timestamp now() const override { return scope_.now; }
   [[nodiscard]] std::shared_ptr<StateBackend> state_backend() const override;
+  [[nodiscard]] std::shared_ptr<StateBackend> spill_backend() const override;
   [[nodiscard]] Timestamp watermark() const override { return watermark_; }
   Counter& counter(std::string_view name) override;
 

@@ -37,6 +37,7 @@ Cluster::Cluster(const StreamGraph& job, RunSettings settings)
       storage_{make_disk_storage(world_.disk, storage_folder)},
       savepoints_{make_disk_storage(world_.disk, savepoint_folder)},
       layout_{settings_.layout} {
+  world_.state = settings_.state;
   Random random{settings_.seed ^ 0x636c7573ULL};
   checkpoint_interval_ = std::max(Duration{2000}, settings_.checkpoint_interval);
   checkpoint_timeout_ = std::max(Duration{400'000}, checkpoint_interval_ * 10);

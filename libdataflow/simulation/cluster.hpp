@@ -31,6 +31,7 @@ struct RunSettings {
   bool traced = false;
   bool taps = false;  ///< what leaves each operator is kept, too
   Defect defect = Defect::none;
+  std::shared_ptr<StateBackend> state{};  ///< without stores; null: there is none
 };
 
 struct RunResult {

@@ -67,6 +67,7 @@ Status Simulation::find_reference() {
   RunSettings calm;
   calm.nodes = options_.nodes;
   calm.parallelism = options_.parallelism;
+  calm.state = options_.state;
   calm.time_limit = std::max<Duration>(options_.time_limit, std::chrono::hours{1});
   for (std::uint64_t seed = 0; seed < calm_runs; ++seed) {
     RunSettings settings = calm;
@@ -121,6 +122,7 @@ RunSettings Simulation::settings_of(std::uint64_t seed) const {
   settings.parallelism = options_.parallelism;
   settings.time_limit = options_.time_limit;
   settings.defect = options_.defect;
+  settings.state = options_.state;
   settings.checkpoint_interval = reference_time_ / static_cast<std::int64_t>(random.between(2, 12));
   // A run takes longer than the reference did where its batches are smaller, and where it has to begin again.
   settings.faults =

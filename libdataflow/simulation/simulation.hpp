@@ -24,6 +24,7 @@ struct Options {
   Duration time_limit = std::chrono::minutes{1};  ///< of virtual time, after the last fault
   std::optional<std::size_t> most_faults{};       ///< only so many of a seed's faults happen
   Defect defect = Defect::none;                   ///< for tests of the simulation itself
+  std::shared_ptr<StateBackend> state{};          ///< without stores; of all subtasks. Null: they have none
 };
 
 /// Rows of one sink that are not as they should be.

@@ -60,6 +60,7 @@ class Subtask final : public Actor, public TaskHost {
   [[nodiscard]] std::optional<Timestamp> clock_now() const override { return wall_clock(); }
   [[nodiscard]] std::size_t channel_window() const override { return world_.tuning.window; }
   [[nodiscard]] std::uint32_t batch_rows() override;
+  [[nodiscard]] std::shared_ptr<StateBackend> state_backend() const override { return world_.state; }
   void snapshot(TaskSnapshot snapshot) override;
   void decline(std::uint64_t checkpoint, const Error& error) override;
 

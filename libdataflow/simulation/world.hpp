@@ -14,6 +14,7 @@
 #include "libdataflow/simulation/event_loop.hpp"
 #include "libdataflow/simulation/network.hpp"
 #include "libdataflow/simulation/random.hpp"
+#include "libdataflow/state/state_backend.hpp"
 
 namespace dataflow::simulation {
 
@@ -95,6 +96,7 @@ class World {
   Disk disk;
   Network network;
   Defect defect;
+  std::shared_ptr<StateBackend> state;  ///< for the operators of all subtasks; its files are real ones
   Counts counts;
   std::vector<std::string> violations;
   /// What a fault has met: "kill while advancing latest", "tears _metadata".

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cerrno>
 #include <cstring>
@@ -60,6 +61,11 @@ class RunReader {
   [[nodiscard]] std::string_view value() const {
     return std::string_view{buffer_}.substr(key_at_ + header_.key_bytes, header_.value_bytes);
   }
+  /// Below 0 when its entry comes before the other's. The keys' first words tell most apart (bench_batch).
+  [[nodiscard]] int compare(const RunReader& other) const {
+    if (words_ != other.words_) return words_ < other.words_ ? -1 : 1;
+    return key().compare(other.key());
+  }
   void next() {
     valid_ = false;
     if (!status_) return;
@@ -74,6 +80,9 @@ class RunReader {
     key_at_ = at_ + sizeof header_;
     at_ += all;
     valid_ = true;
+    words_ = {};
+    std::memcpy(words_.data(), buffer_.data() + key_at_, std::min<std::size_t>(sizeof words_, header_.key_bytes));
+    for (std::uint64_t& word : words_) word = __builtin_bswap64(word);
   }
 
  private:
@@ -113,6 +122,7 @@ class RunReader {
   std::size_t key_at_ = 0;
   std::uint64_t read_ = 0;
   EntryHeader header_{};
+  std::array<std::uint64_t, 2> words_{};  ///< the key's first bytes, as numbers
   bool valid_ = false;
 };
 
@@ -121,7 +131,7 @@ class MergedRuns final : public StoreScan {
   struct Later {
     const MergedRuns* runs;
     bool operator()(std::size_t a, std::size_t b) const {
-      const int order = runs->readers_[a]->key().compare(runs->readers_[b]->key());
+      const int order = runs->readers_[a]->compare(*runs->readers_[b]);
       return order != 0 ? order > 0 : a > b;
     }
   };

@@ -42,6 +42,18 @@ class MemoryBackend final : public StateBackend {
   Result<StateStorePtr> open_store(const fs::path& folder) override { return open_memory_store(folder); }
 };
 
+class SpillBackend final : public StateBackend {
+ public:
+  SpillBackend(const fs::path& folder, std::uint64_t memory_bytes) : StateBackend{folder, memory_bytes / 2} {}
+  [[nodiscard]] bool on_rocksdb() const override { return false; }
+  [[nodiscard]] bool has_stores() const override { return false; }
+
+ protected:
+  Result<StateStorePtr> open_store(const fs::path& folder) override {
+    return fail(ErrorCode::internal, "there are no stores in " + folder.parent_path().string());
+  }
+};
+
 Status make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
@@ -119,6 +131,10 @@ std::uint64_t StateBackend::cache_bytes() const {
 
 Result<StateBackendPtr> make_rocksdb_backend(const fs::path& folder, std::uint64_t memory_bytes) {
   return made_in<RocksBackend>(folder, memory_bytes);
+}
+
+Result<StateBackendPtr> make_spill_backend(const fs::path& folder, std::uint64_t memory_bytes) {
+  return made_in<SpillBackend>(folder, memory_bytes);
 }
 
 Result<StateBackendPtr> make_memory_backend(const fs::path& folder, std::uint64_t cache_bytes) {

@@ -1,6 +1,6 @@
 #pragma once
 // Where the operators of a process keep state that is too large for memory: one budget, one folder, a store for each
-// operator that asks. A job whose state lives on the heap has none.
+// operator that asks. A job whose state lives on the heap has none; a batch has a place for sorted runs even so.
 
 #include <atomic>
 #include <cstdint>
@@ -68,6 +68,8 @@ class StateBackend : public std::enable_shared_from_this<StateBackend> {
 
   /// A folder of a name that no other has, which does not exist.
   [[nodiscard]] std::filesystem::path new_folder();
+  /// Whether there are any stores: without, it has folders only, and must not be asked to `open` one.
+  [[nodiscard]] virtual bool has_stores() const { return true; }
   /// A store on what lies in `folder`, a new_folder, or an empty one. Errors: io, malformed_data.
   Result<OwnedStorePtr> open(std::filesystem::path folder);
   /// An empty folder. Errors: io.
@@ -97,6 +99,9 @@ class StateBackend : public std::enable_shared_from_this<StateBackend> {
 /// On RocksDB, in `memory_bytes` altogether: half for its own buffers and caches, a quarter for write-back caches, the
 /// rest for what a snapshot holds beside them. Errors: io when the folder cannot be made.
 Result<StateBackendPtr> make_rocksdb_backend(const std::filesystem::path& folder, std::uint64_t memory_bytes);
+/// Without stores, for a batch whose state is on the heap: half of `memory_bytes` for what waits until it is written,
+/// the rest for what sorting, merging and a snapshot take beside it. Errors: io when the folder cannot be made.
+Result<StateBackendPtr> make_spill_backend(const std::filesystem::path& folder, std::uint64_t memory_bytes);
 /// On sorted maps in memory; for tests and simulation.
 Result<StateBackendPtr> make_memory_backend(const std::filesystem::path& folder, std::uint64_t cache_bytes);
 

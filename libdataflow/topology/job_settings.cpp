@@ -73,8 +73,9 @@ Option state_option() {
                .choices = {"heap", "rocksdb"}},
               {.name = "memory",
                .kind = OptionKind::size,
-               .help = "rocksdb: what it may use in each worker process, caches included; default: half of the "
-                       "job's memory.",
+               .help = "rocksdb: what it may use in each worker process, caches included; in a batch with the heap: "
+                       "what windows, aggregate, top, distinct and window joins may use before they sort the rest on "
+                       "disk; default: half of the job's memory.",
                .example = "\"256MiB\""},
               {.name = "ttl",
                .kind = OptionKind::duration,
@@ -285,8 +286,10 @@ class JobReader {
     if (settings.has("memory")) {
       out.memory_bytes = settings.size("memory");
       if (*out.memory_bytes < least_state_memory) error({"state", "memory"}, "\"memory\" must be at least 16MiB");
-      if (out.backend == StateBackendKind::heap) {
-        warning({"state", "memory"}, "\"memory\" is of the rocksdb backend: the heap has no limit of its own");
+      const bool batch = settings_.has("mode") && settings_.text("mode") == "batch";
+      if (out.backend == StateBackendKind::heap && !batch) {
+        warning({"state", "memory"},
+                "\"memory\" is of the rocksdb backend and of batches: the heap has no limit of its own");
       }
     }
     return out;

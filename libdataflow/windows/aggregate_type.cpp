@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "libdataflow/batch/sorted_input.hpp"
 #include "libdataflow/operators/keyed_input.hpp"
 #include "libdataflow/operators/row_errors.hpp"
 #include "libdataflow/windows/aggregation.hpp"
@@ -54,7 +55,10 @@ void build_aggregate(NodeBuilder& builder) {
   declare_error_output(builder);
   spec.on_error = parse_error_policy(builder.settings().text("on_error"));
   send_by_key(builder, spec.key_fields);
+  const WindowSpec of_node = spec;
   node.factory = make_window_operator(std::move(spec), input.schema);
+  // Global windows put aside what they have of their keys themselves.
+  if (!once && !of_node.ttl) sort_input_in_batch(builder, input.schema, of_node.key_fields, KeyGrowth::none);
 }
 
 }  // namespace

@@ -34,4 +34,15 @@ bool key_before(KeyForm form, const KeyRef& a, const KeyRef& b) {
   return text_of(a.key) < text_of(b.key);
 }
 
+std::uint64_t key_prefix(KeyForm form, const KeyRef& key) {
+  if (key.null) return UINT64_MAX;
+  if (form == KeyForm::word) return key.key.head;
+  const std::string_view text = text_of(key.key);
+  std::uint64_t prefix = 0;
+  for (std::size_t i = 0; i < sizeof prefix; ++i) {
+    prefix = prefix << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0U);
+  }
+  return prefix;
+}
+
 }  // namespace dataflow::windows

@@ -1,6 +1,7 @@
 #pragma once
 // Keys of groups as bytes that order as the keys do: what runs on disk and stores have instead of rows.
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,5 +18,8 @@ void append_key_bytes(KeyForm form, const KeyRef& key, std::string& out);
 
 /// The order of the bytes, without making them.
 [[nodiscard]] bool key_before(KeyForm form, const KeyRef& a, const KeyRef& b);
+
+/// Not above that of a key that comes later: what tells most keys apart without a look at where they lie.
+[[nodiscard]] std::uint64_t key_prefix(KeyForm form, const KeyRef& key);
 
 }  // namespace dataflow::windows

@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "libdataflow/runtime/buggify.hpp"
+#include "libdataflow/windows/assign.hpp"
 
 namespace dataflow::windows {
 
@@ -45,7 +46,9 @@ BatchPtr ResultWriter::make_batch(Timestamp processing_time, ResultTime time) {
   Aggregation::Results results = aggregation_.results(states_, processing_time);
   failed_ = std::move(results.errors);
   for (ColumnPtr& column : results.columns) columns.push_back(std::move(column));
-  ColumnPtr times = time == ResultTime::present ? time_column(&Stretch::event_time) : nullptr;
+  // Groups of a checkpoint behind which no record came have their records' time, too.
+  const bool of_records = !bounds_ && stretches_.front().event_time != first_micros;
+  ColumnPtr times = time == ResultTime::present || of_records ? time_column(&Stretch::event_time) : nullptr;
   return std::make_shared<const Batch>(schema_, rows, std::move(columns), std::move(times));
 }
 

@@ -51,7 +51,7 @@ SlicedWindows::~SlicedWindows() {
 }
 
 Status SlicedWindows::opened() {
-  const StateBackendPtr backend = context().state_backend();
+  const StateBackendPtr backend = context().spill_backend();
   if (!backend || spec().key_fields.empty()) return {};
   auto folder = backend->open_folder();
   if (!folder) return fail(folder.error());

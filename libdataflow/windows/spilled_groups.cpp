@@ -42,6 +42,13 @@ std::string_view states_in(const SpilledForm& form, std::string_view value) {
   return value.substr(header_bytes(form));
 }
 
+/// A group that is sorted: two million of them in half of the time that comparing the rows' own keys takes
+/// (bench_batch).
+struct SortedRow {
+  std::uint64_t prefix;
+  const std::byte* row;
+};
+
 /// The groups of a slice as rows of a snapshot.
 class FrozenSpilledGroups final : public FrozenGroups {
  public:
@@ -148,19 +155,21 @@ Result<bool> SpilledReader::next(std::byte* states) {
 
 Status SpilledGroups::write(std::int64_t slice_start, const GroupTable& groups) {
   if (groups.empty()) return {};
-  std::vector<std::byte*> rows(groups.size());
+  std::vector<SortedRow> rows;
+  rows.reserve(groups.size());
   GroupTable::Cursor cursor;
-  for (std::size_t taken = 0; taken != rows.size();) {
-    taken += groups.next_rows(cursor, rows.size() - taken, rows.data() + taken);
+  for (std::byte* row = nullptr; groups.next_rows(cursor, 1, &row) == 1;) {
+    rows.push_back({key_prefix(form_.keys, groups.key_of(row)), row});
   }
-  std::sort(rows.begin(), rows.end(), [&](const std::byte* a, const std::byte* b) {
-    return key_before(form_.keys, groups.key_of(a), groups.key_of(b));
+  std::sort(rows.begin(), rows.end(), [&](const SortedRow& a, const SortedRow& b) {
+    if (a.prefix != b.prefix) return a.prefix < b.prefix;
+    return key_before(form_.keys, groups.key_of(a.row), groups.key_of(b.row));
   });
   auto writer = SortedRunWriter::create(folder_->new_file(), index_);
   if (!writer) return fail(writer.error());
   std::string key;
   std::string value;
-  for (const std::byte* row : rows) {
+  for (const auto& [prefix, row] : rows) {
     key.clear();
     value.clear();
     append_key_bytes(form_.keys, groups.key_of(row), key);

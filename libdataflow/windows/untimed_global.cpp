@@ -1,8 +1,8 @@
 // Global windows: everything of a key, in the key's row. They give results early, if asked to, and once the input has
 // ended, in the order of the keys' first records.
 //
-// With a state backend what memory has no room for is written to disk (see spilled_groups.hpp). Results are put
-// together from there then, in the order of the keys.
+// Where there is a place for it, in every batch say, what memory has no room for is written to disk (see
+// spilled_groups.hpp). Results are put together from there then, in the order of the keys.
 
 #include <algorithm>
 #include <array>
@@ -79,7 +79,7 @@ class GlobalWindows final : public WindowOperator {
 };
 
 Status GlobalWindows::opened() {
-  const StateBackendPtr backend = context().state_backend();
+  const StateBackendPtr backend = context().spill_backend();
   if (!backend || spec().key_fields.empty()) return {};
   auto folder = backend->open_folder();
   if (!folder) return fail(folder.error());

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "libdataflow/batch/sorted_input.hpp"
 #include "libdataflow/operators/keyed_input.hpp"
 #include "libdataflow/operators/row_errors.hpp"
 #include "libdataflow/windows/window_spec.hpp"
@@ -194,7 +195,16 @@ void build_window(NodeBuilder& builder) {
   declare_error_output(builder);
   rest.on_error = parse_error_policy(builder.settings().text("on_error"));
   send_by_key(builder, rest.key_fields);
+  const WindowSpec of_node = rest;
   node.factory = make_window_operator(std::move(rest), input.schema);
+  // Other kinds put aside what they have of their keys themselves. What the clock tells from each other must not wait.
+  const bool by_clock = of_node.early || (of_node.kind == WindowKind::session && of_node.time != TimeDomain::event);
+  if (by_clock) return;
+  if (of_node.kind == WindowKind::session) {
+    sort_input_in_batch(builder, input.schema, of_node.key_fields, KeyGrowth::with_rows);
+  } else if (of_node.kind == WindowKind::count) {
+    sort_input_in_batch(builder, input.schema, of_node.key_fields, KeyGrowth::none);
+  }
 }
 
 }  // namespace

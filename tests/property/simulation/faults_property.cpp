@@ -17,6 +17,7 @@
 #include "libdataflow/simulation/simulation.hpp"
 #include "libdataflow/topology/topology.hpp"
 #include "tests/support/seeds.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace dataflow {
 
@@ -63,6 +64,12 @@ Simulation prepared(StreamGraph graph, Options options = {}) {
   const auto& chance = simulation->not_deterministic();
   REQUIRE_MESSAGE(!chance, (chance ? describe(*chance) : std::string{}));
   return std::move(*simulation);
+}
+
+/// A place for sorted runs, with a little memory for what waits.
+StateBackendPtr little_room(const testing_support::TemporaryFolder& folder, std::uint64_t bytes) {
+  static int number = 0;
+  return *make_spill_backend(folder / std::to_string(++number), bytes);
 }
 
 /// What has happened in all runs of this program.
@@ -131,23 +138,31 @@ TEST_CASE("whatever goes wrong, each job commits what it commits when nothing do
   CHECK(happened.counts.rescales > 0);
 }
 
-TEST_CASE("as batch, a job commits what it commits when it streams") {
+TEST_CASE("as batch, a job commits what it commits when it streams, whatever room its keys have in memory") {
+  const testing_support::TemporaryFolder folder;
   for (const std::string& name : all_jobs()) {
     if (name == "late") continue;  // nothing is late in a batch
     CAPTURE(name);
     const StreamGraph streaming = job(name);
     StreamGraph batch = graph_of(load_topology(jobs_folder / (name + ".toml"), {.overrides = {"mode=batch"}}));
     CHECK(batch.settings.mode == ExecutionMode::batch);
-    const simulation::RunSettings settings;
+    simulation::RunSettings settings;
     const auto expected = simulation::Cluster{streaming, settings}.run();
-    const auto actual = simulation::Cluster{batch, settings}.run();
     REQUIRE_FALSE(expected.problem);
-    REQUIRE_FALSE(actual.problem);
-    CHECK(actual.rows == expected.rows);
+    // With all memory that it wants, with room for some keys, and for none.
+    for (const StateBackendPtr& state : {StateBackendPtr{}, little_room(folder, 4000), little_room(folder, 0)}) {
+      settings.state = state;
+      const auto actual = simulation::Cluster{batch, settings}.run();
+      REQUIRE_FALSE(actual.problem);
+      CHECK(actual.rows == expected.rows);
+    }
   }
-  // Faults meet it like any other job.
-  StreamGraph updates = graph_of(load_topology(jobs_folder / "updates.toml", {.overrides = {"mode=batch"}}));
-  run_seeds("updates as batch", prepared(std::move(updates)));
+  // Faults meet it like any other job, and so they do when nearly everything lies on disk.
+  for (const std::string name : {"updates", "join-window", "cumulate-distinct"}) {
+    const StreamGraph batch = graph_of(load_topology(jobs_folder / (name + ".toml"), {.overrides = {"mode=batch"}}));
+    if (name != "join-window") run_seeds(name + " as batch", prepared(batch));
+    run_seeds(name + " as batch on disk", prepared(batch, {.state = little_room(folder, 4000)}));
+  }
 }
 
 TEST_CASE("two runs of a seed are the same, event for event") {

@@ -1,4 +1,5 @@
-// A job whose state lies in RocksDB, under actors: it fails, and goes on from the files of its checkpoint.
+// Where a process keeps the state of its subtasks; and a job whose state lies in RocksDB, under actors: it fails, and
+// goes on from the files of its checkpoint.
 
 #include <doctest/doctest.h>
 
@@ -62,6 +63,32 @@ OperatorFactoryPtr numbering() {
 }
 
 }  // namespace
+
+TEST_CASE("a batch with state on the heap has a place for sorted runs, a stream and a batch without state have none") {
+  const TemporaryFolder folder;
+  REQUIRE(::setenv(state_folder_variable, (folder / "state").c_str(), 1) == 0);
+  StreamGraph job;
+  job.nodes.emplace_back();
+  job.settings.state.memory_bytes = 64U << 20;
+  const auto opened = [&] {
+    auto backend = open_state_backend(job);
+    REQUIRE(backend.has_value());
+    return *backend;
+  };
+  job.settings.mode = ExecutionMode::batch;
+  CHECK(opened() == nullptr);
+  job.nodes[0].stateful = true;
+  {
+    const StateBackendPtr backend = opened();
+    REQUIRE(backend != nullptr);
+    CHECK_FALSE(backend->has_stores());
+    CHECK(backend->cache_bytes() == 32U << 20);
+    CHECK_FALSE(backend->open(backend->new_folder()).has_value());
+  }
+  job.settings.mode = ExecutionMode::streaming;
+  CHECK(opened() == nullptr);
+  CHECK(std::filesystem::is_empty(folder / "state"));
+}
 
 TEST_CASE("a job whose state lies in RocksDB goes on from its newest checkpoint and leaves no files behind") {
   const TemporaryFolder folder;

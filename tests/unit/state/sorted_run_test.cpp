@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <random>
@@ -55,6 +56,37 @@ TEST_CASE("several runs are read as one, equal keys in the order of the runs") {
     CHECK(read(*scan) == std::vector<std::pair<std::string, std::string>>(all.begin(), all.end()));
     CHECK(scan->status().has_value());
   }
+}
+
+TEST_CASE("keys of several runs that begin alike are read in the order of their bytes") {
+  const testing_support::TemporaryFolder folder;
+  const std::string zero(1, '\0');
+  const std::string long_key(16, 'k');
+  std::vector<std::string> keys{"",
+                                zero,
+                                zero + zero,
+                                "a",
+                                "a" + zero,
+                                "a" + zero + "b",
+                                "ab",
+                                long_key,
+                                long_key + zero,
+                                long_key + "a",
+                                long_key + "\xff",
+                                "\x7f",
+                                "\x80",
+                                "\xff",
+                                std::string(17, '\xff')};
+  std::sort(keys.begin(), keys.end());
+  std::vector<std::pair<std::string, std::string>> expected;
+  std::vector<Entries> entries(3);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    expected.emplace_back(keys[i], std::to_string(i));
+    entries[i % 3].emplace(keys[i], std::to_string(i));
+  }
+  std::vector<SortedRunPtr> runs;
+  for (std::size_t i = 0; i < 3; ++i) runs.push_back(written(folder / std::to_string(i), entries[i]));
+  CHECK(read(*merge_runs(runs)) == expected);
 }
 
 TEST_CASE("keys are looked up in a run by its index") {

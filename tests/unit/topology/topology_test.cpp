@@ -334,6 +334,9 @@ TEST_CASE("settings of state are read") {
   CHECK(messages(load("[state]\nbackend = \"rocksdb\"\nmemory = \"1MiB\"\n" + rest)) ==
         "error 3:10 \"memory\" must be at least 16MiB\n");
   CHECK(messages(load("[state]\nmemory = \"64MiB\"\n" + rest)).starts_with("warning 2:10"));
+  const auto batch = load("mode = \"batch\"\n[state]\nmemory = \"64MiB\"\n" + rest);
+  CHECK(batch.diagnostics.empty());
+  CHECK(batch.topology->graph.settings.state_memory_bytes() == 64U << 20);
 }
 
 TEST_CASE("a file that is no TOML, empty or of other things does not get far") {

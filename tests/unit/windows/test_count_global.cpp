@@ -1,3 +1,4 @@
+#include "tests/unit/batch/batch_job.hpp"
 #include "tests/unit/windows/windowing.hpp"
 
 using namespace dataflow;
@@ -165,6 +166,21 @@ TEST_CASE("a global window gives one result a key when the input has ended, in o
   CHECK(windows.counted_late() == 0);
   windows.drain();
   CHECK(windows.results().empty());
+}
+
+TEST_CASE("windows without bounds give their records' time when no record has come since their checkpoint") {
+  for (const WindowKind kind : {WindowKind::count, WindowKind::global}) {
+    CAPTURE(static_cast<int>(kind));
+    WindowSpec spec = windows_by_key(kind, {{"n", "count()"}});
+    spec.count = 2;
+    batch_tests::BatchJob job{make_window_operator(std::move(spec), input_schema()), {0}};
+    job.start(1, std::nullopt);
+    job.push(testing_support::make_batch(input_schema(), std::vector<Row>{{Value{"a"}, Value{std::int64_t{1}}}}, {7}));
+    const auto checkpoint = job.take();
+    job.start(1, std::nullopt);
+    REQUIRE(job.restore(checkpoint).has_value());
+    CHECK(job.end() == batch_tests::BatchJob::Table{{"0: a 1 at 7", 1}});
+  }
 }
 
 TEST_CASE("a global window without records gives nothing") {
