@@ -229,9 +229,16 @@ void KeyReader::encode(const Batch& batch) {
   char* at = encoded_.data();
   texts_.resize(batch.rows());
   for (std::size_t row = 0; row < batch.rows(); ++row) {
-    char* const start = at;
     for (const CellEncoder& cell : cells) at = cell.encode(row, at);
-    texts_[row] = make_text_key_with_slack(start, static_cast<std::uint32_t>(at - start));
+    texts_[row].head = reinterpret_cast<std::uintptr_t>(at);
+  }
+  // A key that is made at once would wait for its bytes, which have just been written in other pieces than it reads
+  // (nexmark_q17).
+  const char* start = encoded_.data();
+  for (TextKey& text : texts_) {
+    const char* const end = text.far();
+    text = make_text_key_with_slack(start, static_cast<std::uint32_t>(end - start));
+    start = end;
   }
   keys_.texts = texts_.data();
 }

@@ -112,8 +112,8 @@ class SharedSlices final : public SlicedWindows {
   bool in_view(const Slice& slice) const { return slice.start >= view_start_ && slice.start < view_end_; }
   bool turned(const Slice& slice) const { return slice.start < turned_end_; }
 
-  std::byte* join(Slice& slice, std::byte* slice_row);
-  void joined(std::byte* slice_row, std::byte* view_row) {
+  /// Makes the slice row's key part of the view; its values are not merged yet.
+  void join(std::byte* slice_row, std::byte* view_row) {
     if (head(view_row).slices++ == 0) ++live_keys_;
     link(slice_row) = view_row;
   }
@@ -128,7 +128,6 @@ class SharedSlices final : public SlicedWindows {
   Status give_rows(std::byte* const* rows, std::size_t count, ResultWriter& writer);
   Status add_late(Slice& slice, std::byte* slice_row, const StateRows& record);
   Status make_late_block(Slice& slice, std::byte* slice_row, std::byte* view_row);
-  Block* new_block(Slice& slice, std::byte* view_row);
   void release_blocks(Slice& slice);
   void forget_dead_keys();
   void empty_view();
@@ -150,14 +149,6 @@ class SharedSlices final : public SlicedWindows {
   HeldGroups results_;  ///< on their way
 };
 
-/// Makes the slice row's key part of the view; its values are not merged yet.
-std::byte* SharedSlices::join(Slice& slice, std::byte* slice_row) {
-  std::byte* view_row = view_.find_or_insert(slice.groups.key_of(slice_row));
-  slice.groups.before_write(slice_row);
-  joined(slice_row, view_row);
-  return view_row;
-}
-
 Status SharedSlices::add_slice(Slice& slice) {
   GroupTable::Cursor cursor;
   std::array<std::byte*, step> rows;
@@ -167,20 +158,13 @@ Status SharedSlices::add_slice(Slice& slice) {
     view_.find_or_insert(slice.groups, rows.data(), n, into.data());
     slice.groups.before_write(rows.data(), n);
     for (std::size_t i = 0; i < n; ++i) {
-      joined(rows[i], into[i]);
+      join(rows[i], into[i]);
       into[i] = back(into[i]);
       from[i] = rows[i] + states_offset();
     }
     if (auto status = aggregation().merge(into.data(), from.data(), n); !status) return status;
   }
   return {};
-}
-
-Block* SharedSlices::new_block(Slice& slice, std::byte* view_row) {
-  slice.blocks.push_back(std::make_unique_for_overwrite<std::byte[]>(sizeof(Block) + state_bytes_));
-  auto* block = new (slice.blocks.back().get()) Block{nullptr, view_row, slice.start};
-  std::memcpy(states_of(block), aggregation().initial_states().data(), state_bytes_);
-  return block;
 }
 
 Status SharedSlices::turn() {
@@ -461,7 +445,9 @@ Status SharedSlices::add_late(Slice& slice, std::byte* slice_row, const StateRow
   const bool is_new = link(slice_row) == nullptr;
   std::byte* view_row = nullptr;
   if (is_new) {
-    view_row = join(slice, slice_row);
+    view_row = view_.find_or_insert(slice.groups.key_of(slice_row));
+    slice.groups.before_write(slice_row);
+    join(slice_row, view_row);
     if (turned(slice)) {
       if (auto status = make_late_block(slice, slice_row, view_row); !status) return status;
     }
@@ -486,7 +472,9 @@ Status SharedSlices::add_late(Slice& slice, std::byte* slice_row, const StateRow
 
 /// A key that is new in a turned slice: its block goes between those of the slices around.
 Status SharedSlices::make_late_block(Slice& slice, std::byte* slice_row, std::byte* view_row) {
-  Block* block = new_block(slice, view_row);
+  slice.blocks.push_back(std::make_unique_for_overwrite<std::byte[]>(sizeof(Block) + state_bytes_));
+  auto* block = new (slice.blocks.back().get()) Block{nullptr, view_row, slice.start};
+  std::memcpy(states_of(block), aggregation().initial_states().data(), state_bytes_);
   link(slice_row) = reinterpret_cast<std::byte*>(block);
   Block** at = &head(view_row).front;
   while (*at != nullptr && (*at)->slice_start < slice.start) at = &(*at)->next;
