@@ -6,15 +6,10 @@
 // interval, which is also the result's time, so that it is not late for what follows. The same holds for a semi join's,
 // whose time then does not depend on which match came first. A pair has the later of its rows' times.
 //
-// Rows are put under their keys as late as may be, so that few are there at a time and the table of keys stays in the
-// processor's cache. Two kinds wait as the batches in which they came:
-//
-// - Rows of a side that can only meet earlier ones (a bid meets an auction that is open) have met those, and wait for
-//   nothing but what comes out of order. Mostly time passes them before anything asks for them.
-// - Rows that are ahead of all that has come of the other side meet nothing yet. Of two sources one is always read
-//   ahead of the other.
+// Rows are put under their keys as late as may be: see put_off_rows.hpp.
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "libdataflow/joins/interval_bounds.hpp"
@@ -111,15 +106,13 @@ class IntervalJoin final : public TimedJoin {
     batch_ = pieces_.next(rows().rows_at_once());
     times_ = batch_->timestamps()->as<std::int64_t>();
     rows_with_key(*batch_, join().sides[side_].keys, own_.rows, without_key_);
-    auto [first, last] = least_and_greatest(times_);
-    if (first <= context().watermark().micros) {
+    std::tie(first_, last_) = least_and_greatest(times_);
+    if (first_ <= context().watermark().micros) {
       drop_late(times_, own_.rows, without_key_);
-      first = saturating_add(context().watermark().micros, 1);
+      first_ = saturating_add(context().watermark().micros, 1);
     }
     std::reverse(without_key_.begin(), without_key_.end());  // they are taken from the end
-    newest_[side_] = std::max(newest_[side_], last);
-    first_ = first;
-    last_ = last;
+    newest_[side_] = std::max(newest_[side_], last_);
     matched_.clear();
     if (may_be_ahead()) {
       put_off(ahead_[side_]);
@@ -318,20 +311,19 @@ class IntervalJoin final : public TimedJoin {
 
   Status apply(OperatorOutput& out) {
     if (Status chosen = select(candidates_, out); !chosen) return chosen;
+    const auto add = [this](std::uint32_t candidate, TimedRow* own) {
+      add_match(candidates_.sides[side_].rows[candidate], *met_[candidate], own);
+    };
     std::size_t next = 0;
     for (const RowEnd& end : ends_) {
       TimedRow& own = *own_.stored[end.row];
-      for (; next < selected().size() && selected()[next] < end.candidates; ++next)
-        add_candidate_match(selected()[next], &own);
+      for (; next < selected().size() && selected()[next] < end.candidates; ++next) add(selected()[next], &own);
       if (end.complete) finish_row(own_.rows[end.row], own);
     }
-    for (; next < selected().size(); ++next) add_candidate_match(selected()[next], nullptr);
+    for (; next < selected().size(); ++next) add(selected()[next], nullptr);
     return {};
   }
 
-  void add_candidate_match(std::uint32_t candidate, TimedRow* own) {
-    add_match(candidates_.sides[side_].rows[candidate], *met_[candidate], own);
-  }
   /// `own`: the stored row; null when it is put off, which no left row is whose pairs are compared.
   void add_match(std::uint32_t batch_row, TimedRow& met, TimedRow* own) {
     if (compared_by_) {

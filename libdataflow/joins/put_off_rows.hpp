@@ -1,7 +1,13 @@
 #pragma once
 // Private to this folder.
 //
-// Rows that an interval join has not put under their keys, as the batches in which they came: see interval_join.cpp.
+// Rows are put under their keys as late as may be, so that few are there at a time and the table of keys stays in the
+// processor's cache. Two kinds wait as the batches in which they came:
+//
+// - Rows of a side that can only meet earlier ones (a bid meets an auction that is open) have met those, and wait for
+//   nothing but what comes out of order. Mostly time passes them before anything asks for them.
+// - Rows that are ahead of all that has come of the other side meet nothing yet. Of two sources one is always read
+//   ahead of the other.
 
 #include <algorithm>
 #include <cstdint>
