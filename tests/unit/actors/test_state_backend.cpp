@@ -98,7 +98,7 @@ TEST_CASE("a job whose state lies in RocksDB goes on from its newest checkpoint 
   auto world = std::make_shared<OutsideWorld>();
   constexpr std::int64_t records = 200;
   constexpr std::int64_t keys = 7;
-  const SchemaPtr schema = schema_of<Number>();
+  const SchemaPtr& schema = schema_of<Number>();
   Script script;
   for (std::int64_t n = 1; n <= records; ++n) {
     script.push_back(make_batch(schema, {{n % keys, n}}));
