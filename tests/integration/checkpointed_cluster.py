@@ -49,7 +49,7 @@ class CheckpointedCluster(ClusterTest):
             self.assert_exit(stopped, 0)
             savepoint = json.loads(stopped.stdout)["path"]
             self.until_state(self.job, "FINISHED")
-            again = self.write_job(f"again{parallelism}.toml", "out", 60000, CHECKPOINT.format(folder=self.folder),
+            again = self.write_job(f"again{parallelism}.toml", "out", 30000, CHECKPOINT.format(folder=self.folder),
                                    parallelism=parallelism)
             plan = self.dfnode("plan", str(again), "--from", savepoint)
             self.assert_exit(plan, 0)
