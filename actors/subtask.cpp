@@ -12,6 +12,7 @@
 #include "libdataflow/checkpoint/lineage.hpp"
 #include "libdataflow/checkpoint/state_file.hpp"
 #include "libdataflow/runtime/local_executor.hpp"
+#include "libdataflow/state/state_backend.hpp"
 
 namespace dataflow {
 

@@ -155,6 +155,12 @@ double new_bytes_of_all_keys(Keyed<WideFunction>& keyed, Checkpoints& checkpoint
 
 const std::uint64_t large_keys = scaled(1'000'000'000 / wide_bytes);
 
+struct Restores {
+  double same_s = 0;
+  double other_s = 0;
+  double copies_s = 0;  ///< of what the one before has fetched
+};
+
 /// 1 GB in RocksDB, of which a hundredth changes between two checkpoints. Measures what is asked for, once.
 class LargeRocksdb {
  public:
@@ -190,11 +196,6 @@ class LargeRocksdb {
     same();
     return checkpoints_.pause_p99();
   }
-  struct Restores {
-    double same_s = 0;
-    double other_s = 0;
-    double copies_s = 0;  ///< of what the one before has fetched
-  };
   const Restores& restores() {
     if (restores_) return *restores_;
     same();
