@@ -50,7 +50,8 @@ class StoringTask {
       const auto restored = RestoredCheckpoint::load(copied_, checkpoint);
       REQUIRE(restored);
       (*restored)->name_files(*uploaded_);
-      const auto parts = (*restored)->reader("op", 0, 1)->stored("values");
+      const auto reader = (*restored)->reader("op", 0, 1);
+      const auto parts = reader->stored("values");
       REQUIRE(parts);
       REQUIRE(parts->front().fetch(into));
     }
