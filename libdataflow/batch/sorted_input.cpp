@@ -4,7 +4,8 @@
 #include <optional>
 #include <utility>
 
-#include "libdataflow/batch/hash_set.hpp"
+#include <absl/container/flat_hash_set.h>
+
 #include "libdataflow/batch/rows_aside.hpp"
 #include "serialization/builder.hpp"
 
@@ -138,7 +139,7 @@ class SortedInput final : public Operator {
     if (!of_operator) return of_operator;
     captured->of_operator = std::move(*of_operator);
     if (aside_) captured->aside = aside_->capture();
-    if (room_ != Room::for_all) captured->kept = kept_.all();
+    if (room_ != Room::for_all) captured->kept.emplace(kept_.begin(), kept_.end());
     captured->max_parallelism = context_->max_parallelism();
     return captured;
   }
@@ -195,7 +196,7 @@ class SortedInput final : public Operator {
   void keep_keys(const Batch& batch) {
     const std::uint64_t bytes = batch.byte_size() / batch.rows() + row_overhead_bytes;
     for (const std::uint64_t hash : hashes_) {
-      if (kept_.insert(hash) || growth_ == KeyGrowth::with_rows) kept_bytes_ += bytes;
+      if (kept_.insert(hash).second || growth_ == KeyGrowth::with_rows) kept_bytes_ += bytes;
     }
     if (kept_bytes_ > most_kept_bytes()) room_ = Room::no;
   }
@@ -251,7 +252,7 @@ class SortedInput final : public Operator {
   OwnedFolderPtr folder_;
   std::optional<RowsAside> aside_;  ///< nothing: there is no place for them
   Room room_ = Room::for_all;
-  HashSet kept_;  ///< hashes of the operator's keys
+  absl::flat_hash_set<std::uint64_t> kept_;  ///< hashes of the operator's keys
   std::uint64_t kept_bytes_ = 0;
   Next next_ = Next::nothing;
   bool operator_yielded_ = false;
