@@ -6,9 +6,11 @@
 
 #include <libdivide.h>
 
+#include <cassert>
 #include <cmath>
 #include <limits>
 
+#include "libdataflow/expressions/divisible.hpp"
 #include "libdataflow/expressions/rowwise.hpp"
 
 namespace dataflow::expr {
@@ -177,6 +179,16 @@ ColumnPtr divide_integers(KernelCall& call) {
   return call.finish(std::move(out));
 }
 
+template <class T>
+Kernel test_divisible(T divisor, bool negated) {
+  return [by = DivisibleBy<T>{divisor}, negated](KernelCall& call) {
+    GrowingBuffer out;
+    out.resize(call.rows);
+    by.test(call.arguments[0].column->values.as<T>(), call.rows, negated, out.as<std::uint8_t>());
+    return call.finish(std::move(out));
+  };
+}
+
 template <bool Remainder>
 ColumnPtr divide_floats(KernelCall& call) {
   const Reader<double> a{call.arguments[0]};
@@ -243,6 +255,12 @@ Kernel arithmetic_kernel(BinaryOperator op, Kind kind) {
     case Kind::float64: return float_kernel(op);
     default: return {};
   }
+}
+
+Kernel divisible_kernel(Kind kind, std::int64_t divisor, bool negated) {
+  assert(divisor != 0 && (kind == Kind::int64 || kind == Kind::int32));
+  if (kind == Kind::int64) return test_divisible(divisor, negated);
+  return test_divisible(static_cast<std::int32_t>(divisor), negated);
 }
 
 Kernel negate_kernel(Type type) {

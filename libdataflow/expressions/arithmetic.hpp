@@ -11,6 +11,10 @@ namespace dataflow::expr {
 /// Overflow and division by zero are row errors; float64 follows IEEE 754 except for division by zero.
 Kernel arithmetic_kernel(BinaryOperator op, Kind kind);
 
+/// Whether x % divisor is 0, or `negated`: is not, of an x of `kind`, int32 or int64, of which the divisor is one too,
+/// and not 0.
+Kernel divisible_kernel(Kind kind, std::int64_t divisor, bool negated);
+
 /// Arguments int64 (scale 0) or decimal; `result` as decimal_result says.
 Kernel decimal_kernel(BinaryOperator op, Type left, Type right, Type result);
 

@@ -55,6 +55,27 @@ NodePtr exact_constant(NodePtr node, Type to) {
   return std::make_unique<ConstantNode>(type, original);
 }
 
+std::optional<std::int64_t> constant_of(const Node& node) {
+  const Vector* value = node.constant();
+  if (value == nullptr || value->is_null_constant() || !node.type().is_integer()) return std::nullopt;
+  return node.type().kind == Kind::int32 ? std::int64_t{value->column->as<std::int32_t>()[0]}
+                                         : value->column->as<std::int64_t>()[0];
+}
+
+/// `x % n = 0` and `x % n <> 0` as one node, for which nothing is divided; null when it is something else, and then
+/// nothing is changed.
+NodePtr divisibility(BinaryOperator op, Node& remainder, const Node& wanted) {
+  CallNode* const call = remainder.call();
+  const bool asks = op == BinaryOperator::equal || op == BinaryOperator::not_equal;
+  if (!asks || call == nullptr || call->function() != symbol(BinaryOperator::modulo) || constant_of(wanted) != 0) {
+    return nullptr;
+  }
+  const auto divisor = constant_of(*call->arguments()[1]);
+  if (!remainder.type().is_integer() || !divisor || *divisor == 0) return nullptr;
+  return make_call(Kind::boolean, std::move(call->arguments()[0]),
+                   divisible_kernel(remainder.type().kind, *divisor, op == BinaryOperator::not_equal));
+}
+
 }  // namespace
 
 std::optional<Type> Checker::unify(std::span<NodePtr> nodes, std::span<const Span> spans, Span span,
@@ -100,8 +121,10 @@ NodePtr Checker::arithmetic(Span span, BinaryOperator op, NodePtr left, NodePtr 
   }
   const Type common = *common_type(a, b);
   if (common.kind != Kind::decimal) {
-    return make_call(common, convert(std::move(left), common), convert(std::move(right), common),
-                     arithmetic_kernel(op, common.kind));
+    NodePtr node = make_call(common, convert(std::move(left), common), convert(std::move(right), common),
+                             arithmetic_kernel(op, common.kind));
+    if (CallNode* call = node->call(); call != nullptr && op == BinaryOperator::modulo) call->set_function(symbol(op));
+    return node;
   }
   const auto result = decimal_result(op, a, b);
   if (!result) {
@@ -183,6 +206,7 @@ NodePtr Checker::ordered(BinaryOperator op, NodePtr left, NodePtr right) {
     return node.constant() != nullptr && !node.constant()->is_null_constant();
   };
   const Kind kind = left->type().kind;
+  if (NodePtr node = divisibility(op, *left, *right)) return node;
   if (left->field() && constant(*right)) {
     return std::make_unique<FieldComparisonNode>(op, kind, *left->field(), *right->constant());
   }

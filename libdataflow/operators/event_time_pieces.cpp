@@ -48,6 +48,7 @@ Range range_of(std::span<const std::int64_t> times) {
   std::size_t i = 1;
   __m256i descends = _mm256_setzero_si256();
   for (; i + 4 <= times.size(); i += 4) {
+    __builtin_prefetch(times.data() + i + 128);  // the processor reads ahead within a page only
     const __m256i here = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(times.data() + i));
     const __m256i before = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(times.data() + i - 1));
     descends = _mm256_or_si256(descends, _mm256_cmpgt_epi64(before, here));

@@ -117,12 +117,11 @@ std::int64_t rows_of(const Stream& stream) {
   return rows;
 }
 
-/// Events that a query takes: people and auctions where it chooses them out of all.
+/// Events that a query takes.
 std::int64_t events_of(int query) {
   std::int64_t count = 0;
   for (const StreamNode& node : load(query).nodes) {
-    const Stream* stream = stream_of(node);
-    if (stream != nullptr) count += stream->kind ? rows_of(*stream) : rows_of(streams[0]) + rows_of(streams[1]);
+    if (const Stream* stream = stream_of(node)) count += rows_of(*stream);
   }
   return count;
 }
@@ -153,6 +152,9 @@ class Columns {
   explicit Columns(const Batch& batch) : batch_{batch} {}
   [[nodiscard]] const std::int64_t* numbers(std::string_view field) const {
     return column(field).values.as<std::int64_t>();
+  }
+  [[nodiscard]] const std::int32_t* kinds(std::string_view field) const {
+    return column(field).values.as<std::int32_t>();
   }
   [[nodiscard]] loops::Texts texts(std::string_view field) const {
     return {column(field).offset_data(), column(field).values.as<char>()};
@@ -192,6 +194,12 @@ loops::Bids bids_in(const Batch& batch) {
           of.texts("channel"), of.texts("url"),       of.numbers("date_time"), of.texts("extra")};
 }
 
+loops::Events events_in(const Batch& batch) {
+  const Columns of{batch};
+  return {batch.rows(),     of.kinds("event_type"), of.numbers("id"),
+          of.texts("name"), of.numbers("seller"),   of.numbers("date_time")};
+}
+
 template <class Loop, class Rows>
 void add(Loop& query, const Rows& rows) {
   query.given.begin();
@@ -212,20 +220,24 @@ void loop(benchmark::State& state) {
   constexpr bool takes_bids = requires(Loop & query) {
     query.add(loops::Bids{});
   };
+  constexpr bool takes_all = requires(Loop & query) {
+    query.add(loops::Events{});
+  };
   const auto input = [](bool taken, const Stream& stream) {
     return taken ? batches_of(stream) : std::make_shared<const std::vector<BatchPtr>>();
   };
   const Batches people = input(takes_people, streams[0]);
   const Batches auctions = input(takes_auctions, streams[1]);
   const Batches bids = input(takes_bids, streams[2]);
+  const Batches all = input(takes_all, streams[3]);
   std::int64_t events = 0;
-  for (const Batches& batches : {people, auctions, bids}) {
+  for (const Batches& batches : {people, auctions, bids, all}) {
     for (const BatchPtr& batch : *batches) events += batch->rows();
   }
   std::uint64_t given = 0;
   for (auto _ : state) {
     Loop query;
-    for (std::size_t i = 0; i < std::max({people->size(), auctions->size(), bids->size()}); ++i) {
+    for (std::size_t i = 0; i < std::max({people->size(), auctions->size(), bids->size(), all->size()}); ++i) {
       if constexpr (takes_people) {
         if (i < people->size()) add(query, people_in(*(*people)[i]));
       }
@@ -234,6 +246,9 @@ void loop(benchmark::State& state) {
       }
       if constexpr (takes_bids) {
         if (i < bids->size()) add(query, bids_in(*(*bids)[i]));
+      }
+      if constexpr (takes_all) {
+        if (i < all->size()) add(query, events_in(*(*all)[i]));
       }
     }
     query.finish();

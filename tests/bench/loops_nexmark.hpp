@@ -60,6 +60,16 @@ struct Bids {
   Texts extra;
 };
 
+/// All kinds as one stream, the fields of the other kinds empty.
+struct Events {
+  std::size_t rows = 0;
+  const std::int32_t* type = nullptr;  ///< 0 person, 1 auction, 2 bid
+  const std::int64_t* id = nullptr;
+  Texts name;
+  const std::int64_t* seller = nullptr;
+  const std::int64_t* time = nullptr;
+};
+
 struct PassedBid {
   std::int64_t auction;
   std::int64_t bidder;

@@ -288,25 +288,20 @@ class Q8 {
     std::int64_t start;
   };
   Given<Seller> given;
-  void add(const People& people) {
-    for (std::size_t i = 0; i < people.rows; ++i) {
-      const std::int64_t start = people.time[i] / size * size;
-      open_[start].people.push_back({people.id[i], std::string{people.name[i]}, start});
+  void add(const Events& events) {
+    for (std::size_t i = 0; i < events.rows; ++i) {
+      if (events.type[i] > 1) continue;
+      const std::int64_t start = events.time[i] / size * size;
+      Window& window = open_[start];
+      if (events.type[i] == 0) {
+        window.people.push_back({events.id[i], std::string{events.name[i]}, start});
+      } else {
+        window.sellers.insert(events.seller[i]);
+      }
     }
-    if (people.rows != 0) people_until_ = people.time[people.rows - 1];
-    end_windows();
+    if (events.rows != 0) end_windows(events.time[events.rows - 1]);
   }
-  void add(const Auctions& auctions) {
-    for (std::size_t i = 0; i < auctions.rows; ++i) {
-      open_[auctions.time[i] / size * size].sellers.insert(auctions.seller[i]);
-    }
-    if (auctions.rows != 0) auctions_until_ = auctions.time[auctions.rows - 1];
-    end_windows();
-  }
-  void finish() {
-    people_until_ = auctions_until_ = std::numeric_limits<std::int64_t>::max();
-    end_windows();
-  }
+  void finish() { end_windows(std::numeric_limits<std::int64_t>::max()); }
 
  private:
   static constexpr std::int64_t size = 10'000'000;
@@ -314,8 +309,7 @@ class Q8 {
     std::vector<Seller> people;
     absl::flat_hash_set<std::int64_t> sellers;
   };
-  void end_windows() {
-    const std::int64_t until = std::min(people_until_, auctions_until_);
+  void end_windows(std::int64_t until) {
     while (!open_.empty() && open_.begin()->first <= until - size) {
       Window& window = open_.begin()->second;
       for (Seller& person : window.people) {
@@ -326,8 +320,6 @@ class Q8 {
   }
 
   std::map<std::int64_t, Window> open_;  ///< by their starts; two at most
-  std::int64_t people_until_ = 0;
-  std::int64_t auctions_until_ = 0;
 };
 
 /// An auction that is kept owns its texts.
