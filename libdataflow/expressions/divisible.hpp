@@ -1,8 +1,8 @@
 #pragma once
 // Whether numbers are multiples of one that is the same for all of them, for which no quotient is needed: an odd number
-// has an inverse modulo 2^64, and its multiples are what the inverse takes to 0, 1, 2 ...; for an even one its twos must
-// be gone after that (Granlund, Montgomery, "Division by invariant integers using multiplication", PLDI 1994, section
-// 9). On processors with AVX2, chosen when the program runs, a quarter of the time of a remainder (benchmark
+// has an inverse modulo 2^64, and its multiples are what the inverse takes to 0, 1, 2 ...; for an even one its twos
+// must be gone after that (Granlund, Montgomery, "Division by invariant integers using multiplication", PLDI 1994,
+// section 9). On processors with AVX2, chosen when the program runs, a quarter of the time of a remainder (benchmark
 // nexmark_q2).
 
 #include <bit>
@@ -39,11 +39,13 @@ class DivisibleBy {
 
  private:
   using Bits = std::make_unsigned_t<T>;
-  static Bits magnitude(T x) { return x < 0 ? Bits{0} - static_cast<Bits>(x) : static_cast<Bits>(x); }
+  static Bits magnitude(T x) {
+    return x < 0 ? Bits{0} - static_cast<Bits>(x) : static_cast<Bits>(x);
+  }
 
 #if defined(__x86_64__)
-  typedef T Lanes __attribute__((vector_size(32)));         // NOLINT(modernize-use-using): as in compare_rows.hpp
-  typedef Bits BitLanes __attribute__((vector_size(32)));   // NOLINT(modernize-use-using)
+  typedef T Lanes __attribute__((vector_size(32)));        // NOLINT(modernize-use-using): as in compare_rows.hpp
+  typedef Bits BitLanes __attribute__((vector_size(32)));  // NOLINT(modernize-use-using)
 
   /// All ones where the number is a multiple.
   [[gnu::target("avx2"), gnu::always_inline]] inline Lanes multiples(const T* numbers) const {

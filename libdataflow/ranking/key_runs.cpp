@@ -15,15 +15,23 @@ constexpr std::uint32_t rows_of_a_block = 64;
 }  // namespace
 
 BatchPtr KeyRuns::find(const BatchPtr& batch) {
+  if (has_last_columns(*batch)) {
+    begins_.assign({0, batch->rows()});
+    return last_;
+  }
+  last_keys_.clear();
   if (!find_long_ones(*batch)) {
     begins_.resize(batch->rows() + std::size_t{1});
     std::iota(begins_.begin(), begins_.end(), 0U);
     return batch;
   }
-  if (size() == 1 && has_last_key()) return last_;
-  BatchPtr heads = batch->select_rows(std::span{begins_}.first(size()));
-  last_ = size() == 1 ? heads : nullptr;
-  return heads;
+  if (size() != 1) {
+    last_ = nullptr;
+    return batch->select_rows(std::span{begins_}.first(size()));
+  }
+  for (const std::size_t field : fields_) last_keys_.push_back(batch->columns()[field]);
+  if (!has_last_key()) last_ = batch->select_rows(std::span{begins_}.first(1));
+  return last_;
 }
 
 bool KeyRuns::find_long_ones(const Batch& batch) {
@@ -62,6 +70,13 @@ bool KeyRuns::changes_in_block(std::uint32_t row) const {
     for (std::uint32_t i = 0; i < rows_of_a_block; ++i) changed |= of[row + i] ^ of[row + i - 1];
     return changed != 0;
   });
+}
+
+/// Whether the columns of the keys are those of the batch before, which had one key.
+bool KeyRuns::has_last_columns(const Batch& batch) const {
+  return !last_keys_.empty() &&
+         std::equal(fields_.begin(), fields_.end(), last_keys_.begin(), last_keys_.end(),
+                    [&](std::size_t field, const ColumnPtr& last) { return batch.columns()[field] == last; });
 }
 
 /// Whether the batch begins with the key that the one before had.

@@ -28,11 +28,13 @@ class KeyRuns {
   [[nodiscard]] bool changes(std::uint32_t row) const;
   [[nodiscard]] bool changes_in_block(std::uint32_t row) const;
   [[nodiscard]] bool has_last_key() const;
+  [[nodiscard]] bool has_last_columns(const Batch& batch) const;
 
   std::vector<std::size_t> fields_;
   std::vector<const std::int64_t*> columns_;  // scratch
   std::vector<std::uint32_t> begins_;
-  BatchPtr last_;  ///< one row, of the batch before if that had one key only
+  BatchPtr last_;                     ///< one row, of the batch before if that had one key only
+  std::vector<ColumnPtr> last_keys_;  ///< of that batch: batches of one window share its bounds
 };
 
 }  // namespace dataflow

@@ -65,8 +65,8 @@ void check_divisor(T divisor, TypeKind kind, const std::string& cast_to) {
 TEST_CASE("whether a remainder is zero, for divisors of all kinds") {
   for (const std::int64_t divisor :
        {std::int64_t{1}, std::int64_t{-1}, std::int64_t{2}, std::int64_t{-2}, std::int64_t{3}, std::int64_t{6},
-        std::int64_t{123}, std::int64_t{-123}, std::int64_t{1024}, std::int64_t{1'000'000'007},
-        std::int64_t{3} << 60, std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min()}) {
+        std::int64_t{123}, std::int64_t{-123}, std::int64_t{1024}, std::int64_t{1'000'000'007}, std::int64_t{3} << 60,
+        std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min()}) {
     check_divisor(divisor, TypeKind::int64, "int64");
   }
   for (const std::int32_t divisor : {1, -1, 2, 7, 96, -96, 65'536, std::numeric_limits<std::int32_t>::max(),
