@@ -36,6 +36,11 @@ constexpr std::uint32_t key_group_of(std::uint64_t hash, std::uint32_t max_paral
   return static_cast<std::uint32_t>(((hash >> 32) * max_parallelism) >> 32);
 }
 
+/// The least hash of a key group: groups are in the order of their hashes.
+constexpr std::uint64_t first_hash_of(std::uint32_t group, std::uint32_t max_parallelism) {
+  return ((std::uint64_t{group} << 32) + max_parallelism - 1) / max_parallelism << 32;
+}
+
 /// The subtask, below `parallelism`, that owns a key group. parallelism is at most max_parallelism.
 constexpr std::uint32_t subtask_of_key_group(std::uint32_t group, std::uint32_t max_parallelism,
                                              std::uint32_t parallelism) {

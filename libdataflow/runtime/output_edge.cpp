@@ -13,6 +13,9 @@ namespace {
 /// From this much on, waiting for more would not make sending cheaper.
 constexpr std::size_t worthwhile_rows = 1024;
 constexpr std::size_t worthwhile_bytes = 32 * 1024;
+bool worth_sending(std::size_t rows, std::size_t bytes) {
+  return rows >= worthwhile_rows || bytes >= worthwhile_bytes;
+}
 /// Beyond this the feeder pauses until the receiver grants credit.
 constexpr std::size_t blocked_bytes = 64 * 1024;
 constexpr std::size_t few_bytes = 200;
@@ -43,10 +46,11 @@ void ChannelSender::push(Envelope envelope, Timestamp now) {
 }
 
 bool ChannelSender::due(Timestamp now) const {
-  return forced_ || pending_rows_ >= worthwhile_rows || pending_bytes_ >= worthwhile_bytes || now >= due_at_;
+  return forced_ || worth_sending(pending_rows_, pending_bytes_) || now >= due_at_;
 }
 
-/// The first envelope; batches in a row are joined up to a batch's limits.
+/// The first envelope; batches in a row that are not worth sending are joined until they are. Others go as they are:
+/// a copy of them costs more than another message.
 Envelope ChannelSender::take_front() {
   Envelope front = std::move(pending_.front());
   pending_.pop_front();
@@ -60,10 +64,9 @@ Envelope ChannelSender::take_front() {
     return front;
   }
   std::vector<BatchPtr> run{*first};
-  while (!pending_.empty()) {
+  while (!pending_.empty() && !worth_sending(rows, bytes)) {
     const auto* next = std::get_if<BatchPtr>(&pending_.front());
-    if (next == nullptr || rows + (*next)->rows() > max_batch_rows || bytes + (*next)->byte_size() > max_batch_bytes)
-      break;
+    if (next == nullptr || worth_sending((*next)->rows(), (*next)->byte_size())) break;
     rows += (*next)->rows();
     bytes += (*next)->byte_size();
     run.push_back(*next);
@@ -113,6 +116,8 @@ OutputEdge::OutputEdge(const JobEdge& edge, std::uint32_t max_parallelism, std::
     for (std::uint32_t group = 0; group < max_parallelism; ++group) {
       subtask_of_group_.push_back(subtask_of_key_group(group, max_parallelism, static_cast<std::uint32_t>(channels)));
     }
+    if (channels == 2)
+      upper_hashes_ = first_hash_of(key_groups_of_subtask(1, max_parallelism, 2).first, max_parallelism);
   }
 }
 
@@ -143,16 +148,40 @@ void OutputEdge::scatter(const BatchPtr& batch, Timestamp now, TaskHost& host) {
   hash_rows(keys, batch->rows(), hashes_);
   // Every target's list has room for all rows, so that a row costs one store and no question.
   for (auto& rows : rows_of_target_) rows.resize(std::max<std::size_t>(rows.size(), batch->rows()));
-  std::fill(rows_for_target_.begin(), rows_for_target_.end(), 0U);
-  for (std::uint32_t row = 0; row < batch->rows(); ++row) {
-    const std::uint32_t target = subtask_of_group_[key_group_of(hashes_[row], max_parallelism_)];
-    rows_of_target_[target][rows_for_target_[target]++] = row;
+  if (senders_.size() == 2) {
+    choose_of_two(batch->rows());
+  } else {
+    choose_of_many(batch->rows());
   }
   for (std::size_t target = 0; target < senders_.size(); ++target) {
     const std::span<const std::uint32_t> rows{rows_of_target_[target].data(), rows_for_target_[target]};
     if (rows.empty()) continue;
     push(target, rows.size() == batch->rows() ? batch : batch->select_rows(rows), now, host);
   }
+}
+
+void OutputEdge::choose_of_many(std::uint32_t rows) {
+  std::fill(rows_for_target_.begin(), rows_for_target_.end(), 0U);
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    const std::uint32_t target = subtask_of_group_[key_group_of(hashes_[row], max_parallelism_)];
+    rows_of_target_[target][rows_for_target_[target]++] = row;
+  }
+}
+
+/// The second has the upper key groups, which are the upper hashes. Both numbers stay in registers: one that was stored
+/// for the row before could not be loaded at once.
+void OutputEdge::choose_of_two(std::uint32_t rows) {
+  const std::uint64_t* const hashes = hashes_.data();
+  std::uint32_t* const first = rows_of_target_[0].data();
+  std::uint32_t* const second = rows_of_target_[1].data();
+  const std::uint64_t upper = upper_hashes_;
+  std::uint32_t for_second = 0;
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    first[row - for_second] = row;
+    second[for_second] = row;
+    for_second += hashes[row] >= upper ? 1 : 0;
+  }
+  rows_for_target_ = {rows - for_second, for_second};
 }
 
 void OutputEdge::emit_to_all(const Envelope& envelope, Timestamp now, TaskHost& host) {

@@ -12,8 +12,8 @@
 
 namespace dataflow {
 
-/// One channel's queue between the partitioner and the host. Order is kept exactly: neighbouring batches are joined
-/// into one, neighbouring watermarks into the newest, nothing overtakes.
+/// One channel's queue between the partitioner and the host. Order is kept exactly: neighbouring small batches are
+/// joined into one, neighbouring watermarks into the newest, nothing overtakes.
 class ChannelSender {
  public:
   /// `window`: the bytes of batches that may be sent before the receiver grants more.
@@ -72,6 +72,9 @@ class OutputEdge {
 
  private:
   void scatter(const BatchPtr& batch, Timestamp now, TaskHost& host);
+  /// From the hashes of the rows.
+  void choose_of_many(std::uint32_t rows);
+  void choose_of_two(std::uint32_t rows);
   void push(std::size_t target, BatchPtr batch, Timestamp now, TaskHost& host);
 
   Partitioning partitioning_;
@@ -80,6 +83,7 @@ class OutputEdge {
   std::size_t first_channel_;
   std::vector<ChannelSender> senders_;
   std::vector<std::uint32_t> subtask_of_group_;             ///< for hash: key group -> channel
+  std::uint64_t upper_hashes_ = 0;                          ///< from here on they are the second's of two channels
   std::size_t next_ = 0;                                    ///< for rebalance
   std::vector<std::uint64_t> hashes_;                       ///< scratch, kept for its capacity
   std::vector<std::vector<std::uint32_t>> rows_of_target_;  ///< each as long as the largest batch so far

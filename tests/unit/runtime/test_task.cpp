@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "libdataflow/runtime/local_executor.hpp"
 #include "tests/support/batches.hpp"
@@ -107,6 +108,13 @@ TEST_CASE("unchained nodes give the same records through channels") {
 }
 
 TEST_CASE("a keyed exchange brings every record to exactly one subtask, the same one for a key") {
+  std::uint32_t parallelism = 0;
+  SUBCASE("of two") {
+    parallelism = 2;
+  }
+  SUBCASE("of three") {
+    parallelism = 3;
+  }
   std::vector<Script> scripts(4);
   for (std::int64_t s = 0; s < 4; ++s) {
     for (std::int64_t i = 0; i < 20; ++i) scripts[static_cast<std::size_t>(s)].push_back(at_seconds({i, i + 1, i + 2}));
@@ -131,12 +139,15 @@ TEST_CASE("a keyed exchange brings every record to exactly one subtask, the same
   keyed.inputs[0].partitioning = Partitioning::hash;
   keyed.inputs[0].key_fields = {0};
   const auto out = b.collect("out", {"keyed"});
-  auto executor = LocalExecutor::create(b.graph, {.parallelism = 3}).value();
+  auto executor = LocalExecutor::create(b.graph, {.parallelism = parallelism}).value();
   REQUIRE(executor->run());
   CHECK(keys(*out).size() == 240);
+  std::set<const void*> subtasks;
   for (const auto& [key, seen_by] : *owners) {
+    subtasks.insert(seen_by.front());
     CHECK(std::all_of(seen_by.begin(), seen_by.end(), [&](const void* o) { return o == seen_by.front(); }));
   }
+  CHECK(subtasks.size() == parallelism);
 }
 
 TEST_CASE("the watermark trails the newest record by the out-of-orderness and ends beyond all time") {

@@ -120,6 +120,18 @@ TEST_CASE("every key group belongs to exactly the subtask whose range contains i
   }
 }
 
+TEST_CASE("a key group begins with its first hash") {
+  for (const std::uint32_t max_parallelism : {1U, 2U, 3U, 7U, 128U, 1000U, 32768U}) {
+    CAPTURE(max_parallelism);
+    CHECK(first_hash_of(0, max_parallelism) == 0);
+    for (std::uint32_t group = 1; group < max_parallelism; ++group) {
+      const std::uint64_t first = first_hash_of(group, max_parallelism);
+      REQUIRE(key_group_of(first, max_parallelism) == group);
+      REQUIRE(key_group_of(first - 1, max_parallelism) == group - 1);
+    }
+  }
+}
+
 TEST_CASE("key groups of the extreme hashes lie inside of the range") {
   CHECK(key_group_of(0, 128) == 0);
   CHECK(key_group_of(~0ULL, 128) == 127);
