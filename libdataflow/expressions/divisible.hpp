@@ -6,6 +6,7 @@
 // nexmark_q2).
 
 #include <bit>
+#include <cassert>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -19,9 +20,12 @@ template <class T>
 class DivisibleBy {
  public:
   /// Not 0.
-  explicit DivisibleBy(T divisor)
-      : twos_{std::countr_zero(magnitude(divisor))}, most_{static_cast<Bits>(~Bits{0} / magnitude(divisor))} {
-    const Bits odd = magnitude(divisor) >> twos_;
+  explicit DivisibleBy(T divisor) {
+    const Bits by = magnitude(divisor);
+    assert(by != 0);
+    twos_ = std::countr_zero(by);
+    most_ = static_cast<Bits>(~Bits{0} / by);
+    const Bits odd = by >> twos_;
     inverse_ = odd;  // of the lowest three bits; each step doubles how many are right
     for (int bits = 3; bits < std::numeric_limits<Bits>::digits; bits *= 2) inverse_ *= 2 - odd * inverse_;
   }
@@ -78,9 +82,9 @@ class DivisibleBy {
   }
 #endif
 
-  int twos_;
-  Bits most_;  ///< the largest quotient
-  Bits inverse_;
+  int twos_ = 0;
+  Bits most_ = 0;  ///< the largest quotient
+  Bits inverse_ = 0;
 };
 
 }  // namespace dataflow::expr
