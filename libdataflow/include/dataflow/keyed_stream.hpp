@@ -53,6 +53,13 @@ class KeyedStream : public Stream<T>, public ProcessCalls<KeyedStream<T, K>> {
     return joined<Outer::both>(other);
   }
 
+  /// All records that both have of a key in a window, given to one function: see co_grouped_streams.hpp.
+  template <class B, class K2>
+  CoGroupedStreams<T, B, K> co_group(const KeyedStream<B, K2>& other) {
+    static_assert(std::is_same_v<K, K2>, "the keys of streams in a co_group have the same type");
+    return {*this, other};
+  }
+
   /// Looks for a pattern in the records of each key: see pattern.hpp.
   PatternStream<T> pattern(Pattern<T> pattern, Place where = Place::current()) {
     return {*this, std::move(pattern), where};
