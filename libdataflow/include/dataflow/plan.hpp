@@ -15,6 +15,7 @@
 
 #include "dataflow/kernels.hpp"
 #include "dataflow/output.hpp"
+#include "libdataflow/batch/key_growth.hpp"
 #include "libdataflow/graph/stream_graph.hpp"
 #include "libdataflow/windows/window_spec.hpp"
 
@@ -53,6 +54,8 @@ struct NodeDraft {
   bool keyed = false;               ///< inputs that have a key are spread by it
   bool single = false;              ///< runs in one subtask
   SideOutputsPtr sides;             ///< side outputs that the user's code may name later
+  /// In a batch, keys that memory has no room for wait for the end: what is kept of a key. Nothing: none waits.
+  std::optional<KeyGrowth> sorted_in_batch;
   /// The type of the user's that no checkpoint can hold; empty: there is none.
   std::string unstorable;
   /// Instead of `stateful`, where only an object of the user's class can tell. Asked of a node without a name; may
@@ -93,6 +96,8 @@ class Plan {
     StreamNode node;
     std::optional<RowPipeline> rows;
     std::function<OperatorFactoryPtr(const StreamNode&)> late_factory;
+    std::optional<KeyGrowth> sorted_in_batch;
+    SchemaPtr input;  ///< where it is sorted
     bool named = false;
     SideOutputsPtr sides;
     std::string unstorable;

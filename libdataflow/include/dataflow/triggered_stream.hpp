@@ -126,6 +126,7 @@ class TriggeredStream : public ProcessCalls<TriggeredStream<T, K>>, public Trigg
     bool optional_key = false;
     if constexpr (keyed) {
       draft.keyed = true;
+      draft.sorted_in_batch = KeyGrowth::with_rows;
       key_types = KeyTraits<K>::types();
       optional_key = KeyTraits<K>::optional;
     } else {

@@ -79,7 +79,8 @@ TEST_CASE("a co_group gives a function all records of both streams in a window, 
   CHECK(given(h) == Lines{"a#2 10: |6", "c#1 10: 5|"});
 }
 
-TEST_CASE("late records of either stream change a result within the allowed lateness, and then have outputs of their own") {
+TEST_CASE(
+    "late records of either stream change a result within the allowed lateness, and then have outputs of their own") {
   Settings settings{.spec = df::tumbling(10s)};
   settings.spec.allowed_lateness = 10s;
   Listed h{settings};
@@ -172,7 +173,8 @@ void balance(df::Environment& env) {
       .window(df::tumbling(1min))
       .apply<std::string>([](Orders o, Parcels p, df::Output<std::string>& out) {
         if (o.size() == p.size()) return;
-        out.emit(o.size() > p.size() ? o.front().record.id + " lacks parcels" : p.front().record.order + " lacks orders");
+        out.emit(o.size() > p.size() ? o.front().record.id + " lacks parcels"
+                                     : p.front().record.order + " lacks orders");
       })
       .named("balance")
       .print();
