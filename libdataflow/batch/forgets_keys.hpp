@@ -1,7 +1,7 @@
 #pragma once
-// An operator with a user's function, of which there is one object for all keys, also where a batch takes them in parts:
-// see sorted_input.hpp. It stays, and forgets one part's keys before the next one comes, as Flink does with its function
-// in a sorted batch.
+// An operator with a user's function, of which there is one object for all keys, also where a batch takes them in
+// parts: see sorted_input.hpp. It stays, and forgets one part's keys before the next one comes, as Flink does with its
+// function in a sorted batch.
 
 namespace dataflow {
 

@@ -83,15 +83,18 @@ void everything(Payments payments) {
   payments.process<Everything>().named("tested").discard();
 }
 void reduced(Payments payments) {
-  payments
-      .reduce([](const Payment& a, const Payment& b) {
-        return Payment{b.card, a.amount + b.amount, b.time};
-      })
+  payments.reduce([](const Payment& a, const Payment& b) {
+            return Payment{b.card, a.amount + b.amount, b.time};
+          })
       .named("tested")
       .discard();
 }
 void window_function(Payments payments) {
-  payments.window(sliding(Duration{20}, Duration{10})).evictor(keep_last(5)).process<Amounts>().named("tested").discard();
+  payments.window(sliding(Duration{20}, Duration{10}))
+      .evictor(keep_last(5))
+      .process<Amounts>()
+      .named("tested")
+      .discard();
 }
 void sessions(Payments payments) {
   payments.window(session(Duration{7})).aggregate<Sum>().named("tested").discard();
@@ -159,7 +162,8 @@ class RandomPayments : public RandomBatch {
 
 }  // namespace
 
-TEST_CASE("functions, windows and patterns of C++ give in a batch what they give in a stream, whatever memory they have") {
+TEST_CASE(
+    "functions, windows and patterns of C++ give in a batch what they give in a stream, whatever memory they have") {
   for (const std::uint64_t seed : testing_support::seeds(400)) {
     CAPTURE(seed);
     RandomPayments{seed}.compare_modes();
