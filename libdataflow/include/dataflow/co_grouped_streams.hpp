@@ -10,7 +10,6 @@
 
 #include <functional>
 #include <span>
-#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -47,11 +46,7 @@ class CoGroupedWindows : public ProcessCalls<CoGroupedWindows<A, B, K>>,
     late_consumer_ = std::move(consume);
     return *this;
   }
-  /// The side outputs of what came too late are NAME_left and NAME_right: late_left and late_right otherwise.
-  CoGroupedWindows& late_to(std::string name) {
-    draft_.late_output = std::move(name);
-    return *this;
-  }
+  using Calls::late_to;
 
   /// What `function(left, right, out)` emits for each window of each key.
   template <class R, class F>
@@ -101,8 +96,8 @@ class CoGroupedStreams {
   CoGroupedStreams(KeyedStream<A, K> left, KeyedStream<B, K> right)
       : left_{std::move(left)}, right_{std::move(right)} {}
 
-  CoGroupedWindows<A, B, K> window(WindowSpec window, Place where = Place::current()) {
-    return {left_, right_, {.spec = std::move(window), .where = where}};
+  CoGroupedWindows<A, B, K> window(const WindowSpec& window, Place where = Place::current()) {
+    return {left_, right_, {.spec = window, .where = where}};
   }
 
  private:

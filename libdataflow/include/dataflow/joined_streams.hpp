@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -170,8 +171,8 @@ class WindowJoin : public TimedJoin<A, B, K, O> {
     return *this;
   }
   /// The side outputs of what came too late are NAME_left and NAME_right: late_left and late_right otherwise.
-  WindowJoin& late_to(std::string name) {
-    this->draft_.late_output = std::move(name);
+  WindowJoin& late_to(const std::string& name) {
+    this->draft_.late_output = name;
     return *this;
   }
 };

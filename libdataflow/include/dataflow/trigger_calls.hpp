@@ -3,6 +3,7 @@
 // same of one stream's and of two streams'.
 
 #include <memory>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -22,6 +23,13 @@ class TriggerCalls {
   /// Late records still change their window's result for this long after its end.
   Self& allowed_lateness(Duration lateness) {
     draft_.spec.allowed_lateness = lateness;
+    return self();
+  }
+
+  /// Names the side output of what came too late, which is "late" otherwise; of a co_group NAME_left and NAME_right,
+  /// for the two streams.
+  Self& late_to(std::string name) {
+    draft_.late_output = std::move(name);
     return self();
   }
 

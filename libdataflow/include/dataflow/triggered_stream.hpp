@@ -2,7 +2,6 @@
 // TriggeredStream<T, K>: a stream cut into windows, with a trigger or an evictor.
 
 #include <functional>
-#include <string>
 #include <tuple>
 #include <type_traits>
 #include <typeinfo>
@@ -35,13 +34,10 @@ class TriggeredStream : public ProcessCalls<TriggeredStream<T, K>>, public Trigg
       : Calls{std::move(draft)}, input_{std::move(input)}, late_consumer_{std::move(late_consumer)} {}
 
   /// See WindowedStream.
+  using Calls::late_to;
   template <class F>
   requires std::is_invocable_v<F&, Stream<T>> TriggeredStream& late_to(F consume) {
     late_consumer_ = std::move(consume);
-    return *this;
-  }
-  TriggeredStream& late_to(std::string name) {
-    draft_.late_output = std::move(name);
     return *this;
   }
 
