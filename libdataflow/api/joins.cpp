@@ -44,6 +44,9 @@ namespace {
 using joins::left_input;
 using joins::right_input;
 
+constexpr std::size_t late_left_output = 1;
+constexpr std::size_t late_right_output = 2;
+
 class PairsThroughFunction final : public BatchAdapter {
  public:
   explicit PairsThroughFunction(std::unique_ptr<RowMap> function) : function_{std::move(function)} {}
@@ -121,6 +124,7 @@ class JoinTranslation {
     if (!good_) return nullptr;
     for (const std::size_t side : {left_input, right_input}) plan.spec.sides[side].event_time = true;
     plan.spec.event_time = true;
+    if (draft_.mode == JoinDraft::Mode::window) plan.spec.late_outputs = {late_left_output, late_right_output};
     switch (draft_.mode) {
       case JoinDraft::Mode::window: return joins::make_window_join({std::move(plan.spec), draft_.window});
       case JoinDraft::Mode::interval: return joins::make_interval_join({std::move(plan.spec), draft_.low, draft_.high});
@@ -153,8 +157,9 @@ class JoinTranslation {
     switch (window.kind) {
       case WindowKind::tumbling:
       case WindowKind::sliding:
-      case WindowKind::cumulate: break;
-      default: return mistake("records are joined in tumbling, sliding and cumulating windows");
+      case WindowKind::cumulate:
+      case WindowKind::session: break;
+      default: return mistake("records are joined in tumbling, sliding, cumulating and session windows");
     }
     if (window.time != TimeDomain::event) {
       mistake("a window join goes by event time: by the clock nothing says which records meet");
@@ -235,6 +240,10 @@ NodeId add_join(Plan& plan, const StreamInfo& left, const RecordInfo& left_recor
   NodeDraft node{.type = "join", .stateful = true, .keyed = true};
   node.details = describe_join(left_record, right_record, draft);
   node.outputs = {{.name = {}, .schema = draft.results, .event_time = true}};
+  if (draft.mode == JoinDraft::Mode::window) {
+    node.outputs.push_back({.name = late_of_left(draft.late_output), .schema = left.schema, .event_time = true});
+    node.outputs.push_back({.name = late_of_right(draft.late_output), .schema = right.schema, .event_time = true});
+  }
   if (join) node.factory = std::make_shared<AppliedJoinFactory>(std::move(join), std::move(draft.pairs));
   return plan.add(std::move(node), {&left, &right}, where);
 }

@@ -119,7 +119,7 @@ class PatternChecker {
 NodeId add_pattern(Plan& plan, const StreamInfo& stream, PatternDraft draft, const Plan::Place& where) {
   patterns::PatternSpec spec;
   const bool good = PatternChecker{plan, stream, draft, where}.check(spec);
-  NodeDraft node{.type = "pattern", .stateful = true};
+  NodeDraft node{.type = "pattern", .stateful = true, .sorted_in_batch = KeyGrowth::with_rows};
   node.details = describe(draft.pattern.steps);
   if (spec.within) node.details += " within " + to_string(*spec.within);
   node.keyed = !stream.key_fields.empty();

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "libdataflow/batch/sorted_input.hpp"
 #include "libdataflow/operators/event_time.hpp"
 
 namespace dataflow {
@@ -60,6 +61,10 @@ NodeId Plan::add(NodeDraft draft, std::initializer_list<const StreamInfo*> input
   }
   entry.rows = std::move(draft.rows);
   entry.late_factory = std::move(draft.late_factory);
+  if (draft.sorted_in_batch && inputs.size() == 1 && !(*inputs.begin())->key_fields.empty()) {
+    entry.sorted_in_batch = draft.sorted_in_batch;
+    entry.input = (*inputs.begin())->schema;
+  }
   entry.sides = std::move(draft.sides);
   entry.unstorable = std::move(draft.unstorable);
   entry.declares_state = std::move(draft.declares_state);
@@ -294,6 +299,10 @@ Result<StreamGraph> Plan::build(std::string_view job_name) const {
       pipelines[entry.node.id] = rows;
       if (joined[entry.node.id]) continue;
       node.factory = make_row_operator(std::move(rows));
+    }
+    if (entry.sorted_in_batch && node.factory && settings_.mode == ExecutionMode::batch) {
+      const std::vector<std::size_t>& keys = node.inputs.front().key_fields;
+      node.factory = with_sorted_input(std::move(node.factory), entry.input, keys, *entry.sorted_in_batch);
     }
     node.id = static_cast<NodeId>(graph.nodes.size());
     new_id[entry.node.id] = node.id;

@@ -24,6 +24,21 @@ bool check_window_draft(Plan& plan, const StreamInfo& stream, const WindowDraft&
   return good;
 }
 
+void check_co_group(Plan& plan, const StreamInfo& left, const StreamInfo& right, const WindowDraft& window) {
+  StreamInfo timed = left;
+  timed.event_time = true;
+  check_window_draft(plan, timed, window);
+  if (window.spec.time != TimeDomain::event || !has_window_bounds(window.spec.kind)) return;
+  for (const StreamInfo* stream : {&left, &right}) {
+    if (stream->event_time) continue;
+    plan.mistake(window.where,
+                 std::string{"a co_group in windows over event time goes by it in both streams, and the "} +
+                     (stream == &left ? "left" : "right") +
+                     " one has none: call event_time(&Record::member, ...) after its source, or use "
+                     "in_processing_time(...)");
+  }
+}
+
 void check_aggregator(Plan& plan, const WindowDraft& window, const AggregatorTraits& aggregator) {
   const std::string name = readable_name(aggregator.type);
   if (window.spec.kind == WindowKind::session && !aggregator.merges) {

@@ -3,7 +3,7 @@
 
 #include "dataflow/plan.hpp"
 #include "libdataflow/api/adapted_operator.hpp"
-#include "libdataflow/windows/window_spec.hpp"
+#include "libdataflow/windows/window_type.hpp"
 
 namespace dataflow {
 
@@ -158,6 +158,7 @@ NodeId add_piecewise_window(Plan& plan, const StreamInfo& stream, WindowDraft wi
                     .schema = stream.schema,
                     .event_time = stream.event_time,
                     .changelog = stream.changelog}};
+  draft.sorted_in_batch = growth_when_sorted(window.spec);
   if (good) {
     const auto schema = window_output_schema(window.spec, *stream.schema);
     if (schema) {

@@ -2,6 +2,7 @@
 
 #include "dataflow/job.hpp"
 #include "libdataflow/artifact/job_library.hpp"
+#include "libdataflow/batch/sorted_input.hpp"
 
 namespace dataflow {
 
@@ -79,6 +80,7 @@ void build_process(NodeBuilder& builder) {
   } catch (const std::exception& error) {
     return builder.error("function", error.what());
   }
+  sort_input_in_batch(builder, input.schema, *key, KeyGrowth::with_rows);
   if (!key->empty()) builder.key_by(std::move(*key));
 }
 

@@ -6,6 +6,7 @@
 
 #include <absl/container/flat_hash_set.h>
 
+#include "libdataflow/batch/forgets_keys.hpp"
 #include "libdataflow/batch/rows_aside.hpp"
 #include "serialization/builder.hpp"
 
@@ -22,10 +23,12 @@ const SchemaPtr& kept_keys_schema() {
   return schema;
 }
 
-/// The place of an operator for which the input begins after it has ended.
+/// The place of an operator for which the input begins again after it has ended.
 class PartContext final : public OperatorContext {
  public:
   explicit PartContext(OperatorContext& whole) : whole_{whole} {}
+  /// Whether rows come of which the end of time is behind, and not yet told.
+  void set_before_the_end(bool before) { before_the_end_ = before; }
   [[nodiscard]] const std::string& operator_name() const override { return whole_.operator_name(); }
   [[nodiscard]] std::uint32_t subtask() const override { return whole_.subtask(); }
   [[nodiscard]] std::uint32_t parallelism() const override { return whole_.parallelism(); }
@@ -35,11 +38,12 @@ class PartContext final : public OperatorContext {
   [[nodiscard]] Timestamp now() const override { return whole_.now(); }
   [[nodiscard]] std::shared_ptr<StateBackend> state_backend() const override { return whole_.state_backend(); }
   [[nodiscard]] std::shared_ptr<StateBackend> spill_backend() const override { return whole_.spill_backend(); }
-  [[nodiscard]] Timestamp watermark() const override { return Timestamp::min(); }
+  [[nodiscard]] Timestamp watermark() const override { return before_the_end_ ? Timestamp::min() : whole_.watermark(); }
   Counter& counter(std::string_view name) override { return whole_.counter(name); }
 
  private:
   OperatorContext& whole_;
+  bool before_the_end_ = false;
 };
 
 class CapturedSortedInput final : public CapturedState {
@@ -79,8 +83,9 @@ class SortedInput final : public Operator {
 
   Status open(OperatorContext& context) override {
     context_ = &context;
+    part_context_.emplace(context);
     operator_ = factory_->create();
-    if (Status opened = operator_->open(context); !opened) return opened;
+    if (Status opened = operator_->open(*part_context_); !opened) return opened;
     const StateBackendPtr backend = context.spill_backend();
     if (!backend || backend->has_stores()) return {};
     room_ = Room::yes;
@@ -88,6 +93,7 @@ class SortedInput final : public Operator {
   }
 
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
+    if (room_ == Room::yes && kept_bytes_ > most_kept_bytes()) end_room();
     if (room_ == Room::for_all) return operator_->process(input, batch, out);
     keys_.clear();
     for (const std::size_t field : key_fields_) keys_.push_back(&batch->column(field));
@@ -198,7 +204,13 @@ class SortedInput final : public Operator {
     for (const std::uint64_t hash : hashes_) {
       if (kept_.insert(hash).second || growth_ == KeyGrowth::with_rows) kept_bytes_ += bytes;
     }
-    if (kept_bytes_ > most_kept_bytes()) room_ = Room::no;
+  }
+
+  /// Behind the rows of the keys that are kept: a function that goes by the clock has shown it by then.
+  void end_room() {
+    const auto* const stays = dynamic_cast<const ForgetsKeys*>(operator_.get());
+    room_ = stays != nullptr && stays->goes_by_the_clock() ? Room::for_all : Room::no;
+    if (room_ == Room::for_all) kept_ = {};
   }
 
   /// Goes on behind what the operator has just done. Yields now and then, too: parts may give little and take long.
@@ -220,22 +232,27 @@ class SortedInput final : public Operator {
     }
     if (next_ == Next::end_of_time) {
       next_ = Next::clean_up;
+      part_context_->set_before_the_end(false);
       return operator_->on_watermark(Timestamp::max(), out);
     }
-    if (Status replaced = replace_operator(); !replaced) return fail(replaced.error());
+    if (Status begun = begin_anew(); !begun) return fail(begun.error());
     const auto more = aside_->begin_part(
         most_kept_bytes(), growth_ == KeyGrowth::none ? RowsAside::Counted::keys : RowsAside::Counted::rows);
     if (!more) return fail(more.error());
     next_ = *more ? Next::rows : Next::nothing;
+    part_context_->set_before_the_end(*more);
     return Step::done;
   }
 
-  /// The last one is there for the end of data, and for a checkpoint after it.
-  Status replace_operator() {
+  /// With an operator that has no keys. The last one is there for the end of data, and for a checkpoint after it.
+  Status begin_anew() {
+    kept_ = {};
+    if (auto* const stays = dynamic_cast<ForgetsKeys*>(operator_.get())) {
+      stays->forget_keys();
+      return {};
+    }
     if (Status closed = operator_->close(); !closed) return closed;
     operator_.reset();
-    kept_ = {};
-    part_context_.emplace(*context_);
     operator_ = factory_->create();
     return operator_->open(*part_context_);
   }
@@ -247,7 +264,7 @@ class SortedInput final : public Operator {
   std::vector<std::size_t> key_fields_;
   KeyGrowth growth_;
   OperatorContext* context_ = nullptr;
-  std::optional<PartContext> part_context_;
+  std::optional<PartContext> part_context_;  ///< the operator's
   std::unique_ptr<Operator> operator_;
   OwnedFolderPtr folder_;
   std::optional<RowsAside> aside_;  ///< nothing: there is no place for them

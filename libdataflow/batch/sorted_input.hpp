@@ -8,20 +8,16 @@
 // memory allows).
 //
 // This is for operators of which nothing but their keyed state is worth keeping: each of them is opened several times.
+// One that has a user's function stays, and forgets its keys between the parts (forgets_keys.hpp).
 
 #include <memory>
 #include <vector>
 
+#include "libdataflow/batch/key_growth.hpp"
 #include "libdataflow/operators/operator.hpp"
 #include "libdataflow/topology/node_type.hpp"
 
 namespace dataflow {
-
-/// What an operator keeps of a key.
-enum class KeyGrowth : std::uint8_t {
-  none,       ///< about as much for many rows as for one
-  with_rows,  ///< more with each row
-};
 
 /// The factory of a node with one input whose keys are in `key_fields`. What its operators keep besides lies in memory
 /// or in the stores of their state backend; one that has stores has room for all keys.

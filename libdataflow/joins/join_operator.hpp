@@ -84,6 +84,23 @@ class JoinOperator : public Operator {
   OperatorContext* context_ = nullptr;
 };
 
+/// What becomes of rows that come too late: they are counted, and go to their side's output where there is one.
+class LateRows {
+ public:
+  explicit LateRows(const JoinSpec& spec) : outputs_{spec.late_outputs} {}
+  void open(OperatorContext& context) { counter_ = &context.counter("late"); }
+  void count(std::size_t rows) { counter_->add(rows); }
+  void give(std::size_t side, const Batch& batch, std::span<const std::uint32_t> rows, OperatorOutput& out) {
+    if (rows.empty()) return;
+    count(rows.size());
+    if (const auto output = outputs_[side]) out.emit(batch.select_rows(rows), *output);
+  }
+
+ private:
+  std::array<std::optional<std::size_t>, 2> outputs_;
+  Counter* counter_ = nullptr;
+};
+
 /// A batch piece by piece, for a join whose keys lie on disk and are brought in for so many rows at once.
 class BatchPieces {
  public:

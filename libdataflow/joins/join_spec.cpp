@@ -32,6 +32,7 @@ FieldUse fields_used(const JoinSpec& spec, std::size_t side) {
   FieldUse use;
   use.reads = spec.sides[side].keys;
   use.reads.insert(use.reads.end(), others.begin(), others.end());
+  if (const auto late = spec.late_outputs[side]) use.passing_outputs = {*late};
   return use;
 }
 

@@ -73,6 +73,8 @@ struct JoinSpec {
   bool event_time = false;  ///< whether results have one
   /// For pairs whose condition or fields cannot be computed.
   ErrorPolicy on_error = ErrorPolicy::fail;
+  /// The side outputs that have a side's late rows, of a window join. Nothing: they are counted, no more.
+  std::array<std::optional<std::size_t>, 2> late_outputs;
 
   [[nodiscard]] std::size_t left_fields() const { return sides[left_input].schema->size(); }
 };

@@ -44,6 +44,7 @@ class SessionJoin final : public TimedJoin {
       const BatchPtr piece = pieces.next(rows().rows_at_once());
       rows_with_key(*piece, join().sides[input].keys, taken_.rows, without_key_);
       Status taken = take(input, *piece);
+      if (taken) late().give(input, *piece, late_rows_, out);
       if (taken) taken = give_without_key(input, *piece, out);
       if (taken) taken = rows().make_room();
       if (!taken) return fail(taken.error());
@@ -100,17 +101,17 @@ class SessionJoin final : public TimedJoin {
     Status packed = rows().find_and_pack(layout(input), keys_of_input(input), batch, times,
                                          static_cast<std::uint32_t>(input), taken_);
     if (!packed) return packed;
-    std::size_t late = 0;
-    for (TimedRow* row : taken_.stored) {
+    late_rows_.clear();
+    for (std::size_t i = 0; i < taken_.stored.size(); ++i) {
+      TimedRow* const row = taken_.stored[i];
       if (is_over(row->time) && !has_neighbour(*row)) {
-        ++late;
+        late_rows_.push_back(taken_.rows[i]);
         rows().free(row);
         continue;
       }
       came_back(*row);
       rows().keep(row);
     }
-    count_late(late);
     return {};
   }
 
@@ -127,18 +128,18 @@ class SessionJoin final : public TimedJoin {
     if (!gives_unmatched(join().kind, input)) return {};
     Pairs alone;
     alone.sides[input].batch = &batch;
-    std::size_t late = 0;
+    late_rows_.clear();
     for (const std::uint32_t row : without_key_) {
       const std::int64_t time = batch.timestamp(row).micros;
       if (is_over(time)) {
-        ++late;
+        late_rows_.push_back(row);
         continue;
       }
       alone.sides[input].rows.push_back(row);
       alone.sides[other(input)].stored.push_back(nullptr);
       end_result(alone, time, saturating_add(time, gap_));
     }
-    count_late(late);
+    late().give(input, batch, late_rows_, out);
     return emit(alone, out);
   }
 
@@ -306,6 +307,7 @@ class SessionJoin final : public TimedJoin {
 
   TimedBatch taken_;
   std::vector<std::uint32_t> without_key_;
+  std::vector<std::uint32_t> late_rows_;
   Pairs candidates_;
   std::vector<TimedRow*> met_;  ///< the candidates' right rows
   std::vector<RowEnd> ends_;

@@ -14,10 +14,10 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
  public:
   /// `more`: what the flag of a row is called in checkpoints, and its best number where it has one.
   TimedJoin(const JoinSpec& spec, const std::vector<std::string>& more)
-      : JoinOperator{spec, numbers_of_rows(more)}, rows_{keys_of_input(left_input).form(), *this} {}
+      : JoinOperator{spec, numbers_of_rows(more)}, rows_{keys_of_input(left_input).form(), *this}, late_{spec} {}
 
   Status open(OperatorContext& context) override {
-    late_ = &context.counter("late");
+    late_.open(context);
     if (Status opened = JoinOperator::open(context); !opened) return opened;
     const StateBackendPtr backend = context.state_backend();
     return backend ? rows_.use_backend(backend, entries()) : Status{};
@@ -51,9 +51,9 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
                  std::vector<std::uint32_t>& without_key) {
     const std::int64_t watermark = context().watermark().micros;
     const auto is_late = [&](std::uint32_t row) { return times[row] <= watermark; };
-    count_late(std::erase_if(with_key, is_late) + std::erase_if(without_key, is_late));
+    late_.count(std::erase_if(with_key, is_late) + std::erase_if(without_key, is_late));
   }
-  void count_late(std::size_t rows) { late_->add(rows); }
+  [[nodiscard]] LateRows& late() { return late_; }
 
   /// Brings rows that the join has elsewhere into `rows`.
   virtual Status settle() { return {}; }
@@ -92,7 +92,7 @@ class TimedJoin : public JoinOperator, public TimedRowsOwner {
   TimedRows rows_;
   std::int64_t passed_ = Timestamp::min().micros;
   std::int64_t until_ = Timestamp::min().micros;  ///< rows that are due by then have been brought back
-  Counter* late_ = nullptr;
+  LateRows late_;
 };
 
 }  // namespace dataflow::joins

@@ -74,7 +74,8 @@ class WindowJoin final : public JoinOperator {
       : JoinOperator{spec->join, {"join.event_time", "join.sequence"}},
         spec_{std::move(spec)},
         one_of_a_key_is_enough_{is_of_left_rows(join().kind) && !join().condition},
-        key_marks_{keys_of_input(right_input).form(), std::vector<std::byte>(1)} {
+        key_marks_{keys_of_input(right_input).form(), std::vector<std::byte>(1)},
+        late_{join()} {
     const WindowSpec& window = spec_->window;
     switch (window.kind) {
       case WindowKind::sliding: slice_width_ = std::gcd(window.size.count(), window.slide.count()); break;
@@ -84,7 +85,7 @@ class WindowJoin final : public JoinOperator {
   }
 
   Status open(OperatorContext& context) override {
-    late_ = &context.counter("late");
+    late_.open(context);
     if (Status opened = JoinOperator::open(context); !opened) return opened;
     const StateBackendPtr backend = context.spill_backend();
     if (!backend) return {};
@@ -94,7 +95,7 @@ class WindowJoin final : public JoinOperator {
     return {};
   }
 
-  Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput&) override {
+  Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
     rows_with_key(*batch, join().sides[input].keys, with_key_, without_key_);
     const std::size_t with_key = with_key_.size();
     if (gives_unmatched(join().kind, input)) {
@@ -105,6 +106,7 @@ class WindowJoin final : public JoinOperator {
     hash_rows(key_columns_, batch->rows(), hashes_);
     const auto times = batch->timestamps()->as<std::int64_t>();
     choose_slices(times, with_key);
+    late_.give(input, *batch, late_rows_, out);
     if (one_of_a_key_is_enough_ && input == right_input) drop_known_keys(*batch);
     add_rows(input, layout(input), *batch, times, [&](std::uint32_t) { return sequence_++; });
     return ended(make_room());
@@ -193,26 +195,29 @@ class WindowJoin final : public JoinOperator {
     const std::int64_t start = tumbling_start(time, slice_width_, spec_->window.offset.count());
     if (const auto found = slices_.find(start); found != slices_.end()) return &found->second;
     std::int64_t last_end = first_micros;
-    bool any = false;  // windows may have gaps between them
     for_each_window(start, [&](std::int64_t window_start, std::int64_t end) {
-      any = true;
       if (window_complete(end, watermark())) return;
       last_end = std::max(last_end, end);
       windows_.emplace(end, window_start);
     });
-    if (last_end == first_micros) {
-      late_->add(any ? 1 : 0);
-      return nullptr;
-    }
+    if (last_end == first_micros) return nullptr;
     Slice& slice = slices_[start];
     slice.last_end = last_end;
     return &slice;
   }
 
-  /// Which rows are kept, and in which slices: of `with_key_`, in which the first `with_key` have a key.
+  /// Windows may have gaps between them.
+  [[nodiscard]] bool is_in_a_window(std::int64_t time) const {
+    bool any = false;
+    for_each_window(time, [&](std::int64_t, std::int64_t) { any = true; });
+    return any;
+  }
+
+  /// Which rows are kept, and in which slices, or late: of `with_key_`, in which the first `with_key` have a key.
   void choose_slices(std::span<const std::int64_t> times, std::size_t with_key) {
     kept_.clear();
     slices_of_rows_.clear();
+    late_rows_.clear();
     Slice* slice = nullptr;
     std::int64_t start = 0;
     std::int64_t end = 0;
@@ -224,7 +229,10 @@ class WindowJoin final : public JoinOperator {
         start = tumbling_start(time, slice_width_, spec_->window.offset.count());
         end = tumbling_end(time, slice_width_, spec_->window.offset.count());
       }
-      if (slice == nullptr) continue;
+      if (slice == nullptr) {
+        if (is_in_a_window(time)) late_rows_.push_back(with_key_[i]);
+        continue;
+      }
       kept_.push_back(with_key_[i]);
       slices_of_rows_.push_back(slice);
     }
@@ -435,7 +443,7 @@ class WindowJoin final : public JoinOperator {
   std::int64_t sequence_ = 0;
   std::int64_t passed_ = Timestamp::min().micros;
   std::int64_t joined_until_ = first_micros;  ///< the end of the last window that was joined
-  Counter* late_ = nullptr;
+  LateRows late_;
 
   std::optional<WindowParts> parts_;  ///< of the window that is being joined
   std::optional<Firing> firing_;
@@ -447,6 +455,7 @@ class WindowJoin final : public JoinOperator {
   // Scratch of a batch.
   std::vector<std::uint32_t> with_key_;
   std::vector<std::uint32_t> without_key_;
+  std::vector<std::uint32_t> late_rows_;
   std::vector<std::uint32_t> kept_;
   std::size_t kept_with_key_ = 0;  ///< so many of them, the first ones, have a key
   std::vector<Slice*> slices_of_rows_;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "libdataflow/batch/sorted_input.hpp"
 #include "libdataflow/operators/keyed_input.hpp"
 #include "libdataflow/operators/row_errors.hpp"
 #include "libdataflow/patterns/expression_logic.hpp"
@@ -234,7 +235,9 @@ class PatternNode {
                     {.name = "late", .schema = input_.schema, .event_time = true}};
     declare_error_output(builder_);
     send_by_key(builder_, spec_.key_fields);
+    const std::vector<std::size_t> keys = spec_.key_fields;
     node.factory = patterns::make_pattern_operator(std::move(spec_), input_.schema);
+    sort_input_in_batch(builder_, input_.schema, keys, KeyGrowth::with_rows);
   }
 
   NodeBuilder& builder_;

@@ -118,6 +118,22 @@ void KeyedRuntime::expire(std::uint32_t slots) {
   }
 }
 
+void KeyedRuntime::forget_keys() {
+  if (impl_->cache) return;  // what lies in a store takes no room
+  for (const TimerDomain domain : {TimerDomain::event_time, TimerDomain::processing_time}) {
+    while (const auto timer = impl_->timers(domain).pop(Timestamp::max())) --owner_.uses_[timer->slot];
+  }
+  for (std::uint32_t slot = 0; slot < impl_->keys.slots(); ++slot) {
+    if (owner_.uses_[slot] == released_slot) continue;
+    for (StateBase* state : owner_.states_) state->drop(slot);
+    end_timer(slot);
+  }
+}
+
+bool KeyedRuntime::goes_by_the_clock() const {
+  return has_ttl() || next_timer(TimerDomain::processing_time).has_value();
+}
+
 std::size_t KeyedRuntime::keys() const {
   return impl_->keys.in_use();
 }

@@ -74,8 +74,8 @@ Option state_option() {
               {.name = "memory",
                .kind = OptionKind::size,
                .help = "rocksdb: what it may use in each worker process, caches included; in a batch with the heap: "
-                       "what windows, aggregate, top, distinct and window joins may use before they sort the rest on "
-                       "disk; default: half of the job's memory.",
+                       "what windows, aggregate, top, distinct, pattern, functions and window joins may use before "
+                       "they sort the rest on disk; default: half of the job's memory.",
                .example = "\"256MiB\""},
               {.name = "ttl",
                .kind = OptionKind::duration,

@@ -165,6 +165,13 @@ std::string describe(const WindowSpec& spec) {
   return "";
 }
 
+std::optional<KeyGrowth> growth_when_sorted(const WindowSpec& spec) {
+  if (spec.early) return std::nullopt;
+  if (spec.kind == WindowKind::count) return KeyGrowth::none;
+  if (spec.kind == WindowKind::session && spec.time == TimeDomain::event) return KeyGrowth::with_rows;
+  return std::nullopt;
+}
+
 std::optional<WindowSpec> read_window_table(NodeBuilder& builder) {
   return WindowTable{builder}.read();
 }
@@ -197,13 +204,8 @@ void build_window(NodeBuilder& builder) {
   send_by_key(builder, rest.key_fields);
   const WindowSpec of_node = rest;
   node.factory = make_window_operator(std::move(rest), input.schema);
-  // Other kinds put aside what they have of their keys themselves. What the clock tells from each other must not wait.
-  const bool by_clock = of_node.early || (of_node.kind == WindowKind::session && of_node.time != TimeDomain::event);
-  if (by_clock) return;
-  if (of_node.kind == WindowKind::session) {
-    sort_input_in_batch(builder, input.schema, of_node.key_fields, KeyGrowth::with_rows);
-  } else if (of_node.kind == WindowKind::count) {
-    sort_input_in_batch(builder, input.schema, of_node.key_fields, KeyGrowth::none);
+  if (const auto growth = growth_when_sorted(of_node)) {
+    sort_input_in_batch(builder, input.schema, of_node.key_fields, *growth);
   }
 }
 

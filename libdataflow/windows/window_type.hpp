@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "libdataflow/batch/key_growth.hpp"
 #include "libdataflow/topology/node_type.hpp"
 #include "libdataflow/windows/window_spec.hpp"
 
@@ -19,6 +20,9 @@ bool read_aggregates(NodeBuilder& builder, WindowSpec& spec);
 /// mistake, which is reported.
 std::vector<Option> window_table_options();
 std::optional<WindowSpec> read_window_table(NodeBuilder& builder);
+/// How a node of a batch sorts its input for such windows. Nothing: it does not, since it puts aside by itself what has
+/// no room, or goes by the clock.
+std::optional<KeyGrowth> growth_when_sorted(const WindowSpec& spec);
 /// "tumbling 1d", for a plan.
 std::string describe(const WindowSpec& spec);
 

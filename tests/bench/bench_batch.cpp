@@ -1,5 +1,5 @@
-// An `aggregate` of a batch whose groups do not fit into the memory that they may take: what is sorted, written and
-// merged beside a hash table of any size. Each measurement is a process of its own, so that it has a peak of its own.
+// Operators of a batch whose keys do not fit into the memory that they may take: what is sorted, written and read again
+// beside a hash table of any size. Each measurement is a process of its own, so that it has a peak of its own.
 //
 // Each benchmark says what it `measured` and what is asked for, `at_most`. DATAFLOW_BENCH_QUICK=1 takes a fiftieth of
 // the keys and of the memory.
@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <dataflow/dataflow.hpp>
 
 #include <cstdio>
 #include <cstdlib>
@@ -31,8 +32,19 @@ constexpr std::uint64_t budget_mib = 256;
 std::uint64_t scaled(std::uint64_t full) {
   return std::getenv("DATAFLOW_BENCH_QUICK") != nullptr ? full / 50 : full;
 }
-const std::uint64_t keys = scaled(20'000'000);
 const std::uint64_t budget_bytes = scaled(budget_mib << 20);
+
+struct Row {
+  std::int64_t k = 0;
+  std::int64_t v = 0;
+};
+DATAFLOW_RECORD(Row, k, v)
+struct TimedRow {
+  std::int64_t k = 0;
+  std::int64_t v = 0;
+  Timestamp time;
+};
+DATAFLOW_RECORD(TimedRow, k, v, time)
 
 [[noreturn]] void give_up(const Error& error) {
   std::fprintf(stderr, "%s\n", error.message().c_str());
@@ -100,20 +112,89 @@ double peak_of_process() {
   return kilobytes / 1024;
 }
 
-/// Each key twice, in an order that no table has.
-Measured aggregate(StateBackendPtr spill) {
-  const SchemaPtr schema = make_schema({{"k", TypeKind::int64}, {"v", TypeKind::int64}});
+OperatorFactoryPtr aggregate(ExecutionMode) {
   WindowSpec spec;
   spec.kind = WindowKind::global;
   spec.key_fields = {0};
   for (const auto& [name, text] : {std::pair{"n", "count()"}, std::pair{"total", "sum(v)"}}) {
-    auto compiled = compile_aggregate(text, *schema);
+    auto compiled = compile_aggregate(text, *schema_of<Row>());
     if (!compiled) std::abort();
     spec.aggregates.push_back({name, std::move(*compiled)});
   }
+  return make_window_operator(std::move(spec), schema_of<Row>());
+}
+
+/// The operator of a job's node "measured".
+template <class Build>
+OperatorFactoryPtr of_job(ExecutionMode mode, Build build) {
+  Environment env;
+  env.settings().mode = mode;
+  build(env.generate(1, [](std::int64_t) { return TimedRow{}; }).event_time(&TimedRow::time).key_by(&TimedRow::k));
+  const auto graph = env.build("bench");
+  if (!graph) give_up(graph.error());
+  for (const StreamNode& node : graph->nodes) {
+    if (node.name == "measured") return node.factory;
+  }
+  std::abort();
+}
+
+/// A small value of a key and the next one, which is large.
+OperatorFactoryPtr pattern(ExecutionMode mode) {
+  return of_job(mode, [](KeyedStream<TimedRow, std::int64_t> rows) {
+    rows.pattern(Pattern<TimedRow>::begin("small")
+                     .where([](const TimedRow& row) { return row.v < 512; })
+                     .next("large")
+                     .where([](const TimedRow& row) { return row.v >= 512; })
+                     .within(std::chrono::hours{1}))
+        .select([](const Match<TimedRow>& m) {
+          return Row{m.first("small")->k, m.first("small")->v + m.last("large")->v};
+        })
+        .named("measured")
+        .discard();
+  });
+}
+
+/// The sum of a key's values, once time has passed the last of them by an hour.
+class Sums : public KeyedProcess<std::int64_t, TimedRow, Row> {
+ public:
+  void process(const TimedRow& row, Context& context, Output<Row>&) override {
+    if (last_) context.delete_event_timer(*last_);
+    sum_ = sum_.value_or(0) + row.v;
+    last_ = row.time + std::chrono::hours{1};
+    context.on_event_time(*last_);
+  }
+  void on_timer(Timestamp, Context& context, Output<Row>& out) override {
+    out.emit({context.key(), *sum_});
+    sum_.clear();
+    last_.clear();
+  }
+
+ private:
+  ValueState<std::int64_t> sum_{this, "sum"};
+  ValueState<Timestamp> last_{this, "last"};
+};
+OperatorFactoryPtr function(ExecutionMode mode) {
+  return of_job(mode,
+                [](KeyedStream<TimedRow, std::int64_t> rows) { rows.process<Sums>().named("measured").discard(); });
+}
+
+/// What is measured: an operator over rows of so many keys.
+struct Case {
+  const char* name;
+  std::uint64_t keys;
+  OperatorFactoryPtr (*make)(ExecutionMode);
+  bool timed;
+};
+const Case aggregate_case{"aggregate", scaled(20'000'000), aggregate, false};
+const Case pattern_case{"pattern", scaled(4'000'000), pattern, true};
+const Case function_case{"function", scaled(4'000'000), function, true};
+
+/// Each key twice, in an order that no table has.
+Measured run(const Case& of, StateBackendPtr spill) {
+  const SchemaPtr schema = of.timed ? schema_of<TimedRow>() : schema_of<Row>();
+  const auto op = of.make(spill ? ExecutionMode::batch : ExecutionMode::streaming)->create();
   BatchContext context{std::move(spill)};
   Totals totals;
-  const auto op = make_window_operator(std::move(spec), schema)->create();
   if (Status opened = op->open(context); !opened) give_up(opened.error());
   const auto finish = [&](Result<Step> step) {
     while (step && *step == Step::yield) step = op->resume(totals);
@@ -121,13 +202,20 @@ Measured aggregate(StateBackendPtr spill) {
   };
   const double start = cpu_seconds();
   constexpr std::uint64_t primes[] = {2'654'435'761, 2'246'822'519};  // each reaches every key once
+  Timestamp time;
   for (const std::uint64_t prime : primes) {
-    for (std::uint64_t next = 0; next < keys;) {
+    for (std::uint64_t next = 0; next < of.keys;) {
       BatchBuilder rows{schema};
-      for (; next < keys && !rows.full(); ++next) {
-        rows.column(0).append_int64(static_cast<std::int64_t>(next * prime % keys));
+      for (; next < of.keys && !rows.full(); ++next) {
+        rows.column(0).append_int64(static_cast<std::int64_t>(next * prime % of.keys));
         rows.column(1).append_int64(static_cast<std::int64_t>(next & 1023));
-        rows.end_row();
+        if (of.timed) {
+          time = time + Duration{1};
+          rows.column(2).append_int64(time.micros);
+          rows.end_row(time);
+        } else {
+          rows.end_row();
+        }
       }
       finish(op->process(0, rows.finish(), totals));
     }
@@ -137,7 +225,7 @@ Measured aggregate(StateBackendPtr spill) {
 }
 
 /// In a process of its own.
-Measured measure(bool with_budget) {
+Measured measure(const Case& of, bool with_budget) {
   int ends[2];
   if (::pipe(ends) != 0) std::abort();
   const pid_t child = ::fork();
@@ -145,7 +233,7 @@ Measured measure(bool with_budget) {
     Measured measured;
     {
       const testing_support::TemporaryFolder folder;
-      measured = aggregate(with_budget ? *make_spill_backend(folder / "state", budget_bytes) : StateBackendPtr{});
+      measured = run(of, with_budget ? *make_spill_backend(folder / "state", budget_bytes) : StateBackendPtr{});
     }
     ::_exit(::write(ends[1], &measured, sizeof measured) == sizeof measured ? 0 : 1);
   }
@@ -154,40 +242,49 @@ Measured measure(bool with_budget) {
   if (::read(ends[0], &measured, sizeof measured) != sizeof measured) std::abort();
   ::close(ends[0]);
   ::waitpid(child, nullptr, 0);
-  std::fprintf(stderr, "%s: %.1f s of CPU, peak %.0f MB\n", with_budget ? "sorted runs" : "hash table",
+  std::fprintf(stderr, "%s, %s: %.1f s of CPU, peak %.0f MB\n", of.name, with_budget ? "sorted" : "in memory",
                measured.cpu_seconds, measured.peak_mb);
   return measured;
 }
 
+template <const Case& of>
 const Measured& sorted() {
-  static const Measured measured = measure(true);
+  static const Measured measured = measure(of, true);
   return measured;
 }
+template <const Case& of>
 const Measured& in_memory() {
-  static const Measured measured = measure(false);
+  static const Measured measured = measure(of, false);
   return measured;
 }
 
+template <const Case& of, int at_most>
 void time_ratio(benchmark::State& state) {
   for (auto _ : state) {
-    if (sorted().rows != in_memory().rows || sorted().sum != in_memory().sum) std::abort();
-    state.counters["measured"] = sorted().cpu_seconds / in_memory().cpu_seconds;
+    if (sorted<of>().rows != in_memory<of>().rows || sorted<of>().sum != in_memory<of>().sum) std::abort();
+    state.counters["measured"] = sorted<of>().cpu_seconds / in_memory<of>().cpu_seconds;
   }
-  state.counters["at_most"] = 5;
+  state.counters["at_most"] = at_most;
 }
+template <const Case& of, int percent>
 void memory_ratio(benchmark::State& state) {
-  for (auto _ : state) state.counters["measured"] = sorted().peak_mb / in_memory().peak_mb;
-  state.counters["at_most"] = 0.25;
+  for (auto _ : state) state.counters["measured"] = sorted<of>().peak_mb / in_memory<of>().peak_mb;
+  state.counters["at_most"] = percent / 100.0;
 }
+template <const Case& of>
 void peak_memory(benchmark::State& state) {
-  for (auto _ : state) state.counters["measured"] = sorted().peak_mb;
+  for (auto _ : state) state.counters["measured"] = sorted<of>().peak_mb;
   state.counters["at_most"] = static_cast<double>(budget_bytes >> 20) + 50;
 }
 
-#define BATCH_ROW(function, text) BENCHMARK(function)->Name("batch: " text "/engine")->Iterations(1)->Repetitions(1)
-BATCH_ROW(time_ratio, "aggregate of 20 million keys, 256 MiB beside all memory, CPU time, ratio");
-BATCH_ROW(memory_ratio, "aggregate of 20 million keys, 256 MiB beside all memory, peak memory, ratio");
-BATCH_ROW(peak_memory, "aggregate of 20 million keys, 256 MiB, peak memory, MB");
+#define BATCH_ROW(text, ...) BENCHMARK(__VA_ARGS__)->Name("batch: " text "/engine")->Iterations(1)->Repetitions(1)
+#define BATCH_ROWS(of, text, times, percent)                                                    \
+  BATCH_ROW(text ", 256 MiB beside all memory, CPU time, ratio", time_ratio<of, times>);        \
+  BATCH_ROW(text ", 256 MiB beside all memory, peak memory, ratio", memory_ratio<of, percent>); \
+  BATCH_ROW(text ", 256 MiB, peak memory, MB", peak_memory<of>)
+BATCH_ROWS(aggregate_case, "aggregate of 20 million keys", 5, 25);
+BATCH_ROWS(pattern_case, "pattern of 4 million keys", 2, 35);
+BATCH_ROWS(function_case, "process function of 4 million keys", 2, 45);
 
 }  // namespace
 

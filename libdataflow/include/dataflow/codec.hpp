@@ -10,6 +10,7 @@
 #include <string_view>
 #include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "dataflow/record.hpp"
@@ -193,6 +194,26 @@ struct Codec<std::pair<A, B>> {
   static void decode(ByteReader& in, std::pair<A, B>& value) {
     Codec<A>::decode(in, value.first);
     Codec<B>::decode(in, value.second);
+  }
+};
+
+template <class A, class B>
+struct Codec<std::variant<A, B>> {
+  static constexpr bool known = Codec<A>::known && Codec<B>::known;
+  static void encode(const std::variant<A, B>& value, std::string& out) {
+    put_fixed(out, static_cast<std::uint8_t>(value.index()));
+    if (const A* first = std::get_if<0>(&value)) {
+      Codec<A>::encode(*first, out);
+    } else {
+      Codec<B>::encode(*std::get_if<1>(&value), out);
+    }
+  }
+  static void decode(ByteReader& in, std::variant<A, B>& value) {
+    switch (in.fixed<std::uint8_t>()) {
+      case 0: return Codec<A>::decode(in, value.template emplace<0>());
+      case 1: return Codec<B>::decode(in, value.template emplace<1>());
+      default: in.fail();
+    }
   }
 };
 

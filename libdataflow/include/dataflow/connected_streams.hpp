@@ -56,6 +56,8 @@ class ConnectedStreams : public ProcessCalls<ConnectedStreams<A, B, K, KB>> {
 
  private:
   friend class ProcessCalls<ConnectedStreams>;
+  template <class, class, class>
+  friend class CoGroupedWindows;
 
   template <class P, class... Args>
   auto add_process(std::tuple<Args...> arguments, const Place& where) {

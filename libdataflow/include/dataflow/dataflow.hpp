@@ -17,6 +17,8 @@
 #include "dataflow/actor_ref.hpp"
 #include "dataflow/async.hpp"
 #include "dataflow/broadcast.hpp"
+#include "dataflow/co_group.hpp"
+#include "dataflow/co_grouped_streams.hpp"
 #include "dataflow/co_process.hpp"
 #include "dataflow/connected_streams.hpp"
 #include "dataflow/environment.hpp"

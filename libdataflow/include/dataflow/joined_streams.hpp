@@ -12,8 +12,10 @@
 // batch at a time. The function is called for each of a batch of pairs.
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -115,7 +117,7 @@ template <class A, class B, class K, Outer O>
 class TimedJoin {
  public:
   TimedJoin(KeyedStream<A, K> left, KeyedStream<B, K> right, JoinDraft draft, const Place& where)
-      : left_{std::move(left)}, right_{std::move(right)}, draft_{std::move(draft)}, where_{where} {}
+      : draft_{std::move(draft)}, left_{std::move(left)}, right_{std::move(right)}, where_{where} {}
 
   /// The record that `function(left, right)` gives for each pair.
   template <class F>
@@ -137,14 +139,42 @@ class TimedJoin {
     Plan& plan = *left_.plan();
     const NodeId node =
         add_join(plan, left_.info(), record_info<A>(), right_.info(), record_info<B>(), std::move(draft), where_);
-    return Stream<R>{left_.plan(), plan.stream_of(node), where_};
+    Stream<R> results{left_.plan(), plan.stream_of(node), where_};
+    if (late_consumer_) {
+      late_consumer_(results.template side_output<A>(late_of_left(draft_.late_output), where_),
+                     results.template side_output<B>(late_of_right(draft_.late_output), where_));
+    }
+    return results;
   }
+
+ protected:
+  JoinDraft draft_;
+  std::function<void(Stream<A>, Stream<B>)> late_consumer_;
 
  private:
   KeyedStream<A, K> left_;
   KeyedStream<B, K> right_;
-  JoinDraft draft_;
   Place where_;
+};
+
+/// A join of what is in one window.
+template <class A, class B, class K, Outer O>
+class WindowJoin : public TimedJoin<A, B, K, O> {
+ public:
+  using TimedJoin<A, B, K, O>::TimedJoin;
+
+  /// Gives the streams of what came too late to `consume`:
+  /// `.late_to([](df::Stream<Order> orders, df::Stream<Payment> payments) { ... })`.
+  template <class F>
+  requires std::is_invocable_v<F&, Stream<A>, Stream<B>> WindowJoin& late_to(F consume) {
+    this->late_consumer_ = std::move(consume);
+    return *this;
+  }
+  /// The side outputs of what came too late are NAME_left and NAME_right: late_left and late_right otherwise.
+  WindowJoin& late_to(const std::string& name) {
+    this->draft_.late_output = name;
+    return *this;
+  }
 };
 
 /// Two streams with the same key, waiting to be told which of their records belong together.
@@ -153,9 +183,10 @@ class JoinedStreams {
  public:
   JoinedStreams(KeyedStream<A, K> left, KeyedStream<B, K> right) : left_{std::move(left)}, right_{std::move(right)} {}
 
-  /// Records in the same window of event time: tumbling, sliding or cumulate. Pairs are there when it is over, with its
-  /// end less a microsecond as their time. A record that comes after its last window is counted as late, no more.
-  TimedJoin<A, B, K, O> window(WindowSpec window, Place where = Place::current()) {
+  /// Records in the same window of event time: tumbling, sliding, cumulate, or a session of both streams' records.
+  /// Pairs are there when it is over, with its end less a microsecond as their time. A record that comes after its last
+  /// window is late: it is counted, and in a side output.
+  WindowJoin<A, B, K, O> window(WindowSpec window, Place where = Place::current()) {
     JoinDraft draft{.mode = JoinDraft::Mode::window};
     draft.window = std::move(window);
     return {left_, right_, std::move(draft), where};

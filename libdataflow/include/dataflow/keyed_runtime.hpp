@@ -56,6 +56,11 @@ class KeyedRuntime {
   Status end_batch();
   /// Drops what has expired in the next `slots` slots: memory follows the TTL bit by bit. Between batches.
   void expire(std::uint32_t slots);
+  /// Forgets all keys with their state and timers, for the room that they take: of state in a store, none. Between
+  /// batches.
+  void forget_keys();
+  /// Whether there is state that expires, or a timer by the clock.
+  [[nodiscard]] bool goes_by_the_clock() const;
   /// That are in memory.
   [[nodiscard]] std::size_t keys() const;
   void select(std::uint32_t slot) { owner_.slot_ = slot; }

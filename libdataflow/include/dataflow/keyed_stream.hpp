@@ -53,6 +53,13 @@ class KeyedStream : public Stream<T>, public ProcessCalls<KeyedStream<T, K>> {
     return joined<Outer::both>(other);
   }
 
+  /// All records that both have of a key in a window, given to one function: see co_grouped_streams.hpp.
+  template <class B, class K2>
+  CoGroupedStreams<T, B, K> co_group(const KeyedStream<B, K2>& other) {
+    static_assert(std::is_same_v<K, K2>, "the keys of streams in a co_group have the same type");
+    return {*this, other};
+  }
+
   /// Looks for a pattern in the records of each key: see pattern.hpp.
   PatternStream<T> pattern(Pattern<T> pattern, Place where = Place::current()) {
     return {*this, std::move(pattern), where};
@@ -64,7 +71,8 @@ class KeyedStream : public Stream<T>, public ProcessCalls<KeyedStream<T, K>> {
     static_assert(Codec<T>::known,
                   "reduce keeps a record for each key: its members own their bytes (std::string, not "
                   "std::string_view)");
-    return add_function<RunningReduce<F>>(std::tuple<F>{std::move(f)}, {.type = "reduce"}, where);
+    return add_function<RunningReduce<F>>(std::tuple<F>{std::move(f)},
+                                          {.type = "reduce", .sorted_in_batch = KeyGrowth::none}, where);
   }
 
  private:
@@ -99,7 +107,7 @@ class KeyedStream : public Stream<T>, public ProcessCalls<KeyedStream<T, K>> {
     static_assert(KeyedFunction<P>,
                   "the function is a Process: call process before key_by, or derive from KeyedProcess");
     static_assert(std::is_same_v<typename P::key_type, K>, "the function's key has another type than the stream's");
-    return add_function<P>(std::move(arguments), {.type = "process"}, where);
+    return add_function<P>(std::move(arguments), {.type = "process", .sorted_in_batch = KeyGrowth::with_rows}, where);
   }
   template <class P, class... Args>
   auto add_function(std::tuple<Args...> arguments, NodeDraft draft, const Place& where) {

@@ -15,6 +15,7 @@
 
 #include "dataflow/kernels.hpp"
 #include "dataflow/output.hpp"
+#include "libdataflow/batch/key_growth.hpp"
 #include "libdataflow/graph/stream_graph.hpp"
 #include "libdataflow/windows/window_spec.hpp"
 
@@ -53,6 +54,8 @@ struct NodeDraft {
   bool keyed = false;               ///< inputs that have a key are spread by it
   bool single = false;              ///< runs in one subtask
   SideOutputsPtr sides;             ///< side outputs that the user's code may name later
+  /// In a batch, keys that memory has no room for wait for the end: what is kept of a key. Nothing: none waits.
+  std::optional<KeyGrowth> sorted_in_batch;
   /// The type of the user's that no checkpoint can hold; empty: there is none.
   std::string unstorable;
   /// Instead of `stateful`, where only an object of the user's class can tell. Asked of a node without a name; may
@@ -93,6 +96,8 @@ class Plan {
     StreamNode node;
     std::optional<RowPipeline> rows;
     std::function<OperatorFactoryPtr(const StreamNode&)> late_factory;
+    std::optional<KeyGrowth> sorted_in_batch;
+    SchemaPtr input;  ///< where it is sorted
     bool named = false;
     SideOutputsPtr sides;
     std::string unstorable;
@@ -122,6 +127,14 @@ void add_select(Plan& plan, StreamInfo& stream, std::span<const std::pair<std::s
 /// it is behind a node that says so.
 void free_time_of_connected(Plan& plan, StreamInfo& first, StreamInfo& second, const Plan::Place& where);
 
+/// The side outputs of what came too late of the two streams that are in one node's windows.
+inline std::string late_of_left(const std::string& late_output) {
+  return late_output + "_left";
+}
+inline std::string late_of_right(const std::string& late_output) {
+  return late_output + "_right";
+}
+
 /// Which rows of a join are results also without a match.
 enum class Outer : std::uint8_t { none, left, right, both };
 /// Which rows of two keyed streams belong together, and what becomes of each pair.
@@ -134,6 +147,7 @@ struct JoinDraft {
   Mode mode = Mode::window;
   Outer outer = Outer::none;
   WindowSpec window;
+  std::string late_output = "late";  ///< of a window join: see late_of_left
   Duration low{0};
   Duration high{0};
   bool optional_key = false;
@@ -186,6 +200,8 @@ NodeId add_piecewise_window(Plan& plan, const StreamInfo& stream, WindowDraft dr
                             const RecordInfo& result, const Plan::Place& where);
 /// Mistakes in sizes, or a window over event time on a stream that has none; false when there is one.
 bool check_window_draft(Plan& plan, const StreamInfo& stream, const WindowDraft& draft);
+/// The same for windows over two streams.
+void check_co_group(Plan& plan, const StreamInfo& left, const StreamInfo& right, const WindowDraft& draft);
 /// What a user's aggregator has and asks for.
 struct AggregatorTraits {
   const std::type_info& type;

@@ -12,6 +12,7 @@
 #include "dataflow/broadcast.hpp"
 #include "dataflow/co_process.hpp"
 #include "dataflow/process.hpp"
+#include "libdataflow/batch/forgets_keys.hpp"
 
 namespace dataflow {
 
@@ -32,7 +33,7 @@ struct ProcessPlan : ProcessInput {
 };
 
 /// The untyped half: batches, watermarks and clocks become calls of run_batch and fire, with a cursor to go on from.
-class ProcessOperator : public Operator {
+class ProcessOperator : public Operator, public ForgetsKeys {
  public:
   explicit ProcessOperator(std::shared_ptr<const ProcessPlan> plan);
 
@@ -48,6 +49,9 @@ class ProcessOperator : public Operator {
 
   Result<CapturedStatePtr> snapshot() final;
   Status restore(StateReader& state) final;
+
+  void forget_keys() final { runtime_->forget_keys(); }
+  [[nodiscard]] bool goes_by_the_clock() const final { return runtime_->goes_by_the_clock(); }
 
  protected:
   /// Makes the user's object and the context that goes with it.

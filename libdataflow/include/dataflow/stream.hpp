@@ -34,6 +34,8 @@ template <class A, class B, class K, class KB>
 class ConnectedStreams;
 template <class A, class B, class K, Outer O>
 class JoinedStreams;
+template <class A, class B, class K>
+class CoGroupedStreams;
 template <class T>
 class Pattern;
 template <class T>

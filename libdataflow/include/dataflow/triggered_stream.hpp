@@ -2,8 +2,6 @@
 // TriggeredStream<T, K>: a stream cut into windows, with a trigger or an evictor.
 
 #include <functional>
-#include <memory>
-#include <string>
 #include <tuple>
 #include <type_traits>
 #include <typeinfo>
@@ -12,6 +10,7 @@
 #include "dataflow/keyed_stream.hpp"
 #include "dataflow/process_calls.hpp"
 #include "dataflow/stream.hpp"
+#include "dataflow/trigger_calls.hpp"
 #include "dataflow/window.hpp"
 #include "dataflow/window_process.hpp"
 
@@ -20,54 +19,25 @@ namespace dataflow {
 /// What `window(...).trigger(...)`, `.evictor(...)` and `.process<P>()` go on with. Ready-made pieces
 /// (`aggregate<R>(df::sum(...), ...)`) are computed by the built-in operators, which know df::early alone.
 template <class T, class K>
-class TriggeredStream : public ProcessCalls<TriggeredStream<T, K>> {
+class TriggeredStream : public ProcessCalls<TriggeredStream<T, K>>, public TriggerCalls<TriggeredStream<T, K>, T> {
   static constexpr bool keyed = !std::is_same_v<K, NoKey>;
   using Input = std::conditional_t<keyed, KeyedStream<T, K>, Stream<T>>;
+  using Calls = TriggerCalls<TriggeredStream, T>;
+  using Calls::draft_;
+  using Calls::settings;
+  using Calls::settings_;
   template <class R>
   using Base = std::conditional_t<keyed, KeyedProcess<K, T, R>, Process<T, R>>;
 
  public:
   TriggeredStream(Input input, WindowDraft draft, std::function<void(Stream<T>)> late_consumer)
-      : input_{std::move(input)}, draft_{std::move(draft)}, late_consumer_{std::move(late_consumer)} {}
+      : Calls{std::move(draft)}, input_{std::move(input)}, late_consumer_{std::move(late_consumer)} {}
 
   /// See WindowedStream.
-  TriggeredStream& allowed_lateness(Duration lateness) {
-    draft_.spec.allowed_lateness = lateness;
-    return *this;
-  }
+  using Calls::late_to;
   template <class F>
   requires std::is_invocable_v<F&, Stream<T>> TriggeredStream& late_to(F consume) {
     late_consumer_ = std::move(consume);
-    return *this;
-  }
-  TriggeredStream& late_to(std::string name) {
-    draft_.late_output = std::move(name);
-    return *this;
-  }
-
-  TriggeredStream& trigger(Trigger trigger) {
-    settings_.trigger = trigger;
-    return *this;
-  }
-  /// By a WindowTrigger<T> of one's own.
-  template <class W>
-  TriggeredStream& trigger(std::shared_ptr<W> own) {
-    static_assert(std::is_base_of_v<WindowTrigger<T>, W>,
-                  "a trigger of one's own derives from dataflow::WindowTrigger<T>, where T is the stream's record");
-    settings_.own_trigger = std::move(own);
-    return *this;
-  }
-  TriggeredStream& evictor(Evictor evictor) {
-    check_kept();
-    settings_.evictor = evictor;
-    return *this;
-  }
-  /// By a function of one's own, which removes from a std::vector<df::Timed<T>>&.
-  template <class F>
-  requires std::is_invocable_v < F&, std::vector<Timed<T>>
-  &, const Window& > TriggeredStream& evictor(F own) {
-    check_kept();
-    settings_.own_evictor = std::move(own);
     return *this;
   }
 
@@ -103,12 +73,6 @@ class TriggeredStream : public ProcessCalls<TriggeredStream<T, K>> {
  private:
   friend class ProcessCalls<TriggeredStream>;
 
-  static void check_kept() {
-    static_assert(Codec<T>::known,
-                  "an evictor chooses among records that are kept: their members own their bytes "
-                  "(std::string, not std::string_view)");
-  }
-
   /// By a WindowProcess (or, without key, AllWindowProcess).
   template <class P, class... Args>
   auto add_process(std::tuple<Args...> arguments, const Place& where) {
@@ -122,11 +86,7 @@ class TriggeredStream : public ProcessCalls<TriggeredStream<T, K>> {
       static_assert(std::is_same_v<typename P::key_type, K>, "the function's key has another type than the stream's");
     }
     static_assert(std::is_constructible_v<P, const Args&...>, "the function has no such constructor");
-    if (draft_.spec.kind == WindowKind::session) {
-      check_in_sessions(*input_.plan(), draft_, [&] {
-        std::apply([&](const auto&... each) { Windowed<P> made{settings(), each...}; }, arguments);
-      });
-    }
+    this->template check_function<Windowed<P>>(*input_.plan(), arguments);
     return add<Windowed<P>>(std::tuple_cat(std::tuple<WindowSettings<T>>{settings()}, std::move(arguments)),
                             NodeDraft{}, where);
   }
@@ -150,27 +110,19 @@ class TriggeredStream : public ProcessCalls<TriggeredStream<T, K>> {
                                                                      draft_.where);
   }
 
-  [[nodiscard]] WindowSettings<T> settings() const {
-    WindowSettings<T> settings = settings_;
-    settings.spec = draft_.spec;
-    settings.late_output = draft_.late_output;
-    return settings;
-  }
-
   template <class Function, class... Args>
   auto add(std::tuple<Args...> arguments, NodeDraft draft, const Place& where) {
     using R = typename Function::output_type;
     Plan& plan = *input_.plan();
     check_window_draft(plan, input_.info(), draft_);
-    check_trigger(plan, input_.info(), draft_, settings_.trigger,
-                  {.own = settings_.own_trigger != nullptr,
-                   .merges = settings_.own_trigger != nullptr && settings_.own_trigger->merges()});
+    this->check_trigger_on(plan, input_.info());
     draft.type = "window";
     draft.stateful = true;
     std::vector<DataType> key_types;
     bool optional_key = false;
     if constexpr (keyed) {
       draft.keyed = true;
+      draft.sorted_in_batch = KeyGrowth::with_rows;
       key_types = KeyTraits<K>::types();
       optional_key = KeyTraits<K>::optional;
     } else {
@@ -183,8 +135,6 @@ class TriggeredStream : public ProcessCalls<TriggeredStream<T, K>> {
   }
 
   Input input_;
-  WindowDraft draft_;
-  WindowSettings<T> settings_;
   std::function<void(Stream<T>)> late_consumer_;
 };
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "dataflow/open_windows.hpp"
@@ -30,6 +31,20 @@ struct WindowSettings {
 
   [[nodiscard]] bool evicts() const { return evictor.last || evictor.newest || own_evictor; }
 };
+
+/// Gives what came too late for all its windows to their side output; of two streams' windows each has its own.
+template <class T>
+void emit_late(ProcessContext& context, const std::string& output, const T& record) {
+  context.emit(output, record);
+}
+template <class A, class B>
+void emit_late(ProcessContext& context, const std::string& output, const std::variant<A, B>& record) {
+  if (const A* left = std::get_if<0>(&record)) {
+    context.emit(late_of_left(output), *left);
+  } else {
+    context.emit(late_of_right(output), *std::get_if<1>(&record));
+  }
+}
 
 /// What is in a window: its records.
 template <class T>
@@ -171,7 +186,7 @@ class TriggeredWindows : public Base {
     }
     if (!taken) {
       context.counter("late").add(1);
-      context.emit(settings_.late_output, record);
+      emit_late(context, settings_.late_output, record);
     }
     std::erase_if(windows, [](const Open& open) { return open.spent(); });
     windows_.count_use(before, !windows.empty());

@@ -135,6 +135,7 @@ class WindowedStream : public ProcessCalls<WindowedStream<T, K>> {
     NodeDraft draft{.type = "window", .stateful = true};
     if (!Codec<A>::known) draft.unstorable = readable_name(typeid(A));
     if constexpr (keyed) {
+      draft.sorted_in_batch = KeyGrowth::with_rows;
       using Function = WindowFunction<KeyedProcess<K, T, R>, A>;
       Stream<R> results = input_.template add_function<Function>(std::move(arguments), std::move(draft), draft_.where);
       consume_late(results);

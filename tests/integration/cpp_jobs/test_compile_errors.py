@@ -62,6 +62,18 @@ class CompileErrors(unittest.TestCase):
                       self.job("auto keyed = payments.key_by(&Payment::card); keyed.left_join(keyed).as_of()"
                                ".apply([](const Payment& a, const Payment&) { return a; });"))
 
+    def test_a_co_group_that_does_not_fit(self):
+        self.assertIn("the keys of streams in a co_group have the same type",
+                      self.job("payments.key_by(&Payment::card).co_group(payments.key_by(&Payment::amount));"))
+        window = "auto keyed = payments.key_by(&Payment::card); keyed.co_group(keyed).window(df::tumbling(df::Duration{1}))"
+        self.assertIn("the function of a co_group derives from CoGroupProcess", self.job(window + ".process<Keyed>();"))
+        self.assertIn("apply<R> takes a function of (std::span<const df::Timed<A>>, std::span<const df::Timed<B>>, df::Output<R>&)",
+                      self.job(window + ".apply<Payment>([](const Payment& a, const Payment&) { return a; });"))
+        self.assertIn("a window keeps the records of both streams: their members own their bytes", self.first_error(
+            "struct View { std::string_view card; df::Timestamp time; };\nDATAFLOW_RECORD(View, card, time)\n"
+            "void job(df::Environment& env) { auto views = env.read_csv<View>(\"p.csv\").key_by(&View::card);"
+            " views.co_group(views).window(df::global_window()); }"))
+
     def test_windows_that_do_not_fit(self):
         window = "payments.key_by(&Payment::card).window(df::global_window())"
         self.assertIn("the function of a window derives from WindowProcess", self.job(window + ".process<Keyed>();"))

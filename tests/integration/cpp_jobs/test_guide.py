@@ -73,6 +73,8 @@ class Guide(unittest.TestCase):
             "windows.cpp": "#include <algorithm>\n#include \"function.hpp\"\n" + block("struct Typical")
                            + 'DATAFLOW_JOB("medians", medians)\n',
             "joins.cpp": '#include "function.hpp"\n' + block("struct Refund") + 'DATAFLOW_JOB("refunded", refunded)\n',
+            "groups.cpp": '#include "function.hpp"\n' + block("struct Refund") + block("struct Settled")
+                          + 'DATAFLOW_JOB("settled", settled)\n',
             "connected.cpp": '#include "function.hpp"\n' + block("struct Refund") + block("class Balance") + block("struct Rule")
                              + CONNECTED,
             "async.cpp": '#include "function.hpp"\n' + block("std::future<Total>") + 'DATAFLOW_JOB("taxed", taxed)\n',
@@ -89,6 +91,7 @@ class Guide(unittest.TestCase):
 dataflow_add_library(limits limits.cpp)
 dataflow_add_library(windows windows.cpp)
 dataflow_add_library(joins joins.cpp)
+dataflow_add_library(groups groups.cpp)
 dataflow_add_library(connected connected.cpp)
 dataflow_add_library(async async.cpp)
 add_library(parts OBJECT settings.cpp patterns.cpp speaking.cpp)
@@ -104,7 +107,7 @@ target_link_libraries(fraud_test PRIVATE dataflow::dataflow doctest::doctest)
         cls.dfnode = install_and_build(cls.folder)
 
     def test_every_block_is_here(self):
-        self.assertEqual(len(re.findall(r"^```(?:cpp|cmake|toml)$", GUIDE, re.MULTILINE)), 19)
+        self.assertEqual(len(re.findall(r"^```(?:cpp|cmake|toml)$", GUIDE, re.MULTILINE)), 20)
 
     def test_a_library_of_a_function_and_an_operator(self):
         done = run([self.dfnode, "run", "limits.toml", "--quiet"], self.folder)
@@ -139,6 +142,9 @@ target_link_libraries(fraud_test PRIVATE dataflow::dataflow doctest::doctest)
 
     def test_a_join(self):
         self.assertEqual(self.rows_of("joins"), [{"card": "c", "gross": -399.5}, {"card": "c", "gross": 500}])
+
+    def test_a_co_group(self):
+        self.assertEqual(self.rows_of("groups"), [{"card": "c", "paid": 900.5, "returned": 400}])
 
     def test_connected_streams(self):
         rows = self.rows_of("connected")

@@ -72,6 +72,25 @@ input = "of_largest"
 type  = "print"
 input = "of_once"
 """
+PAIRS = """
+[operators.pairs]
+type     = "pattern"
+input    = "numbers"
+key_by   = ["k"]
+pattern  = "early late"
+define   = { early = "v >= 0", late = "v >= 0" }
+within   = "1h"
+measures = { early = "early.v", late = "late.v" }
+
+[operators.of_pairs]
+type      = "aggregate"
+input     = "pairs"
+aggregate = { keys = "count()", early = "sum(early)", late = "sum(late)" }
+
+[sinks.out]
+type  = "print"
+input = "of_pairs"
+"""
 # Of which 16 MiB are the keys', and 40 MB the program and its buffers.
 PEAK_KIB = 110 * 1024
 CHECKPOINT = """
@@ -91,14 +110,20 @@ class Batch(DfnodeTest):
     def assert_no_state(self):
         self.assertEqual(list((self.folder / "state").iterdir()), [])
 
-    def test_two_million_keys_pass_through_little_memory(self):
-        process = subprocess.Popen([DFNODE, "run", self.job("job.toml", SUMS, 2 * KEYS), "--quiet"], cwd=self.folder,
-                                   env=self.environment(), stdout=subprocess.PIPE)
+    def rows_of_little_memory(self, job):
+        process = subprocess.Popen([DFNODE, "run", job, "--quiet"], cwd=self.folder, env=self.environment(),
+                                   stdout=subprocess.PIPE)
         rows = set(process.stdout.read().decode().splitlines())
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         process.stdout.close()
         self.assertEqual(process.returncode, 0)
+        self.assertLess(usage.ru_maxrss, PEAK_KIB)
+        self.assert_no_state()
+        return rows
+
+    def test_two_million_keys_pass_through_little_memory(self):
+        rows = self.rows_of_little_memory(self.job("job.toml", SUMS, 2 * KEYS))
         # Each key comes twice: as the i-th record, and KEYS records later.
         pairs = [(i % 1000, (i + KEYS) % 1000) for i in range(KEYS)]
         self.assertEqual(rows, {
@@ -106,8 +131,12 @@ class Batch(DfnodeTest):
             f'{{"keys":{KEYS},"records":{KEYS},"values":{sum(max(pair) for pair in pairs)}}}',
             f'{{"keys":{KEYS},"records":{KEYS},"values":{KEYS * (KEYS - 1) // 2}}}',
         })
-        self.assertLess(usage.ru_maxrss, PEAK_KIB)
-        self.assert_no_state()
+
+    def test_a_pattern_of_a_million_keys_passes_through_little_memory(self):
+        text = JOB.format(count=2 * KEYS, memory="16MiB", rate="", keys=KEYS)
+        job = self.write("job.toml", text[:text.index("[operators.totals]")] + PAIRS)
+        early, late = sum(i % 1000 for i in range(KEYS)), sum((i + KEYS) % 1000 for i in range(KEYS))
+        self.assertEqual(self.rows_of_little_memory(str(job)), {f'{{"keys":{KEYS},"early":{early},"late":{late}}}'})
 
     def sinks(self, folder):
         return "".join(f'\n[sinks.{name}_out]\ntype = "file"\ninput = "{name}"\npath = "{folder}/{name}"\n'

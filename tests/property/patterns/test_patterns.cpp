@@ -1,6 +1,6 @@
 // Random patterns over random rows against a reference that tries every way: with disorder, equal times, several keys,
 // any cuts into batches, an output that is full at any moment, and checkpoints from which another number of subtasks
-// goes on.
+// goes on; as a stream, and as a batch in which rows of some keys wait for the end.
 
 #include <doctest/doctest.h>
 
@@ -184,14 +184,15 @@ class Case {
       measures += (v == 0 ? "" : ", ") + ("rows_" + name + " = \"coalesce(sum(" + name + ".bit), 0)\"");
     }
     const std::string after = after_match();
-    toml_ =
-        "parallelism = 1\n[sources.rows]\ntype = \"collection\"\nschema = { key = \"string\", v = \"int64\", bit = "
-        "\"int64\", t = \"timestamp\" }\nrows = []\nevent_time = { field = \"t\" }\n[operators.x]\ntype = "
-        "\"pattern\"\ninput = \"rows\"\nkey_by = [\"key\"]\npattern = \"" +
-        text_of(pattern_.syntax) + "\"\ndefine = { " + define + " }\nmeasures = { " + measures +
-        " }\nafter_match = \"" + after + "\"\n" +
-        (pattern_.within ? "within = \"" + std::to_string(*pattern_.within) + "us\"\n" : "") +
-        "[sinks.out]\ntype = \"discard\"\ninput = \"x\"\n";
+    in_batch_ = pick(4) == 0;
+    toml_ = std::string{in_batch_ ? "mode = \"batch\"\n" : ""} +
+            "parallelism = 1\n[sources.rows]\ntype = \"collection\"\nschema = { key = \"string\", v = \"int64\", bit = "
+            "\"int64\", t = \"timestamp\" }\nrows = []\nevent_time = { field = \"t\" }\n[operators.x]\ntype = "
+            "\"pattern\"\ninput = \"rows\"\nkey_by = [\"key\"]\npattern = \"" +
+            text_of(pattern_.syntax) + "\"\ndefine = { " + define + " }\nmeasures = { " + measures +
+            " }\nafter_match = \"" + after + "\"\n" +
+            (pattern_.within ? "within = \"" + std::to_string(*pattern_.within) + "us\"\n" : "") +
+            "[sinks.out]\ntype = \"discard\"\ninput = \"x\"\n";
     const LoadedTopology loaded = parse_topology(toml_, "job.toml", "/");
     if (!loaded.topology) {
       std::string all;
@@ -300,9 +301,11 @@ class Case {
   }
 
   // The operator.
+  /// On the heap, with room for few rows.
+  StateBackendPtr batch_backend() { return *make_spill_backend(folder_ / std::to_string(++starts_), pick(3) * 4000); }
   void start(std::size_t subtasks) {
     operators_.clear();
-    context_.backend = backends_.next(random_);
+    context_.backend = in_batch_ ? batch_backend() : backends_.next(random_);
     for (std::size_t i = 0; i < subtasks; ++i) {
       operators_.push_back(factory_->create());
       REQUIRE(operators_.back()->open(context_).has_value());
@@ -370,7 +373,7 @@ class Case {
       at += count;
       if (pick(4) == 0) restart();
       // A later row may be older than the newest by the disorder, and as much more as that one is older than its turn.
-      if (pick(2) == 0) watermark(newest - disorder_ - 1 - static_cast<std::int64_t>(pick(3)));
+      if (!in_batch_ && pick(2) == 0) watermark(newest - disorder_ - 1 - static_cast<std::int64_t>(pick(3)));
       if (pick(4) == 0) restart();
     }
     watermark(Timestamp::max().micros);
@@ -410,6 +413,9 @@ class Case {
   std::string described_;
   std::int64_t disorder_ = 0;
   window_tests::Context context_;
+  bool in_batch_ = false;
+  testing_support::TemporaryFolder folder_;
+  std::size_t starts_ = 0;
   testing_support::RandomBackends backends_;
   CheckpointStoragePtr storage_ = std::make_shared<MemoryStorage>();
   UploadedFiles uploaded_;

@@ -88,6 +88,46 @@ TEST_CASE("an outer join gives null for the side that has no match") {
         }) == Pairs{"-/5", "Aarau/4", "Basel/1first", "Basel/2", "Bern/-", "Chur/3"});
 }
 
+TEST_CASE("a join in sessions gives the pairs of each session of both streams") {
+  CHECK(joined([](df::Environment& env) {
+          auto [o, p] = streams(env);
+          o.full_join(p).window(df::session(6min)).apply(either).named("pairs").print();
+        }) == Pairs{"-/5", "Aarau/4", "Basel/1first", "Basel/2", "Bern/-", "Chur/3"});
+}
+
+/// Orders that are late, and payments of all but one of them. The others do not meet, for there are many.
+void late_in(df::Environment& env, df::WindowSpec window) {
+  std::vector<Order> many;
+  for (int i = 0; i < 30'000; ++i) many.push_back({"a", "Basel", df::Timestamp{1s * i}});
+  for (int i = 0; i < 3; ++i) many.push_back({"late", "Bern" + std::to_string(i), df::Timestamp{1s * i}});
+  // One source, and as many records in both streams: they come to the same time together.
+  auto o = env.from_collection(many).event_time(&Order::time);
+  auto p = o.filter([](const Order& order) { return order.city != "Bern0"; }).map([](const Order& order) {
+    return Payment{1, order.time, order.id == "a" ? "b" : order.id, order.city};
+  });
+  o.key_by(&Order::id)
+      .left_join(p.key_by(&Payment::order))
+      .window(std::move(window))
+      .late_to([](df::Stream<Order> orders, df::Stream<Payment> payments) {
+        orders.map([](const Order& order) { return order.city; }).print().named("late_orders");
+        payments.map([](const Payment& payment) { return payment.note.value_or(""); }).print().named("late_payments");
+      })
+      .apply([](const Order& order, const Payment*) { return order.id; })
+      .named("pairs")
+      .print();
+}
+
+TEST_CASE("late_to has the late records of a join in windows, each of its stream, with what nothing else reads") {
+  for (void (*job)(df::Environment&) : {+[](df::Environment& env) { late_in(env, df::tumbling(1min)); },
+                                        +[](df::Environment& env) { late_in(env, df::session(10min)); }}) {
+    const auto outputs = run(job);
+    CHECK(outputs.of<std::string>("late_orders") == Pairs{"Bern0", "Bern1", "Bern2"});
+    CHECK(outputs.of<std::string>("late_payments") == Pairs{"Bern1", "Bern2"});
+    const auto pairs = outputs.of<std::string>("pairs");
+    CHECK(std::count(pairs.begin(), pairs.end(), "late") == 0);
+  }
+}
+
 TEST_CASE("an interval join has both of its bounds included") {
   CHECK(joined([](df::Environment& env) {
           auto [o, p] = streams(env);
@@ -221,9 +261,9 @@ TEST_CASE("what a join lacks is a mistake with its line") {
       mistakes_of([](Orders o, const Payments& p) { o.join(p).between(1h, 0s).apply(both).named("j").print(); });
   CHECK(backwards.starts_with("join_test.cpp:"));
   CHECK(backwards.find("the first bound of between(...) is after the last one") != std::string::npos);
-  const std::string session = mistakes_of(
-      [](Orders o, const Payments& p) { o.join(p).window(df::session(1h)).apply(both).named("j").print(); });
-  CHECK(session.find("records are joined in tumbling, sliding and cumulating windows") != std::string::npos);
+  const std::string endless = mistakes_of(
+      [](Orders o, const Payments& p) { o.join(p).window(df::global_window()).apply(both).named("j").print(); });
+  CHECK(endless.find("records are joined in tumbling, sliding, cumulating and session windows") != std::string::npos);
   const std::string by_the_clock = mistakes_of([](Orders o, const Payments& p) {
     o.join(p).window(df::in_processing_time(df::tumbling(1h))).apply(both).named("j").print();
   });

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "libdataflow/state/state_backend.hpp"
 #include "libdataflow/windows/window_spec.hpp"
 #include "tests/support/batches.hpp"
 
@@ -65,7 +66,10 @@ class Context final : public OperatorContext {
   [[nodiscard]] const std::string& job_id() const override { return name_; }
   [[nodiscard]] Timestamp now() const override { return clock; }
   [[nodiscard]] Timestamp watermark() const override { return event_time; }
-  [[nodiscard]] std::shared_ptr<StateBackend> state_backend() const override { return backend; }
+  [[nodiscard]] std::shared_ptr<StateBackend> state_backend() const override {
+    return backend && backend->has_stores() ? backend : nullptr;
+  }
+  [[nodiscard]] std::shared_ptr<StateBackend> spill_backend() const override { return backend; }
   Counter& counter(std::string_view name) override { return counters_[std::string{name}]; }
 
  private:
