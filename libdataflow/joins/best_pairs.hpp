@@ -62,8 +62,8 @@ class BestPairs {
     return rank && (left.flag == 0 || *rank >= left.best);
   }
 
-  /// Of `rows` of the batch those of which it is not known that they are worse: all, when keys are no words. Without a branch for each, which would
-  /// be mispredicted.
+  /// Of `rows` of the batch those of which it is not known that they are worse: all, when keys are no words. Without a
+  /// branch for each, which would be mispredicted.
   void choose(std::span<const std::uint32_t> rows, std::vector<std::uint32_t>& chosen) const {
     if (keys_ == nullptr) return chosen.assign(rows.begin(), rows.end());
     chosen.resize(rows.size());
@@ -81,7 +81,8 @@ class BestPairs {
   [[nodiscard]] bool meets(std::uint32_t row, const TimedRow& left, unsigned in_time) {
     const std::int64_t rank = numbers_[row] ^ turn_;
     const std::int64_t best = left.flag == 0 ? no_rank_is_less : left.best;
-    const bool meets = (in_time & static_cast<unsigned>(rank >= best) & static_cast<unsigned>(!column_->is_null(row))) != 0;
+    const bool meets =
+        (in_time & static_cast<unsigned>(rank >= best) & static_cast<unsigned>(!column_->is_null(row))) != 0;
     if (keys_ != nullptr) seen_[place_of(keys_[row])] = {keys_[row], meets ? rank : best};
     return meets;
   }
