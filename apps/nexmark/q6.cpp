@@ -61,20 +61,23 @@ class LastTenAverage : public df::KeyedProcess<std::int64_t, Sale, SellerAverage
   }
 
   void on_timer(df::Timestamp now, Context& ctx, df::Output<SellerAverage>& out) override {
-    std::vector<Sale> sales = waiting_.get();
-    const auto closed_end =
-        std::partition(sales.begin(), sales.end(), [&](const Sale& sale) { return sale.closed <= now; });
-    std::sort(sales.begin(), closed_end, [](const Sale& a, const Sale& b) { return a.auction < b.auction; });
-    for (auto sale = sales.begin(); sale != closed_end; ++sale) out.emit({ctx.key(), average_with(sale->price)});
-    waiting_.set({closed_end, sales.end()});
+    waiting_.update([&](std::vector<Sale>& sales) {
+      const auto closed_end =
+          std::partition(sales.begin(), sales.end(), [&](const Sale& sale) { return sale.closed <= now; });
+      std::sort(sales.begin(), closed_end, [](const Sale& a, const Sale& b) { return a.auction < b.auction; });
+      for (auto sale = sales.begin(); sale != closed_end; ++sale) out.emit({ctx.key(), average_with(sale->price)});
+      sales.erase(sales.begin(), closed_end);
+    });
   }
 
  private:
   static constexpr std::size_t auctions = 10;
 
   std::int64_t average_with(std::int64_t price) {
-    last_.add(price);
-    if (last_.size() > auctions) last_.set({last_.begin() + 1, last_.end()});
+    last_.update([&](std::vector<std::int64_t>& prices) {
+      if (prices.size() == auctions) prices.erase(prices.begin());
+      prices.push_back(price);
+    });
     return std::accumulate(last_.begin(), last_.end(), std::int64_t{0}) / static_cast<std::int64_t>(last_.size());
   }
 

@@ -6,7 +6,9 @@
 namespace dataflow {
 
 void OutputPort::flush() {
-  if (!rows_.empty()) out_->emit(rows_.finish(), index_);
+  if (rows_.empty()) return;
+  out_->emit(rows_.finish(), index_);
+  has_given_ = true;
 }
 
 OutputSet::OutputSet(SchemaPtr main, SideOutputsPtr sides, bool event_time) : sides_{std::move(sides)} {
@@ -30,6 +32,7 @@ OutputPort* OutputSet::side(std::string_view name, const RecordInfo& record) {
 
 void OutputSet::attach(OperatorOutput& out) {
   out_ = &out;
+  full_ = out.full();
   for (OutputPort& port : ports_) port.attach(out);
 }
 

@@ -5,7 +5,6 @@
 // and plus a high bound, in whose place each left row may have a time of its own.
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -57,6 +56,12 @@ class IntervalBounds {
     if (!own_end_) return saturating_add(row.time, high_);
     return left.number(row.bytes(), left.place_of(*own_end_)).value_or(meets_nothing);
   }
+  /// 1 if a row of the side with that time meets that one of the other side, else 0: without a branch.
+  [[nodiscard]] unsigned in_time(std::size_t side, std::int64_t time, const TimedRow& met) const {
+    return static_cast<unsigned>(met.time >= start_of(side, time)) &
+           static_cast<unsigned>(met.time <= end_of(side, time)) &
+           static_cast<unsigned>(!own_end_.has_value() | (met.due_time >= time));
+  }
 
  private:
   static constexpr std::int64_t buckets_in_an_interval = 8;
@@ -68,24 +73,24 @@ class IntervalBounds {
   std::optional<std::size_t> own_end_;  ///< the left's field
 };
 
-/// The first and the last of the times of a batch. Four at a time, so that none waits for the one before.
+/// The first and the last of the times of a batch. In two halves, so that one time need not wait for the one before.
 inline std::pair<std::int64_t, std::int64_t> least_and_greatest(std::span<const std::int64_t> times) {
-  std::array<std::int64_t, 4> least;
-  std::array<std::int64_t, 4> greatest;
-  least.fill(Timestamp::max().micros);
-  greatest.fill(Timestamp::min().micros);
-  std::size_t i = 0;
-  for (; i + 4 <= times.size(); i += 4) {
-    for (std::size_t lane = 0; lane < 4; ++lane) {
-      least[lane] = std::min(least[lane], times[i + lane]);
-      greatest[lane] = std::max(greatest[lane], times[i + lane]);
-    }
+  std::int64_t least = Timestamp::max().micros;
+  std::int64_t greatest = Timestamp::min().micros;
+  std::int64_t least_behind = least;
+  std::int64_t greatest_behind = greatest;
+  const std::size_t half = times.size() / 2;
+  for (std::size_t i = 0; i < half; ++i) {
+    least = std::min(least, times[i]);
+    greatest = std::max(greatest, times[i]);
+    least_behind = std::min(least_behind, times[half + i]);
+    greatest_behind = std::max(greatest_behind, times[half + i]);
   }
-  for (; i < times.size(); ++i) {
-    least[0] = std::min(least[0], times[i]);
-    greatest[0] = std::max(greatest[0], times[i]);
+  if (times.size() % 2 != 0) {
+    least = std::min(least, times.back());
+    greatest = std::max(greatest, times.back());
   }
-  return {*std::min_element(least.begin(), least.end()), *std::max_element(greatest.begin(), greatest.end())};
+  return {std::min(least, least_behind), std::max(greatest, greatest_behind)};
 }
 
 }  // namespace dataflow::joins

@@ -12,6 +12,7 @@
 #include <tuple>
 #include <utility>
 
+#include "libdataflow/joins/best_pairs.hpp"
 #include "libdataflow/joins/interval_bounds.hpp"
 #include "libdataflow/joins/put_off_rows.hpp"
 #include "libdataflow/joins/timed_join.hpp"
@@ -24,11 +25,10 @@ namespace {
 class IntervalJoin final : public TimedJoin {
  public:
   explicit IntervalJoin(std::shared_ptr<const IntervalJoinSpec> spec)
-      : TimedJoin{spec->join, numbers_of(*spec)},
+      : TimedJoin{spec->join, BestPairs::numbers_of(*spec)},
         spec_{std::move(spec)},
         bounds_{*spec_},
-        compared_by_{join().sides[right_input].compared_by},
-        turn_{spec_->least_is_best ? ~std::int64_t{0} : 0},
+        best_{*spec_},
         due_{windows::TimeBuckets<TimedRow*>{bounds_.bucket_width()},
              windows::TimeBuckets<TimedRow*>{bounds_.bucket_width()}} {}
 
@@ -80,16 +80,6 @@ class IntervalJoin final : public TimedJoin {
   }
 
  private:
-  /// What is kept with each row. A best number of something else is none.
-  static std::vector<std::string> numbers_of(const IntervalJoinSpec& spec) {
-    const JoinSide& right = spec.join.sides[right_input];
-    std::vector<std::string> names{"join.matched"};
-    if (right.compared_by) {
-      names.push_back("join.best " + (*right.schema)[*right.compared_by].name +
-                      (spec.least_is_best ? " ASC" : " DESC"));
-    }
-    return names;
-  }
   [[nodiscard]] std::int64_t end_of_interval(const TimedRow& row) const {
     return bounds_.end_of(row, layout(left_input));
   }
@@ -97,7 +87,7 @@ class IntervalJoin final : public TimedJoin {
 
   /// Whether rows of the side wait only for what is out of order, and no more is asked of them than whom they meet.
   [[nodiscard]] bool can_put_off(std::size_t side) const {
-    const bool knows_pairs = side == left_input && (is_of_left_rows(join().kind) || compared_by_);
+    const bool knows_pairs = side == left_input && (is_of_left_rows(join().kind) || best_.are_wanted());
     return bounds_.meets_earlier_only(side) && !knows_pairs && !gives_unmatched(join().kind, side);
   }
 
@@ -114,6 +104,8 @@ class IntervalJoin final : public TimedJoin {
     std::reverse(without_key_.begin(), without_key_.end());  // they are taken from the end
     newest_[side_] = std::max(newest_[side_], last_);
     matched_.clear();
+    all_rows_.clear();
+    next_block_ = 0;
     if (may_be_ahead()) {
       put_off(ahead_[side_]);
       return {};
@@ -126,13 +118,19 @@ class IntervalJoin final : public TimedJoin {
     row_ = 0;
     walking_ = false;
     puts_off_ = can_put_off(side_);
-    if (compared_by_ && side_ == right_input) compared_ = &batch_->column(*compared_by_);
-    if (!compared_by_ || !puts_off_) matched_.resize(batch_->rows());
-    if (puts_off_) {
-      if (join().condition) layout(side_).sizes(*batch_, own_.rows, own_.sizes);
-      return rows().find_known(layout(side_), keys_of_input(side_), *batch_, own_);
+    keys_ = &keys_of_input(side_).read(*batch_);
+    if (best_.are_wanted() && side_ == right_input) best_.start(*batch_, *keys_);
+    if (!best_.are_wanted() || !puts_off_) matched_.resize(batch_->rows());
+    if (puts_off_ && join().condition) {
+      layout(side_).sizes(*batch_, own_.rows, own_.sizes);
+      return rows().find_known(layout(side_), *keys_, *batch_, own_);
     }
-    if (Status found = rows().find(layout(side_), keys_of_input(side_), *batch_, own_); !found) return found;
+    if (puts_off_) {
+      all_rows_.swap(own_.rows);
+      own_.rows.clear();
+      return {};
+    }
+    if (Status found = rows().find(layout(side_), *keys_, *batch_, own_); !found) return found;
     rows().pack(layout(side_), *batch_, times_, static_cast<std::uint32_t>(side_), own_);
     for (TimedRow* row : own_.stored) row->due_time = end_of_interval(*row);
     return {};
@@ -147,7 +145,7 @@ class IntervalJoin final : public TimedJoin {
 
   /// The rows of the batch.
   void put_off(PutOffRows& to) {
-    to.add({side_, std::move(batch_), std::move(own_.rows), std::exchange(matched_, {}),
+    to.add({side_, std::move(batch_), std::move(all_rows_.empty() ? own_.rows : all_rows_), std::exchange(matched_, {}),
             bounds_.start_of(side_, first_), bounds_.end_of(side_, last_)});
   }
   /// Puts under their keys what the batch may meet, and what there is no more room for.
@@ -210,15 +208,15 @@ class IntervalJoin final : public TimedJoin {
 
   Result<Step> join_piece(OperatorOutput& out) {
     while (true) {
-      if (row_ < own_.rows.size() && puts_off_ && !join().condition) {
-        match_put_off();
+      if (has_rows_left() && puts_off_ && !join().condition) {
+        if (Status matched = match_put_off(); !matched) return fail(matched.error());
       } else if (row_ < own_.rows.size()) {
         collect();
         if (Status matched = apply(out); !matched) return fail(matched.error());
       } else {
         add_rows_without_key();
       }
-      const bool through = row_ == own_.rows.size() && without_key_.empty();
+      const bool through = !has_rows_left() && without_key_.empty();
       if (!through && !results_.full()) continue;
       if (Status emitted = emit_results(out); !emitted) return fail(emitted.error());
       if (through) return Step::done;
@@ -226,12 +224,21 @@ class IntervalJoin final : public TimedJoin {
     }
   }
 
+  [[nodiscard]] bool has_rows_left() const { return row_ < own_.rows.size() || next_block_ < all_rows_.size(); }
   /// Rows that are put off, when nothing is asked beside keys and times: their pairs are results at once.
-  void match_put_off() {
-    while (!results_.full()) {
+  Status match_put_off() {
+    while (!results_.full() && has_rows_left()) {
+      if (row_ == own_.rows.size()) {
+        if (Status begun = begin_block(); !begun) return begun;
+      }
       if (!walking_) row_ = next_with_candidates(row_);
-      if (row_ == own_.rows.size()) return;
+      if (row_ == own_.rows.size()) continue;
       const std::uint32_t row = own_.rows[row_];
+      if (TimedRow* const only = walking_ ? nullptr : rows().single_of_key(own_.keys[row_], other(side_))) {
+        add_match(row, *only, nullptr);
+        ++row_;
+        continue;
+      }
       if (!std::exchange(walking_, true)) walk_ = met_by(own_.keys[row_], row);
       for (; !walk_.empty() && !results_.full(); walk_ = walk_.subspan(1)) {
         if (is_candidate(row, *walk_.front())) add_match(row, *walk_.front(), nullptr);
@@ -239,6 +246,17 @@ class IntervalJoin final : public TimedJoin {
       walking_ = !walk_.empty();
       row_ += walking_ ? 0 : 1;
     }
+    return {};
+  }
+  /// Of the next rows of the batch those that may meet something.
+  Status begin_block() {
+    const auto left = std::span{all_rows_}.subspan(next_block_);
+    const auto block = best_.are_wanted() ? left.first(std::min(rows_in_a_block_, left.size())) : left;
+    next_block_ += block.size();
+    row_ = 0;
+    if (best_.are_wanted()) best_.choose(block, own_.rows);
+    if (!best_.are_wanted()) own_.rows.assign(block.begin(), block.end());
+    return rows().find_known(layout(side_), *keys_, *batch_, own_);
   }
 
   void collect() {
@@ -271,32 +289,24 @@ class IntervalJoin final : public TimedJoin {
   }
 
   /// Most rows that are put off meet nothing, or nothing that they are better than: those are passed over in one go.
-  [[nodiscard]] std::size_t next_with_candidates(std::size_t i) const {
-    const std::size_t count = own_.rows.size();
-    for (; i < count; ++i) {
-      const TimedRow* const only = rows().only_of_key(own_.keys[i], other(side_));
-      if (only == nullptr || meets(own_.rows[i], *only)) return i;
+  /// Without a branch for each: it may go either way, and waiting for the processor to see which was half of what a bid
+  /// cost (benchmark nexmark_q4).
+  [[nodiscard]] std::size_t next_with_candidates(std::size_t i) {
+    if (best_.are_wanted()) {
+      return rows().next_met(own_, left_input, i, [this](std::uint32_t row, const TimedRow& left) {
+        return best_.meets(row, left, bounds_.in_time(right_input, times_[row], left));
+      });
     }
-    return count;
-  }
-  /// Whether a row that is put off makes a pair with that one. Without a branch: each may go either way, and waiting
-  /// for the processor to see which was half of what a bid cost (benchmark nexmark_q4).
-  [[nodiscard]] bool meets(std::uint32_t row, const TimedRow& met) const {
-    const std::int64_t time = times_[row];
-    const unsigned in_time = static_cast<unsigned>(met.time >= bounds_.start_of(side_, time)) &
-                             static_cast<unsigned>(met.time <= bounds_.end_of(side_, time)) &
-                             static_cast<unsigned>(!bounds_.has_own_ends() | (met.due_time >= time));
-    if (!compared_by_) return in_time != 0 && is_candidate(row, met);
-    const std::int64_t rank = compared_->values.as<std::int64_t>()[row] ^ turn_;
-    const unsigned is_better = static_cast<unsigned>(met.flag == 0) | static_cast<unsigned>(rank >= met.best);
-    return (in_time & is_better & static_cast<unsigned>(!compared_->is_null(row))) != 0;
+    return rows().next_met(own_, other(side_), i, [this](std::uint32_t row, const TimedRow& met) {
+      return bounds_.in_time(side_, times_[row], met) != 0 && is_candidate(row, met);
+    });
   }
 
   [[nodiscard]] bool is_candidate(std::uint32_t row, const TimedRow& met) const {
     if (side_ == left_input) return true;
     // What it had to wait for may be over before this row, though time has not passed that yet.
     if (bounds_.has_own_ends() && met.due_time < times_[row]) return false;
-    if (compared_by_ && !is_best(rank_in_batch(row), met)) return false;
+    if (best_.are_wanted() && !BestPairs::is_best(best_.rank_in_batch(row), met)) return false;
     // Of a left row no more is asked than whether it has a match.
     return !is_of_left_rows(join().kind) || met.flag == 0;
   }
@@ -326,10 +336,10 @@ class IntervalJoin final : public TimedJoin {
 
   /// `own`: the stored row; null when it is put off, which no left row is whose pairs are compared.
   void add_match(std::uint32_t batch_row, TimedRow& met, TimedRow* own) {
-    if (compared_by_) {
+    if (best_.are_wanted()) {
       TimedRow& left = side_ == right_input || own == nullptr ? met : *own;
-      const auto rank = side_ == left_input ? rank_of(met) : rank_in_batch(batch_row);
-      if (!is_best(rank, left)) return;
+      const auto rank = side_ == left_input ? best_.rank_of(met, layout(right_input)) : best_.rank_in_batch(batch_row);
+      if (!BestPairs::is_best(rank, left)) return;
       const bool better = left.flag != 0 && *rank > left.best;
       left.best = *rank;
       if (side_ == right_input) {
@@ -348,20 +358,6 @@ class IntervalJoin final : public TimedJoin {
     } else if (join().kind == JoinKind::semi && side_ == right_input && first) {
       add_result(no_row, met.bytes(), certain_at(met));
     }
-  }
-
-  /// The number of a right row by which its pairs are compared, turned so that a greater one is better.
-  [[nodiscard]] std::optional<std::int64_t> rank_in_batch(std::uint32_t row) const {
-    return compared_->is_null(row) ? std::nullopt : std::optional{compared_->values.as<std::int64_t>()[row] ^ turn_};
-  }
-  [[nodiscard]] std::optional<std::int64_t> rank_of(const TimedRow& right) const {
-    const PackedLayout& form = layout(right_input);
-    const auto number = form.number(right.bytes(), form.place_of(*compared_by_));
-    return number ? std::optional{*number ^ turn_} : std::nullopt;
-  }
-  /// Whether no pair that the left row has had is better.
-  static bool is_best(std::optional<std::int64_t> rank, const TimedRow& left) {
-    return rank && (left.flag == 0 || *rank >= left.best);
   }
 
   void finish_row(std::uint32_t batch_row, TimedRow& own) {
@@ -461,8 +457,7 @@ class IntervalJoin final : public TimedJoin {
 
   std::shared_ptr<const IntervalJoinSpec> spec_;
   IntervalBounds bounds_;
-  std::optional<std::size_t> compared_by_;  ///< the right's field by which a left row's pairs are compared
-  std::int64_t turn_;                       ///< numbers are turned with it (XOR) so that greater ones are better
+  BestPairs best_;
   std::array<windows::TimeBuckets<TimedRow*>, 2> due_;
   std::vector<TimedRow*> gone_;  ///< taken out, but a result may refer to them
   std::array<std::int64_t, 2> newest_{Timestamp::min().micros, Timestamp::min().micros};  ///< that has come, by side
@@ -476,10 +471,13 @@ class IntervalJoin final : public TimedJoin {
   std::span<const std::int64_t> times_;
   std::int64_t first_ = 0;  ///< of the times, of those that are not late
   std::int64_t last_ = 0;
-  bool puts_off_ = false;             ///< its rows are not packed
-  const Column* compared_ = nullptr;  ///< of a right side that has one
+  bool puts_off_ = false;  ///< its rows are not packed
   TimedBatch own_;
   std::vector<std::uint32_t> without_key_;
+  const windows::KeyBatch* keys_ = nullptr;
+  std::vector<std::uint32_t> all_rows_;  ///< of a batch that is put off: own_ has a block of them after another
+  std::size_t next_block_ = 0;           ///< where in all_rows_ it begins
+  std::size_t rows_in_a_block_ = buggified(Buggify::few_join_results) ? 2 : 256;
   std::size_t row_ = 0;   ///< in own_: the next one
   bool walking_ = false;  ///< it is half through
   std::span<TimedRow* const> walk_;

@@ -119,21 +119,22 @@ void TimedRows::free(TimedRow* row) {
   arena_.free(reinterpret_cast<std::byte*>(row), row->size());
 }
 
-Status TimedRows::find(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from, TimedBatch& batch) {
+Status TimedRows::find(const PackedLayout& layout, const windows::KeyBatch& keys, const Batch& from,
+                       TimedBatch& batch) {
   const std::size_t count = batch.rows.size();
   batch.keys.resize(count);
-  keys_.find_or_insert(keys.read(from), count == from.rows() ? nullptr : batch.rows.data(), count, batch.keys.data());
+  keys_.find_or_insert(keys, count == from.rows() ? nullptr : batch.rows.data(), count, batch.keys.data());
   layout.sizes(from, batch.rows, batch.sizes);
   if (!cache_) return {};
   return cache_->load(keys_, batch.keys, [&](std::byte* key, const RowEntry& entry) { bring_in(key, entry); });
 }
 
-Status TimedRows::find_known(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
+Status TimedRows::find_known(const PackedLayout& layout, const windows::KeyBatch& keys, const Batch& from,
                              TimedBatch& batch) {
   if (cache_) return find(layout, keys, from, batch);  // the rest of them may be on disk
   const std::size_t count = batch.rows.size();
   batch.keys.resize(count);
-  keys_.find(keys.read(from), count == from.rows() ? nullptr : batch.rows.data(), count, batch.keys.data());
+  keys_.find(keys, count == from.rows() ? nullptr : batch.rows.data(), count, batch.keys.data());
   return {};
 }
 
@@ -154,7 +155,7 @@ void TimedRows::pack(const PackedLayout& layout, const Batch& from, std::span<co
 
 Status TimedRows::find_and_pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
                                 std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch) {
-  if (Status found = find(layout, keys, from, batch); !found) return found;
+  if (Status found = find(layout, keys.read(from), from, batch); !found) return found;
   pack(layout, from, times, side, batch);
   return {};
 }

@@ -104,9 +104,9 @@ class TimedRows {
   /// Of so many rows the keys may be found at once.
   [[nodiscard]] std::size_t rows_at_once() const { return cache_ ? cache_->rows_at_once() : SIZE_MAX; }
   /// Finds the keys of `batch.rows`, which have one. What there is of them is in memory until `make_room`.
-  Status find(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from, TimedBatch& batch);
+  Status find(const PackedLayout& layout, const windows::KeyBatch& keys, const Batch& from, TimedBatch& batch);
   /// The same for rows that are not going to be packed: null where there is nothing of a key, and no sizes.
-  Status find_known(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from, TimedBatch& batch);
+  Status find_known(const PackedLayout& layout, const windows::KeyBatch& keys, const Batch& from, TimedBatch& batch);
   /// Packs those rows, which have the times `times`, without keeping them: `keep` or `free` each.
   void pack(const PackedLayout& layout, const Batch& from, std::span<const std::int64_t> times, std::uint32_t side,
             TimedBatch& batch);
@@ -114,7 +114,8 @@ class TimedRows {
   Status find_and_pack(const PackedLayout& layout, windows::KeyReader& keys, const Batch& from,
                        std::span<const std::int64_t> times, std::uint32_t side, TimedBatch& batch);
   [[nodiscard]] const TimedRowList& of_key(std::byte* key, std::size_t side) const { return list(key, side); }
-  /// The only row of a key, or of null; one that is later than all when there is none, and null when there may be more.
+  /// The only row of a key, or of null; one that is later and better than all when there is none, and null when there
+  /// may be more.
   [[nodiscard]] const TimedRow* only_of_key(std::byte* key, std::size_t side) const {
     static constexpr TimedRowList no_rows{};
     static constexpr TimedRow nobody{.key = nullptr,
@@ -122,9 +123,26 @@ class TimedRows {
                                      .due_time = std::numeric_limits<std::int64_t>::min(),
                                      .sequence = 0,
                                      .side = 0,
-                                     .flag = 0};
+                                     .flag = 1,
+                                     .best = std::numeric_limits<std::int64_t>::max()};
     const TimedRowList* const rows = key == nullptr ? &no_rows : &list(key, side);
     return rows->only_or(&nobody);
+  }
+  /// The only row of a key, or of null; null when there is none, and when there may be more.
+  [[nodiscard]] TimedRow* single_of_key(std::byte* key, std::size_t side) const {
+    return key == nullptr ? nullptr : list(key, side).only();
+  }
+  /// Of a batch whose keys have been found, the first from the `i`-th row on whose key has several rows on that side,
+  /// or one with which it `meets(row, the other)`.
+  template <class Meets>
+  [[nodiscard]] std::size_t next_met(const TimedBatch& batch, std::size_t side, std::size_t i, Meets&& meets) const {
+    const std::span<const std::uint32_t> rows = batch.rows;
+    const std::span<std::byte* const> keys = batch.keys;
+    for (; i < rows.size(); ++i) {
+      const TimedRow* const only = only_of_key(keys[i], side);
+      if (only == nullptr || meets(rows[i], *only)) break;
+    }
+    return i;
   }
   [[nodiscard]] const TimedRowList& of_key(const TimedRow& row, std::size_t side) const { return list(row.key, side); }
   void keep(TimedRow* row) {

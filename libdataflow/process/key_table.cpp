@@ -1,6 +1,7 @@
 #include "libdataflow/process/key_table.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <limits>
@@ -17,6 +18,7 @@ namespace {
 
 /// How far ahead of its use a table entry is fetched.
 constexpr std::uint32_t prefetch_distance = 8;
+constexpr std::uint32_t block_rows = 64;
 
 }  // namespace
 
@@ -62,14 +64,23 @@ KeyShape key_shape(std::span<const DataType> types, bool optional) {
   return types[0].kind() == TypeKind::float64 ? KeyShape::composite : KeyShape::integer;
 }
 
-/// Keys are short, for which the hash that absl has for std::string_view takes twice as long (nexmark_q9).
-struct KeyTextHash {
-  std::size_t operator()(std::string_view text) const { return XXH3_64bits(text.data(), text.size()); }
+/// A text with its hash, so that a table that grows need not look at the texts again, which lie anywhere in memory
+/// (benchmark nexmark_q9).
+struct KeyTable::HashedText {
+  explicit HashedText(std::string_view of) : text{of}, hash{XXH3_64bits(of.data(), of.size())} {}
+  HashedText(std::string_view of, std::size_t with_hash) : text{of}, hash{with_hash} {}
+  std::string_view text;
+  std::size_t hash;
+
+  friend bool operator==(const HashedText& a, const HashedText& b) { return a.hash == b.hash && a.text == b.text; }
+  struct Hash {
+    std::size_t operator()(const HashedText& text) const { return text.hash; }
+  };
 };
 
 struct KeyTable::Maps {
   absl::flat_hash_map<std::int64_t, std::uint32_t> by_integer;
-  absl::flat_hash_map<std::string_view, std::uint32_t, KeyTextHash> by_text;  ///< views of what texts_ has
+  absl::flat_hash_map<HashedText, std::uint32_t, HashedText::Hash> by_text;  ///< of views of what texts_ has
 };
 
 /// The bytes of keys. Freed by the table's thread, but for those that somebody has frozen: they go with the last who
@@ -118,19 +129,34 @@ std::uint32_t KeyTable::slot_of_integer(std::int64_t key) {
   return at->second;
 }
 
+std::uint32_t KeyTable::slot_of_hashed(const HashedText& key) {
+  const auto at = maps_->by_text.lazy_emplace(key, [&](const auto& make) {
+    const std::uint32_t slot = take_slot();
+    auto* bytes = new char[std::max<std::size_t>(key.text.size(), 1)];
+    std::copy(key.text.begin(), key.text.end(), bytes);
+    texts_.write(slot) = {bytes, static_cast<std::uint32_t>(key.text.size())};
+    make(HashedText{texts_[slot].view(), key.hash}, slot);
+  });
+  return at->second;
+}
+
 std::uint32_t KeyTable::slot_of_text(std::string_view key) {
-  if (const auto at = maps_->by_text.find(key); at != maps_->by_text.end()) return at->second;
-  const std::uint32_t slot = take_slot();
-  auto* bytes = new char[std::max<std::size_t>(key.size(), 1)];
-  std::copy(key.begin(), key.end(), bytes);
-  texts_.write(slot) = {bytes, static_cast<std::uint32_t>(key.size())};
-  maps_->by_text.emplace(texts_[slot].view(), slot);
-  return slot;
+  return slot_of_hashed(HashedText{key});
 }
 
 std::optional<std::uint32_t> KeyTable::find_text(std::string_view key) const {
-  const auto at = maps_->by_text.find(key);
+  const auto at = maps_->by_text.find(HashedText{key});
   return at == maps_->by_text.end() ? std::nullopt : std::optional{at->second};
+}
+
+template <class T>
+void KeyTable::resolve_integers(const Column& column, std::vector<std::uint32_t>& out) {
+  const T* const keys = column.values.as<T>();
+  const auto rows = static_cast<std::uint32_t>(out.size());
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    if (row + prefetch_distance < rows) maps_->by_integer.prefetch(keys[row + prefetch_distance]);
+    out[row] = slot_of_integer(keys[row]);
+  }
 }
 
 void KeyTable::resolve(const Batch& batch, std::span<const std::size_t> fields, std::vector<std::uint32_t>& out) {
@@ -138,28 +164,39 @@ void KeyTable::resolve(const Batch& batch, std::span<const std::size_t> fields, 
   out.resize(rows);
   switch (shape_) {
     case KeyShape::none: std::fill(out.begin(), out.end(), 0); return;
-    case KeyShape::integer: {
-      const Column& column = batch.column(fields[0]);
-      for (std::uint32_t row = 0; row < rows; ++row) {
-        if (row + prefetch_distance < rows) maps_->by_integer.prefetch(integer_cell(column, row + prefetch_distance));
-        out[row] = slot_of_integer(integer_cell(column, row));
+    case KeyShape::integer:
+      switch (const Column& column = batch.column(fields[0]); column.type.width()) {
+        case 1: return resolve_integers<std::uint8_t>(column, out);
+        case 4: return resolve_integers<std::int32_t>(column, out);
+        default: return resolve_integers<std::int64_t>(column, out);
       }
-      return;
+    default: return resolve_texts(batch, fields, out);
+  }
+}
+
+/// A block of keys at a time, so that the map's entries are fetched before they are used.
+void KeyTable::resolve_texts(const Batch& batch, std::span<const std::size_t> fields, std::vector<std::uint32_t>& out) {
+  std::vector<HashedText> block;
+  block.reserve(block_rows);
+  std::array<std::size_t, block_rows> ends;  // of the keys in scratch_
+  for (std::uint32_t first = 0; first < out.size(); first += block_rows) {
+    const std::uint32_t rows = std::min(block_rows, static_cast<std::uint32_t>(out.size()) - first);
+    block.clear();
+    if (shape_ == KeyShape::text) {
+      for (std::uint32_t i = 0; i < rows; ++i) block.emplace_back(batch.column(fields[0]).text(first + i));
+    } else {
+      scratch_.clear();
+      for (std::uint32_t i = 0; i < rows; ++i) {
+        for (const std::size_t field : fields) append_key_field(batch.column(field), first + i, scratch_);
+        ends[i] = scratch_.size();
+      }
+      for (std::uint32_t i = 0; i < rows; ++i) {
+        const std::size_t start = i == 0 ? 0 : ends[i - 1];
+        block.emplace_back(std::string_view{scratch_}.substr(start, ends[i] - start));
+      }
     }
-    case KeyShape::text: {
-      const Column& column = batch.column(fields[0]);
-      for (std::uint32_t row = 0; row < rows; ++row) {
-        if (row + prefetch_distance < rows) maps_->by_text.prefetch(column.text(row + prefetch_distance));
-        out[row] = slot_of_text(column.text(row));
-      }
-      return;
-    }
-    case KeyShape::composite:
-      for (std::uint32_t row = 0; row < rows; ++row) {
-        scratch_.clear();
-        for (const std::size_t field : fields) append_key_field(batch.column(field), row, scratch_);
-        out[row] = slot_of_text(scratch_);
-      }
+    for (const HashedText& key : block) maps_->by_text.prefetch(key);
+    for (std::uint32_t i = 0; i < rows; ++i) out[first + i] = slot_of_hashed(block[i]);
   }
 }
 
@@ -184,7 +221,7 @@ void KeyTable::release(std::uint32_t slot) {
   if (shape_ == KeyShape::integer) {
     maps_->by_integer.erase(integers_[slot]);
   } else {
-    maps_->by_text.erase(texts_[slot].view());
+    maps_->by_text.erase(HashedText{texts_[slot].view()});
     released_.push_back(texts_[slot]);
     texts_.write(slot) = {};
     constexpr std::size_t worth_it = 256;

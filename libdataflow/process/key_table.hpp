@@ -78,6 +78,11 @@ class KeyTable {
   [[nodiscard]] FrozenKeys freeze();
 
  private:
+  struct HashedText;
+  template <class T>
+  void resolve_integers(const Column& column, std::vector<std::uint32_t>& out);
+  void resolve_texts(const Batch& batch, std::span<const std::size_t> fields, std::vector<std::uint32_t>& out);
+  std::uint32_t slot_of_hashed(const HashedText& key);
   std::uint32_t take_slot();
 
   KeyShape shape_;

@@ -223,7 +223,7 @@ Result<std::optional<DueTimer>> KeyedRuntime::pop_due(TimerDomain domain, Timest
   }
   --owner_.uses_[timer->slot];
   owner_.slot_ = timer->slot;
-  return std::optional{DueTimer{timer->time, timer->slot, timers.name(*timer), domain}};
+  return std::optional{DueTimer{timer->time, timer->slot, &timers.name(*timer), domain}};
 }
 
 Status KeyedRuntime::check() const {

@@ -5,6 +5,7 @@
 // is copied when it changes for the first time while somebody reads it.
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,6 +65,7 @@ class TimerQueue {
   [[nodiscard]] std::optional<Timestamp> first() const;
   /// Takes out the next one if it is due at `until`.
   std::optional<KeyTimer> pop(Timestamp until);
+  /// Stays where it is.
   [[nodiscard]] const std::string& name(const KeyTimer& timer) const { return names_[timer.name]; }
   /// Of the next `count` timers that are due at `until`, the slots.
   void next_slots(Timestamp until, std::size_t count, std::vector<std::uint32_t>& slots) const;
@@ -88,7 +90,7 @@ class TimerQueue {
   void split(std::size_t piece);
 
   const KeyTable& keys_;
-  std::vector<std::string> names_;
+  std::deque<std::string> names_;
   std::vector<Piece> pieces_;  ///< none is empty
   std::size_t size_ = 0;
   std::vector<std::shared_ptr<int>> readers_;

@@ -3,6 +3,8 @@
 //
 // The first rows of one key: each as its fields, and as bytes by which it is compared with others.
 
+#include <absl/container/inlined_vector.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,8 +38,8 @@ struct RowLimit {
 
 /// Of one key: ascending by their order.
 struct RankedRows {
-  std::vector<RankedRow> rows;
-  std::uint64_t next_number = 0;  ///< above those of the rows
+  absl::InlinedVector<RankedRow, 1> rows;  ///< of most tops a key has one
+  std::uint64_t next_number = 0;           ///< above those of the rows
 
   /// How many come before one with that order.
   [[nodiscard]] std::size_t rank_of(std::string_view order) const;

@@ -28,6 +28,7 @@ class RowBytes {
  private:
   std::vector<std::size_t> fields_;
   std::vector<DataType> types_;
+  std::size_t most_bytes_ = 0;  ///< of a row without its texts
 };
 
 }  // namespace dataflow

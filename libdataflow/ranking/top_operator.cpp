@@ -120,6 +120,15 @@ Top::Placed Top::place(const Batch& batch, std::uint32_t row) {
   return placed;
 }
 
+void Top::add_removed(const RankedRow& row) {
+  const Timestamp time = form_.restore(row, results_);
+  if (has_time_) {
+    results_.end_row(time, RowKind::remove);
+  } else {
+    results_.end_row(RowKind::remove);
+  }
+}
+
 void Top::add_result(const RankedRow& row, std::size_t rank, RowKind kind) {
   const Timestamp time = form_.restore(row, results_);
   if (!spec_.rank.empty()) results_.column(input_->size()).append_int64(static_cast<std::int64_t>(rank) + 1);

@@ -38,7 +38,11 @@ class Top : public Operator {
   /// Puts a row into its place among those of its key, which is selected.
   Placed place(const Batch& batch, std::uint32_t row);
   void add_result(const RankedRow& row, std::size_t rank, RowKind kind);
+  /// Of a row that was in its place before, to be removed; has a time if the rows of the batch have.
+  void add_removed(const RankedRow& row);
+  [[nodiscard]] std::uint32_t results() const { return results_.rows(); }
   [[nodiscard]] bool results_full() const { return results_.full(); }
+  [[nodiscard]] BatchPtr take_results() { return results_.finish(); }
   void flush(OperatorOutput& out) {
     if (!results_.empty()) out.emit(results_.finish());
   }

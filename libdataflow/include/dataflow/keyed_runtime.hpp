@@ -25,7 +25,7 @@ enum class TimerDomain : std::uint8_t { event_time = 0, processing_time = 1 };
 struct DueTimer {
   Timestamp time;
   std::uint32_t slot = 0;
-  std::string name;
+  const std::string* name = nullptr;  ///< as long as the runtime
   TimerDomain domain = TimerDomain::event_time;
 };
 

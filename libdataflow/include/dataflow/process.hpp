@@ -51,7 +51,7 @@ class ProcessContext {
     runtime_.delete_timer(TimerDomain::processing_time, time, name);
   }
   /// In on_timer: the name and kind of the timer that fires.
-  [[nodiscard]] const std::string& timer_name() const { return timer_.name; }
+  [[nodiscard]] const std::string& timer_name() const { return *timer_.name; }
   [[nodiscard]] TimerDomain timer_domain() const { return timer_.domain; }
 
   /// The event time of what is emitted from here on during this call; else it is `timestamp()`.

@@ -74,7 +74,7 @@ class ProcessOperator : public Operator, public ForgetsKeys {
     context_->key_known_ = false;
     if (plan_->event_time) set_time(batch, row);
   }
-  [[nodiscard]] bool output_full() const { return outputs_.full(); }
+  [[nodiscard]] bool output_full() { return outputs_.full(); }
 
   std::shared_ptr<const ProcessPlan> plan_;
   std::uint32_t row_ = 0;  ///< the cursor into batch_

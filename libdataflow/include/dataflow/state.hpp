@@ -296,6 +296,13 @@ class ListState final : public SlotState<std::vector<T>> {
     if (values.empty()) return this->erase();
     this->write() = std::move(values);
   }
+  /// Changes the list in place: `change(std::vector<T>&)`.
+  template <class Change>
+  void update(Change&& change) {
+    std::vector<T>& values = this->write();
+    change(values);
+    if (values.empty()) this->erase();
+  }
   [[nodiscard]] auto begin() const { return get().begin(); }
   [[nodiscard]] auto end() const { return get().end(); }
   [[nodiscard]] std::size_t size() const { return get().size(); }

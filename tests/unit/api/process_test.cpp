@@ -212,6 +212,32 @@ TEST_CASE("lists, maps and sums are kept for each key") {
   CHECK(h.ask("sum", "8") == "8.0");
 }
 
+class LastTwo : public df::KeyedProcess<std::int64_t, Tick, Tick> {
+ public:
+  void process(const Tick& t, Context&, df::Output<Tick>&) override {
+    last_.update([&](std::vector<std::string>& texts) {
+      if (t.text == "none") return texts.clear();
+      texts.push_back(t.text);
+      if (texts.size() > 2) texts.erase(texts.begin());
+    });
+  }
+
+ private:
+  df::ListState<std::string> last_{this, "last"};
+};
+
+TEST_CASE("a list is changed in place, and one that is left empty is none") {
+  df::testing::Harness<LastTwo> h;
+  for (const Tick& t : {Tick{7, "a"}, Tick{8, "b"}, Tick{7, "c"}, Tick{7, "d"}}) h.push(t);
+  CHECK(h.ask("last", "7") == R"(["c","d"])");
+  h.push(Tick{8, "none"});
+  h.push(Tick{9, "none"});
+  CHECK(h.ask("last", "8") == "null");
+  CHECK(h.ask("last", "9") == "null");
+  h.restore(h.snapshot());
+  CHECK(h.ask("last", "7") == R"(["c","d"])");
+}
+
 struct Cell {
   std::int32_t row = 0;
   std::optional<std::string> column;

@@ -293,7 +293,7 @@ void fires_timers_in_order(const BackendKind& backend) {
             const auto [time, key, name] = *timers.begin();
             timers.erase(timers.begin());
             CHECK((*due)->time.micros == time);
-            CHECK((*due)->name == name);
+            CHECK(*(*due)->name == name);
             REQUIRE(subtask->function.value.has_value());
             CHECK(*subtask->function.value == key);
             if (pick(10) == 0) {  // from a timer, too
