@@ -94,7 +94,7 @@ SessionWindows::~SessionWindows() {
 }
 
 Status SessionWindows::absorb(const Records& records, std::vector<std::uint32_t>& late) {
-  if (Status found = find_keys(*records.keys, records.times.size()); !found) return found;
+  if (Status found = find_keys(records.keys(), records.times.size()); !found) return found;
   const std::size_t count = assign(records, late);
   const std::uint32_t* rows = count == records.times.size() ? nullptr : rows_.data();
   // A record's states are those of its session at the time; sessions that merged later in the batch still have their

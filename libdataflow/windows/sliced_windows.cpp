@@ -76,8 +76,9 @@ Status SlicedWindows::absorb(const Records& records, std::vector<std::uint32_t>&
   const std::size_t count = assigner_.count();
   const std::uint32_t* rows = assigner_.rows();
   found_.resize(std::max(found_.size(), count));
+  const KeyBatch& keys = records.keys();
   for (const SliceAssigner::Run& run : assigner_.runs()) {
-    run.slice->groups.find_or_insert(*records.keys, rows == nullptr ? nullptr : rows + run.first, run.count,
+    run.slice->groups.find_or_insert(keys, rows == nullptr ? nullptr : rows + run.first, run.count,
                                      found_.data() + run.first);
   }
   for (std::size_t i = 0; i < count; ++i) found_[i] += states_offset_;
