@@ -13,6 +13,12 @@ namespace {
 
 constexpr int bits_of_a_count = 16;
 
+void add_value(Totals& totals, std::int64_t value) {
+  totals.least = std::min(totals.least, value);
+  totals.most = std::max(totals.most, value);
+  totals.sum = static_cast<std::int64_t>(static_cast<std::uint64_t>(totals.sum) + static_cast<std::uint64_t>(value));
+}
+
 template <std::size_t Conditions>
 void count_all(const std::uint16_t* groups, std::size_t rows, std::span<const std::uint8_t* const> conditions,
                std::uint64_t* counts) {
@@ -64,13 +70,13 @@ const Totals* GroupTotals::of(const std::int64_t* values) {
     totals_[group] = {rows_.sizes[group], std::numeric_limits<std::int64_t>::max(),
                       std::numeric_limits<std::int64_t>::min(), 0};
   }
-  for (std::size_t row = 0; row < count_; ++row) {
-    Totals& totals = totals_[rows_.groups[row]];
-    totals.least = std::min(totals.least, values[row]);
-    totals.most = std::max(totals.most, values[row]);
-    totals.sum =
-        static_cast<std::int64_t>(static_cast<std::uint64_t>(totals.sum) + static_cast<std::uint64_t>(values[row]));
+  if (totals_.size() == 1) {  // in registers (nexmark_q7)
+    Totals totals = totals_[0];
+    for (std::size_t row = 0; row < count_; ++row) add_value(totals, values[row]);
+    totals_[0] = totals;
+    return totals_.data();
   }
+  for (std::size_t row = 0; row < count_; ++row) add_value(totals_[rows_.groups[row]], values[row]);
   return totals_.data();
 }
 

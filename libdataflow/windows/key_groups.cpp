@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <numeric>
 
 #include "libdataflow/windows/key_batch.hpp"
 
@@ -16,6 +17,9 @@ constexpr std::size_t least_rows = 64;
 constexpr std::size_t most_rows = 0xFFFF;
 /// A key must have so many records on average.
 constexpr std::size_t records_of_a_key = 2;
+/// Whether there are too many is looked at after so many records.
+constexpr std::size_t looked_at = 256;
+constexpr std::uint16_t free_slot = 0xFFFF;
 /// After a batch with too many keys so many are not tried.
 constexpr std::size_t pause_batches = 15;
 
@@ -58,8 +62,6 @@ bool KeyGroups::read(const Batch& batch) {
     differs = &column;
   }
   groups_.resize(std::max(groups_.size(), rows));
-  first_rows_.clear();
-  sizes_.clear();
   if (differs == nullptr) {
     group_all(rows);
     return true;
@@ -71,35 +73,85 @@ bool KeyGroups::read(const Batch& batch) {
 
 /// All in one.
 void KeyGroups::group_all(std::size_t rows) {
+  make_room(1);
   std::fill_n(groups_.begin(), rows, std::uint16_t{0});
-  first_rows_.push_back(0);
-  sizes_.push_back(static_cast<std::uint32_t>(rows));
+  first_rows_[0] = 0;
+  last_rows_[0] = static_cast<std::uint32_t>(rows - 1);
+  sizes_[0] = static_cast<std::uint32_t>(rows);
+  size_ = 1;
+}
+
+void KeyGroups::make_room(std::size_t keys) {
+  if (sizes_.size() >= keys) return;
+  first_rows_.resize(keys);
+  last_rows_.resize(keys);
+  sizes_.resize(keys);
+  key_words_.resize(keys);
 }
 
 /// False when there are too many.
 bool KeyGroups::group(const std::uint64_t* words, std::size_t rows) {
   const std::size_t most = rows / records_of_a_key;
-  slots_.assign(std::bit_ceil(most * 2), 0);
-  key_words_.clear();
-  const std::size_t mask = slots_.size() - 1;
-  const int shift = std::countl_zero(std::uint64_t{mask});
-  for (std::size_t row = 0; row < rows; ++row) {
-    const std::uint64_t word = words[row];
-    // The high bits of the product depend on all of the key's.
-    std::size_t at = word * 0x9e3779b97f4a7c15ULL >> shift;
-    while (slots_[at] != 0 && key_words_[slots_[at] - 1U] != word) at = (at + 1) & mask;
-    if (slots_[at] == 0) {
-      if (key_words_.size() == most) return false;
-      key_words_.push_back(word);
-      first_rows_.push_back(static_cast<std::uint32_t>(row));
-      sizes_.push_back(0);
-      slots_[at] = static_cast<std::uint16_t>(key_words_.size());
-    }
-    const auto group = static_cast<std::uint16_t>(slots_[at] - 1);
-    groups_[row] = group;
-    ++sizes_[group];
+  // What comes after the last key is written with each record, and becomes one if the record's key is new.
+  const std::size_t room = most + looked_at + 1;
+  make_room(room);
+  parts_.assign(room, {});
+  slots_.assign(std::bit_ceil(std::max(most * 2, room)), free_slot);
+  size_ = 0;
+  for (std::size_t from = 0; from < rows; from += looked_at) {
+    if (size_ > most) return false;
+    group_some(words, from, std::min(rows, from + looked_at));
   }
-  return true;
+  for (std::size_t i = 0; i < size_; ++i) {
+    sizes_[i] = std::accumulate(parts_[i].begin(), parts_[i].end(), std::uint32_t{0});
+  }
+  return size_ <= most;
+}
+
+/// Without a branch on whether the key is new, which cannot be foreseen.
+void KeyGroups::group_some(const std::uint64_t* words, std::size_t from, std::size_t to) {
+  std::uint16_t* const slots = slots_.data();
+  std::uint64_t* const keys = key_words_.data();
+  std::uint32_t* const first_rows = first_rows_.data();
+  std::uint32_t* const last_rows = last_rows_.data();
+  auto* const parts = parts_.data();
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t size = size_;
+  std::uint16_t nowhere = 0;
+  for (std::size_t row = from; row < to; ++row) {
+    const std::uint64_t word = words[row];
+    keys[size] = word;
+    first_rows[size] = static_cast<std::uint32_t>(row);
+    // The high bits of the product depend on all of the key's.
+    std::size_t at = word * 0x9e3779b97f4a7c15ULL >> 48 & mask;
+    bool is_new = slots[at] == free_slot;
+    std::size_t group = is_new ? size : slots[at];
+    while (keys[group] != word) {
+      at = (at + 1) & mask;
+      is_new = slots[at] == free_slot;
+      group = is_new ? size : slots[at];
+    }
+    *(is_new ? slots + at : &nowhere) = static_cast<std::uint16_t>(group);
+    size += is_new ? 1 : 0;
+    groups_[row] = static_cast<std::uint16_t>(group);
+    last_rows[group] = static_cast<std::uint32_t>(row);
+    ++parts[group][row % parts[group].size()];
+  }
+  size_ = size;
+}
+
+std::span<const KeyGroups::Extent> KeyGroups::extents(std::span<const std::int64_t> times) {
+  extents_.resize(size());
+  for (std::size_t group = 0; group < size(); ++group) {
+    extents_[group] = {times[first_rows_[group]], times[last_rows_[group]]};
+  }
+  if (std::is_sorted(times.begin(), times.end())) return extents_;
+  for (std::size_t row = 0; row < times.size(); ++row) {
+    Extent& extent = extents_[groups_[row]];
+    extent.first = std::min(extent.first, times[row]);
+    extent.last = std::max(extent.last, times[row]);
+  }
+  return extents_;
 }
 
 }  // namespace dataflow::windows

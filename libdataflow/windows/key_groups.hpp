@@ -7,6 +7,7 @@
 // columns must have one value in the whole batch, as dates mostly have (nexmark_q17). Where that is not so, or nearly
 // every record has a key of its own, records are taken one by one.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -25,26 +26,40 @@ class KeyGroups {
   /// by itself. The rest is valid until the next call.
   [[nodiscard]] bool read(const Batch& batch);
 
-  [[nodiscard]] std::size_t size() const { return first_rows_.size(); }
+  [[nodiscard]] std::size_t size() const { return size_; }
   /// The number of each record's key.
   [[nodiscard]] const std::uint16_t* of_rows() const { return groups_.data(); }
   /// The first record of each key.
-  [[nodiscard]] std::span<const std::uint32_t> first_rows() const { return first_rows_; }
+  [[nodiscard]] std::span<const std::uint32_t> first_rows() const { return {first_rows_.data(), size_}; }
   /// How many records each key has.
-  [[nodiscard]] std::span<const std::uint32_t> sizes() const { return sizes_; }
+  [[nodiscard]] std::span<const std::uint32_t> sizes() const { return {sizes_.data(), size_}; }
+  struct Extent {
+    std::int64_t first;
+    std::int64_t last;
+  };
+  /// From when to when the records of each key are, of a time for each record. Valid until the next call.
+  [[nodiscard]] std::span<const Extent> extents(std::span<const std::int64_t> times);
 
  private:
   [[nodiscard]] bool group(const std::uint64_t* words, std::size_t rows);
+  void group_some(const std::uint64_t* words, std::size_t from, std::size_t to);
   void group_all(std::size_t rows);
+  void make_room(std::size_t keys);
 
   std::vector<std::size_t> fields_;
   std::size_t batches_left_out_ = 0;  ///< that will not even be tried
+  std::size_t size_ = 0;              ///< how many keys there are; what else is in their lists is not used
   std::vector<std::uint16_t> groups_;
   std::vector<std::uint32_t> first_rows_;
+  std::vector<std::uint32_t> last_rows_;
   std::vector<std::uint32_t> sizes_;
+  std::vector<Extent> extents_;
+  /// Counts of every fourth record: to count those of a key that most of them have would wait each time for the record
+  /// before (nexmark_q11).
+  std::vector<std::array<std::uint16_t, 4>> parts_;
   std::vector<std::uint64_t> words_;      ///< of a column that is none of words
   std::vector<std::uint64_t> key_words_;  ///< of each key
-  std::vector<std::uint16_t> slots_;      ///< 0: free; else a key's number + 1
+  std::vector<std::uint16_t> slots_;      ///< free, or a key's number
 };
 
 }  // namespace dataflow::windows

@@ -158,7 +158,6 @@ class Running final : public WindowOperator {
   };
   Folded added_;
   Folded taken_back_;
-  std::vector<std::int64_t> newest_;  ///< event time of each key's records
   // For keys that no record comes of any more:
   std::optional<Timestamp> next_look_;  ///< with a TTL, while there are keys
   GroupTable::Cursor look_;
@@ -325,19 +324,15 @@ Status Running::fold_inserted(const Records& records) {
 /// Of a batch that takes nothing back and whose records are known by key.
 Status Running::fold_groups(const Records& records) {
   const std::span<const std::uint32_t> sizes = key_groups_.sizes();
-  const std::uint16_t* const of_rows = key_groups_.of_rows();
-  newest_.assign(sizes.size(), first_micros);
-  for (std::size_t i = 0; i < records.times.size(); ++i) {
-    newest_[of_rows[i]] = std::max(newest_[of_rows[i]], records.times[i]);
-  }
+  const std::span<const KeyGroups::Extent> extents = key_groups_.extents(records.times);
   added_.states.resize(sizes.size());
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     RunningGroup& group = group_in(found_[i]);
     group.rows += sizes[i];
-    group.newest = std::max(group.newest, newest_[i]);
+    group.newest = std::max(group.newest, extents[i].last);
     added_.states[i] = group.states();
   }
-  return aggregation().update(GroupRows{of_rows, sizes, added_.states.data(), records.first_sequence});
+  return aggregation().update(GroupRows{key_groups_.of_rows(), sizes, added_.states.data(), records.first_sequence});
 }
 
 /// `before` has the results of `known_`, `after` those of the keys in `touched_` that stand; null: of none.

@@ -47,30 +47,29 @@ struct BatchesCase {
   }
 
   [[nodiscard]] WindowSpec spec() const {
-    WindowSpec made = window_tests::windows_by_key(
-        WindowKind::running,
-        {{"n", "count()"},
-         {"filled", "count(v)"},
-         {"low", "count() FILTER (WHERE v < 0)"},
-         {"middle", "count() FILTER (WHERE v >= 0 AND v < 100)"},
-         {"high", "count(v) FILTER (WHERE v >= 100)"},
-         {"odd", "count() FILTER (WHERE i % 2 = 1)"},
-         {"none", "count() FILTER (WHERE i > 1000000)"},
-         {"sum_v", "sum(v)"},
-         {"min_v", "min(v)"},
-         {"max_v", "max(v)"},
-         {"avg_v", "avg(v)"},
-         {"some", "sum(v) FILTER (WHERE i < 5)"},
-         {"min_i", "min(i)"},
-         {"sum_i", "sum(i)"},
-         {"sum_d", "sum(d)"},
-         {"avg_d", "avg(d)"},
-         {"min_t", "min(t)"},
-         {"max_t", "max(t)"},
-         {"sum_x", "sum(half * i)"},
-         {"last_v", "last(v)"},
-         {"kinds", "count(DISTINCT i)"}},
-        schema());
+    WindowSpec made = window_tests::windows_by_key(WindowKind::running,
+                                                   {{"n", "count()"},
+                                                    {"filled", "count(v)"},
+                                                    {"low", "count() FILTER (WHERE v < 0)"},
+                                                    {"middle", "count() FILTER (WHERE v >= 0 AND v < 100)"},
+                                                    {"high", "count(v) FILTER (WHERE v >= 100)"},
+                                                    {"odd", "count() FILTER (WHERE i % 2 = 1)"},
+                                                    {"none", "count() FILTER (WHERE i > 1000000)"},
+                                                    {"sum_v", "sum(v)"},
+                                                    {"min_v", "min(v)"},
+                                                    {"max_v", "max(v)"},
+                                                    {"avg_v", "avg(v)"},
+                                                    {"some", "sum(v) FILTER (WHERE i < 5)"},
+                                                    {"min_i", "min(i)"},
+                                                    {"sum_i", "sum(i)"},
+                                                    {"sum_d", "sum(d)"},
+                                                    {"avg_d", "avg(d)"},
+                                                    {"min_t", "min(t)"},
+                                                    {"max_t", "max(t)"},
+                                                    {"sum_x", "sum(half * i)"},
+                                                    {"last_v", "last(v)"},
+                                                    {"kinds", "count(DISTINCT i)"}},
+                                                   schema());
     made.key_fields.clear();
     for (std::size_t i = 0; i < key_fields; ++i) made.key_fields.push_back(i);
     return made;

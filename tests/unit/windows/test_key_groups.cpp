@@ -93,3 +93,10 @@ TEST_CASE("after a batch with nearly as many keys as records some more are taken
   while (!groups.read(*few)) REQUIRE(++batches < 100);
   CHECK(groups.size() == 3);
 }
+
+TEST_CASE("batches of any size with a key for every record are taken one by one") {
+  for (std::size_t count = 64; count < 600; ++count) {
+    KeyGroups groups{{0}};
+    CHECK(!groups.read(*make_batch(keys_schema(), records(count, static_cast<std::int64_t>(count)))));
+  }
+}
