@@ -16,12 +16,12 @@ constexpr std::size_t least_rows = 64;
 /// Numbers of keys, and counts of their records, have 16 bits.
 constexpr std::size_t most_rows = 0xFFFF;
 /// A key must have so many records on average.
-constexpr std::size_t records_of_a_key = 2;
+constexpr std::size_t records_of_a_key = 4;
 /// Whether there are too many is looked at after so many records.
 constexpr std::size_t looked_at = 256;
 constexpr std::uint16_t free_slot = 0xFFFF;
-/// After a batch with too many keys so many are not tried.
-constexpr std::size_t pause_batches = 15;
+/// After a batch with too many keys so many are not tried; twice as many each time, up to the most.
+constexpr std::size_t longest_pause = 255;
 
 /// Whether the first `size` bytes repeat every `period` bytes.
 bool repeats(const char* bytes, std::size_t size, std::size_t period) {
@@ -66,9 +66,10 @@ bool KeyGroups::read(const Batch& batch) {
     group_all(rows);
     return true;
   }
-  if (group(key_words(*differs, words_), rows)) return true;
-  batches_left_out_ = pause_batches;
-  return false;
+  const bool worth_it = group(key_words(*differs, words_), rows);
+  if (!worth_it) batches_left_out_ = next_pause_;
+  next_pause_ = worth_it ? first_pause : std::min(longest_pause, next_pause_ * 2 + 1);
+  return worth_it;
 }
 
 /// All in one.
