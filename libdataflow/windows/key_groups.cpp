@@ -23,6 +23,11 @@ constexpr std::uint16_t free_slot = 0xFFFF;
 /// After a batch with too many keys so many are not tried; twice as many each time, up to the most.
 constexpr std::size_t longest_pause = 255;
 
+/// As a mask, as g++ makes branches of `?:` here.
+std::size_t all_bits_if(bool condition) {
+  return std::size_t{0} - static_cast<std::size_t>(condition);
+}
+
 /// Whether the first `size` bytes repeat every `period` bytes.
 bool repeats(const char* bytes, std::size_t size, std::size_t period) {
   return size <= period || std::memcmp(bytes, bytes + period, size - period) == 0;
@@ -97,7 +102,7 @@ bool KeyGroups::group(const std::uint64_t* words, std::size_t rows) {
   const std::size_t room = most + looked_at + 1;
   make_room(room);
   parts_.assign(room, {});
-  slots_.assign(std::bit_ceil(std::max(most * 2, room)), free_slot);
+  slots_.assign(std::bit_ceil(std::max(most * 2, room)) + 1, free_slot);
   size_ = 0;
   for (std::size_t from = 0; from < rows; from += looked_at) {
     if (size_ > most) return false;
@@ -116,25 +121,27 @@ void KeyGroups::group_some(const std::uint64_t* words, std::size_t from, std::si
   std::uint32_t* const first_rows = first_rows_.data();
   std::uint32_t* const last_rows = last_rows_.data();
   auto* const parts = parts_.data();
-  const std::size_t mask = slots_.size() - 1;
+  std::uint16_t* const groups = groups_.data();
+  const std::size_t nowhere = slots_.size() - 1;  // behind the slots
+  const std::size_t mask = nowhere - 1;
   std::size_t size = size_;
-  std::uint16_t nowhere = 0;
   for (std::size_t row = from; row < to; ++row) {
     const std::uint64_t word = words[row];
     keys[size] = word;
     first_rows[size] = static_cast<std::uint32_t>(row);
     // The high bits of the product depend on all of the key's.
     std::size_t at = word * 0x9e3779b97f4a7c15ULL >> 48 & mask;
-    bool is_new = slots[at] == free_slot;
-    std::size_t group = is_new ? size : slots[at];
+    std::size_t if_new = all_bits_if(slots[at] == free_slot);
+    std::size_t group = (size & if_new) | (slots[at] & ~if_new);
     while (keys[group] != word) {
       at = (at + 1) & mask;
-      is_new = slots[at] == free_slot;
-      group = is_new ? size : slots[at];
+      if_new = all_bits_if(slots[at] == free_slot);
+      group = (size & if_new) | (slots[at] & ~if_new);
     }
-    *(is_new ? slots + at : &nowhere) = static_cast<std::uint16_t>(group);
-    size += is_new ? 1 : 0;
-    groups_[row] = static_cast<std::uint16_t>(group);
+    // The slot of a key that is known is not written, else the next record of the key would wait for that.
+    slots[(at & if_new) | (nowhere & ~if_new)] = static_cast<std::uint16_t>(group);
+    size += if_new & 1;
+    groups[row] = static_cast<std::uint16_t>(group);
     last_rows[group] = static_cast<std::uint32_t>(row);
     ++parts[group][row % parts[group].size()];
   }

@@ -61,7 +61,7 @@ class KeyGroups {
   std::vector<std::array<std::uint16_t, 4>> parts_;
   std::vector<std::uint64_t> words_;      ///< of a column that is none of words
   std::vector<std::uint64_t> key_words_;  ///< of each key
-  std::vector<std::uint16_t> slots_;      ///< free, or a key's number
+  std::vector<std::uint16_t> slots_;      ///< free, or a key's number; and one that is none
 };
 
 }  // namespace dataflow::windows
