@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -62,8 +63,8 @@ tl::expected<TimePattern, ArgumentError> pattern_of(const Binding& call) {
 /// Formats timestamps that come after each other: one that the pattern cannot tell from the one before has its text.
 class Formatter {
  public:
-  explicit Formatter(TimePattern pattern)
-      : pattern_{std::make_shared<const TimePattern>(std::move(pattern))}, resolution_{pattern_->resolution_micros()} {}
+  explicit Formatter(std::shared_ptr<const TimePattern> pattern)
+      : pattern_{std::move(pattern)}, resolution_{pattern_->resolution_micros()} {}
 
   void operator()(TextResult& out, Micros micros, Text) {
     if (!any_ || !is_within(micros, first_, resolution_)) {
@@ -86,10 +87,35 @@ class Formatter {
   bool any_ = false;
 };
 
+/// A longer text is not made for all rows at once: it counts what it makes.
+constexpr std::size_t longest_repeated = 64;
+
+/// The column when all rows have the same text, as those of a batch mostly do that a pattern of days is for
+/// (nexmark_q17); null when that is not known.
+ColumnPtr one_text(const KernelCall& call, const TimePattern& pattern) {
+  if (call.rows < 2 || !call.validity.empty() || call.arguments[0].constant) return nullptr;
+  const auto times = call.arguments[0].column->as<Micros>();
+  const auto first = CivilTime::from_micros(times[0]);
+  if (!first) return nullptr;
+  const std::int64_t length = pattern.resolution_micros();
+  const Micros start = times[0] - first->micros_of_day % length;
+  if (!is_within(times[call.rows - 1], start, length)) return nullptr;
+  const auto is_other = [=](Micros time) { return !is_within(time, start, length); };
+  if (std::any_of(times.begin(), times.end(), is_other)) return nullptr;
+  std::string text;
+  pattern.format(*first, text);
+  if (text.size() > longest_repeated) return nullptr;
+  return constant_column(storage_type(call.type), text, call.rows);
+}
+
 Bound date_format(const Binding& call) {
   auto found = pattern_of(call);
   if (!found) return tl::unexpected(found.error());
-  return text_rows<Micros, Text>(Formatter{std::move(*found)});
+  const auto pattern = std::make_shared<const TimePattern>(std::move(*found));
+  return [pattern, by_row = text_rows<Micros, Text>(Formatter{pattern})](KernelCall& rows) {
+    ColumnPtr same = one_text(rows, *pattern);
+    return same ? same : by_row(rows);
+  };
 }
 
 std::string no_timestamp(Text text) {

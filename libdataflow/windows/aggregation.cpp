@@ -108,6 +108,10 @@ Status Aggregation::fold_call(const Call& call, const StateRows& all, Fold fold)
     }
   }
   if ((*call.accumulator.*fold)(records, argument)) return {};
+  return overflow(call);
+}
+
+Status Aggregation::overflow(const Call& call) {
   return fail(ErrorCode::arithmetic, call.description.text + " overflows " + to_string(call.description.result_type) +
                                          "; cast its argument to float64, or use a smaller window");
 }
@@ -135,9 +139,7 @@ Status Aggregation::retract(const StateRows& records) {
 
 Status Aggregation::merge(std::byte* const* into, const std::byte* const* from, std::size_t count) const {
   for (const Call& call : calls_) {
-    if (call.accumulator->merge(into, from, count)) continue;
-    return fail(ErrorCode::arithmetic, call.description.text + " overflows " + to_string(call.description.result_type) +
-                                           "; cast its argument to float64, or use a smaller window");
+    if (!call.accumulator->merge(into, from, count)) return overflow(call);
   }
   return {};
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "libdataflow/windows/aggregates/accumulator.hpp"
+#include "libdataflow/windows/group_totals.hpp"
 #include "libdataflow/windows/window_spec.hpp"
 
 namespace dataflow::windows {
@@ -29,6 +30,9 @@ class Aggregation {
   /// Folds records of the loaded batch, none of which is a failed one, into states. Errors: arithmetic, for a sum that
   /// overflows.
   Status update(const StateRows& records);
+  /// The same by groups, in one pass for several calls where what a group's records come to is all that they take. A
+  /// sum may leave its type in between if it is back in it at the end of the batch.
+  Status update(const GroupRows& records);
   /// The first call that cannot take a record out again, as the user wrote it.
   [[nodiscard]] std::optional<std::string> irrevocable() const;
   /// Takes such records out again, where every call can. Errors: as for update.
@@ -94,6 +98,13 @@ class Aggregation {
   std::size_t add_call(const AggregateCall& call);
   using Fold = bool (Accumulator::*)(const StateRows& records, const Column* argument) const;
   Status fold_call(const Call& call, const StateRows& records, Fold fold);
+  static Status overflow(const Call& call);
+  [[nodiscard]] const Column& loaded(std::size_t input) const { return *inputs_[input].value.front().column; }
+  [[nodiscard]] Accumulator::Takes takes(const Call& call) const;
+  Status add_totals(const Call& call, const GroupRows& records, const Totals* totals) const;
+  Status update_counts(const GroupRows& records);
+  Status update_numbers(const GroupRows& records);
+  Status update_by_record(const GroupRows& records);
 
   std::vector<Input> inputs_;
   std::vector<Call> calls_;
@@ -103,6 +114,9 @@ class Aggregation {
   EvalContext eval_;
   std::vector<std::byte*> chosen_states_;  ///< scratch: records that a filter or a NULL did not drop
   std::vector<std::uint32_t> chosen_rows_;
+  GroupTotals totals_;
+  std::vector<const Call*> by_record_;  ///< calls that the totals of a batch are not enough for
+  std::vector<std::byte*> record_states_;
 };
 
 }  // namespace dataflow::windows

@@ -173,20 +173,29 @@ std::uint64_t GroupTable::hash_of_row(const std::byte* row) const {
   return layout_->form() == KeyForm::word ? hash_word(word_in(row)) : hash_text(text_in(row));
 }
 
+void GroupTable::prefetch_slot(const std::byte* row) const {
+  __builtin_prefetch(slots_.data() + (hash_of_row(row) & mask_), 1);
+}
+
 void GroupTable::rehash(std::size_t slots) {
   slots_.assign(slots, 0);
   mask_ = slots - 1;
-  for (const Page& page : pages_) {
-    const std::byte* end = page.data.get() + page.used * layout_->stride();
-    for (std::byte* row = page.data.get(); row != end; row += layout_->stride()) {
-      if (row != null_row_) put_in_slot(row);
+  std::byte* rows[moved_together];
+  Cursor cursor;
+  while (const std::size_t count = next_rows(cursor, moved_together, rows)) {
+    std::uint64_t hashes[moved_together];
+    for (std::size_t i = 0; i < count; ++i) {
+      hashes[i] = hash_of_row(rows[i]);
+      __builtin_prefetch(slots_.data() + (hashes[i] & mask_), 1);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      if (rows[i] != null_row_) put_in_slot(rows[i], hashes[i]);
     }
   }
 }
 
 /// A row that is in none.
-void GroupTable::put_in_slot(const std::byte* row) {
-  const std::uint64_t hash = hash_of_row(row);
+void GroupTable::put_in_slot(const std::byte* row, std::uint64_t hash) {
   std::size_t at = hash & mask_;
   while (slots_[at] != 0) at = (at + 1) & mask_;
   slots_[at] = slot_of(hash, row);
@@ -215,7 +224,7 @@ std::byte* GroupTable::add_copy(const std::byte* row, bool null) {
     if (!key.is_inline()) key.head = reinterpret_cast<std::uintptr_t>(keep_text(key.far(), key.length()));
     std::memcpy(copy, &key, sizeof key);
   }
-  put_in_slot(copy);
+  put_in_slot(copy, hash_of_row(copy));
   return copy;
 }
 

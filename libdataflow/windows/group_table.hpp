@@ -113,15 +113,22 @@ class GroupTable {
   GroupTable retain(Live&& live, Moved&& moved) {
     GroupTable kept{*layout_};
     kept.reserve(size_ / 2);
+    std::byte* rows[moved_together];
     Cursor cursor;
-    for (std::byte* row = nullptr; next_rows(cursor, 1, &row) == 1;) {
-      if (live(row)) moved(row, kept.add_copy(row, row == null_row_));
+    while (const std::size_t count = next_rows(cursor, moved_together, rows)) {
+      kept.reserve(count);
+      for (std::size_t i = 0; i < count; ++i) kept.prefetch_slot(rows[i]);
+      for (std::size_t i = 0; i < count; ++i) {
+        if (live(rows[i])) moved(rows[i], kept.add_copy(rows[i], rows[i] == null_row_));
+      }
     }
     std::swap(*this, kept);
     return kept;
   }
 
  private:
+  /// Rows whose slots are asked for before the first is needed.
+  static constexpr std::size_t moved_together = 64;
   struct Page {
     std::shared_ptr<std::byte[]> data;  ///< shared with a snapshot that is being read
     std::size_t capacity = 0;           ///< in rows
@@ -148,7 +155,8 @@ class GroupTable {
   void add_page();
   void reserve(std::size_t more_rows);
   void rehash(std::size_t slots);
-  void put_in_slot(const std::byte* row);
+  void put_in_slot(const std::byte* row, std::uint64_t hash);
+  void prefetch_slot(const std::byte* row) const;
   [[nodiscard]] std::uint64_t hash_of_row(const std::byte* row) const;
   const char* keep_text(const char* bytes, std::uint32_t length);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cassert>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -108,6 +109,13 @@ TextKey make_text_key(const char* bytes, std::uint32_t length) {
   return key;
 }
 
+const std::uint64_t* key_words(const Column& column, std::vector<std::uint64_t>& scratch) {
+  if (column.type.width() == 8 && column.type.kind() != TypeKind::float64) return column.values.as<std::uint64_t>();
+  scratch.resize(column.rows);
+  for (std::size_t row = 0; row < column.rows; ++row) scratch[row] = word_at(column, row);
+  return scratch.data();
+}
+
 KeyReader::KeyReader(const Schema& input, std::vector<std::size_t> fields) : fields_{std::move(fields)} {
   for (const std::size_t field : fields_) types_.push_back(input[field].type);
   if (fields_.empty()) {
@@ -124,28 +132,41 @@ const KeyBatch& KeyReader::read(const Batch& batch) {
   keys_.validity = nullptr;
   if (form_ == KeyForm::none) return keys_;
   if (fields_.size() > 1) {
-    encode(batch);
+    encode(batch, batch.rows(), [](std::size_t i) { return i; });
     return keys_;
   }
   const Column& column = batch.column(fields_[0]);
   if (column.has_nulls()) keys_.validity = column.validity_bits();
   if (form_ == KeyForm::word) {
-    read_words(column);
+    keys_.words = key_words(column, words_);
   } else {
     read_texts(column);
   }
   return keys_;
 }
 
-void KeyReader::read_words(const Column& column) {
-  const TypeKind kind = column.type.kind();
-  if (column.type.width() == 8 && kind != TypeKind::float64) {
-    keys_.words = column.values.as<std::uint64_t>();  // the column itself
-    return;
+const KeyBatch& KeyReader::read(const Batch& batch, std::span<const std::uint32_t> rows) {
+  keys_.validity = nullptr;
+  if (form_ == KeyForm::none) return keys_;
+  if (fields_.size() > 1) {
+    encode(batch, rows.size(), [rows](std::size_t i) { return rows[i]; });
+    return keys_;
   }
-  words_.resize(column.rows);
-  for (std::size_t row = 0; row < column.rows; ++row) words_[row] = word_at(column, row);
-  keys_.words = words_.data();
+  const Column& column = batch.column(fields_[0]);
+  assert(!column.has_nulls());
+  if (form_ == KeyForm::word) {
+    words_.resize(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) words_[i] = word_at(column, rows[i]);
+    keys_.words = words_.data();
+    return keys_;
+  }
+  texts_.resize(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string_view text = column.text(rows[i]);
+    texts_[i] = make_text_key(text.data(), static_cast<std::uint32_t>(text.size()));
+  }
+  keys_.texts = texts_.data();
+  return keys_;
 }
 
 void KeyReader::read_texts(const Column& column) {
@@ -214,7 +235,8 @@ struct CellEncoder {
 
 }  // namespace
 
-void KeyReader::encode(const Batch& batch) {
+template <class RowOf>
+void KeyReader::encode(const Batch& batch, std::size_t count, RowOf&& row_of) {
   // Each cell is a byte that says whether it is NULL, then 8 bytes, or a length of 4 bytes and the text. Equal keys
   // have equal bytes, and no key is the beginning of another one.
   std::size_t most = slack;
@@ -222,15 +244,15 @@ void KeyReader::encode(const Batch& batch) {
   for (const std::size_t field : fields_) {
     const Column& column = batch.column(field);
     cells.emplace_back(column);
-    most += batch.rows() * (1 + sizeof(std::uint64_t));
+    most += count * (1 + sizeof(std::uint64_t));
     if (column.type.is_variable_width()) most += column.values.size();
   }
   if (encoded_.size() < most) encoded_.resize(most);
   char* at = encoded_.data();
-  texts_.resize(batch.rows());
-  for (std::size_t row = 0; row < batch.rows(); ++row) {
-    for (const CellEncoder& cell : cells) at = cell.encode(row, at);
-    texts_[row].head = reinterpret_cast<std::uintptr_t>(at);
+  texts_.resize(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    for (const CellEncoder& cell : cells) at = cell.encode(row_of(i), at);
+    texts_[i].head = reinterpret_cast<std::uintptr_t>(at);
   }
   // A key that is made at once would wait for its bytes, which have just been written in other pieces than it reads
   // (nexmark_q17).

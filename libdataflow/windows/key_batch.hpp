@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,10 @@ struct TextKey {
   return {key.is_inline() ? reinterpret_cast<const char*>(&key) : key.far(), key.length()};
 }
 
+/// The cells of a fixed-width column as words that are equal when the cells are one group: the column itself, or what
+/// is written to `scratch`. A NULL's word is any.
+[[nodiscard]] const std::uint64_t* key_words(const Column& column, std::vector<std::uint64_t>& scratch);
+
 /// The keys of a batch's rows. Refers to the batch and to the KeyReader that made it.
 struct KeyBatch {
   KeyForm form = KeyForm::none;
@@ -68,6 +73,8 @@ class KeyReader {
   [[nodiscard]] KeyForm form() const { return form_; }
   /// The keys of all rows; valid until the next call and while `batch` lives.
   [[nodiscard]] const KeyBatch& read(const Batch& batch);
+  /// The keys of those rows alone: the i-th key is that of `rows[i]`. Of rows without NULLs in a key of one column.
+  [[nodiscard]] const KeyBatch& read(const Batch& batch, std::span<const std::uint32_t> rows);
   /// Appends each key to the builders of its columns: `columns[i]` is of the i-th key field's type.
   void write(const KeyRef* keys, std::size_t count, ColumnBuilder* const* columns) const;
   /// Appends a key as a store has it, behind its key group (state/stored_table.hpp).
@@ -76,9 +83,9 @@ class KeyReader {
   [[nodiscard]] KeyRef read_stored(std::string_view bytes) const;
 
  private:
-  void read_words(const Column& column);
   void read_texts(const Column& column);
-  void encode(const Batch& batch);
+  template <class RowOf>
+  void encode(const Batch& batch, std::size_t count, RowOf&& row_of);
 
   std::vector<std::size_t> fields_;
   std::vector<DataType> types_;

@@ -18,6 +18,7 @@
 #include "libdataflow/windows/aggregates/cell_bits.hpp"
 #include "libdataflow/windows/group_cache.hpp"
 #include "libdataflow/windows/group_table.hpp"
+#include "libdataflow/windows/key_groups.hpp"
 #include "libdataflow/windows/window_operator.hpp"
 
 namespace dataflow::windows {
@@ -94,6 +95,7 @@ class Running final : public WindowOperator {
  public:
   Running(const WindowSpec& spec, SchemaPtr input)
       : WindowOperator{spec, std::move(input)},
+        key_groups_{spec.key_fields},
         layout_{key_form(), initial_group(aggregation().initial_states())},
         groups_{layout_},
         cache_{groups_, layout_.payload_offset() + offsetof(RunningGroup, batch), aggregation()} {}
@@ -132,10 +134,12 @@ class Running final : public WindowOperator {
   void find_touched(std::size_t count, Timestamp now);
   Status fold(const Records& records);
   Status fold_inserted(const Records& records);
+  Status fold_groups(const Records& records);
   Result<BatchPtr> results_of(const std::vector<std::byte*>& rows, const Batch& batch);
   void give_changes(const BatchPtr& before, const BatchPtr& after);
   void add_pending(const BatchPtr& batch);
 
+  KeyGroups key_groups_;
   RowLayout layout_;
   GroupTable groups_;
   std::size_t given_ = 0;                          ///< keys that a result stands of
@@ -145,7 +149,7 @@ class Running final : public WindowOperator {
   Counter* forgotten_ = nullptr;
   Counter* unmatched_ = nullptr;
   // Of the batch that is absorbed:
-  std::vector<std::byte*> found_;    ///< each record's row,
+  std::vector<std::byte*> found_;    ///< each record's row, or each key's where records are known by key,
   std::vector<std::byte*> touched_;  ///< each of them once, in the order of their first records,
   std::vector<std::byte*> known_;    ///< and those of them that had given a result
   struct Folded {
@@ -187,16 +191,18 @@ void Running::forget(RunningGroup& group) {
 
 Status Running::absorb(const Records& records, std::vector<std::uint32_t>&) {
   const Timestamp now = context().now();
-  const std::size_t count = records.times.size();
+  const bool grouped = records.batch->kinds().empty() && key_groups_.read(*records.batch);
+  const std::size_t count = grouped ? key_groups_.size() : records.times.size();
+  const KeyBatch& keys = grouped ? records.key_reader->read(*records.batch, key_groups_.first_rows()) : records.keys();
   found_.resize(std::max(found_.size(), count));
-  groups_.find_or_insert(*records.keys, nullptr, count, found_.data());
+  groups_.find_or_insert(keys, nullptr, count, found_.data());
   if (cache_.any_stored()) {
     if (Status fetched = fetch(count); !fetched) return fetched;
   }
   find_touched(count, now);
   auto before = results_of(known_, *records.batch);
   if (!before) return fail(before.error());
-  if (Status folded = fold(records); !folded) return folded;
+  if (Status folded = grouped ? fold_groups(records) : fold(records); !folded) return folded;
 
   std::vector<std::byte*> standing;
   standing.reserve(touched_.size());
@@ -312,7 +318,21 @@ Status Running::fold_inserted(const Records& records) {
     group.newest = std::max(group.newest, records.times[i]);
     added_.states[i] = group.states();
   }
-  return aggregation().update({added_.states.data(), nullptr, count, records.first_sequence});
+  return aggregation().update(StateRows{added_.states.data(), nullptr, count, records.first_sequence});
+}
+
+/// Of a batch that takes nothing back and whose records are known by key.
+Status Running::fold_groups(const Records& records) {
+  const std::span<const std::uint32_t> sizes = key_groups_.sizes();
+  const std::span<const KeyGroups::Extent> extents = key_groups_.extents(records.times);
+  added_.states.resize(sizes.size());
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    RunningGroup& group = group_in(found_[i]);
+    group.rows += sizes[i];
+    group.newest = std::max(group.newest, extents[i].last);
+    added_.states[i] = group.states();
+  }
+  return aggregation().update(GroupRows{key_groups_.of_rows(), sizes, added_.states.data(), records.first_sequence});
 }
 
 /// `before` has the results of `known_`, `after` those of the keys in `touched_` that stand; null: of none.

@@ -15,8 +15,10 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "libdataflow/windows/held_groups.hpp"
+#include "libdataflow/windows/key_groups.hpp"
 #include "libdataflow/windows/session_store.hpp"
 #include "libdataflow/windows/window_operator.hpp"
 
@@ -28,6 +30,7 @@ class SessionWindows final : public WindowOperator {
  public:
   SessionWindows(const WindowSpec& spec, SchemaPtr input)
       : WindowOperator{spec, std::move(input)},
+        key_groups_{spec.key_fields},
         store_{key_form(), spec.gap.count(), spec.allowed_lateness.count(), aggregation()},
         held_{aggregation()} {}
   ~SessionWindows() override;
@@ -52,6 +55,9 @@ class SessionWindows final : public WindowOperator {
   Status make_room();
   void release_dropped();
   std::size_t assign(const Records& records, std::vector<std::uint32_t>& late);
+  using Extents = std::span<const KeyGroups::Extent>;
+  [[nodiscard]] bool are_single_sessions(Extents extents) const;
+  Status absorb_by_key(const Records& records, Extents extents);
   Result<More> produce_stored_early(ResultWriter& writer);
   Status merge_states();
   void add(Session& session, ResultWriter& writer);
@@ -61,9 +67,12 @@ class SessionWindows final : public WindowOperator {
 
   /// Before those that come from the store are more, their memory is given back.
   static constexpr std::size_t most_dropped = 4096;
+  /// So many records before one's turn its session is asked for.
+  static constexpr std::size_t prefetched_ahead = 16;
 
+  KeyGroups key_groups_;
   SessionStore store_;
-  std::vector<std::byte*> states_;   ///< of the records that are not late,
+  std::vector<std::byte*> states_;   ///< of the records that are not late, or of each key,
   std::vector<std::uint32_t> rows_;  ///< and where they are in the batch
   std::vector<std::byte*> merged_into_;
   std::vector<const std::byte*> merged_from_;
@@ -94,12 +103,42 @@ SessionWindows::~SessionWindows() {
 }
 
 Status SessionWindows::absorb(const Records& records, std::vector<std::uint32_t>& late) {
-  if (Status found = find_keys(*records.keys, records.times.size()); !found) return found;
+  if (key_groups_.read(*records.batch)) {
+    const auto extents = key_groups_.extents(records.times);
+    if (are_single_sessions(extents)) return absorb_by_key(records, extents);
+  }
+  if (Status found = find_keys(records.keys(), records.times.size()); !found) return found;
   const std::size_t count = assign(records, late);
   const std::uint32_t* rows = count == records.times.size() ? nullptr : rows_.data();
   // A record's states are those of its session at the time; sessions that merged later in the batch still have their
   // own, so one update serves the whole batch, and merging comes after it.
   if (auto status = aggregation().update({states_.data(), rows, count, records.first_sequence}); !status) return status;
+  return merge_states();
+}
+
+/// Whether no record is late, and those of each key are all within a gap.
+bool SessionWindows::are_single_sessions(Extents extents) const {
+  const SessionStore::Clock clock{progress(), lateness()};
+  return std::all_of(extents.begin(), extents.end(), [&](const KeyGroups::Extent& of_key) {
+    const std::int64_t end = saturating_add(of_key.first, spec().gap.count());
+    return of_key.last <= end && !clock.expired(end);
+  });
+}
+
+/// A key's first and last record make of its sessions what all of them would, as the others are between the two.
+Status SessionWindows::absorb_by_key(const Records& records, Extents extents) {
+  const KeyBatch& keys = records.key_reader->read(*records.batch, key_groups_.first_rows());
+  if (Status found = find_keys(keys, extents.size()); !found) return found;
+  const SessionStore::Clock clock{progress(), lateness()};
+  for (std::size_t i = 0; i < extents.size(); ++i) {
+    if (i + prefetched_ahead < extents.size()) store_.prefetch(states_[i + prefetched_ahead]);
+    std::byte* const key_row = states_[i];
+    states_[i] = store_.session_for(key_row, extents[i].first, clock)->states();
+    if (extents[i].last == extents[i].first) continue;
+    states_[i] = store_.session_for(key_row, extents[i].last, clock)->states();
+  }
+  const GroupRows by_key{key_groups_.of_rows(), key_groups_.sizes(), states_.data(), records.first_sequence};
+  if (auto status = aggregation().update(by_key); !status) return status;
   return merge_states();
 }
 
@@ -145,13 +184,12 @@ Status SessionWindows::make_room() {
 
 /// Replaces each record's key row by its session's states, and returns how many records are not late.
 std::size_t SessionWindows::assign(const Records& records, std::vector<std::uint32_t>& late) {
-  constexpr std::size_t ahead = 16;
   const std::size_t all = records.times.size();
   const SessionStore::Clock clock{progress(), lateness()};
   rows_.resize(std::max(rows_.size(), all));
   std::size_t count = 0;
   for (std::size_t i = 0; i < all; ++i) {
-    if (i + ahead < all) store_.prefetch(states_[i + ahead]);
+    if (i + prefetched_ahead < all) store_.prefetch(states_[i + prefetched_ahead]);
     Session* session = store_.session_for(states_[i], records.times[i], clock);
     if (session == nullptr) {
       late.push_back(static_cast<std::uint32_t>(i));

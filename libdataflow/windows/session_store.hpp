@@ -90,6 +90,7 @@ class SessionTimers {
     Session* session;
     [[nodiscard]] std::int64_t due() const { return time; }
     [[nodiscard]] bool is_void() const { return session->opened != sequence || session->timer != time; }
+    void prefetch() const { __builtin_prefetch(session, 1); }
   };
 
   TimeBuckets<Timer> timers_;
@@ -100,6 +101,7 @@ Session* SessionTimers::take_due(std::int64_t now, Due&& due, BeforeWrite&& befo
   const auto renew = [&](Timer& timer) {
     if (timer.is_void()) return false;
     const std::int64_t time = due(*timer.session);
+    __builtin_prefetch(timer.session->key_row, 1);  // for its result, if it is due
     if (time != timer.time) {
       before_write(*timer.session);
       timer.time = timer.session->timer = time;

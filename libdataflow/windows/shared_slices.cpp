@@ -56,7 +56,8 @@ class SharedSlices final : public SlicedWindows {
   }
 
  protected:
-  Status after_absorb(const Records& records, std::byte* const* states) override;
+  [[nodiscard]] bool counts_elsewhere(const Slice& slice) const override { return !from_disk_ && in_view(slice); }
+  Status count_elsewhere(const Records& records, const SliceAssigner::Run& run, std::byte* const* states) override;
   Result<More> produce_due(ResultWriter& writer) override;
   void flushed() override;
   void release_slice(Slice& slice) override {
@@ -424,18 +425,13 @@ void SharedSlices::release_blocks(Slice& slice) {
 }
 
 /// Records for slices that have joined the view: late for some of their windows, in time for the others.
-Status SharedSlices::after_absorb(const Records& records, std::byte* const* states) {
-  if (from_disk_) return {};
+Status SharedSlices::count_elsewhere(const Records& records, const SliceAssigner::Run& run, std::byte* const* states) {
   const std::uint32_t* rows = assigner().rows();
-  for (const SliceAssigner::Run& run : assigner().runs()) {
-    if (!in_view(*run.slice)) continue;
-    for (std::size_t i = run.first; i < run.first + run.count; ++i) {
-      const std::uint32_t record = rows == nullptr ? static_cast<std::uint32_t>(i) : rows[i];
-      if (auto status =
-              add_late(*run.slice, states[i] - states_offset(), {nullptr, &record, 1, records.first_sequence});
-          !status) {
-        return status;
-      }
+  for (std::size_t i = run.first; i < run.first + run.count; ++i) {
+    const std::uint32_t record = rows == nullptr ? static_cast<std::uint32_t>(i) : rows[i];
+    if (auto status = add_late(*run.slice, states[i] - states_offset(), {nullptr, &record, 1, records.first_sequence});
+        !status) {
+      return status;
     }
   }
   return {};

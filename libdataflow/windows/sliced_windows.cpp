@@ -39,6 +39,7 @@ SlicedWindows::SlicedWindows(const WindowSpec& spec, SchemaPtr input, std::uniqu
       states_offset_{layout_.payload_offset() + link_bytes + (spec.early ? changed_bytes : 0)},
       store_{layout_},
       assigner_{*grid_},
+      key_groups_{spec.key_fields},
       key_layout_{key_form(), {}},
       held_{aggregation()} {}
 
@@ -73,28 +74,54 @@ void SlicedWindows::release_states(GroupTable& groups, std::size_t states_offset
 
 Status SlicedWindows::absorb(const Records& records, std::vector<std::uint32_t>& late) {
   assigner_.assign(records.times, progress(), lateness(), store_, late);
+  const bool by_key =
+      assigner_.all_in_one() && !counts_elsewhere(*assigner_.runs().front().slice) && key_groups_.read(*records.batch);
+  if (Status added = by_key ? add_by_key(records) : add_by_record(records); !added) return added;
+  if (!spilled_) return {};
+  const bool look = ++batches_ % batches_between_looks == 0 || store_.all().size() <= few_slices;
+  return look ? make_room() : Status{};
+}
+
+/// All of one slice, and known by key.
+Status SlicedWindows::add_by_key(const Records& records) {
+  Slice& slice = *assigner_.runs().front().slice;
+  const std::size_t count = key_groups_.size();
+  found_.resize(std::max(found_.size(), count));
+  slice.groups.find_or_insert(records.key_reader->read(*records.batch, key_groups_.first_rows()), nullptr, count,
+                              found_.data());
+  for (std::size_t i = 0; i < count; ++i) found_[i] += states_offset_;
+  const GroupRows by_key{key_groups_.of_rows(), key_groups_.sizes(), found_.data(), records.first_sequence};
+  if (auto status = aggregation().update(by_key); !status) return status;
+  note_change(slice, found_.data(), count);
+  return {};
+}
+
+Status SlicedWindows::add_by_record(const Records& records) {
   const std::size_t count = assigner_.count();
   const std::uint32_t* rows = assigner_.rows();
   found_.resize(std::max(found_.size(), count));
+  const KeyBatch& keys = records.keys();
   for (const SliceAssigner::Run& run : assigner_.runs()) {
-    run.slice->groups.find_or_insert(*records.keys, rows == nullptr ? nullptr : rows + run.first, run.count,
+    run.slice->groups.find_or_insert(keys, rows == nullptr ? nullptr : rows + run.first, run.count,
                                      found_.data() + run.first);
   }
   for (std::size_t i = 0; i < count; ++i) found_[i] += states_offset_;
   if (auto status = aggregation().update({found_.data(), rows, count, records.first_sequence}); !status) return status;
-  if (spec().early) {
-    for (std::size_t i = 0; i < count; ++i) changed_mark(found_[i]) = 1;
-  }
+  for (const SliceAssigner::Run& run : assigner_.runs()) note_change(*run.slice, found_.data() + run.first, run.count);
   for (const SliceAssigner::Run& run : assigner_.runs()) {
-    run.slice->changed = true;
-    if (lateness() > 0 && complete(grid_->first_window_end(run.slice->start))) {
-      note_late(*run.slice, found_.data() + run.first, run.count);
-    }
+    if (!counts_elsewhere(*run.slice)) continue;
+    if (auto status = count_elsewhere(records, run, found_.data()); !status) return status;
   }
-  if (auto status = after_absorb(records, found_.data()); !status) return status;
-  if (!spilled_) return {};
-  const bool look = ++batches_ % batches_between_looks == 0 || store_.all().size() <= few_slices;
-  return look ? make_room() : Status{};
+  return {};
+}
+
+/// Of groups of the slice, by their states.
+void SlicedWindows::note_change(Slice& slice, std::byte* const* states, std::size_t count) {
+  slice.changed = true;
+  if (spec().early) {
+    for (std::size_t i = 0; i < count; ++i) changed_mark(states[i]) = 1;
+  }
+  if (lateness() > 0 && complete(grid_->first_window_end(slice.start))) note_late(slice, states, count);
 }
 
 void SlicedWindows::add_extra(std::int64_t window_end, const KeyRef& key) {

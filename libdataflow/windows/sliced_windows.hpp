@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "libdataflow/windows/held_groups.hpp"
+#include "libdataflow/windows/key_groups.hpp"
 #include "libdataflow/windows/slices.hpp"
 #include "libdataflow/windows/spilled_groups.hpp"
 #include "libdataflow/windows/window_operator.hpp"
@@ -37,9 +38,11 @@ class SlicedWindows : public WindowOperator {
   void freeze_groups(const GroupFormPtr& form, std::vector<FrozenGroupsPtr>& groups) final;
   Status load_groups(const SavedGroups& saved) final;
 
-  /// The batch's records are in their slices: carry them on to where else they count. `states[i]` are those of the
-  /// i-th of the assigner's records.
-  virtual Status after_absorb(const Records&, std::byte* const*) { return {}; }
+  /// Whether the slice's records, each by itself, count somewhere else, too.
+  [[nodiscard]] virtual bool counts_elsewhere(const Slice&) const { return false; }
+  /// The batch's records are in their slices: carry those of this one on to where else they count. `states[i]` are
+  /// those of the i-th of the assigner's records.
+  virtual Status count_elsewhere(const Records&, const SliceAssigner::Run&, std::byte* const*) { return {}; }
   /// Adds results of windows that are complete, in order of their ends; expires slices when there are no more.
   virtual Result<More> produce_due(ResultWriter& writer) = 0;
   /// In processing time: the end of the window that fires next.
@@ -84,6 +87,9 @@ class SlicedWindows : public WindowOperator {
   /// Windows that give results beside their turn, and the keys that do: each row is a key and room for its states.
   using Extra = std::map<std::int64_t, GroupTable>;
 
+  Status add_by_key(const Records& records);
+  Status add_by_record(const Records& records);
+  void note_change(Slice& slice, std::byte* const* states, std::size_t count);
   void add_extra(std::int64_t window_end, const KeyRef& key);
   void note_late(const Slice& slice, std::byte* const* states, std::size_t count);
   Result<More> produce_extra(ResultWriter& writer);
@@ -100,7 +106,8 @@ class SlicedWindows : public WindowOperator {
   std::size_t states_offset_;
   SliceStore store_;
   SliceAssigner assigner_;
-  std::vector<std::byte*> found_;
+  KeyGroups key_groups_;
+  std::vector<std::byte*> found_;  ///< states of the assigner's records, or of each key
   Extra extra_;
   GroupTable::Cursor extra_cursor_;
   std::vector<GroupTable> extra_done_;

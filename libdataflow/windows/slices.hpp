@@ -90,6 +90,8 @@ class SliceAssigner {
   void assign(std::span<const std::int64_t> times, std::int64_t progress, std::int64_t lateness, SliceStore& store,
               std::vector<std::uint32_t>& late);
   [[nodiscard]] std::span<const Run> runs() const { return runs_; }
+  /// Whether there is one run, of all records of the batch.
+  [[nodiscard]] bool all_in_one() const { return all_rows_; }
   [[nodiscard]] const std::uint32_t* rows() const { return all_rows_ ? nullptr : rows_.data(); }
   /// Over all runs.
   [[nodiscard]] std::size_t count() const { return count_; }

@@ -15,7 +15,8 @@
 
 namespace dataflow::windows {
 
-/// `Row` has `due()` and `sequence`, by which rows that are due together are ordered, or points to what has.
+/// `Row` has `due()` and `sequence`, by which rows that are due together are ordered, or points to what has. If it has
+/// `prefetch()`, that is called some time before it is renewed.
 template <class Row>
 class TimeBuckets {
  public:
@@ -108,6 +109,7 @@ class TimeBuckets {
 
  private:
   static constexpr std::size_t most_looked_at = 10'000;
+  static constexpr std::size_t prefetched_ahead = 16;
 
   struct Bucket {
     std::vector<Row> rows;
@@ -163,6 +165,9 @@ class TimeBuckets {
     std::size_t kept = 0;
     bucket.sorted = true;
     for (std::size_t i = bucket.next; i < bucket.rows.size(); ++i) {
+      if constexpr (requires(const Row& row) { row.prefetch(); }) {
+        if (i + prefetched_ahead < bucket.rows.size()) bucket.rows[i + prefetched_ahead].prefetch();
+      }
       Row& row = bucket.rows[i];
       if (!renew(in(row))) continue;
       if (bucket_of(in(row).due()) != number) {

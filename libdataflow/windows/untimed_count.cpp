@@ -142,7 +142,7 @@ Status CountWindows::absorb(const Records& records, std::vector<std::uint32_t>&)
   if (cache_) {
     if (Status made = make_room(); !made) return made;
   }
-  keys_.find_or_insert(*records.keys, nullptr, count, states_.data());
+  keys_.find_or_insert(records.keys(), nullptr, count, states_.data());
   if (cache_) {
     if (Status fetched = fetch(count); !fetched) return fetched;
   }

@@ -101,7 +101,7 @@ void GlobalWindows::release_all() {
 Status GlobalWindows::absorb(const Records& records, std::vector<std::uint32_t>&) {
   const std::size_t count = records.times.size();
   states_.resize(std::max(states_.size(), count));
-  groups_.find_or_insert(*records.keys, nullptr, count, states_.data());
+  groups_.find_or_insert(records.keys(), nullptr, count, states_.data());
   for (std::size_t i = 0; i < count; ++i) {
     GlobalWindow& window = window_in(states_[i]);
     window.newest = std::max(window.newest, records.times[i]);

@@ -67,7 +67,7 @@ Result<Step> WindowOperator::process(std::size_t, const BatchPtr& whole, Operato
   if (!has_window_bounds(spec_.kind)) {
     result_time_ = batch->has_event_time() ? ResultTime::present : ResultTime::none;
   }
-  Records records{batch.get(), &key_reader_.read(*batch), record_times(*batch), sequence_};
+  Records records{batch.get(), &key_reader_, record_times(*batch), sequence_};
   sequence_ += batch->rows();
   late_.clear();
   if (auto status = absorb(records, late_); !status) return fail(status.error());

@@ -42,9 +42,12 @@ class WindowOperator : public Operator {
   /// One batch on its way into the state. `times` has each record's time in the window's domain.
   struct Records {
     const Batch* batch = nullptr;
-    const KeyBatch* keys = nullptr;
+    KeyReader* key_reader = nullptr;
     std::span<const std::int64_t> times;
     std::uint64_t first_sequence = 1;
+
+    /// Of all records; valid until the reader reads again.
+    [[nodiscard]] const KeyBatch& keys() const { return key_reader->read(*batch); }
   };
 
   /// Before anything else.

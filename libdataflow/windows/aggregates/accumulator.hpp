@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -36,6 +37,23 @@ struct StateRows {
   }
 };
 
+/// The same by groups: record i of the batch goes to the states at `states[groups[i]]`.
+struct GroupRows {
+  const std::uint16_t* groups = nullptr;
+  std::span<const std::uint32_t> sizes;  ///< how many records each group has: at least one
+  std::byte* const* states = nullptr;    ///< of each group
+  std::uint64_t first_sequence = 1;
+};
+
+/// What some records of a group come to.
+struct Totals {
+  std::int64_t count = 0;
+  // Of the values of an argument that is 64 bits wide and no double, when there are any:
+  std::int64_t least = 0;
+  std::int64_t most = 0;
+  std::int64_t sum = 0;
+};
+
 class Accumulator {
  public:
   explicit Accumulator(std::size_t state_bytes) : bytes_{state_bytes} {}
@@ -52,6 +70,14 @@ class Accumulator {
   /// Folds the argument's values in; records whose argument is NULL have been left out. `argument` is null for count().
   /// False when a state can no longer hold the result.
   [[nodiscard]] virtual bool update(const StateRows& records, const Column* argument) const = 0;
+  /// Which totals of a group's records are as good as the records: the count, the least and the most, or all.
+  enum class Takes : std::uint8_t { records, counts, extremes, sums };
+  [[nodiscard]] virtual Takes takes() const { return Takes::records; }
+  /// As update, of an aggregate that takes totals: those of as many groups.
+  [[nodiscard]] virtual bool add_totals(std::byte* const* /*states*/, const Totals* /*totals*/,
+                                        std::size_t /*count*/) const {
+    return false;
+  }
   /// Whether `retract` can be called.
   [[nodiscard]] virtual bool can_retract() const { return false; }
   /// Takes out what `update` folded in, of an aggregate that can.

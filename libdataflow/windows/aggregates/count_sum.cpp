@@ -19,6 +19,11 @@ class Count final : public Accumulator {
     for (std::size_t i = 0; i < records.count; ++i) ++at<std::int64_t>(records.states[i]);
     return true;
   }
+  [[nodiscard]] Takes takes() const override { return Takes::counts; }
+  bool add_totals(std::byte* const* states, const Totals* totals, std::size_t count) const override {
+    for (std::size_t i = 0; i < count; ++i) at<std::int64_t>(states[i]) += totals[i].count;
+    return true;
+  }
   [[nodiscard]] bool can_retract() const override { return true; }
   bool retract(const StateRows& records, const Column*) const override {
     for (std::size_t i = 0; i < records.count; ++i) --at<std::int64_t>(records.states[i]);
@@ -72,6 +77,19 @@ class Sum final : public Accumulator {
       fits &= add(state.sum, values[row]);
       ++state.count;
     });
+    return fits;
+  }
+  /// A sum of float64 depends on the order.
+  [[nodiscard]] Takes takes() const override {
+    return std::is_same_v<Number, std::int64_t> ? Takes::sums : Takes::records;
+  }
+  bool add_totals(std::byte* const* states, const Totals* totals, std::size_t count) const override {
+    bool fits = true;
+    for (std::size_t i = 0; i < count; ++i) {
+      auto& state = at<State>(states[i]);
+      fits &= add(state.sum, static_cast<Number>(totals[i].sum));
+      state.count += totals[i].count;
+    }
     return fits;
   }
   [[nodiscard]] bool can_retract() const override { return true; }
@@ -139,6 +157,17 @@ class Average final : public Accumulator {
       store(state, load(state) + static_cast<Total>(values[row]));
       ++state.count;
     });
+    return true;
+  }
+  [[nodiscard]] Takes takes() const override {
+    return std::is_same_v<Number, std::int64_t> ? Takes::sums : Takes::records;
+  }
+  bool add_totals(std::byte* const* states, const Totals* totals, std::size_t count) const override {
+    for (std::size_t i = 0; i < count; ++i) {
+      auto& state = at<State>(states[i]);
+      store(state, load(state) + static_cast<Total>(totals[i].sum));
+      state.count += totals[i].count;
+    }
     return true;
   }
   [[nodiscard]] bool can_retract() const override { return true; }

@@ -46,6 +46,14 @@ class Extreme final : public Accumulator {
     records.for_each([&](std::byte* states, std::size_t row) { offer(at<State>(states), values[row]); });
     return true;
   }
+  [[nodiscard]] Takes takes() const override {
+    return std::is_same_v<T, std::int64_t> ? Takes::extremes : Takes::records;
+  }
+  bool add_totals(std::byte* const* states, const Totals* totals, std::size_t count) const override {
+    constexpr auto best = std::is_same_v<Better, Smaller> ? &Totals::least : &Totals::most;
+    for (std::size_t i = 0; i < count; ++i) offer(at<State>(states[i]), static_cast<T>(totals[i].*best));
+    return true;
+  }
   bool merge(std::byte* const* into, const std::byte* const* from, std::size_t count) const override {
     for (std::size_t i = 0; i < count; ++i) {
       const auto& other = at<State>(from[i]);

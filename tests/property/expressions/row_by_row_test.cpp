@@ -61,6 +61,8 @@ struct Case {
   explicit Case(std::uint64_t seed) : random{seed} {}
 
   std::mt19937_64 random;
+  bool nulls = pick(4) != 0;
+  bool steady = pick(4) == 0;  ///< all timestamps are near each other
 
   std::uint64_t pick(std::uint64_t below) { return random() % below; }
 
@@ -76,6 +78,7 @@ struct Case {
   /// Near the one before, mostly; sometimes far, also before 1970 and outside of the calendar.
   std::int64_t time(std::int64_t before) {
     constexpr std::int64_t day = 86'400'000'000;
+    if (steady) return before + static_cast<std::int64_t>(pick(20'000));
     switch (pick(8)) {
       case 0: return static_cast<std::int64_t>(pick(4)) * day - 2 * day;
       case 1: return before - static_cast<std::int64_t>(pick(2'000'000));
@@ -99,7 +102,7 @@ struct Case {
       Row row{now, number(), static_cast<std::int64_t>(static_cast<std::int32_t>(random())),
               static_cast<std::int64_t>(random() % 1'000'000'000'000'000'000) - 500'000'000'000'000'000, text()};
       for (Value& value : row) {
-        if (pick(10) == 0) value = Value{};
+        if (nulls && pick(10) == 0) value = Value{};
       }
       rows.push_back(row);
       if (now > 3'000'000'000'000'000 || now < 0) now = 1'400'000'000'000'000;

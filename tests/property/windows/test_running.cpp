@@ -32,9 +32,16 @@ struct Case {
   std::mt19937_64 backends_;
   std::map<std::string, std::vector<std::optional<std::int64_t>>> rows;  ///< of each key, in order of arrival
   std::map<std::string, std::string> table;                              ///< what the changes leave
+  bool number_keys = pick(2) == 0;
+  bool null_values = pick(2) == 0;
 
   std::uint64_t pick(std::uint64_t below) { return random() % below; }
   std::uint64_t backend_choice() { return backends_() % 16; }
+
+  [[nodiscard]] SchemaPtr schema() const {
+    static const SchemaPtr by_number = make_schema({{"key", TypeKind::int64}, {"v", TypeKind::int64}});
+    return number_keys ? by_number : window_tests::input_schema();
+  }
 
   /// Takes a change into `table`. What is taken back must be there, and what comes must not.
   void apply(const Batch& batch) {
@@ -89,7 +96,7 @@ struct Case {
       calls.emplace_back("different", "count(distinct v)");
     }
     const auto factory =
-        make_window_operator(window_tests::windows_by_key(WindowKind::running, calls), window_tests::input_schema());
+        make_window_operator(window_tests::windows_by_key(WindowKind::running, calls, schema()), schema());
     window_tests::Context context;
     const testing_support::TemporaryFolder folder;
     std::size_t backends = 0;
@@ -126,9 +133,12 @@ struct Case {
   BatchPtr some_rows(std::uint64_t keys, bool takes_back) {
     std::vector<Row> values;
     std::vector<RowKind> kinds;
+    const bool only_inserts = !takes_back && pick(2) == 0;
     for (std::uint64_t n = 1 + pick(pick(4) == 0 ? 4000 : 40); n-- > 0;) {
       const std::uint64_t number = pick(keys);
-      const Value key = number == 1 ? Value{} : Value{std::string(number % 3 * 10, 'k') + std::to_string(number)};
+      Value key;
+      if (number_keys && number != 1) key = static_cast<std::int64_t>(number);
+      if (!number_keys && number != 1) key = std::string(number % 3 * 10, 'k') + std::to_string(number);
       auto& of_key = rows[to_text(key)];
       if (takes_back && !of_key.empty() && pick(2) == 0) {
         const auto at = of_key.begin() + static_cast<std::ptrdiff_t>(pick(of_key.size()));
@@ -138,12 +148,12 @@ struct Case {
         continue;
       }
       const std::optional<std::int64_t> v =
-          pick(5) == 0 ? std::nullopt : std::optional{static_cast<std::int64_t>(pick(50)) - 25};
+          null_values && pick(5) == 0 ? std::nullopt : std::optional{static_cast<std::int64_t>(pick(50)) - 25};
       of_key.push_back(v);
       values.push_back({key, v ? Value{*v} : Value{}});
-      kinds.push_back(pick(2) == 0 ? RowKind::insert : RowKind::update_after);
+      kinds.push_back(only_inserts || pick(2) == 0 ? RowKind::insert : RowKind::update_after);
     }
-    return testing_support::make_batch(window_tests::input_schema(), values, {}, kinds);
+    return testing_support::make_batch(schema(), values, {}, kinds);
   }
 };
 
