@@ -1,4 +1,10 @@
 // Joins within an interval of time: the right's time from the left's.
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "tests/support/joining.hpp"
 
 namespace dataflow {
@@ -118,6 +124,34 @@ TEST_CASE("of a batch's pairs only the best of a left row is given, and what is 
   join.push(left, {{"k", "L", 0, 10us}});
   join.push(right, {{"k", "a", 5, 10us}, {"k", "b", 6, 10us}, {"k", "c", -1, 11us}, {"k", "d", -1, 11us}});
   CHECK(join.take() == "L c @11; L d @11");
+}
+
+TEST_CASE("wherever in a long batch the best rows are, and what is passed over still waits for other left rows") {
+  const std::string numbered = "k = \"int64\", id = \"int64\", price = \"int64\", at = \"timestamp\"";
+  JoinBench join{"on = \"left.k = right.k\"\nbetween = [\"0s\", \"1s\"]\nbest = \"right.price DESC\"\n" + ids, numbered,
+                 numbered};
+  join.push(left, {{0, 100, 0, 10us}, {1, 101, 0, 10us}, {2, 102, 0, 10us}, {2, 103, 0, 10us}});
+  std::vector<testing_support::Row> rows;
+  std::array<std::int64_t, 4> best{};  // of each key: its row
+  std::string better_ones;             // of the last key: those that none before is better than
+  const auto price_of = [](std::int64_t row) { return row * 37 % 2000; };  // a permutation
+  for (std::int64_t row = 0; row < 2000; ++row) {
+    rows.push_back({row % 4, row, price_of(row), std::int64_t{20}});
+    std::int64_t& of_key = best[static_cast<std::size_t>(row % 4)];
+    const bool is_better = of_key == 0 || price_of(row) > price_of(of_key);
+    if (is_better) of_key = row;
+    if (is_better && row % 4 == 3)
+      better_ones += (better_ones.empty() ? "104 " : "; 104 ") + std::to_string(row) + " @20";
+  }
+  join.push(right, rows);
+  const std::string given = join.take();
+  for (const auto& [id, key] : {std::pair{100, 0}, {101, 1}, {102, 2}, {103, 2}}) {
+    const std::string pair = std::to_string(id) + " " + std::to_string(best[static_cast<std::size_t>(key)]) + " @20";
+    CHECK_MESSAGE(given.find(pair) != std::string::npos, pair, " in ", given);
+  }
+  CHECK(std::count(given.begin(), given.end(), ';') == 3);
+  join.push(left, {{3, 104, 0, 10us}});
+  CHECK(join.take() == better_ones);
 }
 
 TEST_CASE("rows that are ahead of the other side wait for it, and are in checkpoints") {
