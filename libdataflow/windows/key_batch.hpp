@@ -73,7 +73,8 @@ class KeyReader {
   [[nodiscard]] KeyForm form() const { return form_; }
   /// The keys of all rows; valid until the next call and while `batch` lives.
   [[nodiscard]] const KeyBatch& read(const Batch& batch);
-  /// The keys of those rows alone: the i-th key is that of `rows[i]`. Of rows without NULLs in a key of one column.
+  /// The keys of those rows alone, each of which is there once: the i-th key is that of `rows[i]`. No key of one column
+  /// is NULL.
   [[nodiscard]] const KeyBatch& read(const Batch& batch, std::span<const std::uint32_t> rows);
   /// Appends each key to the builders of its columns: `columns[i]` is of the i-th key field's type.
   void write(const KeyRef* keys, std::size_t count, ColumnBuilder* const* columns) const;

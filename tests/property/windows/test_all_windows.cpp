@@ -416,7 +416,8 @@ class Case {
         continue;
       }
       std::vector<Record> batch;
-      for (std::size_t rows = 1 + pick(pick(4) == 0 ? 600 : 20); rows-- > 0;) batch.push_back(random_record(now));
+      const bool large = pick(dense_ ? 2 : 4) == 0;
+      for (std::size_t rows = 1 + pick(large ? 600 : 20); rows-- > 0;) batch.push_back(random_record(now));
       std::vector<std::size_t> late;
       const auto expected = reference.push(batch, late);
       finish(op->process(0, to_batch(batch), out));
@@ -458,16 +459,18 @@ class Case {
     if (pick(2) == 0 && has_window_bounds(spec.kind))
       spec.allowed_lateness = Duration{static_cast<std::int64_t>(pick(60))};
     key_count_ = 1 + pick(pick(2) == 0 ? 5 : 400);
+    dense_ = pick(3) == 0;
+    if (dense_) key_count_ = 1 + pick(60);
     return spec;
   }
 
   Record random_record(std::int64_t& now) {
-    if (pick(4) == 0) now += static_cast<std::int64_t>(pick(pick(20) == 0 ? 150 : 4));
+    if (pick(dense_ ? 400 : 4) == 0) now += static_cast<std::int64_t>(pick(pick(20) == 0 ? 150 : 4));
     Record r;
-    r.time = now - static_cast<std::int64_t>(pick(pick(10) == 0 ? 120 : 6));
+    r.time = now - static_cast<std::int64_t>(dense_ ? pick(pick(1000) == 0 ? 120 : 3) : pick(pick(10) == 0 ? 120 : 6));
     const std::uint64_t key = pick(key_count_);
     if (key % 13 != 5) r.k = (key % 3 == 0 ? "a key that is longer than twelve bytes " : "k") + std::to_string(key);
-    if (key % 11 != 3) r.i = static_cast<std::int64_t>(key) - 2;
+    if (key % 11 != 3 || dense_) r.i = static_cast<std::int64_t>(key) - 2;
     if (pick(6) != 0) r.a = static_cast<std::int64_t>(pick(40)) - 20;
     if (pick(6) != 0) r.x = static_cast<double>(pick(7)) - 3;
     if (pick(6) != 0) r.s = std::string(pick(20), static_cast<char>('a' + pick(26)));
@@ -511,6 +514,7 @@ class Case {
   Life life_;
   std::mt19937_64 rebirths_{seed_};
   std::uint64_t key_count_ = 1;
+  bool dense_ = false;  ///< many records of a key at nearly the same time: what is taken key by key
 };
 
 }  // namespace
