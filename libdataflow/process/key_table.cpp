@@ -74,7 +74,7 @@ struct KeyTable::HashedText {
 
   friend bool operator==(const HashedText& a, const HashedText& b) { return a.hash == b.hash && a.text == b.text; }
   struct Hash {
-    std::size_t operator()(const HashedText& text) const { return text.hash; }
+    std::size_t operator()(const HashedText& key) const { return key.hash; }
   };
 };
 

@@ -2,6 +2,7 @@
 
 #include <absl/container/inlined_vector.h>
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -51,7 +52,9 @@ void turn(std::size_t start, std::string& out) {
 }  // namespace
 
 void append_sort_number(std::uint64_t number, std::string& out) {
-  for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<char>(number >> static_cast<unsigned>(shift)));
+  std::array<char, sizeof number> bytes;  // appended at once: a running top has one for each record
+  for (unsigned i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(number >> (56U - 8U * i));
+  out.append(bytes.data(), bytes.size());
 }
 
 std::uint64_t last_sort_number(std::string_view key) {

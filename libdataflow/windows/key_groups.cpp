@@ -18,7 +18,7 @@ constexpr std::size_t most_rows = 0xFFFF;
 /// A key must have so many records on average.
 constexpr std::size_t records_of_a_key = 4;
 /// Whether there are too many is looked at after so many records.
-constexpr std::size_t looked_at = 256;
+constexpr std::size_t rows_looked_at = 256;
 constexpr std::uint16_t free_slot = 0xFFFF;
 /// After a batch with too many keys so many are not tried; twice as many each time, up to the most.
 constexpr std::size_t longest_pause = 255;
@@ -99,14 +99,14 @@ void KeyGroups::make_room(std::size_t keys) {
 bool KeyGroups::group(const std::uint64_t* words, std::size_t rows) {
   const std::size_t most = rows / records_of_a_key;
   // What comes after the last key is written with each record, and becomes one if the record's key is new.
-  const std::size_t room = most + looked_at + 1;
+  const std::size_t room = most + rows_looked_at + 1;
   make_room(room);
   parts_.assign(room, {});
   slots_.assign(std::bit_ceil(std::max(most * 2, room)) + 1, free_slot);
   size_ = 0;
-  for (std::size_t from = 0; from < rows; from += looked_at) {
+  for (std::size_t from = 0; from < rows; from += rows_looked_at) {
     if (size_ > most) return false;
-    group_some(words, from, std::min(rows, from + looked_at));
+    group_some(words, from, std::min(rows, from + rows_looked_at));
   }
   for (std::size_t i = 0; i < size_; ++i) {
     sizes_[i] = std::accumulate(parts_[i].begin(), parts_[i].end(), std::uint32_t{0});
