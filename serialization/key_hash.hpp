@@ -16,6 +16,7 @@
 //   row        = one column: its cell; none: mix(S)
 //                more: r = the first cell; then for each further cell c: r = mix(r * 0x9e3779b97f4a7c15 + c)
 
+#include <cassert>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -38,6 +39,7 @@ constexpr std::uint32_t key_group_of(std::uint64_t hash, std::uint32_t max_paral
 
 /// The least hash of a key group: groups are in the order of their hashes.
 constexpr std::uint64_t first_hash_of(std::uint32_t group, std::uint32_t max_parallelism) {
+  assert(group < max_parallelism);
   return ((std::uint64_t{group} << 32) + max_parallelism - 1) / max_parallelism << 32;
 }
 

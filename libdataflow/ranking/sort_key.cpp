@@ -32,14 +32,12 @@ T fixed_at(const char* bytes) {
   return value;
 }
 
-/// Of a value that is not NULL: its bytes, or its text.
-void append_value(const DataType& type, const char* bytes, std::string_view text, std::string& out) {
+/// Of a value of fixed width that is not NULL.
+void append_fixed(const DataType& type, const char* bytes, std::string& out) {
   switch (type.kind()) {
     case TypeKind::boolean: out.push_back(*bytes); break;
     case TypeKind::int32: append_sort_number(ordered(std::int64_t{fixed_at<std::int32_t>(bytes)}), out); break;
     case TypeKind::float64: append_sort_number(ordered(fixed_at<double>(bytes)), out); break;
-    case TypeKind::string:
-    case TypeKind::bytes: put_ordered_text(out, text); break;
     default: append_sort_number(ordered(fixed_at<std::int64_t>(bytes)), out); break;
   }
 }
@@ -72,10 +70,10 @@ void append_sort_key(const Batch& batch, std::uint32_t row, const std::vector<So
     const bool null = column.is_null(row);
     out.push_back(null ? '\0' : '\1');
     if (!null && column.type.is_variable_width()) {
-      append_value(column.type, nullptr, column.text(row), out);
+      put_ordered_text(out, column.text(row));
     } else if (!null) {
       const auto* bytes = reinterpret_cast<const char*>(column.values.data()) + row * column.type.width();
-      append_value(column.type, bytes, {}, out);
+      append_fixed(column.type, bytes, out);
     }
     if (field.descending) turn(start, out);
   }
@@ -97,9 +95,9 @@ void append_sort_key(std::string_view row, const std::vector<DataType>& types, c
     out.push_back(value == nullptr ? '\0' : '\1');
     if (value != nullptr && types[field.field].is_variable_width()) {
       const auto length = fixed_at<std::uint32_t>(value);
-      append_value(types[field.field], nullptr, {value + sizeof length, length}, out);
+      put_ordered_text(out, {value + sizeof length, length});
     } else if (value != nullptr) {
-      append_value(types[field.field], value, {}, out);
+      append_fixed(types[field.field], value, out);
     }
     if (field.descending) turn(start, out);
   }

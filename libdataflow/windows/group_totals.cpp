@@ -55,7 +55,7 @@ void GroupTotals::count(std::span<const std::uint8_t* const> conditions) {
 
 const Totals* GroupTotals::counted(std::size_t condition) {
   for (std::size_t group = 0; group < totals_.size(); ++group) {
-    totals_[group].count = counts_[group] >> (bits_of_a_count * condition) & most_rows;
+    totals_[group].count = static_cast<std::int64_t>(counts_[group] >> (bits_of_a_count * condition) & most_rows);
   }
   return totals_.data();
 }

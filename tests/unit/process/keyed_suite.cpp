@@ -200,7 +200,7 @@ void is_written_on_another_thread(const BackendKind& backend) {
     for (int round = 0; round < 5; ++round) {
       auto snapshot = subtask.runtime->snapshot(key_groups);
       REQUIRE(snapshot.has_value());
-      const Model at_snapshot = model;
+      const Model at_snapshot = model;  // NOLINT(performance-unnecessary-copy-initialization): change_some changes it
       const std::int64_t then = now;
       std::vector<CapturedStatePtr> captured(1);
       captured[0] = std::move(*snapshot);
