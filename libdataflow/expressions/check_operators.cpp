@@ -37,12 +37,18 @@ bool reads_as_timestamp(const Node& node) {
   return node.type().kind == Kind::string && node.constant() != nullptr;
 }
 
+/// The whole number that the node is.
+std::optional<std::int64_t> constant_of(const Node& node) {
+  const Vector* value = node.constant();
+  if (value == nullptr || value->is_null_constant() || !node.type().is_integer()) return std::nullopt;
+  return node.type().kind == Kind::int32 ? std::int64_t{value->column->as<std::int32_t>()[0]}
+                                         : value->column->as<std::int64_t>()[0];
+}
+
 /// An int64 literal beside an int32 column is compared as int32 when it fits, which saves widening the column.
 bool fits_int32(const Node& node) {
-  const Vector* value = node.constant();
-  if (value == nullptr || node.type().kind != Kind::int64 || value->is_null_constant()) return false;
-  const std::int64_t number = value->column->as<std::int64_t>()[0];
-  return number == static_cast<std::int32_t>(number);
+  const auto number = constant_of(node);
+  return number && node.type().kind == Kind::int64 && *number == static_cast<std::int32_t>(*number);
 }
 
 /// `node` as `to` when it is a constant for which that is exact; else unchanged.
@@ -53,13 +59,6 @@ NodePtr exact_constant(NodePtr node, Type to) {
   NodePtr converted = convert(std::move(node), to);
   if (converted->constant() != nullptr) return converted;
   return std::make_unique<ConstantNode>(type, original);
-}
-
-std::optional<std::int64_t> constant_of(const Node& node) {
-  const Vector* value = node.constant();
-  if (value == nullptr || value->is_null_constant() || !node.type().is_integer()) return std::nullopt;
-  return node.type().kind == Kind::int32 ? std::int64_t{value->column->as<std::int32_t>()[0]}
-                                         : value->column->as<std::int64_t>()[0];
 }
 
 /// `x % n = 0` and `x % n <> 0` as one node, for which nothing is divided; null when it is something else, and then

@@ -112,12 +112,13 @@ OutputEdge::OutputEdge(const JobEdge& edge, std::uint32_t max_parallelism, std::
       rows_of_target_(channels),
       rows_for_target_(channels) {
   for (std::size_t i = 0; i < channels; ++i) senders_.emplace_back(first_channel + i, buffer_timeout, window);
-  if (partitioning_ == Partitioning::hash) {
-    for (std::uint32_t group = 0; group < max_parallelism; ++group) {
-      subtask_of_group_.push_back(subtask_of_key_group(group, max_parallelism, static_cast<std::uint32_t>(channels)));
-    }
-    if (channels == 2)
-      upper_hashes_ = first_hash_of(key_groups_of_subtask(1, max_parallelism, 2).first, max_parallelism);
+  if (partitioning_ != Partitioning::hash || channels == 1) return;
+  if (channels == 2) {
+    upper_hashes_ = first_hash_of(key_groups_of_subtask(1, max_parallelism, 2).first, max_parallelism);
+    return;
+  }
+  for (std::uint32_t group = 0; group < max_parallelism; ++group) {
+    subtask_of_group_.push_back(subtask_of_key_group(group, max_parallelism, static_cast<std::uint32_t>(channels)));
   }
 }
 

@@ -82,7 +82,7 @@ class OutputEdge {
   std::uint32_t max_parallelism_;
   std::size_t first_channel_;
   std::vector<ChannelSender> senders_;
-  std::vector<std::uint32_t> subtask_of_group_;             ///< for hash: key group -> channel
+  std::vector<std::uint32_t> subtask_of_group_;             ///< for hash over more than two: key group -> channel
   std::uint64_t upper_hashes_ = 0;                          ///< from here on they are the second's of two channels
   std::size_t next_ = 0;                                    ///< for rebalance
   std::vector<std::uint64_t> hashes_;                       ///< scratch, kept for its capacity
