@@ -122,18 +122,18 @@ Top::Placed Top::place(const Batch& batch, std::uint32_t row) {
 
 void Top::add_removed(const RankedRow& row) {
   const Timestamp time = form_.restore(row, results_);
-  if (has_time_) {
-    results_.end_row(time, RowKind::remove);
-  } else {
-    results_.end_row(RowKind::remove);
-  }
+  end_result(time, has_time_, RowKind::remove);
 }
 
 void Top::add_result(const RankedRow& row, std::size_t rank, RowKind kind) {
   const Timestamp time = form_.restore(row, results_);
   if (!spec_.rank.empty()) results_.column(input_->size()).append_int64(static_cast<std::int64_t>(rank) + 1);
   // Rows of a checkpoint behind which none came have their time, too.
-  if (has_time_ || time != Timestamp::min()) {
+  end_result(time, has_time_ || time != Timestamp::min(), kind);
+}
+
+void Top::end_result(Timestamp time, bool has_time, RowKind kind) {
+  if (has_time) {
     results_.end_row(time, kind);
   } else {
     results_.end_row(kind);

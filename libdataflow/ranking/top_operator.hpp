@@ -75,6 +75,8 @@ class Top : public Operator {
   Status read_rows(StateReader& state, Use use);
   Status read_rows(StateReader& state, const char* table, const SchemaPtr& schema, Use use);
   void take_in(const Batch& rows, std::uint32_t row);
+  /// Of the row that stands in `results_` but for its time.
+  void end_result(Timestamp time, bool has_time, RowKind kind);
 
   const TopSpec spec_;
   SchemaPtr input_;
