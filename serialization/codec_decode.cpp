@@ -113,9 +113,10 @@ class BatchDecoder {
     std::vector<ColumnPtr> columns;
     columns.reserve(sent.size());
     for (capnp::uint i = 0; i < sent.size(); ++i) {
-      if (Status read = decode_column(sent[i], (*schema_)[i].type, made[i]); !read)
+      const DataType& type = (*schema_)[i].type;
+      if (Status read = decode_column(sent[i], type, made[i]); !read)
         return fail(read.error().within("column " + std::to_string(i) + " '" + (*schema_)[i].name + "'"));
-      columns.emplace_back(made, &made[i]);
+      columns.push_back(sent[i].getUnread() ? unread_column(type, rows_) : ColumnPtr{made, &made[i]});
     }
     Result<ColumnPtr> timestamps = decode_timestamps(from);
     if (!timestamps) return fail(timestamps.error());
@@ -142,6 +143,11 @@ class BatchDecoder {
     Result<Buffer> offsets = values ? adopt(from.getOffsets()) : values;
     Result<Buffer> validity = offsets ? adopt(from.getValidity()) : offsets;
     if (!validity) return fail(validity.error());
+    if (from.getUnread()) {
+      const bool empty = values->empty() && offsets->empty() && validity->empty();
+      if (!empty) return malformed("it has values but says that nobody reads them");
+      return refer_to(std::uint64_t{rows_} * (type.width() + sizeof(std::uint32_t)));
+    }
     Status checked = type.is_variable_width() ? check_text(*values, *offsets) : check_fixed(type, *values, *offsets);
     if (!checked) return fail(checked.error());
     if (!validity->empty()) {
@@ -188,11 +194,15 @@ class BatchDecoder {
     return column;
   }
 
+  Status refer_to(std::uint64_t bytes) {
+    referred_bytes_ += bytes;
+    if (referred_bytes_ <= limits_.max_bytes) return {};
+    return malformed("its columns exceed the limit of " + std::to_string(limits_.max_bytes) + " bytes");
+  }
+
   /// A view of the blob that keeps a Buffer's promises: aligned (blobs begin at words), zero up to the next word.
   Result<Buffer> adopt(capnp::Data::Reader blob) {
-    referred_bytes_ += blob.size();
-    if (referred_bytes_ > limits_.max_bytes)
-      return malformed("its columns exceed the limit of " + std::to_string(limits_.max_bytes) + " bytes");
+    if (Status counted = refer_to(blob.size()); !counted) return fail(counted.error());
     if (blob.size() == 0) return Buffer{};
     const std::span bytes{reinterpret_cast<const std::byte*>(blob.begin()), blob.size()};
     const std::size_t padding = (8 - blob.size() % 8) % 8;  // still inside of the segment, which is made of words

@@ -73,6 +73,7 @@ Extent extent_of(const Envelope& envelope) {
   if (const auto* batch = std::get_if<BatchPtr>(&envelope)) {
     extent.struct_words += batch_words + column_words * (*batch)->columns().size();
     for (const ColumnPtr& column : (*batch)->columns()) {
+      if (is_unread(*column)) continue;
       extent.add(column->values);
       extent.add(column->offsets);
       extent.add(column->validity);
@@ -125,6 +126,10 @@ class Message {
     to.setKind(static_cast<wire::TypeKind>(column.type.kind()));
     to.setPrecision(column.type.precision());
     to.setScale(column.type.scale());
+    if (is_unread(column)) {
+      to.setUnread(true);
+      return;
+    }
     if (!column.values.empty()) to.adoptValues(refer_to(column.values));
     if (!column.offsets.empty()) to.adoptOffsets(refer_to(column.offsets));
     if (!column.validity.empty()) to.adoptValidity(refer_to(column.validity));

@@ -57,7 +57,8 @@ struct Column {
   /// For tests, printing and planning; slow.
   [[nodiscard]] Value value(std::size_t row) const;
   /// Bytes of all blobs: what credits and memory budgets count.
-  [[nodiscard]] std::size_t byte_size() const { return values.size() + offsets.size() + validity.size(); }
+  /// Of memory; none when it is unread.
+  [[nodiscard]] std::size_t byte_size() const;
 };
 
 using ColumnPtr = std::shared_ptr<const Column>;

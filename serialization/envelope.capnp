@@ -14,7 +14,7 @@ struct Envelope {
   # The root of every message of a channel.
 
   version @0 :UInt16;
-  # 1 today. 0 is never written: a message of zeros is not an envelope.
+  # 2 today: before it, no column was unread. 0 is never written: a message of zeros is not an envelope.
 
   union {
     batch @1 :Batch;
@@ -93,7 +93,10 @@ struct Column {
   # mean nothing. Null when no row is NULL.
 
   children @6 :List(Column);
-  # Reserved for array (one element column), map (key and value) and row (its fields). Version 1 has none.
+  # Reserved for array (one element column), map (key and value) and row (its fields). Versions 1 and 2 have none.
+
+  unread @7 :Bool;
+  # Nobody reads its values: NULL in every row, and its blobs are null whatever `rows` says. Version 2.
 }
 
 enum TypeKind {

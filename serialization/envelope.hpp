@@ -50,7 +50,7 @@ struct LatencyMarker {
 using Envelope = std::variant<BatchPtr, Watermark, Barrier, StreamStatus, EndOfData, LatencyMarker>;
 
 /// Version of envelope.capnp's meaning; a peer or a file with a newer one is refused.
-inline constexpr std::uint16_t envelope_format_version = 1;
+inline constexpr std::uint16_t envelope_format_version = 2;
 
 /// Limits a decoder enforces before it allocates or believes anything.
 struct DecodeLimits {

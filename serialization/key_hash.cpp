@@ -2,6 +2,9 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
+
+#include "serialization/cpu.hpp"
 
 // Inlined, because most keys are shorter than a call is worth. XXH3's results are frozen since xxHash 0.8.0.
 #define XXH_INLINE_ALL
@@ -13,11 +16,13 @@ namespace dataflow {
 namespace {
 
 /// Austin Appleby, MurmurHash3 (public domain).
+constexpr std::uint64_t first_factor = 0xff51afd7ed558ccd;
+constexpr std::uint64_t second_factor = 0xc4ceb9fe1a85ec53;
 constexpr std::uint64_t mix(std::uint64_t x) {
   x ^= x >> 33;
-  x *= 0xff51afd7ed558ccdULL;
+  x *= first_factor;
   x ^= x >> 33;
-  x *= 0xc4ceb9fe1a85ec53ULL;
+  x *= second_factor;
   return x ^ (x >> 33);
 }
 
@@ -68,6 +73,39 @@ void hash_cells(const Column& column, Cells cell, std::uint64_t* out) {
   }
 }
 
+/// The cells of whole numbers as rows of one column: what most exchanges hash (nexmark_q12).
+void hash_numbers(const std::int64_t* values, std::size_t from, std::size_t rows, std::uint64_t* out) {
+  for (std::size_t i = from; i < rows; ++i) out[i] = mix(canonical(values[i]) ^ key_hash_seed);
+}
+
+#if defined(__x86_64__)
+/// The same eight at a time: a product of eight takes three instructions here and is not to be had without.
+[[gnu::target("avx512f,avx512dq")]] void hash_numbers_avx512(const std::int64_t* values, std::size_t rows,
+                                                             std::uint64_t* out) {
+  using Eight = std::uint64_t __attribute__((vector_size(64)));
+  std::size_t i = 0;
+  for (; i + 8 <= rows; i += 8) {
+    Eight x;
+    std::memcpy(&x, values + i, sizeof x);
+    x ^= key_hash_seed;
+    x ^= x >> 33;
+    x *= first_factor;
+    x ^= x >> 33;
+    x *= second_factor;
+    x ^= x >> 33;
+    std::memcpy(out + i, &x, sizeof x);
+  }
+  hash_numbers(values, i, rows, out);
+}
+#endif
+
+void hash_numbers(const std::int64_t* values, std::size_t rows, std::uint64_t* out) {
+#if defined(__x86_64__)
+  if (cpu::has_avx512()) return hash_numbers_avx512(values, rows, out);
+#endif
+  hash_numbers(values, 0, rows, out);
+}
+
 template <Position position>
 void hash_column(const Column& column, std::uint64_t* out) {
   switch (column.type.kind()) {
@@ -80,6 +118,9 @@ void hash_column(const Column& column, std::uint64_t* out) {
     case TypeKind::bytes: return hash_cells<position>(column, TextCells{column}, out);
     default:
       assert(column.type.width() == 8);
+      if (position == Position::first && !column.has_nulls()) {
+        return hash_numbers(column.values.as<std::int64_t>(), column.rows, out);
+      }
       return hash_cells<position>(column, FixedCells<std::int64_t>{column.values.as<std::int64_t>()}, out);
   }
 }

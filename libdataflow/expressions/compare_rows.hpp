@@ -12,6 +12,8 @@
 #include <functional>
 #include <type_traits>
 
+#include "serialization/cpu.hpp"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -157,11 +159,6 @@ template <class T, class Compare>
   return static_cast<std::uint32_t>(out - begin) + rows_of_flags_scalar(flags + i, count - i, first + i, out);
 }
 
-inline bool available() {
-  static const bool has = __builtin_cpu_supports("avx2") != 0;
-  return has;
-}
-
 }  // namespace avx2
 
 #endif
@@ -171,7 +168,7 @@ std::size_t kept_rows(const T* values, T wanted, const std::uint8_t* valid, std:
                       Compare compare) {
 #if defined(__x86_64__)
   if constexpr (std::is_same_v<T, double> || std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::int32_t>) {
-    if (avx2::available()) return avx2::kept_rows(values, wanted, valid, rows, out, compare);
+    if (cpu::has_avx2()) return avx2::kept_rows(values, wanted, valid, rows, out, compare);
   }
 #endif
   return kept_rows_scalar(values, wanted, valid, 0, rows, out, compare);
@@ -180,7 +177,7 @@ std::size_t kept_rows(const T* values, T wanted, const std::uint8_t* valid, std:
 inline std::uint32_t rows_of_flags(const std::uint8_t* flags, std::uint32_t count, std::uint32_t first,
                                    std::uint32_t* out) {
 #if defined(__x86_64__)
-  if (avx2::available()) return avx2::rows_of_flags(flags, count, first, out);
+  if (cpu::has_avx2()) return avx2::rows_of_flags(flags, count, first, out);
 #endif
   return rows_of_flags_scalar(flags, count, first, out);
 }

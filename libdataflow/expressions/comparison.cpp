@@ -6,6 +6,7 @@
 #include "libdataflow/expressions/arithmetic.hpp"
 #include "libdataflow/expressions/compare_rows.hpp"
 #include "libdataflow/expressions/rowwise.hpp"
+#include "serialization/cpu.hpp"
 
 namespace dataflow::expr {
 
@@ -52,7 +53,7 @@ template <class T, class Compare>
 void compare_all(const T* a, T b, std::uint8_t* out, std::uint32_t rows, Compare compare) {
 #if defined(__x86_64__)
   if constexpr (sizeof(T) >= 4) {
-    if (avx2::available()) return avx2::flags_of_rows(a, b, rows, out, compare);
+    if (cpu::has_avx2()) return avx2::flags_of_rows(a, b, rows, out, compare);
   }
 #endif
   compare_loop(a, b, out, rows, compare);

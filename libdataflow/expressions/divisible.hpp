@@ -13,6 +13,7 @@
 #include <type_traits>
 
 #include "libdataflow/expressions/compare_rows.hpp"
+#include "serialization/cpu.hpp"
 
 namespace dataflow::expr {
 
@@ -36,7 +37,7 @@ class DivisibleBy {
   void test(const T* numbers, std::uint32_t rows, bool negated, std::uint8_t* out) const {
     std::uint32_t row = 0;
 #if defined(__x86_64__)
-    if (avx2::available()) row = test_eights(numbers, rows, negated, out);
+    if (cpu::has_avx2()) row = test_eights(numbers, rows, negated, out);
 #endif
     for (; row < rows; ++row) out[row] = (*this)(numbers[row]) != negated ? 1 : 0;
   }

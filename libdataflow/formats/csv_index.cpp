@@ -6,6 +6,8 @@
 #include <cassert>
 #include <cstring>
 
+#include "serialization/cpu.hpp"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -86,8 +88,7 @@ Masks classify_one(const char* block, char delimiter) {
 /// The masks of `blocks` times 64 bytes.
 void classify(const char* bytes, std::size_t blocks, char delimiter, Masks* out) {
 #if defined(__x86_64__)
-  static const bool wide = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("popcnt") != 0;
-  if (wide) return classify_avx2(bytes, blocks, delimiter, out);
+  if (cpu::has_avx2()) return classify_avx2(bytes, blocks, delimiter, out);
 #endif
   for (std::size_t i = 0; i < blocks; ++i) {
     out[i] = classify_one(bytes + 64 * i, delimiter);

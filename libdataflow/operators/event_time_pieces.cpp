@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "serialization/cpu.hpp"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -63,8 +65,7 @@ Range range_of(std::span<const std::int64_t> times) {
 /// four rows at once where the processor can (benchmark nexmark_q8).
 bool is_ascending(std::span<const std::int64_t> times) {
 #if defined(__x86_64__)
-  static const bool wide = __builtin_cpu_supports("avx2") != 0;
-  if (wide) return is_ascending_avx2(times);
+  if (cpu::has_avx2()) return is_ascending_avx2(times);
 #endif
   bool descends = false;
   for (std::size_t i = 1; i < times.size(); ++i) descends |= times[i] < times[i - 1];

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <limits>
 
+#include "serialization/cpu.hpp"
+
 namespace dataflow {
 
 namespace {
@@ -29,11 +31,6 @@ bool any_in_block(const std::int64_t* values, std::int64_t turn, std::int64_t mo
     any |= (four ^ turn) <= most;
   }
   return (any[0] | any[1] | any[2] | any[3]) != 0;
-}
-
-bool cutoff_has_avx2() {
-  static const bool has = __builtin_cpu_supports("avx2") != 0;
-  return has;
 }
 #endif
 
@@ -66,7 +63,7 @@ std::uint32_t Cutoff::next(const Column& column, std::uint32_t row, std::uint32_
   const auto enters = [&](std::uint32_t i) { return (values[i] ^ turn_) <= most_; };
   if (row == end || enters(row)) return row;
 #if defined(__x86_64__)
-  const auto any_in = cutoff_has_avx2() ? any_in_block_avx2 : any_in_block;
+  const auto any_in = cpu::has_avx2() ? any_in_block_avx2 : any_in_block;
 #else
   const auto any_in = any_in_block;
 #endif

@@ -20,7 +20,10 @@ constexpr std::size_t records_of_a_key = 4;
 /// Whether there are too many is looked at after so many records.
 constexpr std::size_t rows_looked_at = 256;
 constexpr std::uint16_t free_slot = 0xFFFF;
-/// After a batch with too many keys so many are not tried; twice as many each time, up to the most.
+/// And after the first of them: so many keys there mean that there are too many in the whole batch.
+constexpr std::size_t keys_looked_at = rows_looked_at * 7 / 8;
+/// After two batches in a row with too many keys one is not tried; after more, twice as many each time, up to the most.
+/// One alone says nothing: behind an exchange, batches of a frequent key take turns with others (nexmark_q12).
 constexpr std::size_t longest_pause = 255;
 
 /// As a mask, as g++ makes branches of `?:` here.
@@ -73,7 +76,7 @@ bool KeyGroups::read(const Batch& batch) {
   }
   const bool worth_it = group(key_words(*differs, words_), rows);
   if (!worth_it) batches_left_out_ = next_pause_;
-  next_pause_ = worth_it ? first_pause : std::min(longest_pause, next_pause_ * 2 + 1);
+  next_pause_ = worth_it ? 0 : std::min(longest_pause, next_pause_ * 2 + 1);
   return worth_it;
 }
 
@@ -105,7 +108,7 @@ bool KeyGroups::group(const std::uint64_t* words, std::size_t rows) {
   slots_.assign(std::bit_ceil(std::max(most * 2, room)) + 1, free_slot);
   size_ = 0;
   for (std::size_t from = 0; from < rows; from += rows_looked_at) {
-    if (size_ > most) return false;
+    if (size_ > most || (from == rows_looked_at && size_ > keys_looked_at)) return false;
     group_some(words, from, std::min(rows, from + rows_looked_at));
   }
   for (std::size_t i = 0; i < size_; ++i) {

@@ -6,6 +6,7 @@
 
 #include "libdataflow/windows/assign.hpp"
 #include "serialization/builder.hpp"
+#include "serialization/cpu.hpp"
 
 namespace dataflow {
 
@@ -54,8 +55,7 @@ class OneWindow {
   }
   [[nodiscard]] bool has(std::span<const std::int64_t> times) const {
 #if defined(__x86_64__)
-    static const bool wide = __builtin_cpu_supports("avx2") != 0;
-    if (wide) return all_within_avx2(times, start_, last_);
+    if (cpu::has_avx2()) return all_within_avx2(times, start_, last_);
 #endif
     return all_within(times, start_, last_);
   }

@@ -83,15 +83,26 @@ TEST_CASE("records are taken one by one where two columns tell them apart, a key
   CHECK(!by_number.read(*make_batch(keys_schema(), records(10))));
 }
 
-TEST_CASE("after a batch with nearly as many keys as records some more are taken one by one") {
+TEST_CASE("after two batches with nearly as many keys as records some more are taken one by one") {
   KeyGroups groups{{0}};
   const BatchPtr many = make_batch(keys_schema(), records(1000, 1000));
   const BatchPtr few = make_batch(keys_schema(), records(1000));
+  CHECK(!groups.read(*many));
   CHECK(!groups.read(*many));
   CHECK(!groups.read(*few));
   std::size_t batches = 0;
   while (!groups.read(*few)) REQUIRE(++batches < 100);
   CHECK(groups.size() == 3);
+}
+
+TEST_CASE("batches of frequent keys that take turns with others are taken by key, each of them") {
+  KeyGroups groups{{0}};
+  const BatchPtr many = make_batch(keys_schema(), records(1000, 1000));
+  const BatchPtr few = make_batch(keys_schema(), records(1000));
+  for (int turn = 0; turn < 20; ++turn) {
+    CHECK(!groups.read(*many));
+    CHECK(groups.read(*few));
+  }
 }
 
 TEST_CASE("batches of any size with a key for every record are taken one by one") {
