@@ -23,8 +23,10 @@ constexpr std::uint16_t free_slot = 0xFFFF;
 /// And after the first of them: so many keys there mean that there are too many in the whole batch.
 constexpr std::size_t keys_looked_at = rows_looked_at * 7 / 8;
 /// After two batches in a row with too many keys one is not tried; after more, twice as many each time, up to the most.
-/// One alone says nothing: behind an exchange, batches of a frequent key take turns with others (nexmark_q12).
+/// One alone says nothing: behind an exchange, batches of a frequent key take turns with others (nexmark_q12). Nor do
+/// small ones of large ones: keys that are rare come in several small batches between those (nexmark_q11).
 constexpr std::size_t longest_pause = 255;
+constexpr std::size_t times_as_large = 2;
 
 /// As a mask, as g++ makes branches of `?:` here.
 std::size_t all_bits_if(bool condition) {
@@ -57,7 +59,7 @@ bool is_same_in_all_rows(const Column& column) {
 bool KeyGroups::read(const Batch& batch) {
   const std::size_t rows = batch.rows();
   if (rows < least_rows || rows > most_rows) return false;
-  if (batches_left_out_ != 0) {
+  if (batches_left_out_ != 0 && rows <= rows_with_many_keys_ * times_as_large) {
     --batches_left_out_;
     return false;
   }
@@ -75,7 +77,10 @@ bool KeyGroups::read(const Batch& batch) {
     return true;
   }
   const bool worth_it = group(key_words(*differs, words_), rows);
-  if (!worth_it) batches_left_out_ = next_pause_;
+  if (!worth_it) {
+    batches_left_out_ = next_pause_;
+    rows_with_many_keys_ = rows;
+  }
   next_pause_ = worth_it ? 0 : std::min(longest_pause, next_pause_ * 2 + 1);
   return worth_it;
 }

@@ -47,9 +47,10 @@ class KeyGroups {
   void make_room(std::size_t keys);
 
   std::vector<std::size_t> fields_;
-  std::size_t batches_left_out_ = 0;  ///< that will not even be tried, as those before had too many keys,
-  std::size_t next_pause_ = 0;        ///< and how many after the next such one
-  std::size_t size_ = 0;              ///< how many keys there are; what else is in their lists is not used
+  std::size_t batches_left_out_ = 0;     ///< that will not even be tried, as those before had too many keys,
+  std::size_t next_pause_ = 0;           ///< and how many after the next such one
+  std::size_t rows_with_many_keys_ = 0;  ///< of the last such one
+  std::size_t size_ = 0;                 ///< how many keys there are; what else is in their lists is not used
   std::vector<std::uint16_t> groups_;
   std::vector<std::uint32_t> first_rows_;
   std::vector<std::uint32_t> last_rows_;

@@ -105,6 +105,12 @@ TEST_CASE("batches of frequent keys that take turns with others are taken by key
   }
 }
 
+TEST_CASE("a large batch is tried whatever small ones had before") {
+  KeyGroups groups{{0}};
+  for (int i = 0; i < 20; ++i) CHECK(!groups.read(*make_batch(keys_schema(), records(80, 80))));
+  CHECK(groups.read(*make_batch(keys_schema(), records(1000))));
+}
+
 TEST_CASE("batches of any size with a key for every record are taken one by one") {
   for (std::size_t count = 64; count < 600; ++count) {
     KeyGroups groups{{0}};
