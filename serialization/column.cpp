@@ -9,12 +9,7 @@
 #include <limits>
 #include <stdexcept>
 
-#include "serialization/cpu.hpp"
 #include "serialization/time.hpp"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 namespace dataflow {
 namespace {
@@ -35,37 +30,13 @@ std::shared_ptr<Column> new_column(const DataType& type, std::size_t rows) {
   return column;
 }
 
-#if defined(__x86_64__)
-/// Copies the first values, and returns how many. Rows that follow one another, as most of those do that an exchange
-/// sends to the subtask of a frequent key or a filter keeps, are copied eight at a time (nexmark_q12).
-template <class T>
-[[gnu::target("avx2")]] std::size_t gather_eights(const T* from, std::span<const std::uint32_t> indices, T* to) {
-  const __m256i one_by_one = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  std::size_t i = 0;
-  for (; i + 8 <= indices.size(); i += 8) {
-    const __m256i eight = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(indices.data() + i));
-    const __m256i in_a_row = _mm256_add_epi32(one_by_one, _mm256_set1_epi32(static_cast<int>(indices[i])));
-    if (_mm256_movemask_epi8(_mm256_cmpeq_epi32(eight, in_a_row)) == -1) {
-      std::memcpy(to + i, from + indices[i], 8 * sizeof(T));
-    } else {
-      for (std::size_t j = i; j < i + 8; ++j) to[j] = from[indices[j]];
-    }
-  }
-  return i;
-}
-#endif
-
 template <class T>
 Buffer gather_fixed(const Column& column, std::span<const std::uint32_t> indices) {
   GrowingBuffer out;
   out.resize(indices.size() * sizeof(T));
   const T* const from = column.values.as<T>();
   T* const to = out.as<T>();
-  std::size_t i = 0;
-#if defined(__x86_64__)
-  if (cpu::has_avx2()) i = gather_eights(from, indices, to);
-#endif
-  for (; i < indices.size(); ++i) to[i] = from[indices[i]];
+  for (std::size_t i = 0; i < indices.size(); ++i) to[i] = from[indices[i]];
   return out.freeze();
 }
 

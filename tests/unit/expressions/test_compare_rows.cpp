@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "libdataflow/expressions/compare_rows.hpp"
+#include "serialization/cpu.hpp"
 
 using namespace dataflow::expr;
 
@@ -28,7 +29,7 @@ void check_against_scalar(const std::vector<T>& values, T wanted, const std::vec
 #if defined(__x86_64__)
 template <class T, class Compare>
 void check_flags(const std::vector<T>& values, T wanted) {
-  if (!avx2::available()) return;
+  if (!dataflow::cpu::has_avx2()) return;
   for (std::uint32_t rows = 0; rows < 40; ++rows) {
     std::vector<std::uint8_t> flags(rows + 1, 7);
     avx2::flags_of_rows(values.data(), wanted, rows, flags.data(), Compare{});

@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
+#include <numeric>
+
 #include "tests/support/batches.hpp"
 
 using namespace dataflow;
@@ -42,6 +45,33 @@ TEST_CASE("keys are numbered in the order of their first records") {
   CHECK(as_vector(groups.first_rows()) == std::vector<std::uint32_t>{0, 1, 2});
   CHECK(as_vector(groups.sizes()) == std::vector<std::uint32_t>{34, 33, 33});
   for (std::size_t row = 0; row < rows.size(); ++row) CHECK(groups.of_rows()[row] == row % 3);
+}
+
+TEST_CASE("a key's records in a row, at any place and of any length, are its own") {
+  std::vector<Row> rows;
+  std::vector<std::int64_t> keys;
+  for (std::size_t run = 1; run < 40; ++run) {
+    const auto key = static_cast<std::int64_t>(run % 3 == 0 ? 7 : run % 11);
+    for (std::size_t i = 0; i < run; ++i) {
+      keys.push_back(key);
+      rows.push_back({key, std::string{"2024-01-01"}, 0.0});
+    }
+  }
+  KeyGroups groups{{0}};
+  REQUIRE(groups.read(*make_batch(keys_schema(), rows)));
+  std::map<std::int64_t, std::vector<std::uint32_t>> rows_of_key;
+  for (std::size_t row = 0; row < keys.size(); ++row) rows_of_key[keys[row]].push_back(static_cast<std::uint32_t>(row));
+  REQUIRE(groups.size() == rows_of_key.size());
+  std::vector<std::int64_t> times(keys.size());
+  std::iota(times.begin(), times.end(), 0);
+  const auto extents = groups.extents(times);
+  for (const auto& [key, its_rows] : rows_of_key) {
+    const std::uint16_t group = groups.of_rows()[its_rows.front()];
+    for (const std::uint32_t row : its_rows) CHECK(groups.of_rows()[row] == group);
+    CHECK(groups.first_rows()[group] == its_rows.front());
+    CHECK(groups.sizes()[group] == its_rows.size());
+    CHECK(extents[group].last == its_rows.back());
+  }
 }
 
 TEST_CASE("key columns with one value in the whole batch tell no records apart") {
