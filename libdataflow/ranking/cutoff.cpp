@@ -48,14 +48,18 @@ bool Cutoff::knows(const Column& column) {
 }
 
 void Cutoff::set(const RankedRows* kept) {
-  most_ = anything;
+  set(std::nullopt);
   if (kept == nullptr || kept->rows.size() < limit_.rows) return;
   // A byte that says whether there is a value, and the value: see sort_key.hpp.
   const std::string_view order = kept->rows[limit_.rows - 1].order();
   const bool has_value = (order.front() & 1) != (turn_ & 1);
   if (!has_value) return;
-  most_ = static_cast<std::int64_t>(last_sort_number(order.substr(0, 9))) ^ std::numeric_limits<std::int64_t>::min();
-  if (!equal_enter_ && most_ != std::numeric_limits<std::int64_t>::min()) --most_;
+  set(static_cast<std::int64_t>(last_sort_number(order.substr(0, 9))) ^ std::numeric_limits<std::int64_t>::min());
+}
+
+void Cutoff::set(std::optional<std::int64_t> last) {
+  most_ = last.value_or(anything);
+  if (last && !equal_enter_ && most_ != std::numeric_limits<std::int64_t>::min()) --most_;
 }
 
 std::uint32_t Cutoff::next(const Column& column, std::uint32_t row, std::uint32_t end) const {

@@ -5,6 +5,7 @@
 // column of it is compared with the last row that counts, without a sort key for each row (nexmark_q7).
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "libdataflow/ranking/ranked_rows.hpp"
@@ -19,6 +20,12 @@ class Cutoff {
   [[nodiscard]] static bool knows(const Column& column);
   /// To the last row that counts of `kept`, which is null when there is none.
   void set(const RankedRows* kept);
+  /// To the last row that counts by its value, as `turned` gives it; nothing: any row counts.
+  void set(std::optional<std::int64_t> last);
+  /// A row's value, of which the first rows have the least.
+  [[nodiscard]] std::int64_t turned(const Column& column, std::uint32_t row) const {
+    return column.values.as<std::int64_t>()[row] ^ turn_;
+  }
   /// The first of the rows from `row` to before `end` that may be among the first ones; `end` when none may. May be
   /// called only of a column that it knows.
   [[nodiscard]] std::uint32_t next(const Column& column, std::uint32_t row, std::uint32_t end) const;

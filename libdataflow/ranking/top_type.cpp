@@ -3,6 +3,7 @@
 
 #include "libdataflow/batch/sorted_input.hpp"
 #include "libdataflow/operators/keyed_input.hpp"
+#include "libdataflow/ranking/candidates.hpp"
 #include "libdataflow/ranking/top.hpp"
 #include "libdataflow/topology/order_item.hpp"
 #include "libdataflow/windows/row_windows.hpp"
@@ -42,12 +43,15 @@ std::optional<TopWindow> read_top_window(NodeBuilder& builder) {
   return TopWindow{*window, *std::move(rows)};
 }
 
-void put_windows_before(NodeBuilder& builder, const TopWindow& top) {
+void put_windows_before(NodeBuilder& builder, const TopWindow& top, const TopSpec& spec) {
   StreamNode before;
   before.type = "window";
-  before.details = "each row in " + describe(top.window);
+  const bool chooses = Candidates::worth_it(spec);
+  before.details = (chooses ? "rows that may be among the first, in " : "each row in ") + describe(top.window);
   before.outputs = {{.schema = top.rows, .event_time = true}};
-  before.factory = make_row_windows(top.window, top.rows);
+  RowChoices choices;
+  if (chooses) choices = [spec] { return std::make_unique<Candidates>(spec); };
+  before.factory = make_row_windows(top.window, top.rows, std::move(choices));
   builder.put_before(0, "window", std::move(before));
 }
 
@@ -154,7 +158,7 @@ void build_top(NodeBuilder& builder) {
   node.outputs = {{.schema = top_output_schema(spec, *rows),
                    .event_time = input.event_time,
                    .changelog = spec.window_end || spec.at_end ? ChangelogMode::append_only : ChangelogMode::retract}};
-  if (window) put_windows_before(builder, *window);
+  if (window) put_windows_before(builder, *window, spec);
   send_by_key(builder, spec.key_fields);
   const TopSpec of_node = spec;
   node.factory = make_top(std::move(spec), rows);

@@ -73,8 +73,16 @@ class OneWindow {
 
 class RowWindows final : public Operator {
  public:
-  RowWindows(const WindowSpec& window, SchemaPtr output)
-      : size_{window.size.count()}, offset_{window.offset.count()}, output_{std::move(output)} {}
+  RowWindows(const WindowSpec& window, SchemaPtr output, std::unique_ptr<RowChoice> choice)
+      : size_{window.size.count()},
+        offset_{window.offset.count()},
+        output_{std::move(output)},
+        choice_{std::move(choice)} {}
+
+  Status open(OperatorContext& context) override {
+    context_ = &context;
+    return {};
+  }
 
   Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput& out) override {
     const auto times = batch->timestamps()->as<std::int64_t>();
@@ -82,7 +90,10 @@ class RowWindows final : public Operator {
     std::vector<ColumnPtr> columns = batch->columns();
     columns.push_back(bounds.starts);
     columns.push_back(bounds.ends);
-    out.emit(std::make_shared<Batch>(output_, batch->rows(), std::move(columns), bounds.last_moments, batch->kinds()));
+    BatchPtr rows =
+        std::make_shared<Batch>(output_, batch->rows(), std::move(columns), bounds.last_moments, batch->kinds());
+    if (choice_ && choice_->choose(rows, context_->watermark(), chosen_)) rows = rows->select_rows(chosen_);
+    out.emit(std::move(rows));
     return Step::done;
   }
 
@@ -105,18 +116,23 @@ class RowWindows final : public Operator {
   std::int64_t offset_;
   SchemaPtr output_;
   OneWindow newest_;
+  std::unique_ptr<RowChoice> choice_;  ///< null: all rows
+  OperatorContext* context_ = nullptr;
+  std::vector<std::uint32_t> chosen_;  ///< scratch
 };
 
 class RowWindowsFactory final : public OperatorFactory {
  public:
-  RowWindowsFactory(const WindowSpec& window, SchemaPtr output) : window_{window}, output_{std::move(output)} {}
+  RowWindowsFactory(const WindowSpec& window, SchemaPtr output, RowChoices choices)
+      : window_{window}, output_{std::move(output)}, choices_{std::move(choices)} {}
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
-    return std::make_unique<RowWindows>(window_, output_);
+    return std::make_unique<RowWindows>(window_, output_, choices_ ? choices_() : nullptr);
   }
 
  private:
   WindowSpec window_;
   SchemaPtr output_;
+  RowChoices choices_;
 };
 
 }  // namespace
@@ -132,8 +148,8 @@ Result<SchemaPtr> row_windows_schema(const Schema& input) {
   return make_schema(std::move(fields));
 }
 
-OperatorFactoryPtr make_row_windows(const WindowSpec& window, SchemaPtr output) {
-  return std::make_shared<RowWindowsFactory>(window, std::move(output));
+OperatorFactoryPtr make_row_windows(const WindowSpec& window, SchemaPtr output, RowChoices choices) {
+  return std::make_shared<RowWindowsFactory>(window, std::move(output), std::move(choices));
 }
 
 }  // namespace dataflow
