@@ -57,7 +57,7 @@ struct Column {
   /// For tests, printing and planning; slow.
   [[nodiscard]] Value value(std::size_t row) const;
   /// Bytes of all blobs: what credits and memory budgets count.
-  /// Of memory; none when it is unread.
+  /// None when it is unread, as it has no memory of its own.
   [[nodiscard]] std::size_t byte_size() const;
 };
 

@@ -25,33 +25,19 @@ constexpr std::size_t blocked_envelopes = 64;
 /// Of a list of rows, which are written eight at a time.
 constexpr std::size_t room_behind_rows = 8;
 
-/// Writes the rows from `from` on whose hash is below `upper` behind those of the first side, the others behind those
-/// of the second. Where to stays in registers: a number that was stored for the row before could not be loaded at once.
-void put_on_sides(const std::uint64_t* hashes, std::uint64_t upper, std::uint32_t from, std::uint32_t rows,
-                  std::uint32_t*& first, std::uint32_t*& second) {
-  std::uint32_t* on_first = first;
-  std::uint32_t* on_second = second;
-  for (std::uint32_t row = from; row < rows; ++row) {
-    *on_first = *on_second = row;
-    const bool is_second = hashes[row] >= upper;
-    on_first += is_second ? 0 : 1;
-    on_second += is_second ? 1 : 0;
-  }
-  first = on_first;
-  second = on_second;
-}
-
 #if defined(__x86_64__)
-/// The same eight at a time.
-[[gnu::target("avx2")]] void put_on_sides_avx2(const std::uint64_t* hashes, std::uint64_t upper, std::uint32_t rows,
-                                               std::uint32_t*& first, std::uint32_t*& second) {
+/// Writes rows whose hash is below `upper` behind those of the first side, the others behind those of the second, eight
+/// at a time; returns how many are done.
+[[gnu::target("avx2")]] std::uint32_t put_eights_on_sides(const std::uint64_t* hashes, std::uint64_t upper,
+                                                          std::uint32_t rows, std::uint32_t*& first,
+                                                          std::uint32_t*& second) {
   std::uint32_t row = 0;
   for (; row + 8 <= rows; row += 8) {
     const unsigned mask = expr::avx2::mask_of_eight<std::uint64_t, std::greater_equal<>>(hashes + row, upper);
     first = expr::avx2::put_rows(mask ^ 0xFFU, row, first);
     second = expr::avx2::put_rows(mask, row, second);
   }
-  put_on_sides(hashes, upper, row, rows, first, second);
+  return row;
 }
 #endif
 
@@ -204,17 +190,22 @@ void OutputEdge::choose_of_many(std::uint32_t rows) {
   }
 }
 
-/// The second has the upper key groups, which are the upper hashes.
+/// The second has the upper key groups, which are the upper hashes. Where to stays in registers: a number that was
+/// stored for the row before could not be loaded at once.
 void OutputEdge::choose_of_two(std::uint32_t rows) {
+  const std::uint64_t* const hashes = hashes_.data();
+  const std::uint64_t upper = upper_hashes_;
   std::uint32_t* first = rows_of_target_[0].data();
   std::uint32_t* second = rows_of_target_[1].data();
+  std::uint32_t row = 0;
 #if defined(__x86_64__)
-  if (cpu::has_avx2()) {
-    put_on_sides_avx2(hashes_.data(), upper_hashes_, rows, first, second);
-  } else
+  if (cpu::has_avx2()) row = put_eights_on_sides(hashes, upper, rows, first, second);
 #endif
-  {
-    put_on_sides(hashes_.data(), upper_hashes_, 0, rows, first, second);
+  for (; row < rows; ++row) {
+    *first = *second = row;
+    const bool is_second = hashes[row] >= upper;
+    first += is_second ? 0 : 1;
+    second += is_second ? 1 : 0;
   }
   rows_for_target_[0] = static_cast<std::uint32_t>(first - rows_of_target_[0].data());
   rows_for_target_[1] = rows - rows_for_target_[0];

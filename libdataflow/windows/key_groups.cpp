@@ -24,7 +24,8 @@ constexpr std::uint16_t free_slot = 0xFFFF;
 constexpr std::size_t keys_looked_at = rows_looked_at * 7 / 8;
 /// After two batches in a row with too many keys one is not tried; after more, twice as many each time, up to the most.
 /// One alone says nothing: behind an exchange, batches of a frequent key take turns with others (nexmark_q12). Nor do
-/// small ones of large ones: keys that are rare come in several small batches between those (nexmark_q11).
+/// small ones of those that are more than so many times as large: keys that are rare come in several small batches
+/// between those of a frequent one (nexmark_q11).
 constexpr std::size_t longest_pause = 255;
 constexpr std::size_t times_as_large = 2;
 
