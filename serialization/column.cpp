@@ -14,8 +14,19 @@
 namespace dataflow {
 namespace {
 
-/// Texts up to this are copied as this many bytes, without a call: longer than most keys.
-constexpr std::size_t short_text = 16;
+/// Texts are copied so many bytes at a time, without a call: most keys at once,
+constexpr std::size_t copied_at_once = 16;
+/// up to this length.
+constexpr std::size_t short_text = 128;
+
+/// Up to `copied_at_once` - 1 bytes more are read and written.
+void copy_short_text(const char* from, std::size_t length, char* to) {
+  std::size_t done = 0;
+  do {
+    std::memcpy(to + done, from + done, copied_at_once);
+    done += copied_at_once;
+  } while (done < length);
+}
 
 std::uint32_t checked_offset(std::uint64_t bytes) {
   if (bytes > std::numeric_limits<std::uint32_t>::max())
@@ -52,7 +63,7 @@ void gather_text(const Column& column, std::span<const std::uint32_t> indices, C
     to[i + 1] = static_cast<std::uint32_t>(total);
   }
   GrowingBuffer bytes;
-  bytes.reserve(checked_offset(total) + short_text);
+  bytes.reserve(checked_offset(total) + copied_at_once);
   bytes.resize(total);
   const char* const source = column.values.as<char>();
   const std::size_t source_size = column.values.size();
@@ -61,8 +72,8 @@ void gather_text(const Column& column, std::span<const std::uint32_t> indices, C
     const std::size_t at = from[indices[i]];
     const std::size_t length = to[i + 1] - to[i];
     // What is copied too much is overwritten by the next row or lies in the reserve.
-    if (length <= short_text && at + short_text <= source_size) {
-      std::memcpy(target + to[i], source + at, short_text);
+    if (length <= short_text && at + length + copied_at_once <= source_size) {
+      copy_short_text(source + at, length, target + to[i]);
     } else if (length != 0) {
       std::memcpy(target + to[i], source + at, length);
     }

@@ -1,8 +1,12 @@
 // window(...).aggregate<R>(pieces...): the pieces become a WindowSpec for the built-in window operators, whose result
 // columns are then put into R's order.
 
+#include <algorithm>
+
 #include "dataflow/plan.hpp"
 #include "libdataflow/api/adapted_operator.hpp"
+#include "libdataflow/operators/combines_input.hpp"
+#include "libdataflow/operators/keeps_keys.hpp"
 #include "libdataflow/windows/window_type.hpp"
 
 namespace dataflow {
@@ -26,7 +30,7 @@ class ArrangedColumns final : public BatchAdapter {
   SchemaPtr schema_;
 };
 
-class ArrangedWindowFactory final : public OperatorFactory {
+class ArrangedWindowFactory final : public OperatorFactory, public CombinesInput, public KeepsKeys {
  public:
   ArrangedWindowFactory(OperatorFactoryPtr window, std::vector<std::size_t> fields, SchemaPtr schema)
       : window_{std::move(window)}, fields_{std::move(fields)}, schema_{std::move(schema)} {}
@@ -34,6 +38,23 @@ class ArrangedWindowFactory final : public OperatorFactory {
     return std::make_unique<AdaptedOperator>(window_->create(), std::make_unique<ArrangedColumns>(fields_, schema_));
   }
   [[nodiscard]] std::optional<FieldUse> field_use() const override { return window_->field_use(); }
+  [[nodiscard]] std::vector<std::vector<std::size_t>> keys_in_output() const override {
+    const auto* window = dynamic_cast<const KeepsKeys*>(window_.get());
+    std::vector<std::vector<std::size_t>> keys;
+    if (window != nullptr) keys = window->keys_in_output();
+    for (std::vector<std::size_t>& key : keys) {
+      for (std::size_t& field : key) {
+        const auto arranged = std::find(fields_.begin(), fields_.end(), field);
+        if (arranged == fields_.end()) return {};
+        field = static_cast<std::size_t>(arranged - fields_.begin());
+      }
+    }
+    return keys;
+  }
+  [[nodiscard]] std::optional<Combiner> combiner() const override {
+    const auto* window = dynamic_cast<const CombinesInput*>(window_.get());
+    return window != nullptr ? window->combiner() : std::nullopt;
+  }
 
  private:
   OperatorFactoryPtr window_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "libdataflow/graph/column_pruning.hpp"
+#include "libdataflow/graph/combiners.hpp"
+#include "libdataflow/graph/kept_partitions.hpp"
 
 namespace dataflow {
 
@@ -11,14 +13,13 @@ namespace {
 /// Chooses parallelism and vertex for each node, in an order where inputs come first.
 class JobGraphBuilder {
  public:
-  JobGraphBuilder(StreamGraphPtr stream, std::uint32_t default_parallelism, Chaining chaining)
+  JobGraphBuilder(std::shared_ptr<StreamGraph> stream, std::uint32_t default_parallelism, Chaining chaining)
       : stream_{std::move(stream)}, chaining_{chaining} {
     // A machine may have more cores than the job has key groups.
     job_parallelism_ =
         stream_->settings.parallelism.value_or(std::min(default_parallelism, stream_->settings.max_parallelism));
     graph_.max_parallelism = stream_->settings.max_parallelism;
     parallelism_.resize(stream_->nodes.size());
-    graph_.vertex_of_node.resize(stream_->nodes.size());
   }
 
   Result<JobGraph> build() {
@@ -30,8 +31,11 @@ class JobGraphBuilder {
                                                      "; it must be between 1 and max_parallelism, which is " +
                                                      std::to_string(graph_.max_parallelism));
       }
-      place(node);
     }
+    keep_partitions(*stream_, parallelism_);
+    put_combiners(*stream_, parallelism_);
+    graph_.vertex_of_node.resize(stream_->nodes.size());
+    for (const StreamNode& node : stream_->nodes) place(node);
     graph_.stream = std::move(stream_);
     return std::move(graph_);
   }
@@ -99,7 +103,7 @@ class JobGraphBuilder {
     graph_.vertices[to_vertex].inputs.push_back(id);
   }
 
-  StreamGraphPtr stream_;
+  std::shared_ptr<StreamGraph> stream_;
   Chaining chaining_;
   std::uint32_t job_parallelism_ = 1;
   std::vector<std::uint32_t> parallelism_;  // by NodeId

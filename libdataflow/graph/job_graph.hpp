@@ -53,9 +53,10 @@ using JobGraphPtr = std::shared_ptr<const JobGraph>;
 /// Whether nodes may be joined into chains; `never` is for measurements.
 enum class Chaining : std::uint8_t { where_possible, never };
 
-/// Chains the graph, and has its sources leave out the columns that nobody reads. `default_parallelism` is used where
-/// neither node nor job says one. A node that does not say its own parallelism and has no keyed input takes its inputs'
-/// (so that records keep their order and chains stay whole); sources and keyed nodes take the job's. Errors:
+/// Chains the graph, has its sources leave out the columns that nobody reads, leaves out exchanges that change
+/// nothing and puts combiners in front of others: nodes have other ids than in `stream`. `default_parallelism` is used
+/// where neither node nor job says one. A node that does not say its own parallelism and has no keyed input takes its
+/// inputs' (so that records keep their order and chains stay whole); sources and keyed nodes take the job's. Errors:
 /// invalid_argument when a parallelism exceeds the maximum.
 Result<JobGraph> build_job_graph(const StreamGraphPtr& stream, std::uint32_t default_parallelism,
                                  Chaining chaining = Chaining::where_possible);

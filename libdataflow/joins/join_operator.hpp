@@ -8,6 +8,7 @@
 #include "libdataflow/joins/entry_form.hpp"
 #include "libdataflow/joins/pairs.hpp"
 #include "libdataflow/joins/row_state.hpp"
+#include "libdataflow/operators/keeps_keys.hpp"
 #include "libdataflow/operators/row_errors.hpp"
 #include "libdataflow/windows/key_batch.hpp"
 
@@ -119,12 +120,15 @@ class BatchPieces {
 
 /// The factory of an operator that is made from a spec with a JoinSpec in it.
 template <class Op, class Spec>
-class JoinFactory final : public OperatorFactory {
+class JoinFactory final : public OperatorFactory, public KeepsKeys {
  public:
   explicit JoinFactory(Spec spec) : spec_{std::make_shared<const Spec>(std::move(spec))} {}
   [[nodiscard]] std::unique_ptr<Operator> create() const override { return std::make_unique<Op>(spec_); }
   [[nodiscard]] std::optional<FieldUse> field_use_of(std::size_t input) const override {
     return fields_used(spec_->join, input);
+  }
+  [[nodiscard]] std::vector<std::vector<std::size_t>> keys_in_output() const override {
+    return joins::keys_in_output(spec_->join);
   }
 
  private:

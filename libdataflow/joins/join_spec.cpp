@@ -36,6 +36,23 @@ FieldUse fields_used(const JoinSpec& spec, std::size_t side) {
   return use;
 }
 
+std::vector<std::vector<std::size_t>> keys_in_output(const JoinSpec& spec) {
+  std::vector<std::vector<std::size_t>> found;
+  for (const std::size_t side : {left_input, right_input}) {
+    if (gives_unmatched(spec.kind, other(side))) continue;  // NULL then, on this side
+    std::vector<std::size_t> fields;
+    for (const std::size_t key : spec.sides[side].keys) {
+      const std::size_t in_pair = side == left_input ? key : spec.left_fields() + key;
+      const auto output = std::find_if(spec.outputs.begin(), spec.outputs.end(),
+                                       [&](const Expression& e) { return e.as_field() == in_pair; });
+      if (output == spec.outputs.end()) break;
+      fields.push_back(static_cast<std::size_t>(output - spec.outputs.begin()));
+    }
+    if (fields.size() == spec.sides[side].keys.size()) found.push_back(std::move(fields));
+  }
+  return found;
+}
+
 PackedLayout layout_of(const JoinSpec& spec, std::size_t side) {
   const JoinSide& of = spec.sides[side];
   const auto others = fields_beside_keys(spec, side);

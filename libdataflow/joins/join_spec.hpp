@@ -122,6 +122,8 @@ OperatorFactoryPtr make_lookup(LookupSpec spec);
 
 /// Which fields of an input the join looks at.
 FieldUse fields_used(const JoinSpec& spec, std::size_t side);
+/// Where the keys are in the results: see KeepsKeys.
+std::vector<std::vector<std::size_t>> keys_in_output(const JoinSpec& spec);
 /// How rows of a side are kept: the fields that are used, keys first.
 PackedLayout layout_of(const JoinSpec& spec, std::size_t side);
 

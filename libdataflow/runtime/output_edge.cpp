@@ -25,6 +25,12 @@ constexpr std::size_t blocked_envelopes = 64;
 /// Of a list of rows, which are written eight at a time.
 constexpr std::size_t room_behind_rows = 8;
 
+/// Whether what one batch has values of the other has, too: a combiner's batches are of two kinds.
+bool have_same_fields(const Batch& one, const Batch& other) {
+  return std::equal(one.columns().begin(), one.columns().end(), other.columns().begin(),
+                    [](const ColumnPtr& a, const ColumnPtr& b) { return is_unread(*a) == is_unread(*b); });
+}
+
 #if defined(__x86_64__)
 /// Writes rows whose hash is below `upper` behind those of the first side, the others behind those of the second, eight
 /// at a time; returns how many are done.
@@ -83,10 +89,13 @@ Envelope ChannelSender::take_front() {
     pending_bytes_ -= bytes;
     return front;
   }
-  std::vector<BatchPtr> run{*first};
+  const BatchPtr like = *first;
+  std::vector<BatchPtr> run{like};
   while (!pending_.empty() && !worth_sending(rows, bytes)) {
     const auto* next = std::get_if<BatchPtr>(&pending_.front());
-    if (next == nullptr || worth_sending((*next)->rows(), (*next)->byte_size())) break;
+    if (next == nullptr || worth_sending((*next)->rows(), (*next)->byte_size()) || !have_same_fields(*like, **next)) {
+      break;
+    }
     rows += (*next)->rows();
     bytes += (*next)->byte_size();
     run.push_back(*next);

@@ -44,11 +44,22 @@ std::size_t Aggregation::add_call(const AggregateCall& call) {
 }
 
 void Aggregation::load(const Batch& batch, Timestamp processing_time) {
+  loaded_states_ = nullptr;
   eval_.processing_time = processing_time;
   for (Input& input : inputs_) {
     input.value.clear();
     input.value.push_back(input.expression.evaluate(batch, eval_));
   }
+}
+
+bool Aggregation::combines() const {
+  return owners_.empty() && std::none_of(calls_.begin(), calls_.end(),
+                                         [](const Call& call) { return call.accumulator->depends_on_order(); });
+}
+
+void Aggregation::load_states(const std::byte* first, std::size_t width) {
+  loaded_states_ = first;
+  loaded_width_ = width;
 }
 
 std::vector<RowError> Aggregation::failed_records() const {
@@ -117,10 +128,17 @@ Status Aggregation::overflow(const Call& call) {
 }
 
 Status Aggregation::update(const StateRows& records) {
+  if (loaded_states_ != nullptr) return merge_loaded(records);
   for (const Call& call : calls_) {
     if (auto status = fold_call(call, records, &Accumulator::update); !status) return status;
   }
   return {};
+}
+
+Status Aggregation::merge_loaded(const StateRows& rows) {
+  merged_from_.clear();
+  rows.for_each([&](std::byte*, std::size_t row) { merged_from_.push_back(loaded_states_ + row * loaded_width_); });
+  return merge(rows.states, merged_from_.data(), rows.count);
 }
 
 std::optional<std::string> Aggregation::irrevocable() const {

@@ -24,6 +24,11 @@ class Aggregation {
 
   /// Evaluates arguments and filters for the batch that the next updates are about.
   void load(const Batch& batch, Timestamp processing_time);
+  /// Whether records can be folded into states of their own, which are then folded in in any order, and lie in their
+  /// bytes alone.
+  [[nodiscard]] bool combines() const;
+  /// Instead of `load`: the next updates are about rows that have such states, row i at `first + i * width`.
+  void load_states(const std::byte* first, std::size_t width);
   /// The records of the loaded batch that cannot be aggregated: a filter, or an argument that no filter drops, cannot
   /// be computed. Ascending, each record once.
   [[nodiscard]] std::vector<RowError> failed_records() const;
@@ -105,6 +110,7 @@ class Aggregation {
   Status update_counts(const GroupRows& records);
   Status update_numbers(const GroupRows& records);
   Status update_by_record(const GroupRows& records);
+  Status merge_loaded(const StateRows& rows);
 
   std::vector<Input> inputs_;
   std::vector<Call> calls_;
@@ -112,6 +118,9 @@ class Aggregation {
   std::vector<const Accumulator*> owners_;  ///< those whose states own memory
   std::vector<std::byte> initial_;
   EvalContext eval_;
+  const std::byte* loaded_states_ = nullptr;  ///< the first row's, when rows have states
+  std::size_t loaded_width_ = 0;
+  std::vector<const std::byte*> merged_from_;
   std::vector<std::byte*> chosen_states_;  ///< scratch: records that a filter or a NULL did not drop
   std::vector<std::uint32_t> chosen_rows_;
   GroupTotals totals_;

@@ -191,7 +191,7 @@ void Running::forget(RunningGroup& group) {
 
 Status Running::absorb(const Records& records, std::vector<std::uint32_t>&) {
   const Timestamp now = context().now();
-  const bool grouped = records.batch->kinds().empty() && key_groups_.read(*records.batch);
+  const bool grouped = !records.combined && records.batch->kinds().empty() && key_groups_.read(*records.batch);
   const std::size_t count = grouped ? key_groups_.size() : records.times.size();
   const KeyBatch& keys = grouped ? records.key_reader->read(*records.batch, key_groups_.first_rows()) : records.keys();
   found_.resize(std::max(found_.size(), count));
@@ -314,7 +314,7 @@ Status Running::fold_inserted(const Records& records) {
   added_.states.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
     RunningGroup& group = group_in(found_[i]);
-    ++group.rows;
+    group.rows += records.records_in(i);
     group.newest = std::max(group.newest, records.times[i]);
     added_.states[i] = group.states();
   }

@@ -55,6 +55,7 @@ class SessionWindows final : public WindowOperator {
   Status make_room();
   void release_dropped();
   std::size_t assign(const Records& records, std::vector<std::uint32_t>& late);
+  Session* session_of_combined(const Records& records, std::size_t row, const SessionStore::Clock& clock);
   using Extents = std::span<const KeyGroups::Extent>;
   [[nodiscard]] bool are_single_sessions(Extents extents) const;
   Status absorb_by_key(const Records& records, Extents extents);
@@ -103,7 +104,7 @@ SessionWindows::~SessionWindows() {
 }
 
 Status SessionWindows::absorb(const Records& records, std::vector<std::uint32_t>& late) {
-  if (key_groups_.read(*records.batch)) {
+  if (!records.combined && key_groups_.read(*records.batch)) {
     const auto extents = key_groups_.extents(records.times);
     if (are_single_sessions(extents)) return absorb_by_key(records, extents);
   }
@@ -182,6 +183,19 @@ Status SessionWindows::make_room() {
   return store_.make_room([this](const Session& session) { return due_time(session); });
 }
 
+/// Null when the last of the row's records is late. The others are in its session, if need be behind it.
+Session* SessionWindows::session_of_combined(const Records& records, std::size_t row,
+                                             const SessionStore::Clock& clock) {
+  std::byte* const key_row = states_[row];
+  const std::int64_t last = records.times[row];
+  const std::int64_t first = spec().time == TimeDomain::event ? records.combined->head(row).first : last;
+  if (first == last) return store_.session_for(key_row, last, clock);
+  const bool first_is_old = clock.expired(saturating_add(first, spec().gap.count()));
+  if (!first_is_old) static_cast<void>(store_.session_for(key_row, first, clock));
+  Session* const session = store_.session_for(key_row, last, clock);
+  return first_is_old && session != nullptr ? store_.session_for(key_row, first, clock) : session;
+}
+
 /// Replaces each record's key row by its session's states, and returns how many records are not late.
 std::size_t SessionWindows::assign(const Records& records, std::vector<std::uint32_t>& late) {
   const std::size_t all = records.times.size();
@@ -190,7 +204,8 @@ std::size_t SessionWindows::assign(const Records& records, std::vector<std::uint
   std::size_t count = 0;
   for (std::size_t i = 0; i < all; ++i) {
     if (i + prefetched_ahead < all) store_.prefetch(states_[i + prefetched_ahead]);
-    Session* session = store_.session_for(states_[i], records.times[i], clock);
+    Session* session = records.combined ? session_of_combined(records, i, clock)
+                                        : store_.session_for(states_[i], records.times[i], clock);
     if (session == nullptr) {
       late.push_back(static_cast<std::uint32_t>(i));
       continue;

@@ -6,6 +6,16 @@ namespace dataflow::windows {
 
 namespace {
 
+class TumblingGrid final : public SliceGrid {
+ public:
+  using SliceGrid::SliceGrid;
+  std::int64_t first_window_end(std::int64_t slice_start) const override { return end(slice_start); }
+  std::int64_t last_window_end(std::int64_t slice_start) const override { return end(slice_start); }
+  std::int64_t next_window_end(std::int64_t window_end) const override { return saturating_add(window_end, width()); }
+  std::int64_t window_start(std::int64_t window_end) const override { return start(saturating_sub(window_end, 1)); }
+  std::int64_t first_end_after(std::int64_t ts) const override { return end(ts); }
+};
+
 class SlidingGrid final : public SliceGrid {
  public:
   explicit SlidingGrid(const WindowSpec& spec)
@@ -52,6 +62,10 @@ class CumulatingGrid final : public SliceGrid {
 };
 
 }  // namespace
+
+std::unique_ptr<SliceGrid> make_tumbling_grid(const WindowSpec& spec) {
+  return std::make_unique<TumblingGrid>(spec.size.count(), spec.offset.count());
+}
 
 std::unique_ptr<SliceGrid> make_sliding_grid(const WindowSpec& spec) {
   return std::make_unique<SlidingGrid>(spec);

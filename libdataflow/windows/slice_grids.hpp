@@ -1,5 +1,5 @@
 #pragma once
-// How sliding and cumulating windows lie over slices.
+// How tumbling, sliding and cumulating windows lie over slices.
 
 #include <memory>
 
@@ -8,6 +8,8 @@
 
 namespace dataflow::windows {
 
+/// A window is a slice.
+std::unique_ptr<SliceGrid> make_tumbling_grid(const WindowSpec& spec);
 /// Slices as wide as the greatest width of which both size and slide are multiples.
 std::unique_ptr<SliceGrid> make_sliding_grid(const WindowSpec& spec);
 /// A slice for each step.

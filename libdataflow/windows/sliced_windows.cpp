@@ -74,8 +74,8 @@ void SlicedWindows::release_states(GroupTable& groups, std::size_t states_offset
 
 Status SlicedWindows::absorb(const Records& records, std::vector<std::uint32_t>& late) {
   assigner_.assign(records.times, progress(), lateness(), store_, late);
-  const bool by_key =
-      assigner_.all_in_one() && !counts_elsewhere(*assigner_.runs().front().slice) && key_groups_.read(*records.batch);
+  const bool by_key = !records.combined && assigner_.all_in_one() &&
+                      !counts_elsewhere(*assigner_.runs().front().slice) && key_groups_.read(*records.batch);
   if (Status added = by_key ? add_by_key(records) : add_by_record(records); !added) return added;
   if (!spilled_) return {};
   const bool look = ++batches_ % batches_between_looks == 0 || store_.all().size() <= few_slices;

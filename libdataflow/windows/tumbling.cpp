@@ -2,27 +2,17 @@
 
 #include <algorithm>
 
+#include "libdataflow/windows/slice_grids.hpp"
 #include "libdataflow/windows/sliced_windows.hpp"
 
 namespace dataflow::windows {
 
 namespace {
 
-class TumblingGrid final : public SliceGrid {
- public:
-  using SliceGrid::SliceGrid;
-  std::int64_t first_window_end(std::int64_t slice_start) const override { return end(slice_start); }
-  std::int64_t last_window_end(std::int64_t slice_start) const override { return end(slice_start); }
-  std::int64_t next_window_end(std::int64_t window_end) const override { return saturating_add(window_end, width()); }
-  std::int64_t window_start(std::int64_t window_end) const override { return start(saturating_sub(window_end, 1)); }
-  std::int64_t first_end_after(std::int64_t ts) const override { return end(ts); }
-};
-
 class TumblingWindows final : public SlicedWindows {
  public:
   TumblingWindows(const WindowSpec& spec, SchemaPtr input)
-      : SlicedWindows{spec, std::move(input), std::make_unique<TumblingGrid>(spec.size.count(), spec.offset.count()),
-                      0} {}
+      : SlicedWindows{spec, std::move(input), make_tumbling_grid(spec), 0} {}
 
  protected:
   Result<More> produce_due(ResultWriter& writer) override {

@@ -54,27 +54,36 @@ Result<BatchPtr> WindowOperator::load(const BatchPtr& batch, OperatorOutput& out
   return rest;
 }
 
-Result<Step> WindowOperator::process(std::size_t, const BatchPtr& whole, OperatorOutput& out) {
-  if (spec_.time == TimeDomain::event && has_window_bounds(spec_.kind) && !whole->has_event_time()) {
+Result<Step> WindowOperator::process(std::size_t, const BatchPtr& received, OperatorOutput& out) {
+  const auto of_combined = CombinedRows::of(*received, *input_, aggregation_.initial_states().size());
+  if (!of_combined) return fail(of_combined.error());
+  const std::optional<CombinedRows>& combined = *of_combined;
+  if (spec_.time == TimeDomain::event && has_window_bounds(spec_.kind) && !received->has_event_time()) {
     return fail(ErrorCode::internal, "a window in event time was given records without one");
   }
-  const auto loaded = load(whole, out);
-  if (!loaded) return fail(loaded.error());
-  if (!*loaded) return drain(out);
-  const BatchPtr& batch = *loaded;
+  BatchPtr batch = received;
+  if (combined) {
+    aggregation_.load_states(combined->states(), combined->width());
+  } else {
+    auto loaded = load(without_combined_field(received, input_), out);
+    if (!loaded) return fail(loaded.error());
+    if (!*loaded) return drain(out);
+    batch = *std::move(loaded);
+  }
   const bool by_clock = spec_.time == TimeDomain::processing && has_window_bounds(spec_.kind);
   if (by_clock && !drained()) progress_ = std::max(progress_, saturating_sub(context_->now().micros, 1));
   if (!has_window_bounds(spec_.kind)) {
     result_time_ = batch->has_event_time() ? ResultTime::present : ResultTime::none;
   }
-  Records records{batch.get(), &key_reader_, record_times(*batch), sequence_};
+  Records records{batch.get(), &key_reader_, record_times(*batch), sequence_, combined};
   sequence_ += batch->rows();
   late_.clear();
   if (auto status = absorb(records, late_); !status) return fail(status.error());
   if (spec_.early && !early_at_) early_at_ = context_->now() + *spec_.early;
   if (!late_.empty()) {
-    late_counter_->add(late_.size());
-    out.emit(late_.size() == batch->rows() ? batch : batch->select_rows(late_), window_late_output);
+    for (const std::uint32_t row : late_) late_counter_->add(static_cast<std::uint64_t>(records.records_in(row)));
+    // Nobody reads this output where rows are combined.
+    if (!combined) out.emit(late_.size() == batch->rows() ? batch : batch->select_rows(late_), window_late_output);
   }
   return drain(out);
 }

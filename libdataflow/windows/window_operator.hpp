@@ -14,6 +14,7 @@
 #include "libdataflow/operators/row_errors.hpp"
 #include "libdataflow/windows/aggregation.hpp"
 #include "libdataflow/windows/assign.hpp"
+#include "libdataflow/windows/combined_rows.hpp"
 #include "libdataflow/windows/key_batch.hpp"
 #include "libdataflow/windows/result_writer.hpp"
 #include "libdataflow/windows/stored_groups.hpp"
@@ -45,6 +46,9 @@ class WindowOperator : public Operator {
     KeyReader* key_reader = nullptr;
     std::span<const std::int64_t> times;
     std::uint64_t first_sequence = 1;
+    std::optional<CombinedRows> combined;  ///< nothing: they are records
+
+    [[nodiscard]] std::int64_t records_in(std::size_t row) const { return combined ? combined->head(row).records : 1; }
 
     /// Of all records; valid until the reader reads again.
     [[nodiscard]] const KeyBatch& keys() const { return key_reader->read(*batch); }

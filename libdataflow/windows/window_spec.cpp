@@ -4,6 +4,8 @@
 #include <numeric>
 #include <set>
 
+#include "libdataflow/operators/keeps_keys.hpp"
+#include "libdataflow/windows/combiner.hpp"
 #include "libdataflow/windows/window_operator.hpp"
 
 namespace dataflow {
@@ -98,7 +100,7 @@ Status check_window(const WindowSpec& spec) {
 
 namespace {
 
-class WindowFactory final : public OperatorFactory {
+class WindowFactory final : public OperatorFactory, public CombinesInput, public KeepsKeys {
  public:
   WindowFactory(WindowSpec spec, SchemaPtr input) : spec_{std::move(spec)}, input_{std::move(input)} {}
 
@@ -118,6 +120,14 @@ class WindowFactory final : public OperatorFactory {
     }
     return use;
   }
+
+  [[nodiscard]] std::vector<std::vector<std::size_t>> keys_in_output() const override {
+    std::vector<std::size_t> first(spec_.key_fields.size());
+    std::iota(first.begin(), first.end(), std::size_t{0});
+    return {first};
+  }
+
+  [[nodiscard]] std::optional<Combiner> combiner() const override { return windows::combiner_of(spec_, input_); }
 
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
     switch (spec_.kind) {

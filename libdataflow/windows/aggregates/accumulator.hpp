@@ -78,6 +78,8 @@ class Accumulator {
                                         std::size_t /*count*/) const {
     return false;
   }
+  /// Whether the result depends on the order of the records, be it in its last bit.
+  [[nodiscard]] virtual bool depends_on_order() const { return false; }
   /// Whether `retract` can be called.
   [[nodiscard]] virtual bool can_retract() const { return false; }
   /// Takes out what `update` folded in, of an aggregate that can.

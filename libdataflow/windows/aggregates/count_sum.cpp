@@ -79,7 +79,7 @@ class Sum final : public Accumulator {
     });
     return fits;
   }
-  /// A sum of float64 depends on the order.
+  [[nodiscard]] bool depends_on_order() const override { return std::is_same_v<Number, double>; }
   [[nodiscard]] Takes takes() const override {
     return std::is_same_v<Number, std::int64_t> ? Takes::sums : Takes::records;
   }
@@ -159,6 +159,7 @@ class Average final : public Accumulator {
     });
     return true;
   }
+  [[nodiscard]] bool depends_on_order() const override { return std::is_same_v<Number, double>; }
   [[nodiscard]] Takes takes() const override {
     return std::is_same_v<Number, std::int64_t> ? Takes::sums : Takes::records;
   }

@@ -46,6 +46,7 @@ class Spread final : public Accumulator {
     }
     return true;
   }
+  [[nodiscard]] bool depends_on_order() const override { return true; }
   bool append_results(const std::byte* const* states, std::size_t count, ColumnBuilder& out) const override {
     for (std::size_t i = 0; i < count; ++i) {
       const auto& state = at<State>(states[i]);

@@ -1,0 +1,194 @@
+#include "libdataflow/windows/combiner.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "libdataflow/windows/aggregation.hpp"
+#include "libdataflow/windows/combined_rows.hpp"
+#include "libdataflow/windows/key_groups.hpp"
+#include "libdataflow/windows/slice_grids.hpp"
+
+namespace dataflow::windows {
+
+namespace {
+
+using Extents = std::span<const KeyGroups::Extent>;
+
+/// Whether each key's records, from the first to the last, are alike for the operator behind the exchange: they count
+/// in the same windows, and are late or not together.
+class Togetherness {
+ public:
+  virtual ~Togetherness() = default;
+  [[nodiscard]] virtual bool are_together(Extents keys, Timestamp watermark) const = 0;
+};
+
+class InOneSlice final : public Togetherness {
+ public:
+  explicit InOneSlice(std::unique_ptr<SliceGrid> grid) : grid_{std::move(grid)} {}
+  [[nodiscard]] bool are_together(Extents keys, Timestamp) const override {
+    return std::all_of(keys.begin(), keys.end(), [&](const KeyGroups::Extent& records) {
+      return grid_->start(records.first) == grid_->start(records.last);
+    });
+  }
+
+ private:
+  std::unique_ptr<SliceGrid> grid_;
+};
+
+/// None is late, then, by itself. Time here is ahead of that behind the exchange, unless this subtask was idle: a record
+/// that is late there goes the way of the last of its key.
+class InOneSession final : public Togetherness {
+ public:
+  InOneSession(std::int64_t gap, std::int64_t lateness) : gap_{gap}, lateness_{lateness} {}
+  [[nodiscard]] bool are_together(Extents keys, Timestamp watermark) const override {
+    return std::all_of(keys.begin(), keys.end(), [&](const KeyGroups::Extent& records) {
+      const std::int64_t end = saturating_add(records.first, gap_);
+      return records.last <= end && !window_expired(end, lateness_, watermark.micros);
+    });
+  }
+
+ private:
+  std::int64_t gap_;
+  std::int64_t lateness_;
+};
+
+class CombinerOperator final : public Operator {
+ public:
+  /// Without `together` all records of a key are.
+  CombinerOperator(const WindowSpec& spec, SchemaPtr schema, std::unique_ptr<Togetherness> together)
+      : key_fields_{spec.key_fields},
+        schema_{std::move(schema)},
+        together_{std::move(together)},
+        key_groups_{spec.key_fields},
+        aggregation_{spec.aggregates},
+        width_{sizeof(CombinedHead) + aggregation_.initial_states().size()} {}
+
+  Status open(OperatorContext& context) override {
+    context_ = &context;
+    return {};
+  }
+
+  Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput& out) override {
+    BatchPtr combined = combine(*batch);
+    out.emit(combined ? std::move(combined) : as_combined_batch(schema_, *batch));
+    return Step::done;
+  }
+
+ private:
+  BatchPtr combine(const Batch& batch);
+  [[nodiscard]] bool are_together(const Batch& batch);
+  [[nodiscard]] bool fold(const Batch& batch);
+  ColumnPtr last_times();
+  BatchPtr rows_of_keys(const Batch& batch);
+
+  const std::vector<std::size_t> key_fields_;
+  SchemaPtr schema_;
+  std::unique_ptr<Togetherness> together_;
+  KeyGroups key_groups_;
+  Aggregation aggregation_;
+  std::size_t width_;  ///< of a row
+  OperatorContext* context_ = nullptr;
+  // Of the batch:
+  Extents extents_;     ///< of each key; none without event time
+  GrowingBuffer rows_;  ///< one for each key
+  std::vector<std::byte*> states_;
+};
+
+/// Null when its records are better sent as they are.
+BatchPtr CombinerOperator::combine(const Batch& batch) {
+  if (!batch.kinds().empty() || !key_groups_.read(batch) || !are_together(batch) || !fold(batch)) return nullptr;
+  return rows_of_keys(batch);
+}
+
+bool CombinerOperator::are_together(const Batch& batch) {
+  extents_ = {};
+  if (!batch.has_event_time()) return together_ == nullptr;
+  extents_ = key_groups_.extents({batch.timestamps()->values.as<std::int64_t>(), batch.rows()});
+  return together_ == nullptr || together_->are_together(extents_, context_->watermark());
+}
+
+/// False when something cannot be computed: what becomes of such records is not decided here.
+bool CombinerOperator::fold(const Batch& batch) {
+  aggregation_.load(batch, context_->now());
+  if (!aggregation_.failed_records().empty()) return false;
+  const std::vector<std::byte>& initial = aggregation_.initial_states();
+  const std::size_t keys = key_groups_.size();
+  rows_.resize(keys * width_);
+  states_.resize(keys);
+  for (std::size_t key = 0; key < keys; ++key) {
+    auto* const row = rows_.data() + key * width_;
+    const CombinedHead head{key_groups_.sizes()[key], extents_.empty() ? 0 : extents_[key].first};
+    std::memcpy(row, &head, sizeof head);
+    states_[key] = row + sizeof head;
+    std::memcpy(states_[key], initial.data(), initial.size());
+  }
+  constexpr std::uint64_t first_sequence = 1;  // no aggregate here looks at it
+  const GroupRows by_key{key_groups_.of_rows(), key_groups_.sizes(), states_.data(), first_sequence};
+  return aggregation_.update(by_key).has_value();
+}
+
+ColumnPtr CombinerOperator::last_times() {
+  GrowingBuffer times;
+  times.resize(extents_.size() * sizeof(std::int64_t));
+  for (std::size_t key = 0; key < extents_.size(); ++key) times.as<std::int64_t>()[key] = extents_[key].last;
+  return std::make_shared<const Column>(Column{.type = TypeKind::timestamp,
+                                               .rows = static_cast<std::uint32_t>(extents_.size()),
+                                               .values = times.freeze(),
+                                               .offsets = {},
+                                               .validity = {}});
+}
+
+BatchPtr CombinerOperator::rows_of_keys(const Batch& batch) {
+  const auto first_rows = key_groups_.first_rows();
+  std::vector<ColumnPtr> columns;
+  columns.reserve(batch.columns().size() + 1);
+  for (const ColumnPtr& column : batch.columns()) {
+    columns.push_back(unread_column(column->type, static_cast<std::uint32_t>(first_rows.size())));
+  }
+  for (const std::size_t field : key_fields_) columns[field] = gather(batch.column(field), first_rows);
+  return combined_batch(schema_, std::move(columns), std::move(rows_), width_,
+                        extents_.empty() ? nullptr : last_times());
+}
+
+std::unique_ptr<Togetherness> togetherness_of(const WindowSpec& spec) {
+  if (spec.time != TimeDomain::event) return nullptr;
+  switch (spec.kind) {
+    case WindowKind::tumbling: return std::make_unique<InOneSlice>(make_tumbling_grid(spec));
+    case WindowKind::sliding: return std::make_unique<InOneSlice>(make_sliding_grid(spec));
+    case WindowKind::cumulate: return std::make_unique<InOneSlice>(make_cumulating_grid(spec));
+    case WindowKind::session: return std::make_unique<InOneSession>(spec.gap.count(), spec.allowed_lateness.count());
+    case WindowKind::count:
+    case WindowKind::global:
+    case WindowKind::running: break;
+  }
+  return nullptr;
+}
+
+class CombinerFactory final : public OperatorFactory {
+ public:
+  CombinerFactory(WindowSpec spec, SchemaPtr schema) : spec_{std::move(spec)}, schema_{std::move(schema)} {}
+  [[nodiscard]] std::unique_ptr<Operator> create() const override {
+    return std::make_unique<CombinerOperator>(spec_, schema_, togetherness_of(spec_));
+  }
+
+ private:
+  WindowSpec spec_;
+  SchemaPtr schema_;
+};
+
+}  // namespace
+
+std::optional<Combiner> combiner_of(const WindowSpec& spec, const SchemaPtr& input) {
+  const bool of_time = has_window_bounds(spec.kind) || spec.kind == WindowKind::running;
+  if (!of_time || spec.key_fields.empty() || !Aggregation{spec.aggregates}.combines()) return std::nullopt;
+  SchemaPtr schema = combined_schema(*input);
+  Combiner combiner{.factory = std::make_shared<const CombinerFactory>(spec, schema),
+                    .schema = schema,
+                    .details = "of each batch a row for each key",
+                    .lost_outputs = {}};
+  if (spec.kind != WindowKind::running) combiner.lost_outputs = {window_late_output};
+  return combiner;
+}
+
+}  // namespace dataflow::windows
