@@ -23,8 +23,8 @@ BatchPtr combined_batch(const SchemaPtr& combined, std::vector<ColumnPtr> column
   for (std::uint32_t row = 0; row <= count; ++row) {
     offsets.as<std::uint32_t>()[row] = row * static_cast<std::uint32_t>(width);
   }
-  columns.push_back(std::make_shared<const Column>(
-      Column{.type = TypeKind::bytes, .rows = count, .values = rows.freeze(), .offsets = offsets.freeze(), .validity = {}}));
+  columns.push_back(std::make_shared<const Column>(Column{
+      .type = TypeKind::bytes, .rows = count, .values = rows.freeze(), .offsets = offsets.freeze(), .validity = {}}));
   return std::make_shared<const Batch>(combined, count, std::move(columns), std::move(timestamps));
 }
 
@@ -44,8 +44,9 @@ Result<std::optional<CombinedRows>> CombinedRows::of(const Batch& batch, const S
   std::size_t differs = 0;
   for (std::size_t row = 0; row <= column.rows; ++row) differs |= offsets[row] ^ (row * width);
   if (differs == 0) return CombinedRows{column.values.data(), width};
-  return fail(ErrorCode::malformed_data, "combined records are of another form than this worker makes them: run the "
-                                         "same version everywhere");
+  return fail(ErrorCode::malformed_data,
+              "combined records are of another form than this worker makes them: run the "
+              "same version everywhere");
 }
 
 BatchPtr without_combined_field(const BatchPtr& batch, const SchemaPtr& input) {

@@ -36,8 +36,8 @@ class InOneSlice final : public Togetherness {
   std::unique_ptr<SliceGrid> grid_;
 };
 
-/// None is late, then, by itself. Time here is ahead of that behind the exchange, unless this subtask was idle: a record
-/// that is late there goes the way of the last of its key.
+/// None is late, then, by itself. Time here is ahead of that behind the exchange, unless this subtask was idle: a
+/// record that is late there goes the way of the last of its key.
 class InOneSession final : public Togetherness {
  public:
   InOneSession(std::int64_t gap, std::int64_t lateness) : gap_{gap}, lateness_{lateness} {}
