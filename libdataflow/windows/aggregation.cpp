@@ -136,8 +136,9 @@ Status Aggregation::update(const StateRows& records) {
 }
 
 Status Aggregation::merge_loaded(const StateRows& rows) {
-  merged_from_.clear();
-  rows.for_each([&](std::byte*, std::size_t row) { merged_from_.push_back(loaded_states_ + row * loaded_width_); });
+  merged_from_.resize(std::max(merged_from_.size(), rows.count));
+  const std::byte** to = merged_from_.data();
+  rows.for_each([&](std::byte*, std::size_t row) { *to++ = loaded_states_ + row * loaded_width_; });
   return merge(rows.states, merged_from_.data(), rows.count);
 }
 

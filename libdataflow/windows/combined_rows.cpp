@@ -40,10 +40,8 @@ Result<std::optional<CombinedRows>> CombinedRows::of(const Batch& batch, const S
   const Column& column = *batch.columns().back();
   if (batch.columns().size() == input.size() || is_unread(column)) return std::nullopt;
   const std::size_t width = sizeof(CombinedHead) + state_bytes;
-  const std::uint32_t* offsets = column.offset_data();
-  std::size_t differs = 0;
-  for (std::size_t row = 0; row <= column.rows; ++row) differs |= offsets[row] ^ (row * width);
-  if (differs == 0) return CombinedRows{column.values.data(), width};
+  // Where each row begins follows from that, and is not looked at: another core has written it.
+  if (column.offset_data()[column.rows] == column.rows * width) return CombinedRows{column.values.data(), width};
   return fail(ErrorCode::malformed_data,
               "combined records are of another form than this worker makes them: run the "
               "same version everywhere");

@@ -25,7 +25,8 @@ struct CombinedHead {
 /// The combined rows of a batch, which must outlive them.
 class CombinedRows {
  public:
-  /// Nothing: the batch is one of records. Errors: malformed_data when the states of a row are not `state_bytes` long.
+  /// Nothing: the batch is one of records. Errors: malformed_data when the states of the rows are not `state_bytes`
+  /// each.
   static Result<std::optional<CombinedRows>> of(const Batch& batch, const Schema& input, std::size_t state_bytes);
 
   [[nodiscard]] const CombinedHead& head(std::size_t row) const {

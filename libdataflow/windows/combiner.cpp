@@ -115,13 +115,17 @@ bool CombinerOperator::fold(const Batch& batch) {
   const std::vector<std::byte>& initial = aggregation_.initial_states();
   const std::size_t keys = key_groups_.size();
   rows_.resize(keys * width_);
+  std::memcpy(rows_.data() + sizeof(CombinedHead), initial.data(), initial.size());
+  // Twice as much with each copy.
+  for (std::size_t have = width_; have < rows_.size(); have *= 2) {
+    std::memcpy(rows_.data() + have, rows_.data(), std::min(have, rows_.size() - have));
+  }
   states_.resize(keys);
   for (std::size_t key = 0; key < keys; ++key) {
     auto* const row = rows_.data() + key * width_;
     const CombinedHead head{key_groups_.sizes()[key], extents_.empty() ? 0 : extents_[key].first};
     std::memcpy(row, &head, sizeof head);
     states_[key] = row + sizeof head;
-    std::memcpy(states_[key], initial.data(), initial.size());
   }
   constexpr std::uint64_t first_sequence = 1;  // no aggregate here looks at it
   const GroupRows by_key{key_groups_.of_rows(), key_groups_.sizes(), states_.data(), first_sequence};
