@@ -44,8 +44,8 @@ class CombinerPlacement {
       edge.from = add(std::move(before), senders);
       edge.output = 0;
     }
-    const std::uint32_t subtasks = parallelism_[node.id];
-    new_ids_[node.id] = add(std::move(node), subtasks);
+    const NodeId id = node.id;
+    new_ids_[id] = add(std::move(node), parallelism_[id]);
   }
 
   NodeId add(StreamNode node, std::uint32_t parallelism) {
