@@ -9,6 +9,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "serialization/repeat_bytes.hpp"
 #include "serialization/time.hpp"
 
 namespace dataflow {
@@ -174,11 +175,8 @@ void repeat_text(std::string_view text, Column& result) {
   bytes.resize(text.size() * result.rows);
   for (std::size_t i = 0; i <= result.rows; ++i)
     offsets.as<std::uint32_t>()[i] = static_cast<std::uint32_t>(i * text.size());
-  // Twice as much with each copy.
   if (bytes.size() != 0) std::memcpy(bytes.data(), text.data(), text.size());
-  for (std::size_t have = text.size(); have < bytes.size(); have *= 2) {
-    std::memcpy(bytes.data() + have, bytes.data(), std::min(have, bytes.size() - have));
-  }
+  repeat_first(bytes.data(), text.size(), bytes.size());
   result.offsets = offsets.freeze();
   result.values = bytes.freeze();
 }

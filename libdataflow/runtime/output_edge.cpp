@@ -89,11 +89,11 @@ Envelope ChannelSender::take_front() {
     pending_bytes_ -= bytes;
     return front;
   }
-  const BatchPtr like = *first;
-  std::vector<BatchPtr> run{like};
+  std::vector<BatchPtr> run{*first};
   while (!pending_.empty() && !worth_sending(rows, bytes)) {
     const auto* next = std::get_if<BatchPtr>(&pending_.front());
-    if (next == nullptr || worth_sending((*next)->rows(), (*next)->byte_size()) || !have_same_fields(*like, **next)) {
+    if (next == nullptr || worth_sending((*next)->rows(), (*next)->byte_size()) ||
+        !have_same_fields(*run.front(), **next)) {
       break;
     }
     rows += (*next)->rows();

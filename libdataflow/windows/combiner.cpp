@@ -7,7 +7,10 @@
 #include "libdataflow/windows/aggregation.hpp"
 #include "libdataflow/windows/combined_rows.hpp"
 #include "libdataflow/windows/key_groups.hpp"
+#include "libdataflow/windows/session_store.hpp"
 #include "libdataflow/windows/slice_grids.hpp"
+#include "serialization/builder.hpp"
+#include "serialization/repeat_bytes.hpp"
 
 namespace dataflow::windows {
 
@@ -42,10 +45,7 @@ class InOneSession final : public Togetherness {
  public:
   InOneSession(std::int64_t gap, std::int64_t lateness) : gap_{gap}, lateness_{lateness} {}
   [[nodiscard]] bool are_together(Extents keys, Timestamp watermark) const override {
-    return std::all_of(keys.begin(), keys.end(), [&](const KeyGroups::Extent& records) {
-      const std::int64_t end = saturating_add(records.first, gap_);
-      return records.last <= end && !window_expired(end, lateness_, watermark.micros);
-    });
+    return are_single_sessions(keys, gap_, {watermark.micros, lateness_});
   }
 
  private:
@@ -116,10 +116,7 @@ bool CombinerOperator::fold(const Batch& batch) {
   const std::size_t keys = key_groups_.size();
   rows_.resize(keys * width_);
   std::memcpy(rows_.data() + sizeof(CombinedHead), initial.data(), initial.size());
-  // Twice as much with each copy.
-  for (std::size_t have = width_; have < rows_.size(); have *= 2) {
-    std::memcpy(rows_.data() + have, rows_.data(), std::min(have, rows_.size() - have));
-  }
+  repeat_first(rows_.data(), width_, rows_.size());
   states_.resize(keys);
   for (std::size_t key = 0; key < keys; ++key) {
     auto* const row = rows_.data() + key * width_;
@@ -133,14 +130,10 @@ bool CombinerOperator::fold(const Batch& batch) {
 }
 
 ColumnPtr CombinerOperator::last_times() {
-  GrowingBuffer times;
-  times.resize(extents_.size() * sizeof(std::int64_t));
-  for (std::size_t key = 0; key < extents_.size(); ++key) times.as<std::int64_t>()[key] = extents_[key].last;
-  return std::make_shared<const Column>(Column{.type = TypeKind::timestamp,
-                                               .rows = static_cast<std::uint32_t>(extents_.size()),
-                                               .values = times.freeze(),
-                                               .offsets = {},
-                                               .validity = {}});
+  ColumnBuilder times{TypeKind::timestamp, extents_.size()};
+  auto* to = times.append_uninitialised<std::int64_t>(extents_.size());
+  for (const KeyGroups::Extent& of_key : extents_) *to++ = of_key.last;
+  return times.finish();
 }
 
 BatchPtr CombinerOperator::rows_of_keys(const Batch& batch) {

@@ -57,7 +57,6 @@ class SessionWindows final : public WindowOperator {
   std::size_t assign(const Records& records, std::vector<std::uint32_t>& late);
   Session* session_of_combined(const Records& records, std::size_t row, const SessionStore::Clock& clock);
   using Extents = std::span<const KeyGroups::Extent>;
-  [[nodiscard]] bool are_single_sessions(Extents extents) const;
   Status absorb_by_key(const Records& records, Extents extents);
   Result<More> produce_stored_early(ResultWriter& writer);
   Status merge_states();
@@ -106,7 +105,8 @@ SessionWindows::~SessionWindows() {
 Status SessionWindows::absorb(const Records& records, std::vector<std::uint32_t>& late) {
   if (!records.combined && key_groups_.read(*records.batch)) {
     const auto extents = key_groups_.extents(records.times);
-    if (are_single_sessions(extents)) return absorb_by_key(records, extents);
+    const SessionStore::Clock clock{progress(), lateness()};
+    if (are_single_sessions(extents, spec().gap.count(), clock)) return absorb_by_key(records, extents);
   }
   if (Status found = find_keys(records.keys(), records.times.size()); !found) return found;
   const std::size_t count = assign(records, late);
@@ -115,15 +115,6 @@ Status SessionWindows::absorb(const Records& records, std::vector<std::uint32_t>
   // own, so one update serves the whole batch, and merging comes after it.
   if (auto status = aggregation().update({states_.data(), rows, count, records.first_sequence}); !status) return status;
   return merge_states();
-}
-
-/// Whether no record is late, and those of each key are all within a gap.
-bool SessionWindows::are_single_sessions(Extents extents) const {
-  const SessionStore::Clock clock{progress(), lateness()};
-  return std::all_of(extents.begin(), extents.end(), [&](const KeyGroups::Extent& of_key) {
-    const std::int64_t end = saturating_add(of_key.first, spec().gap.count());
-    return of_key.last <= end && !clock.expired(end);
-  });
 }
 
 /// A key's first and last record make of its sessions what all of them would, as the others are between the two.

@@ -249,4 +249,11 @@ std::uint64_t SessionStore::bytes_of_sessions() const {
   return bytes + (seen == 0 ? 0 : saved.size() * live_keys_ / seen);
 }
 
+bool are_single_sessions(std::span<const KeyGroups::Extent> keys, std::int64_t gap, const SessionStore::Clock& clock) {
+  return std::all_of(keys.begin(), keys.end(), [&](const KeyGroups::Extent& of_key) {
+    const std::int64_t end = saturating_add(of_key.first, gap);
+    return of_key.last <= end && !clock.expired(end);
+  });
+}
+
 }  // namespace dataflow::windows

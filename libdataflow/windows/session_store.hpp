@@ -13,12 +13,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "libdataflow/windows/aggregation.hpp"
 #include "libdataflow/windows/assign.hpp"
 #include "libdataflow/windows/group_cache.hpp"
 #include "libdataflow/windows/group_table.hpp"
+#include "libdataflow/windows/key_groups.hpp"
 #include "libdataflow/windows/state_pool.hpp"
 #include "libdataflow/windows/time_buckets.hpp"
 
@@ -279,5 +281,9 @@ Status SessionStore::make_room(Due&& due) {
   if (any) timers_.drop_void();
   return made;
 }
+
+/// Whether no record is late, and those of each key are all within a gap.
+[[nodiscard]] bool are_single_sessions(std::span<const KeyGroups::Extent> keys, std::int64_t gap,
+                                       const SessionStore::Clock& clock);
 
 }  // namespace dataflow::windows
