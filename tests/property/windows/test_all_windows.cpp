@@ -164,8 +164,8 @@ class Case {
                                 "|");
       }
       std::sort(expected_late.begin(), expected_late.end());
-      const auto given_late = out.take(1);
-      if (sent->rows() == batch.size()) REQUIRE(given_late == expected_late);
+      if (sent->rows() < batch.size()) expected_late.clear();  // they are counted alone
+      REQUIRE(out.take(1) == expected_late);
     }
   }
 
@@ -269,12 +269,13 @@ TEST_CASE("windows give what a reference that keeps every record gives") {
 
 TEST_CASE("windows of records that were combined before give what all the records would") {
   std::size_t combined = 0;
-  for (const std::uint64_t seed : testing_support::seeds(600)) {
+  const auto seeds = testing_support::seeds(600);
+  for (const std::uint64_t seed : seeds) {
     Case windows{seed, Case::Life::one, true};
     windows.run();
     combined += windows.combined_batches();
   }
-  REQUIRE(combined > 0);
+  REQUIRE(combined >= seeds.size() / 2);
 }
 
 TEST_CASE("windows that go through checkpoints at any moment give the same") {
