@@ -3,22 +3,23 @@
 from cluster_bench import call_times, main, row, seconds, subtasks_of
 
 WIDTH = 100
+# Each step has a key of its own: by the key of the step before, records would stay where they are (decision 042).
 STEP = """
 [operators.step{number}]
 type      = "window"
 input     = "{before}"
-key_by    = ["k"]
+key_by    = ["k{number}"]
 window    = {{ count = 1 }}
-aggregate = {{ n = "count()" }}
+aggregate = {{ k{after} = "max(k{number})" }}
 """
 
 
 def topology():
     text = (f'name = "wide"\nparallelism = {WIDTH}\n[sources.numbers]\ntype = "generate"\n'
-            'fields = { k = "seq() % 100000" }\nrate_limit = 1000\n')
+            'fields = { k0 = "seq() % 100000" }\nrate_limit = 1000\n')
     before = "numbers"
     for number in range(9):
-        text += STEP.format(number=number, before=before)
+        text += STEP.format(number=number, after=number + 1, before=before)
         before = f"step{number}"
     return text + f'[sinks.out]\ntype = "discard"\ninput = "{before}"\n'
 
