@@ -56,15 +56,16 @@ class ClosingPrice : public df::KeyedProcess<std::int64_t, ValidBid, Sale> {
 class LastTenAverage : public df::KeyedProcess<std::int64_t, Sale, SellerAverage> {
  public:
   void process(const Sale& sale, Context& ctx, df::Output<SellerAverage>&) override {
-    waiting_.add(sale);
+    waiting_.update([&](std::vector<Sale>& sales) {
+      sales.insert(std::upper_bound(sales.begin(), sales.end(), sale, closes_before), sale);
+    });
     ctx.on_event_time(sale.closed);
   }
 
   void on_timer(df::Timestamp now, Context& ctx, df::Output<SellerAverage>& out) override {
     waiting_.update([&](std::vector<Sale>& sales) {
       const auto closed_end =
-          std::partition(sales.begin(), sales.end(), [&](const Sale& sale) { return sale.closed <= now; });
-      std::sort(sales.begin(), closed_end, [](const Sale& a, const Sale& b) { return a.auction < b.auction; });
+          std::find_if(sales.begin(), sales.end(), [&](const Sale& sale) { return sale.closed > now; });
       for (auto sale = sales.begin(); sale != closed_end; ++sale) out.emit({ctx.key(), average_with(sale->price)});
       sales.erase(sales.begin(), closed_end);
     });
@@ -72,6 +73,10 @@ class LastTenAverage : public df::KeyedProcess<std::int64_t, Sale, SellerAverage
 
  private:
   static constexpr std::size_t auctions = 10;
+
+  static bool closes_before(const Sale& a, const Sale& b) {
+    return a.closed != b.closed ? a.closed < b.closed : a.auction < b.auction;
+  }
 
   std::int64_t average_with(std::int64_t price) {
     last_.update([&](std::vector<std::int64_t>& prices) {
@@ -81,7 +86,7 @@ class LastTenAverage : public df::KeyedProcess<std::int64_t, Sale, SellerAverage
     return std::accumulate(last_.begin(), last_.end(), std::int64_t{0}) / static_cast<std::int64_t>(last_.size());
   }
 
-  df::ListState<Sale> waiting_{this, "waiting"};
+  df::ListState<Sale> waiting_{this, "waiting"};    ///< in the order in which they close
   df::ListState<std::int64_t> last_{this, "last"};  ///< prices, the newest at the end
 };
 

@@ -51,9 +51,9 @@ class ArrangedWindowFactory final : public OperatorFactory, public CombinesInput
     }
     return keys;
   }
-  [[nodiscard]] std::optional<Combiner> combiner() const override {
+  [[nodiscard]] std::optional<Combiner> combiner(Duration keeps_for) const override {
     const auto* window = dynamic_cast<const CombinesInput*>(window_.get());
-    return window != nullptr ? window->combiner() : std::nullopt;
+    return window != nullptr ? window->combiner(keeps_for) : std::nullopt;
   }
 
  private:

@@ -62,7 +62,7 @@ class CombinerPlacement {
     for (const StreamEdge& edge : node.inputs) {
       if (graph_.nodes[edge.from].outputs[edge.output].changelog != ChangelogMode::append_only) return std::nullopt;
     }
-    auto combiner = combines->combiner();
+    auto combiner = combines->combiner(graph_.settings.buffer_timeout);
     if (!combiner) return std::nullopt;
     const bool lost = std::any_of(combiner->lost_outputs.begin(), combiner->lost_outputs.end(),
                                   [&](std::size_t output) { return is_read(node.id, output); });

@@ -10,8 +10,8 @@
 
 namespace dataflow {
 
-/// An operator that stands in front of the exchange. It must not keep anything from one batch to the next: no barrier
-/// or watermark waits for it.
+/// An operator that stands in front of the exchange. It has no state: what it keeps from one batch to the next it gives
+/// when it is asked to (Operator::give_kept).
 struct Combiner {
   OperatorFactoryPtr factory;  ///< takes the exchange's input
   SchemaPtr schema;            ///< of what it sends: the input's fields, then others
@@ -25,8 +25,9 @@ struct Combiner {
 class CombinesInput {
  public:
   virtual ~CombinesInput() = default;
-  /// Nothing: there is nothing to combine.
-  [[nodiscard]] virtual std::optional<Combiner> combiner() const = 0;
+  /// One that keeps records back for `keeps_for` at most, to combine more of them. Nothing: there is nothing to
+  /// combine.
+  [[nodiscard]] virtual std::optional<Combiner> combiner(Duration keeps_for) const = 0;
 };
 
 }  // namespace dataflow

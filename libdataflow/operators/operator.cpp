@@ -11,6 +11,10 @@ Status Operator::open(OperatorContext&) {
 Result<Step> Operator::on_watermark(Timestamp, OperatorOutput&) {
   return Step::done;
 }
+Result<Step> Operator::give_kept(OperatorOutput&) {
+  return Step::done;
+}
+
 Result<Step> Operator::on_processing_time(Timestamp, OperatorOutput&) {
   return Step::done;
 }

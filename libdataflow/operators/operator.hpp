@@ -97,6 +97,9 @@ class Operator {
   /// The operator gives on the watermarks that it is told of by itself, through its output, when what was before them
   /// is out.
   [[nodiscard]] virtual bool delays_watermarks() const { return false; }
+  /// Gives what it keeps back only to make larger batches of it, with the watermarks that it delays for that: a barrier
+  /// comes next, behind which nothing of it may stay, or word that the subtask is idle.
+  virtual Result<Step> give_kept(OperatorOutput& out);
   /// What may come next.
   enum class Event : std::uint8_t { batch, watermark, end };
   /// For an operator that waits for something outside: whether it can be given such an event now. While not, the event

@@ -1,11 +1,8 @@
 #include "libdataflow/runtime/output_edge.hpp"
 
 #include <algorithm>
-#include <array>
 
-#include "libdataflow/expressions/compare_rows.hpp"
 #include "libdataflow/runtime/buggify.hpp"
-#include "serialization/cpu.hpp"
 #include "serialization/key_hash.hpp"
 
 namespace dataflow {
@@ -22,30 +19,14 @@ bool worth_sending(std::size_t rows, std::size_t bytes) {
 constexpr std::size_t blocked_bytes = 64 * 1024;
 constexpr std::size_t few_bytes = 200;
 constexpr std::size_t blocked_envelopes = 64;
-/// Of a list of rows, which are written eight at a time.
-constexpr std::size_t room_behind_rows = 8;
+/// So many do not wait for more rows: their watermarks have work for the receiver.
+constexpr std::size_t many_envelopes = 32;
 
 /// Whether what one batch has values of the other has, too: a combiner's batches are of two kinds.
 bool have_same_fields(const Batch& one, const Batch& other) {
   return std::equal(one.columns().begin(), one.columns().end(), other.columns().begin(),
                     [](const ColumnPtr& a, const ColumnPtr& b) { return is_unread(*a) == is_unread(*b); });
 }
-
-#if defined(__x86_64__)
-/// Writes rows whose hash is below `upper` behind those of the first side, the others behind those of the second, eight
-/// at a time; returns how many are done.
-[[gnu::target("avx2")]] std::uint32_t put_eights_on_sides(const std::uint64_t* hashes, std::uint64_t upper,
-                                                          std::uint32_t rows, std::uint32_t*& first,
-                                                          std::uint32_t*& second) {
-  std::uint32_t row = 0;
-  for (; row + 8 <= rows; row += 8) {
-    const unsigned mask = expr::avx2::mask_of_eight<std::uint64_t, std::greater_equal<>>(hashes + row, upper);
-    first = expr::avx2::put_rows(mask ^ 0xFFU, row, first);
-    second = expr::avx2::put_rows(mask, row, second);
-  }
-  return row;
-}
-#endif
 
 }  // namespace
 
@@ -72,7 +53,7 @@ void ChannelSender::push(Envelope envelope, Timestamp now) {
 }
 
 bool ChannelSender::due(Timestamp now) const {
-  return forced_ || worth_sending(pending_rows_, pending_bytes_) || now >= due_at_;
+  return forced_ || worth_sending(pending_rows_, pending_bytes_) || pending_.size() >= many_envelopes || now >= due_at_;
 }
 
 /// The first envelope; batches in a row that are not worth sending are joined until they are. Others go as they are:
@@ -176,14 +157,8 @@ void OutputEdge::scatter(const BatchPtr& batch, Timestamp now, TaskHost& host) {
   keys.reserve(key_fields_.size());
   for (const std::size_t field : key_fields_) keys.push_back(&batch->column(field));
   hash_rows(keys, batch->rows(), hashes_);
-  // Every target's list has room for all rows, so that a row costs one store and no question.
-  const std::size_t room = batch->rows() + room_behind_rows;
-  for (auto& rows : rows_of_target_) rows.resize(std::max(rows.size(), room));
-  if (senders_.size() == 2) {
-    choose_of_two(batch->rows());
-  } else {
-    choose_of_many(batch->rows());
-  }
+  if (senders_.size() == 2) return scatter_to_two(batch, now, host);
+  choose_of_many(batch->rows());
   for (std::size_t target = 0; target < senders_.size(); ++target) {
     const std::span<const std::uint32_t> rows{rows_of_target_[target].data(), rows_for_target_[target]};
     if (rows.empty()) continue;
@@ -191,33 +166,24 @@ void OutputEdge::scatter(const BatchPtr& batch, Timestamp now, TaskHost& host) {
   }
 }
 
+/// The second has the upper key groups, which are the upper hashes.
+void OutputEdge::scatter_to_two(const BatchPtr& batch, Timestamp now, TaskHost& host) {
+  sides_.choose(hashes_, upper_hashes_);
+  if (sides_.rows(1) == 0) return push(0, batch, now, host);
+  if (sides_.rows(0) == 0) return push(1, batch, now, host);
+  auto [first, second] = sides_.split(*batch);
+  push(0, std::move(first), now, host);
+  push(1, std::move(second), now, host);
+}
+
 void OutputEdge::choose_of_many(std::uint32_t rows) {
+  // Every target's list has room for all rows, so that a row costs one store and no question.
+  for (auto& list : rows_of_target_) list.resize(std::max<std::size_t>(list.size(), rows));
   std::fill(rows_for_target_.begin(), rows_for_target_.end(), 0U);
   for (std::uint32_t row = 0; row < rows; ++row) {
     const std::uint32_t target = subtask_of_group_[key_group_of(hashes_[row], max_parallelism_)];
     rows_of_target_[target][rows_for_target_[target]++] = row;
   }
-}
-
-/// The second has the upper key groups, which are the upper hashes. Where to stays in registers: a number that was
-/// stored for the row before could not be loaded at once.
-void OutputEdge::choose_of_two(std::uint32_t rows) {
-  const std::uint64_t* const hashes = hashes_.data();
-  const std::uint64_t upper = upper_hashes_;
-  std::uint32_t* first = rows_of_target_[0].data();
-  std::uint32_t* second = rows_of_target_[1].data();
-  std::uint32_t row = 0;
-#if defined(__x86_64__)
-  if (cpu::has_avx2()) row = put_eights_on_sides(hashes, upper, rows, first, second);
-#endif
-  for (; row < rows; ++row) {
-    *first = *second = row;
-    const bool is_second = hashes[row] >= upper;
-    first += is_second ? 0 : 1;
-    second += is_second ? 1 : 0;
-  }
-  rows_for_target_[0] = static_cast<std::uint32_t>(first - rows_of_target_[0].data());
-  rows_for_target_[1] = rows - rows_for_target_[0];
 }
 
 void OutputEdge::emit_to_all(const Envelope& envelope, Timestamp now, TaskHost& host) {

@@ -9,6 +9,7 @@
 
 #include "libdataflow/graph/job_graph.hpp"
 #include "libdataflow/runtime/task_host.hpp"
+#include "libdataflow/runtime/two_sides.hpp"
 
 namespace dataflow {
 
@@ -72,9 +73,9 @@ class OutputEdge {
 
  private:
   void scatter(const BatchPtr& batch, Timestamp now, TaskHost& host);
+  void scatter_to_two(const BatchPtr& batch, Timestamp now, TaskHost& host);
   /// From the hashes of the rows.
   void choose_of_many(std::uint32_t rows);
-  void choose_of_two(std::uint32_t rows);
   void push(std::size_t target, BatchPtr batch, Timestamp now, TaskHost& host);
 
   Partitioning partitioning_;
@@ -84,6 +85,7 @@ class OutputEdge {
   std::vector<ChannelSender> senders_;
   std::vector<std::uint32_t> subtask_of_group_;             ///< for hash over more than two: key group -> channel
   std::uint64_t upper_hashes_ = 0;                          ///< from here on they are the second's of two channels
+  TwoSides sides_;                                          ///< of two channels
   std::size_t next_ = 0;                                    ///< for rebalance
   std::vector<std::uint64_t> hashes_;                       ///< scratch, kept for its capacity
   std::vector<std::vector<std::uint32_t>> rows_of_target_;  ///< each as long as the largest batch so far

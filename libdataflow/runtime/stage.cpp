@@ -145,7 +145,7 @@ Result<Step> Stage::begin(StageInput& input) {
   }
   if (const auto* status = std::get_if<StreamStatus>(&input.event)) {
     if (!operator_->makes_watermarks()) to_forward_ = *status;
-    return Step::done;
+    return operator_->give_kept(*this);
   }
   if (input.of_one_input) return operator_->end_of_input(input.input, *this);
   to_forward_ = std::get<EndOfData>(input.event);
@@ -181,6 +181,14 @@ Status Stage::fire_processing_timers() {
   const auto due = next_processing_timer();
   if (!due || *due > scope_.now || full()) return {};
   auto result = guarded(crash_site_here(), [&] { return operator_->on_processing_time(scope_.now, *this); });
+  if (!result) return fail(result.error());
+  yielded_ = *result == Step::yield;
+  return {};
+}
+
+Status Stage::give_kept() {
+  if (!operator_) return {};
+  auto result = guarded(crash_site_here(), [&] { return operator_->give_kept(*this); });
   if (!result) return fail(result.error());
   yielded_ = *result == Step::yield;
   return {};

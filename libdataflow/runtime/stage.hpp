@@ -90,6 +90,8 @@ class Stage final : public OperatorOutput, public OperatorContext {
   Status commit(std::uint64_t epoch);
   Status close();
 
+  /// Has the operator give what it keeps back, when the chain has settled.
+  Status give_kept();
   /// The synchronous part of a checkpoint, when the chain has settled. `of_source`: what a source stage's driver gives.
   Result<CapturedStatePtr> snapshot(CapturedStatePtr of_source = nullptr);
   /// After open. A source's driver restores itself.

@@ -194,6 +194,11 @@ tl::expected<bool, TaskFailure> Task::step() {
   Stage& head = *stages_.front();
   if (barrier_ && (!source_ || source_->settled())) {
     if (!settled()) return false;
+    if (gave_kept_ < stages_.size()) {
+      Stage& stage = *stages_[gave_kept_++];
+      if (auto status = stage.give_kept(); !status) return tl::unexpected(failure(stage, status.error()));
+      return true;
+    }
     if (auto taken = take_snapshot(); !taken) return tl::unexpected(taken.error());
     return true;
   }
@@ -420,6 +425,7 @@ tl::expected<void, TaskFailure> Task::take_snapshot() {
 void Task::end_alignment() {
   aligning_.reset();
   barrier_.reset();
+  gave_kept_ = 0;
   for (InputChannel& channel : channels_) channel.blocked = false;
   received_.insert(received_.begin(), std::make_move_iterator(held_back_.begin()),
                    std::make_move_iterator(held_back_.end()));

@@ -174,6 +174,7 @@ class Task {
   Timestamp alignment_began_;
   std::deque<Received> held_back_;     ///< behind barriers, in order; bounded by the senders' credit
   std::optional<Barrier> barrier_;     ///< all barriers are here: taken once the chain has settled
+  std::size_t gave_kept_ = 0;          ///< so many stages, for it
   std::uint64_t last_checkpoint_ = 0;  ///< the newest that was taken, given up or started from
   std::uint64_t last_message_ = 0;     ///< the newest that was taken
   std::deque<Split> later_splits_;     ///< assigned after the checkpoint that is being taken began

@@ -16,7 +16,13 @@ namespace dataflow::windows {
 
 namespace {
 
-using Extents = std::span<const KeyGroups::Extent>;
+using Extent = KeyGroups::Extent;
+using Extents = std::span<const Extent>;
+
+/// So many records are combined at once where they can be. More bring little (nexmark_q11: 4096 become 610 rows, 16384
+/// about a thousand, of a thousand bidders that are active), and take longer to come together and more memory.
+constexpr std::size_t records_together = 16 * 1024;
+constexpr std::size_t bytes_together = 512 * 1024;
 
 /// Whether each key's records, from the first to the last, are alike for the operator behind the exchange: they count
 /// in the same windows, and are late or not together.
@@ -24,15 +30,18 @@ class Togetherness {
  public:
   virtual ~Togetherness() = default;
   [[nodiscard]] virtual bool are_together(Extents keys, Timestamp watermark) const = 0;
+  /// Whether all records of this time are, but for those that are late.
+  [[nodiscard]] virtual bool may_be_together(const Extent& all) const = 0;
 };
 
 class InOneSlice final : public Togetherness {
  public:
   explicit InOneSlice(std::unique_ptr<SliceGrid> grid) : grid_{std::move(grid)} {}
   [[nodiscard]] bool are_together(Extents keys, Timestamp) const override {
-    return std::all_of(keys.begin(), keys.end(), [&](const KeyGroups::Extent& records) {
-      return grid_->start(records.first) == grid_->start(records.last);
-    });
+    return std::all_of(keys.begin(), keys.end(), [this](const Extent& records) { return may_be_together(records); });
+  }
+  [[nodiscard]] bool may_be_together(const Extent& all) const override {
+    return grid_->start(all.first) == grid_->start(all.last);
   }
 
  private:
@@ -47,19 +56,36 @@ class InOneSession final : public Togetherness {
   [[nodiscard]] bool are_together(Extents keys, Timestamp watermark) const override {
     return are_single_sessions(keys, gap_, {watermark.micros, lateness_});
   }
+  [[nodiscard]] bool may_be_together(const Extent& all) const override {
+    return all.last <= saturating_add(all.first, gap_);
+  }
 
  private:
   std::int64_t gap_;
   std::int64_t lateness_;
 };
 
+/// From when to when the records of a batch with event time are.
+Extent extent_of(const Batch& batch) {
+  const std::span<const std::int64_t> times = batch.timestamps()->as<std::int64_t>();
+  Extent extent{times.front(), times.front()};
+  for (const std::int64_t time : times) {  // std::minmax_element jumps, and to where cannot be foreseen
+    extent.first = std::min(extent.first, time);
+    extent.last = std::max(extent.last, time);
+  }
+  return extent;
+}
+
+/// Batches that can be combined wait for others, up to records_together; with them the watermarks behind them. One that
+/// cannot be does not wait, nor do those after it until one can.
 class CombinerOperator final : public Operator {
  public:
   /// Without `together` all records of a key are.
-  CombinerOperator(const WindowSpec& spec, SchemaPtr schema, std::unique_ptr<Togetherness> together)
+  CombinerOperator(const WindowSpec& spec, SchemaPtr schema, std::unique_ptr<Togetherness> together, Duration keeps_for)
       : key_fields_{spec.key_fields},
         schema_{std::move(schema)},
         together_{std::move(together)},
+        keeps_for_{keeps_for},
         key_groups_{spec.key_fields},
         aggregation_{spec.aggregates},
         width_{sizeof(CombinedHead) + aggregation_.initial_states().size()} {}
@@ -70,12 +96,41 @@ class CombinerOperator final : public Operator {
   }
 
   Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput& out) override {
-    BatchPtr combined = combine(*batch);
-    out.emit(combined ? std::move(combined) : as_combined_batch(schema_, *batch));
+    std::optional<Extent> extent;
+    if (batch->has_event_time()) extent = extent_of(*batch);
+    const bool waits = can_wait(*batch, extent);
+    if (!waits || !fits(extent)) give(out);
+    if (waits) {
+      keep(batch, extent);
+      if (kept_rows_ >= records_together || kept_bytes_ >= bytes_together) give(out);
+    } else {
+      emit(batch, out);
+    }
+    return Step::done;
+  }
+
+  [[nodiscard]] bool delays_watermarks() const override { return true; }
+  Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out) override {
+    watermark_ = watermark;
+    if (kept_.empty() || watermark == Timestamp::max()) give(out);
+    return Step::done;
+  }
+  [[nodiscard]] std::optional<Timestamp> next_processing_timer() const override {
+    return kept_.empty() ? std::nullopt : std::optional{kept_since_ + keeps_for_};
+  }
+  Result<Step> on_processing_time(Timestamp, OperatorOutput& out) override { return give_kept(out); }
+  Result<Step> end_of_data(OperatorOutput& out) override { return give_kept(out); }
+  Result<Step> give_kept(OperatorOutput& out) override {
+    give(out);
     return Step::done;
   }
 
  private:
+  [[nodiscard]] bool can_wait(const Batch& batch, const std::optional<Extent>& extent) const;
+  [[nodiscard]] bool fits(const std::optional<Extent>& extent) const;
+  void keep(const BatchPtr& batch, const std::optional<Extent>& extent);
+  void give(OperatorOutput& out);
+  void emit(const BatchPtr& batch, OperatorOutput& out);
   BatchPtr combine(const Batch& batch);
   [[nodiscard]] bool are_together(const Batch& batch);
   [[nodiscard]] bool fold(const Batch& batch);
@@ -85,15 +140,65 @@ class CombinerOperator final : public Operator {
   const std::vector<std::size_t> key_fields_;
   SchemaPtr schema_;
   std::unique_ptr<Togetherness> together_;
+  const Duration keeps_for_;
   KeyGroups key_groups_;
   Aggregation aggregation_;
   std::size_t width_;  ///< of a row
   OperatorContext* context_ = nullptr;
+  bool combines_ = false;               ///< the last ones could be
+  std::optional<Timestamp> watermark_;  ///< to be given on
+  // What waits:
+  std::vector<BatchPtr> kept_;
+  std::size_t kept_rows_ = 0;
+  std::size_t kept_bytes_ = 0;
+  std::optional<Extent> kept_extent_;  ///< none without event time
+  Timestamp kept_since_;
   // Of the batch:
   Extents extents_;     ///< of each key; none without event time
   GrowingBuffer rows_;  ///< one for each key
   std::vector<std::byte*> states_;
 };
+
+bool CombinerOperator::can_wait(const Batch& batch, const std::optional<Extent>& extent) const {
+  return combines_ && keeps_for_ > Duration{0} && batch.kinds().empty() &&
+         (together_ == nullptr || !extent || together_->may_be_together(*extent));
+}
+
+/// Whether it can be combined with those that wait.
+bool CombinerOperator::fits(const std::optional<Extent>& extent) const {
+  if (together_ == nullptr || !extent || !kept_extent_) return true;
+  return together_->may_be_together(
+      {std::min(extent->first, kept_extent_->first), std::max(extent->last, kept_extent_->last)});
+}
+
+void CombinerOperator::keep(const BatchPtr& batch, const std::optional<Extent>& extent) {
+  if (kept_.empty()) {
+    kept_since_ = context_->now();
+    kept_extent_ = extent;
+  } else if (extent) {
+    kept_extent_ = {std::min(extent->first, kept_extent_->first), std::max(extent->last, kept_extent_->last)};
+  }
+  kept_.push_back(batch);
+  kept_rows_ += batch->rows();
+  kept_bytes_ += batch->byte_size();
+}
+
+/// What waits, and the watermark behind it.
+void CombinerOperator::give(OperatorOutput& out) {
+  if (!kept_.empty()) {
+    emit(concatenate(kept_), out);
+    kept_.clear();
+    kept_rows_ = kept_bytes_ = 0;
+  }
+  if (watermark_) out.advance_watermark(*watermark_);
+  watermark_.reset();
+}
+
+void CombinerOperator::emit(const BatchPtr& batch, OperatorOutput& out) {
+  BatchPtr combined = combine(*batch);
+  combines_ = combined != nullptr;
+  out.emit(combined ? std::move(combined) : as_combined_batch(schema_, *batch));
+}
 
 /// Null when its records are better sent as they are.
 BatchPtr CombinerOperator::combine(const Batch& batch) {
@@ -132,7 +237,7 @@ bool CombinerOperator::fold(const Batch& batch) {
 ColumnPtr CombinerOperator::last_times() {
   ColumnBuilder times{TypeKind::timestamp, extents_.size()};
   auto* to = times.append_uninitialised<std::int64_t>(extents_.size());
-  for (const KeyGroups::Extent& of_key : extents_) *to++ = of_key.last;
+  for (const Extent& of_key : extents_) *to++ = of_key.last;
   return times.finish();
 }
 
@@ -164,25 +269,27 @@ std::unique_ptr<Togetherness> togetherness_of(const WindowSpec& spec) {
 
 class CombinerFactory final : public OperatorFactory {
  public:
-  CombinerFactory(WindowSpec spec, SchemaPtr schema) : spec_{std::move(spec)}, schema_{std::move(schema)} {}
+  CombinerFactory(WindowSpec spec, SchemaPtr schema, Duration keeps_for)
+      : spec_{std::move(spec)}, schema_{std::move(schema)}, keeps_for_{keeps_for} {}
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
-    return std::make_unique<CombinerOperator>(spec_, schema_, togetherness_of(spec_));
+    return std::make_unique<CombinerOperator>(spec_, schema_, togetherness_of(spec_), keeps_for_);
   }
 
  private:
   WindowSpec spec_;
   SchemaPtr schema_;
+  Duration keeps_for_;
 };
 
 }  // namespace
 
-std::optional<Combiner> combiner_of(const WindowSpec& spec, const SchemaPtr& input) {
+std::optional<Combiner> combiner_of(const WindowSpec& spec, const SchemaPtr& input, Duration keeps_for) {
   const bool of_time = has_window_bounds(spec.kind) || spec.kind == WindowKind::running;
   if (!of_time || spec.key_fields.empty() || !Aggregation{spec.aggregates}.combines()) return std::nullopt;
   SchemaPtr schema = combined_schema(*input);
-  Combiner combiner{.factory = std::make_shared<const CombinerFactory>(spec, schema),
+  Combiner combiner{.factory = std::make_shared<const CombinerFactory>(spec, schema, keeps_for),
                     .schema = schema,
-                    .details = "of each batch a row for each key",
+                    .details = "a row for each key of some batches",
                     .lost_outputs = {}};
   if (spec.kind != WindowKind::running) combiner.lost_outputs = {window_late_output};
   return combiner;

@@ -127,7 +127,9 @@ class WindowFactory final : public OperatorFactory, public CombinesInput, public
     return {first};
   }
 
-  [[nodiscard]] std::optional<Combiner> combiner() const override { return windows::combiner_of(spec_, input_); }
+  [[nodiscard]] std::optional<Combiner> combiner(Duration keeps_for) const override {
+    return windows::combiner_of(spec_, input_, keeps_for);
+  }
 
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
     switch (spec_.kind) {

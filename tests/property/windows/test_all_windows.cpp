@@ -4,14 +4,17 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 #include <set>
 #include <utility>
+#include <variant>
 
 #include "dataflow/testing.hpp"
 #include "libdataflow/checkpoint/memory_storage.hpp"
 #include "libdataflow/operators/combines_input.hpp"
 #include "libdataflow/state/state_backend.hpp"
+#include "libdataflow/windows/combined_rows.hpp"
 #include "serialization/builder.hpp"
 #include "tests/property/windows/windows_reference.hpp"
 #include "tests/support/seeds.hpp"
@@ -49,6 +52,35 @@ class RandomOutput final : public OperatorOutput {
   std::mt19937_64& random_;
 };
 
+/// Of a combiner: batches and watermarks in their order.
+class Sent final : public OperatorOutput {
+ public:
+  explicit Sent(window_tests::Context& context) : context_{context} {}
+  void emit(BatchPtr batch, std::size_t) override { events.emplace_back(std::move(batch)); }
+  void advance_watermark(Timestamp watermark) override {
+    context_.event_time = watermark;
+    events.emplace_back(watermark);
+  }
+  [[nodiscard]] bool full() const override { return false; }
+  std::vector<std::variant<BatchPtr, Timestamp>> events;
+
+ private:
+  window_tests::Context& context_;
+};
+
+/// For how many records a batch of a combiner stands.
+std::size_t records_of(const Batch& sent) {
+  const Column& combined = *sent.columns().back();
+  if (is_unread(combined)) return sent.rows();
+  std::size_t records = 0;
+  for (std::size_t row = 0; row < sent.rows(); ++row) {
+    windows::CombinedHead head{};
+    std::memcpy(&head, combined.text(row).data(), sizeof head);
+    records += static_cast<std::size_t>(head.records);
+  }
+  return records;
+}
+
 class Case {
  public:
   enum class Life : std::uint8_t { one, many };
@@ -57,6 +89,8 @@ class Case {
       : random_{seed}, seed_{seed}, life_{life}, combines_{combines} {}
 
   [[nodiscard]] std::size_t combined_batches() const { return combined_batches_; }
+  /// How often a batch waited for the next.
+  [[nodiscard]] std::size_t kept_back() const { return kept_back_; }
 
   void run() {
     WindowSpec spec = random_spec();
@@ -64,8 +98,12 @@ class Case {
     CAPTURE(static_cast<int>(spec.kind));
     Reference reference{spec, chosen_};
     const OperatorFactoryPtr factory = make_window_operator(spec, schema());
-    const auto combiner = combines_ ? dynamic_cast<const CombinesInput&>(*factory).combiner() : std::nullopt;
+    constexpr Duration keeps_for{50};
+    const auto combiner =
+        combines_ ? dynamic_cast<const CombinesInput&>(*factory).combiner(seed_ % 3 == 0 ? Duration{0} : keeps_for)
+                  : std::nullopt;
     const auto combining = combiner ? combiner->factory->create() : nullptr;
+    std::vector<Record> kept;  // by the combiner
     std::uint64_t expected_late_records = 0;
     auto op = factory->create();
     window_tests::Context context;
@@ -81,7 +119,8 @@ class Case {
     };
     context.backend = new_backend();
     REQUIRE(op->open(context).has_value());
-    if (combining) REQUIRE(combining->open(context).has_value());
+    window_tests::Context before_exchange;
+    if (combining) REQUIRE(combining->open(before_exchange).has_value());
     // Checkpoints of a running job: each knows what those before it have written.
     const auto storage = std::make_shared<MemoryStorage>();
     auto uploaded = std::make_unique<UploadedFiles>(0);
@@ -98,6 +137,43 @@ class Case {
       while (*step == Step::yield) {
         step = op->resume(out);
         REQUIRE(step.has_value());
+      }
+    };
+    const auto deliver = [&](const BatchPtr& sent, const std::vector<Record>& batch) {
+      std::vector<std::size_t> late;
+      const auto expected = reference.push(batch, late);
+      if (sent->rows() < batch.size()) ++combined_batches_;
+      finish(op->process(0, sent, out));
+      require_same(out.take(0), expected);
+      expected_late_records += late.size();
+      REQUIRE(context.counter("late").value() == expected_late_records);
+      std::vector<std::string> expected_late;
+      for (const std::size_t n : late) {
+        const Record& r = batch[n];
+        expected_late.push_back(show(r.k) + "|" + show(r.i) + "|" + show(r.a) + "|" + show(r.x) + "|" + show(r.s) +
+                                "|");
+      }
+      std::sort(expected_late.begin(), expected_late.end());
+      if (sent->rows() < batch.size()) expected_late.clear();  // they are counted alone
+      REQUIRE(out.take(1) == expected_late);
+    };
+    const auto advance = [&](Timestamp watermark) {
+      context.event_time = watermark;
+      finish(op->on_watermark(watermark, out));
+      check_order(out, spec);
+      require_same(out.take(0), reference.watermark(watermark.micros));
+    };
+    const auto deliver_all = [&](const Sent& sent) {
+      for (const auto& event : sent.events) {
+        if (const auto* watermark = std::get_if<Timestamp>(&event)) {
+          advance(*watermark);
+          continue;
+        }
+        const auto& batch = std::get<BatchPtr>(event);
+        const auto end = kept.begin() + static_cast<std::ptrdiff_t>(records_of(*batch));
+        const std::vector<Record> records(kept.begin(), end);
+        kept.erase(kept.begin(), end);
+        deliver(batch, records);
       }
     };
     std::int64_t now = static_cast<std::int64_t>(pick(200)) - 100;
@@ -135,38 +211,36 @@ class Case {
       if (step == steps || pick(3) == 0) {
         const auto behind = static_cast<std::int64_t>(pick(40));
         mark = step == steps ? last_micros : std::max(mark, now - behind);
-        context.event_time = Timestamp{mark};
-        finish(op->on_watermark(Timestamp{mark}, out));
-        check_order(out, spec);
-        require_same(out.take(0), reference.watermark(mark));
+        if (!combining) {
+          advance(Timestamp{mark});
+          continue;
+        }
+        Sent sent{before_exchange};
+        REQUIRE(combining->on_watermark(Timestamp{mark}, sent) == Step::done);
+        if (step == steps) REQUIRE(combining->end_of_data(sent) == Step::done);
+        deliver_all(sent);
         continue;
       }
       std::vector<Record> batch;
       const bool large = pick(dense_ ? 2 : 4) == 0;
       for (std::size_t rows = 1 + pick(large ? 600 : 20); rows-- > 0;) batch.push_back(random_record(now));
-      std::vector<std::size_t> late;
-      const auto expected = reference.push(batch, late);
-      BatchPtr sent = to_batch(batch);
-      if (combining) {
-        window_tests::Collected combined;
-        REQUIRE(combining->process(0, sent, combined) == Step::done);
-        sent = combined.main.at(0);
-        if (sent->rows() < batch.size()) ++combined_batches_;
+      if (!combining) {
+        deliver(to_batch(batch), batch);
+        continue;
       }
-      finish(op->process(0, sent, out));
-      require_same(out.take(0), expected);
-      expected_late_records += late.size();
-      REQUIRE(context.counter("late").value() == expected_late_records);
-      std::vector<std::string> expected_late;
-      for (const std::size_t n : late) {
-        const Record& r = batch[n];
-        expected_late.push_back(show(r.k) + "|" + show(r.i) + "|" + show(r.a) + "|" + show(r.x) + "|" + show(r.s) +
-                                "|");
+      kept.insert(kept.end(), batch.begin(), batch.end());
+      Sent sent{before_exchange};
+      REQUIRE(combining->process(0, to_batch(batch), sent) == Step::done);
+      before_exchange.clock = before_exchange.clock + Duration{pick(static_cast<std::uint64_t>(keeps_for.count()))};
+      const auto timer = combining->next_processing_timer();
+      if (timer && *timer <= before_exchange.clock) {
+        REQUIRE(combining->on_processing_time(before_exchange.clock, sent) == Step::done);
       }
-      std::sort(expected_late.begin(), expected_late.end());
-      if (sent->rows() < batch.size()) expected_late.clear();  // they are counted alone
-      REQUIRE(out.take(1) == expected_late);
+      if (pick(8) == 0) REQUIRE(combining->give_kept(sent) == Step::done);
+      deliver_all(sent);
+      if (timer && !kept.empty()) ++kept_back_;
     }
+    REQUIRE(kept.empty());
   }
 
  private:
@@ -255,6 +329,7 @@ class Case {
   Life life_;
   bool combines_;
   std::size_t combined_batches_ = 0;
+  std::size_t kept_back_ = 0;
   std::vector<bool> chosen_;  ///< of the aggregates
   std::mt19937_64 rebirths_{seed_};
   std::uint64_t key_count_ = 1;
@@ -269,13 +344,16 @@ TEST_CASE("windows give what a reference that keeps every record gives") {
 
 TEST_CASE("windows of records that were combined before give what all the records would") {
   std::size_t combined = 0;
+  std::size_t kept_back = 0;
   const auto seeds = testing_support::seeds(600);
   for (const std::uint64_t seed : seeds) {
     Case windows{seed, Case::Life::one, true};
     windows.run();
     combined += windows.combined_batches();
+    kept_back += windows.kept_back();
   }
   REQUIRE(combined >= seeds.size() / 2);
+  REQUIRE(kept_back >= seeds.size() / 4);
 }
 
 TEST_CASE("windows that go through checkpoints at any moment give the same") {

@@ -33,6 +33,7 @@ struct BatchesCase {
   bool large = pick(4) == 0;  ///< values whose sums come near the end of their type
   std::uint64_t keys = 1 + pick(pick(3) == 0 ? 1000 : 20);
   std::size_t key_fields = pick(4);  ///< the first so many: a number, a text that changes seldom, a double
+  bool keeps = pick(2) == 0;         ///< batches, too, to combine them
   bool combines = pick(2) == 0;      ///< records may be combined, and the aggregates can do with that
   std::int64_t day = 0;
 
@@ -104,10 +105,12 @@ struct BatchesCase {
     const auto op = factory->create();
     REQUIRE(op->open(context).has_value());
     window_tests::Collected sent;
-    if (const auto combiner = dynamic_cast<const CombinesInput&>(*factory).combiner(); combined && combiner) {
+    const Duration keeps_for{keeps ? 1 : 0};
+    if (const auto combiner = dynamic_cast<const CombinesInput&>(*factory).combiner(keeps_for); combined && combiner) {
       const auto combining = combiner->factory->create();
       REQUIRE(combining->open(context).has_value());
       for (const BatchPtr& batch : batches) REQUIRE(combining->process(0, batch, sent) == Step::done);
+      REQUIRE(combining->end_of_data(sent) == Step::done);
     } else {
       sent.main = batches;
     }

@@ -1,6 +1,8 @@
 // Barriers in one task with two input channels: what waits, what goes on, and when.
 #include <doctest/doctest.h>
 
+#include <utility>
+
 #include "libdataflow/runtime/task.hpp"
 #include "tests/support/batches.hpp"
 #include "tests/support/graphs.hpp"
@@ -16,11 +18,13 @@ const SchemaPtr schema = make_schema({{"n", TypeKind::int64}});
 /// The sink task of two subtasks of a source, and what it does.
 class TwoChannels final : public TaskHost {
  public:
-  TwoChannels() {
+  /// `before_sink`: an operator in front of it.
+  explicit TwoChannels(OperatorFactoryPtr before_sink = nullptr) {
     GraphBuilder builder;
     builder.source("in", schema, std::make_shared<ScriptedSource>(std::vector<Script>(2))).parallelism = 2;
     collected_ = std::make_shared<Collected>();
-    builder.sink("out", {"in"}, make_collect_sink(collected_)).parallelism = 1;
+    if (before_sink) builder.transform("before", {"in"}, before_sink).parallelism = 1;
+    builder.sink("out", {before_sink ? "before" : "in"}, make_collect_sink(collected_)).parallelism = 1;
     builder.graph.settings.checkpoint = CheckpointSettings{.storage = {}, .tolerable_failures = {}};
     auto graph = build_job_graph(std::make_shared<const StreamGraph>(std::move(builder.graph)), 1);
     REQUIRE(graph);
@@ -46,7 +50,8 @@ class TwoChannels final : public TaskHost {
     }
     return all;
   }
-  [[nodiscard]] Timestamp watermark() const { return task_->metrics().front().watermark; }
+  /// Of the task's last operator.
+  [[nodiscard]] Timestamp watermark() const { return task_->metrics().back().watermark; }
   /// The number of records that each snapshot contains.
   std::map<std::uint64_t, std::size_t> snapshots;
 
@@ -69,6 +74,33 @@ class TwoChannels final : public TaskHost {
 };
 
 using Numbers = std::vector<std::int64_t>;
+
+/// Keeps all that it is given.
+class Keeper final : public Operator {
+ public:
+  Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput&) override {
+    kept_.push_back(batch);
+    return Step::done;
+  }
+  [[nodiscard]] bool delays_watermarks() const override { return true; }
+  Result<Step> on_watermark(Timestamp watermark, OperatorOutput&) override {
+    watermark_ = watermark;
+    return Step::done;
+  }
+  Result<Step> give_kept(OperatorOutput& out) override {
+    for (const BatchPtr& batch : std::exchange(kept_, {})) out.emit(batch);
+    out.advance_watermark(watermark_);
+    return Step::done;
+  }
+
+ private:
+  std::vector<BatchPtr> kept_;
+  Timestamp watermark_ = Timestamp::min();
+};
+
+OperatorFactoryPtr keeper() {
+  return std::make_shared<LambdaFactory>([] { return std::make_unique<Keeper>(); });
+}
 
 }  // namespace
 
@@ -146,4 +178,32 @@ TEST_CASE("a channel whose input is over holds nothing back") {
   t.give(0, EndOfData{true});
   t.give(1, Watermark{Timestamp{120}});
   CHECK(t.watermark() == Timestamp{120});
+}
+
+TEST_CASE("what an operator keeps back comes before the barrier, and its watermark with it") {
+  TwoChannels t{keeper()};
+  t.record(0, 1);
+  t.record(1, 2);
+  t.give(0, Watermark{Timestamp{90}});
+  t.give(1, Watermark{Timestamp{80}});
+  CHECK(t.seen().empty());
+  CHECK(t.watermark() == Timestamp::min());
+  t.barrier(0, 1);
+  t.record(0, 3);
+  CHECK(t.seen().empty());
+  t.barrier(1, 1);
+  CHECK(t.snapshots.at(1) == 2);
+  CHECK(t.watermark() == Timestamp{80});
+  t.barrier(0, 2);
+  t.barrier(1, 2);
+  CHECK(t.snapshots.at(2) == 3);
+}
+
+TEST_CASE("an operator that keeps something back gives it before its subtask is idle") {
+  TwoChannels t{keeper()};
+  t.record(0, 1);
+  t.give(0, StreamStatus{true});
+  CHECK(t.seen().empty());
+  t.give(1, StreamStatus{true});
+  CHECK(t.seen() == Numbers{1});
 }
