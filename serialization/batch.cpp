@@ -91,13 +91,15 @@ BatchPtr concatenate(std::span<const BatchPtr> batches) {
   assert(rows <= std::numeric_limits<std::uint32_t>::max());
   std::vector<ColumnPtr> pieces(batches.size());
   std::vector<ColumnPtr> columns;
+  ColumnPtr timestamps;
   columns.reserve(first.columns().size());
   for (std::size_t c = 0; c < first.columns().size(); ++c) {
     for (std::size_t b = 0; b < batches.size(); ++b) pieces[b] = batches[b]->columns()[c];
     columns.push_back(concatenate(pieces));
+    const auto is_time = [c](const BatchPtr& batch) { return batch->columns()[c] == batch->timestamps(); };
+    if (std::all_of(batches.begin(), batches.end(), is_time)) timestamps = columns.back();  // one copy for both
   }
-  ColumnPtr timestamps;
-  if (first.has_event_time()) {
+  if (first.has_event_time() && !timestamps) {
     for (std::size_t b = 0; b < batches.size(); ++b) pieces[b] = batches[b]->timestamps();
     timestamps = concatenate(pieces);
   }
