@@ -4,23 +4,12 @@
 
 namespace dataflow {
 
-namespace {
-
-/// What the first rows of a window are kept by is looked at for each row that is given on.
-constexpr std::uint64_t most_limit = 1000;
-
-}  // namespace
-
 bool Candidates::worth_it(const TopSpec& top) {
-  return top.window_end && top.key_fields == std::vector{*top.window_end} && top.limit <= most_limit;
+  return top.window_end && top.key_fields == std::vector{*top.window_end} && top.limit <= MayBeFirst::most_limit;
 }
 
 Candidates::Candidates(const TopSpec& top)
-    : window_end_{*top.window_end},
-      order_field_{top.order.front().field},
-      limit_{top.limit},
-      runs_{top.key_fields},
-      cutoff_{top.order, {top.limit, top.ties}} {}
+    : window_end_{*top.window_end}, order_field_{top.order.front().field}, runs_{top.key_fields}, may_be_first_{top} {}
 
 bool Candidates::choose(const BatchPtr& batch, Timestamp watermark, std::vector<std::uint32_t>& rows) {
   const Column& column = batch->column(order_field_);
@@ -38,14 +27,14 @@ bool Candidates::choose(const BatchPtr& batch, Timestamp watermark, std::vector<
     if (is_over(ends[first])) {
       for (std::uint32_t row = first; row < end; ++row) rows.push_back(row);
     } else {
-      choose_of_window(column, first, end, best_[ends[first]], rows);
+      may_be_first_.choose(column, first, end, best_[ends[first]], rows);
     }
   }
   return rows.size() < batch->rows();
 }
 
-void Candidates::choose_of_window(const Column& column, std::uint32_t row, std::uint32_t end,
-                                  std::vector<std::int64_t>& best, std::vector<std::uint32_t>& rows) {
+void MayBeFirst::choose(const Column& column, std::uint32_t row, std::uint32_t end, std::vector<std::int64_t>& best,
+                        std::vector<std::uint32_t>& rows) {
   const auto last_that_counts = [&] { return best.size() < limit_ ? std::nullopt : std::optional{best.front()}; };
   cutoff_.set(last_that_counts());
   for (; (row = cutoff_.next(column, row, end)) != end; ++row) {

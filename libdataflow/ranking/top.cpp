@@ -1,12 +1,13 @@
 #include "libdataflow/ranking/top.hpp"
 
+#include "libdataflow/ranking/top_combiner.hpp"
 #include "libdataflow/ranking/top_operator.hpp"
 
 namespace dataflow {
 
 namespace {
 
-class TopFactory final : public OperatorFactory {
+class TopFactory final : public OperatorFactory, public CombinesInput {
  public:
   TopFactory(TopSpec spec, SchemaPtr input) : spec_{std::move(spec)}, input_{std::move(input)} {}
   [[nodiscard]] std::unique_ptr<Operator> create() const override {
@@ -21,6 +22,7 @@ class TopFactory final : public OperatorFactory {
     use.passing_outputs = {0};
     return use;
   }
+  [[nodiscard]] std::optional<Combiner> combiner(Duration) const override { return top_combiner_of(spec_, input_); }
 
  private:
   TopSpec spec_;
