@@ -52,7 +52,7 @@ class TopCombiner final : public Operator {
   KeyRuns runs_;
   MayBeFirst may_be_first_;
   OperatorContext* context_ = nullptr;
-  std::vector<std::int64_t> best_;   // scratch
+  std::vector<std::int64_t> best_;  // scratch
   std::vector<std::uint32_t> rows_;
 };
 

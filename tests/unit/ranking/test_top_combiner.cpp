@@ -87,8 +87,8 @@ TEST_CASE("a top of windows' results gives the same when batches leave out what 
       for (const std::int64_t late : {0, 0, 60}) {
         const std::int64_t of = end - late + static_cast<std::int64_t>(random() % 2) * 10;
         for (std::size_t n = random() % 200; n-- > 0;) {
-          rows.push_back({of - 20, of, static_cast<std::int64_t>(random() % 1000),
-                          static_cast<std::int64_t>(random() % 50)});
+          rows.push_back(
+              {of - 20, of, static_cast<std::int64_t>(random() % 1000), static_cast<std::int64_t>(random() % 50)});
         }
       }
       if (rows.empty()) continue;

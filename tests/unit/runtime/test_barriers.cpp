@@ -19,7 +19,7 @@ const SchemaPtr schema = make_schema({{"n", TypeKind::int64}});
 class TwoChannels final : public TaskHost {
  public:
   /// `before_sink`: an operator in front of it.
-  explicit TwoChannels(OperatorFactoryPtr before_sink = nullptr) {
+  explicit TwoChannels(const OperatorFactoryPtr& before_sink = nullptr) {
     GraphBuilder builder;
     builder.source("in", schema, std::make_shared<ScriptedSource>(std::vector<Script>(2))).parallelism = 2;
     collected_ = std::make_shared<Collected>();
