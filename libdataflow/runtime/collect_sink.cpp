@@ -8,6 +8,7 @@ class CollectSink final : public Operator {
  public:
   explicit CollectSink(std::shared_ptr<Collected> collected) : collected_{std::move(collected)} {}
   Result<Step> process(std::size_t, const BatchPtr& batch, OperatorOutput&) override {
+    const std::lock_guard held{collected_->lock};
     collected_->batches.push_back(batch);
     return Step::done;
   }

@@ -38,20 +38,21 @@ void check(const Batch& batch, const Batch& expected) {
 
 TEST_CASE("each row is on its side, in order, with its time and kind") {
   TwoSides sides;  // one for all, as an exchange has it
+  constexpr std::uint64_t spread = 0x9e3779b97f4a7c15;  // one row's hash is where the second side begins
   for (const std::size_t rows : {2, 7, 8, 9, 100, 24, 1001}) {
     std::vector<std::uint64_t> hashes;
     std::vector<std::int64_t> times;
     std::vector<RowKind> kinds;
     std::array<std::vector<std::uint32_t>, 2> lists;
     for (std::size_t i = 0; i < rows; ++i) {
-      hashes.push_back(i * 0x9e3779b97f4a7c15ULL);
+      hashes.push_back(i * spread);
       times.push_back(static_cast<std::int64_t>(1000 - i));
       kinds.push_back(i % 3 == 0 ? RowKind::remove : RowKind::insert);
-      lists[hashes.back() >= hashes[1] ? 1 : 0].push_back(static_cast<std::uint32_t>(i));
+      lists[hashes.back() >= spread ? 1 : 0].push_back(static_cast<std::uint32_t>(i));
     }
     for (const BatchPtr& batch : {numbered(rows, {}), numbered(rows, times), numbered(rows, times, kinds)}) {
       CAPTURE(rows);
-      sides.choose(hashes, hashes[1]);
+      sides.choose(hashes, spread);
       REQUIRE(sides.rows(0) == lists[0].size());
       REQUIRE(sides.rows(1) == lists[1].size());
       const auto [first, second] = sides.split(*batch);
