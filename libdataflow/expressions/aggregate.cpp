@@ -46,11 +46,13 @@ constexpr std::array aggregates = {
     Aggregate{"last", Argument::any, "last(x any) -> the type of x",
               "The value of the row that came last of those in which it is not NULL.", "last(price)"},
     Aggregate{"approx_count_distinct", Argument::any, "approx_count_distinct(x any) -> int64",
-              "About how many different values there are (HyperLogLog), in constant memory.",
+              "About how many different values there are: a HyperLogLog of 4096 registers, with a standard error of "
+              "1.6 % (two of three results are closer than that, 99 of 100 closer than 4.3 %), in at most 4 KiB.",
               "approx_count_distinct(user_id)"},
     Aggregate{"approx_percentile", Argument::float64_and_fraction,
               "approx_percentile(x number, fraction number) -> float64",
-              "About the value below which the fraction (a literal from 0 to 1) of the values lie.",
+              "About the value below which the fraction (a literal from 0 to 1) of the values lie: within 1 % of a "
+              "value that does (a DDSketch), whatever their number.",
               "approx_percentile(latency, 0.99)"},
 };
 

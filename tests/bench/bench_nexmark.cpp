@@ -14,9 +14,11 @@
 #include "libdataflow/sources/nexmark_source.hpp"
 #include "libdataflow/topology/topology.hpp"
 #include "tests/bench/loops_nexmark.hpp"
+#include "tests/bench/loops_nexmark_files.hpp"
 #include "tests/bench/loops_nexmark_joins.hpp"
 #include "tests/bench/loops_nexmark_keyed.hpp"
 #include "tests/bench/pipeline.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace dataflow::bench {
 namespace {
@@ -126,18 +128,24 @@ std::int64_t events_of(int query) {
   return count;
 }
 
-/// The query over events in memory, with a sink that counts.
+/// The query over events in memory.
+StreamGraph load_over_events(int query) {
+  StreamGraph graph = load(query);
+  for (StreamNode& node : graph.nodes) {
+    if (const Stream* stream = stream_of(node)) {
+      node.source->factory = std::make_shared<ReplaySource>(batches_of(*stream), 1);
+    }
+  }
+  return graph;
+}
+
+/// The query with a sink that counts.
 void through_task(benchmark::State& state, int query) {
   const std::int64_t events = events_of(query);
   const auto count = std::make_shared<Count>();
   for (auto _ : state) {
     state.PauseTiming();
-    StreamGraph graph = load(query);
-    for (StreamNode& node : graph.nodes) {
-      if (const Stream* stream = stream_of(node)) {
-        node.source->factory = std::make_shared<ReplaySource>(batches_of(*stream), 1);
-      }
-    }
+    StreamGraph graph = load_over_events(query);
     graph.nodes.back().factory = std::make_shared<CountSink>(count);
     state.ResumeTiming();
     run_in_task(std::move(graph));
@@ -265,7 +273,56 @@ void task(benchmark::State& state) {
   through_task(state, Query);
 }
 
-// All but the one that writes files (10).
+/// Bytes of the files in the folder, which is empty afterwards.
+double take_bytes(const std::filesystem::path& folder) {
+  std::uintmax_t bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator{folder}) {
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  }
+  for (const auto& entry : std::filesystem::directory_iterator{folder}) std::filesystem::remove_all(entry);
+  if (bytes == 0) require(fail(ErrorCode::internal, "no file was written"));
+  return static_cast<double>(bytes);
+}
+
+/// Query 10 writes files, which need a job that commits them: under the actors, on the core that it is pinned to.
+void files(benchmark::State& state) {
+  const testing_support::TemporaryFolder folder;
+  ::setenv("NEXMARK_OUTPUT", folder.path().c_str(), 1);
+  const std::int64_t events = events_of(10);
+  double bytes = 0;
+  for (auto _ : state) {
+    state.PauseTiming();
+    StreamGraph graph = load_over_events(10);
+    state.ResumeTiming();
+    run_in_actors(std::move(graph));
+    state.PauseTiming();
+    bytes = take_bytes(folder.path());
+    state.ResumeTiming();
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * events);
+  state.counters["bytes"] = bytes;
+}
+
+void files_loop(benchmark::State& state) {
+  const testing_support::TemporaryFolder folder;
+  const Batches bids = batches_of(streams[2]);
+  double bytes = 0;
+  std::uint64_t rows = 0;
+  for (auto _ : state) {
+    {
+      loops::Q10 query{folder.path()};
+      for (const BatchPtr& batch : *bids) query.add(bids_in(*batch));
+      query.finish();
+      rows = query.rows();
+    }
+    state.PauseTiming();
+    bytes = take_bytes(folder.path());
+    state.ResumeTiming();
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * rows));
+  state.counters["bytes"] = bytes;
+}
+
 BENCHMARK(loop<loops::Q0>)->Name("nexmark_q0/loop")->Unit(benchmark::kMillisecond);
 BENCHMARK(task<0>)->Name("nexmark_q0/task")->Unit(benchmark::kMillisecond);
 BENCHMARK(loop<loops::Q1>)->Name("nexmark_q1/loop")->Unit(benchmark::kMillisecond);
@@ -286,6 +343,8 @@ BENCHMARK(loop<loops::Q8>)->Name("nexmark_q8/loop")->Unit(benchmark::kMillisecon
 BENCHMARK(task<8>)->Name("nexmark_q8/task")->Unit(benchmark::kMillisecond);
 BENCHMARK(loop<loops::Q9>)->Name("nexmark_q9/loop")->Unit(benchmark::kMillisecond);
 BENCHMARK(task<9>)->Name("nexmark_q9/task")->Unit(benchmark::kMillisecond);
+BENCHMARK(files_loop)->Name("nexmark_q10/loop")->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
+BENCHMARK(files)->Name("nexmark_q10/task")->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
 BENCHMARK(loop<loops::Q11>)->Name("nexmark_q11/loop")->Unit(benchmark::kMillisecond);
 BENCHMARK(task<11>)->Name("nexmark_q11/task")->Unit(benchmark::kMillisecond);
 BENCHMARK(loop<loops::Q12>)->Name("nexmark_q12/loop")->Unit(benchmark::kMillisecond);

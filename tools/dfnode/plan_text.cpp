@@ -47,6 +47,15 @@ std::string mermaid_label(const StreamNode& node) {
   return replaced(text, "\\n", "<br/>");
 }
 
+/// What a drawn edge says: the side output, what rows it has but inserted ones, and how they change subtasks.
+std::string edge_text(const PlannedEdge& edge) {
+  std::string text = edge.output->name;
+  const auto add = [&](std::string_view part) { text.append(text.empty() ? "" : ", ").append(part); };
+  if (edge.output->changelog != ChangelogMode::append_only) add(to_string(edge.output->changelog));
+  if (!edge.chained) add(describe(edge));
+  return text;
+}
+
 }  // namespace
 
 std::string plan_as_text(const JobGraph& plan) {
@@ -87,8 +96,7 @@ std::string plan_as_mermaid(const JobGraph& plan) {
   }
   for (const StreamNode& node : plan.stream->nodes) {
     for (const PlannedEdge& edge : planned_inputs(plan, node)) {
-      std::string text = edge.chained ? "" : describe(edge);
-      if (!edge.output->name.empty()) text = edge.output->name + (text.empty() ? "" : ", " + text);
+      const std::string text = edge_text(edge);
       out += "  n" + std::to_string(edge.from->id) + " -->" + (text.empty() ? "" : "|\"" + text + "\"|") + " n" +
              std::to_string(node.id) + "\n";
     }
@@ -107,8 +115,7 @@ std::string plan_as_dot(const JobGraph& plan) {
   }
   for (const StreamNode& node : plan.stream->nodes) {
     for (const PlannedEdge& edge : planned_inputs(plan, node)) {
-      std::string text = edge.chained ? "" : describe(edge);
-      if (!edge.output->name.empty()) text = edge.output->name + (text.empty() ? "" : ", " + text);
+      const std::string text = edge_text(edge);
       out += "  n" + std::to_string(edge.from->id) + " -> n" + std::to_string(node.id) +
              (text.empty() ? "" : " [label=\"" + replaced(text, "\"", "'") + "\"]") + ";\n";
     }

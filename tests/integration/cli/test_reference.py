@@ -20,6 +20,29 @@ class Plan(DfnodeTest):
         self.assertIn("temperature > 23", result.stdout)
         self.assertIn("{ date timestamp, city string, temperature float64 }", result.stdout)
 
+    def test_every_format_says_where_rows_are_taken_back(self):
+        self.write("job.toml", HOT_JOB.replace("[sinks.alerts]", """[operators.hottest]
+type     = "top"
+input    = "readings"
+key_by   = "city"
+order_by = ["temperature DESC"]
+limit    = 1
+
+[sinks.best]
+type  = "print"
+input = "hottest"
+
+[sinks.alerts]"""))
+        plan = {name: self.dfnode("plan", "job.toml", "--format", name, "--parallelism", "2").stdout
+                for name in ("text", "json", "mermaid", "dot")}
+        self.assertEqual(re.findall(r"gives .*}(?:, (\w+))?", plan["text"]), ["", "", "retract"])
+        nodes = json.loads(plan["json"])["nodes"]
+        self.assertEqual({node["name"]: node["outputs"][0]["changelog"] for node in nodes if node["outputs"]},
+                         {"readings": "append-only", "hot": "append-only", "hottest": "retract"})
+        self.assertEqual(re.findall(r"(n\d) -->(.*) (n\d)", plan["mermaid"]),
+                         [("n0", "", "n1"), ("n0", '|"hash(city)"|', "n2"), ("n2", '|"retract"|', "n3"), ("n1", "", "n4")])
+        self.assertIn('n2 -> n3 [label="retract"];', plan["dot"])
+
     def test_json_is_json(self):
         self.write("job.toml", HOT_JOB)
         plan = json.loads(self.dfnode("plan", "job.toml", "--format", "json", "--parallelism", "2").stdout)

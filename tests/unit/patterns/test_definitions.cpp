@@ -104,6 +104,28 @@ TEST_CASE("NULL values count for nothing in aggregates, and are found by first a
   CHECK(over(node, {1, std::nullopt, 2, std::nullopt}) == "x 1 2 NULL NULL");
 }
 
+TEST_CASE("every aggregate measures what a variable matched") {
+  Node node{.pattern = "a+ b",
+            .define = R"t(a = "v < 10", b = "v >= 10")t",
+            .measures = R"t(different = "count(DISTINCT a.v)", about = "approx_count_distinct(a.v)",
+                deviation = "stddev(a.v)", variance = "variance(a.v)", half = "approx_percentile(a.v, 0.5)",
+                few = "avg(a.v) FILTER (WHERE a.v < 4)", least = "min(a.kind)")t"};
+  std::erase(node.measures, '\n');
+  CHECK(over(node, {2, 4, 4, 4, 6, 10}) == "x 3 3 1.41421 2 4.01484 2 a");
+}
+
+TEST_CASE("a definition may look at different values and at how far they spread") {
+  // Rows are taken as long as no value comes again, and as long as their spread is small.
+  CHECK(over({.pattern = "a+ b",
+              .define = R"t(a = "count(DISTINCT a.v) = count(a.*)", b = "TRUE")t",
+              .measures = first_to_last},
+             {1, 2, 3, 2, 5}) == "x ad");
+  CHECK(over({.pattern = "a+ b",
+              .define = R"t(a = "coalesce(stddev(a.v), 0) < 2", b = "TRUE")t",
+              .measures = first_to_last},
+             {1, 2, 3, 20, 5}) == "x ad");
+}
+
 TEST_CASE("conditions over text, decimals and times of earlier rows are compared as such") {
   CHECK(over({.pattern = "a b",
               .define = R"t(a = "TRUE", b = "kind > a.kind AND t > a.t AND CAST(v AS decimal(10,2)) < 2.5 * a.v")t",
