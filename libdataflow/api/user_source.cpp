@@ -1,6 +1,8 @@
 #include "dataflow/source.hpp"
 
 #include <algorithm>
+#include <deque>
+#include <utility>
 
 #include "dataflow/codec.hpp"
 
@@ -10,42 +12,53 @@ namespace {
 
 constexpr const char* before_first_split = "before the first split";
 
-/// Hands the names of a user's splits out in order, to whoever asks.
+/// Hands the names of a user's splits out in order: to whoever asks, or, where all are read at once, to the subtasks in
+/// turns, so that each has as many as the others.
 class SplitList final : public SplitEnumerator {
  public:
   explicit SplitList(const UserSourceFactory& factory) : factory_{factory} {}
 
   Status open(std::uint32_t parallelism) override {
     try {
-      splits_ = factory_.list_splits(parallelism);
+      deal(factory_.list_splits(parallelism), parallelism);
     } catch (...) {
       return fail(error_of_current_exception("in splits()"));
     }
     return {};
   }
-  Result<Next> next(std::uint32_t, Timestamp) override {
-    if (handed_out_ == splits_.size()) return Next{};
-    const std::string& split = splits_[handed_out_++];
+  Result<Next> next(std::uint32_t subtask, Timestamp) override {
+    std::deque<std::string>& left = hands_[subtask % hands_.size()];
+    if (left.empty()) return Next{};
+    const std::string split = std::move(left.front());
+    left.pop_front();
     return Next{.kind = Next::Kind::split, .split = {split, split}};
   }
   [[nodiscard]] Result<std::string> snapshot() const override {
     std::string out{"1"};
-    for (std::size_t i = handed_out_; i < splits_.size(); ++i) put_text(out, splits_[i]);
+    for (const auto& hand : hands_) {
+      for (const std::string& split : hand) put_text(out, split);
+    }
     return out;
   }
   Status restore(std::string_view snapshot) override {
-    splits_.clear();
-    handed_out_ = 0;
+    std::vector<std::string> splits;
     ByteReader in{snapshot};
     if (in.take(1) != "1") in.fail();
-    while (in.ok() && !in.at_end()) splits_.emplace_back(in.text());
+    while (in.ok() && !in.at_end()) splits.emplace_back(in.text());
+    deal(std::move(splits), parallelism_);
     return in.ok() ? Status{} : fail(ErrorCode::malformed_data, "this is not what was left of a source's splits");
   }
 
  private:
+  void deal(std::vector<std::string> splits, std::uint32_t parallelism) {
+    parallelism_ = parallelism;
+    hands_.assign(factory_.side_by_side() ? parallelism : 1, {});
+    for (std::size_t i = 0; i < splits.size(); ++i) hands_[i % hands_.size()].push_back(std::move(splits[i]));
+  }
+
   const UserSourceFactory& factory_;
-  std::vector<std::string> splits_;
-  std::size_t handed_out_ = 0;
+  std::uint32_t parallelism_ = 1;
+  std::vector<std::deque<std::string>> hands_{1};  ///< one for all subtasks, or one for each
 };
 
 /// A task is made before anything of it can fail, so that what has gone wrong by then waits here to be said.

@@ -26,6 +26,10 @@ class EventTimePieces {
   /// `newest` is the greatest event time that has been seen of it.
   void restart(Timestamp newest) { newest_ = newest; }
   [[nodiscard]] Timestamp newest() const { return newest_; }
+  /// What may be given out when no piece is left.
+  [[nodiscard]] Timestamp watermark() const {
+    return newest_ == Timestamp::min() ? Timestamp::min() : watermark_at(newest_);
+  }
   /// Appends a batch of at least one row, whose event times have no NULL.
   void add(BatchPtr batch);
   [[nodiscard]] bool empty() const { return pieces_.empty(); }

@@ -131,6 +131,10 @@ class SourceFactory {
   /// The same source with only the marked fields decoded; the others may come as unread_column. Null when the source
   /// cannot leave fields out.
   [[nodiscard]] virtual std::shared_ptr<const SourceFactory> reading(const std::vector<bool>& fields) const;
+  /// Whether a subtask reads its splits at the same time, each with a reader of its own, instead of one after the
+  /// other: for splits that do not end. Its enumerator then tells each subtask without waiting which splits are its
+  /// own.
+  [[nodiscard]] virtual bool side_by_side() const { return false; }
   /// The most subtasks that could have something to do (1 for standard input); nothing when there is no limit.
   [[nodiscard]] virtual std::optional<std::uint32_t> max_readers() const { return std::nullopt; }
 };

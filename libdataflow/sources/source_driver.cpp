@@ -32,29 +32,101 @@ const SchemaPtr& time_schema() {
 SourceDriver::SourceDriver(const SourceSpec& spec, SchemaPtr schema)
     : spec_{spec},
       schema_{std::move(schema)},
-      reader_{spec.factory->create_reader()},
-      pieces_{spec.event_time ? spec.event_time->out_of_orderness : Duration{0}},
-      error_rows_{source_error_schema()} {}
+      side_by_side_{spec.factory->side_by_side()},
+      error_rows_{source_error_schema()} {
+  if (side_by_side_) return;
+  add_reading(Timestamp{});
+  last_polled_ = 0;
+}
 
 Status SourceDriver::open(OperatorContext& context) {
+  context_ = &context;
   errors_ = &context.counter("errors");
   if (spec_.rate_limit_per_second) tokens_per_second_ = *spec_.rate_limit_per_second / context.parallelism();
-  return reader_->open(context);
+  return side_by_side_ ? Status{} : readings_.front()->reader->open(context);
+}
+
+SplitReading& SourceDriver::add_reading(Timestamp now) {
+  const Duration out_of_orderness = spec_.event_time ? spec_.event_time->out_of_orderness : Duration{0};
+  readings_.push_back(std::make_unique<SplitReading>(spec_.factory->create_reader(), out_of_orderness));
+  readings_.back()->last_record = now;
+  return *readings_.back();
 }
 
 void SourceDriver::assign_split(Split split) {
   planned_.push_back({.split = std::move(split), .position = std::nullopt});
 }
 
-Status SourceDriver::start_next_split() {
+bool SourceDriver::any_reading() const {
+  return std::any_of(readings_.begin(), readings_.end(), [](const auto& r) { return r->reading; });
+}
+
+bool SourceDriver::settled() const {
+  return std::all_of(readings_.begin(), readings_.end(), [](const auto& r) { return r->pieces.empty(); });
+}
+
+std::string SourceDriver::position() const {
+  return last_polled_ < readings_.size() ? readings_[last_polled_]->reader->position() : "before the first split";
+}
+
+/// The reading whose event time is the earliest of those that are not silent; null when nothing is read.
+const SplitReading* SourceDriver::holds_back() const {
+  const SplitReading* least = nullptr;
+  for (const auto& reading : readings_) {
+    const bool holds_more =
+        least != nullptr && (least->idle == reading->idle ? reading->watermark < least->watermark : least->idle);
+    if (least == nullptr || holds_more) least = reading.get();
+  }
+  return least;
+}
+
+Timestamp SourceDriver::newest() const {
+  const SplitReading* reading = holds_back();
+  return reading != nullptr ? reading->pieces.newest() : Timestamp::min();
+}
+
+std::string SourceDriver::split() const {
+  const SplitReading* reading = holds_back();
+  return reading != nullptr && reading->reading ? reading->split.id : std::string{};
+}
+
+Status SourceDriver::start_next_split(SplitReading& reading) {
   PlannedSplit next = std::move(planned_.front());
   planned_.pop_front();
-  current_ = std::move(next.split);
-  const Status started =
-      next.position ? reader_->resume_split(current_, *next.position) : reader_->start_split(current_);
-  if (!started) return fail(started.error().within(current_.id));
-  reading_ = true;
-  pieces_.restart(next.newest);
+  reading.split = std::move(next.split);
+  const Status started = next.position ? reading.reader->resume_split(reading.split, *next.position)
+                                       : reading.reader->start_split(reading.split);
+  if (!started) return fail(started.error().within(reading.split.id));
+  reading.reading = true;
+  reading.wait_until = Timestamp::min();
+  reading.pieces.restart(next.newest);
+  reading.watermark = reading.pieces.watermark();
+  return {};
+}
+
+Status SourceDriver::start_planned(Timestamp now, Progress& progress) {
+  if (!side_by_side_) {
+    SplitReading& only = *readings_.front();
+    return only.reading || planned_.empty() ? Status{} : start_next_split(only);
+  }
+  if (auto status = drop_ended(progress); !status) return status;
+  while (!planned_.empty()) {
+    SplitReading& reading = add_reading(now);
+    if (auto status = reading.reader->open(*context_); !status) return status;
+    if (auto status = start_next_split(reading); !status) return status;
+    silence_changed(progress);
+  }
+  return {};
+}
+
+/// What has ended holds nobody back.
+Status SourceDriver::drop_ended(Progress& progress) {
+  const auto ended = [](const std::unique_ptr<SplitReading>& reading) { return !reading->reading; };
+  for (const auto& reading : readings_) {
+    if (!ended(reading)) continue;
+    if (auto status = reading->reader->close(); !status) return status;
+  }
+  if (std::erase_if(readings_, ended) != 0) silence_changed(progress);
   return {};
 }
 
@@ -74,10 +146,11 @@ void SourceDriver::append_split(BatchBuilder& rows, const PlannedSplit& planned)
 Result<CapturedStatePtr> SourceDriver::snapshot() const {
   auto state = std::make_unique<CopiedState>();
   BatchBuilder splits{splits_schema()};
-  if (reading_) {
-    auto position = reader_->split_position();
+  for (const auto& reading : readings_) {
+    if (!reading->reading) continue;
+    auto position = reading->reader->split_position();
     if (!position) return fail(position.error());
-    append_split(splits, {current_, std::move(*position), pieces_.newest(), watermark_});
+    append_split(splits, {reading->split, std::move(*position), reading->pieces.newest(), watermark_});
   }
   for (PlannedSplit planned : planned_) {
     planned.watermark = std::min(planned.watermark, watermark_);  // what this subtask has promised holds for it, too
@@ -125,23 +198,24 @@ Result<SourceDriver::Progress> SourceDriver::poll(Timestamp now, OperatorOutput&
   most_rows_ = most_rows;
   if (!started_) {
     started_ = true;
-    last_record_ = now;
+    for (const auto& reading : readings_) reading->last_record = now;
   }
-  if (!pieces_.empty()) {
-    last_record_ = now;
-    emit_next_piece(progress, out);
+  for (const auto& reading : readings_) {
+    if (reading->pieces.empty()) continue;
+    reading->last_record = now;
+    emit_next_piece(*reading, progress, out);
     return progress;
   }
-  if (!reading_ && !planned_.empty()) {
-    if (auto status = start_next_split(); !status) return fail(status.error());
+  if (auto status = start_planned(now, progress); !status) return fail(status.error());
+  const bool reading = any_reading();
+  if (no_more_splits_ && !reading) {
+    progress.kind = Progress::Kind::finished;
+    return progress;
   }
-  if (!reading_) {
-    if (no_more_splits_) {
-      progress.kind = Progress::Kind::finished;
-      return progress;
-    }
+  if (!no_more_splits_ && (side_by_side_ || !reading)) {
     progress.kind = Progress::Kind::needs_split;
-    note_silence(now, progress);
+    // A source that still waits for its first split is not silent: its records are yet to come.
+    if (!side_by_side_ && watermark_ != Timestamp::min()) note_silence(*readings_.front(), now, progress);
     return progress;
   }
   refill(now);
@@ -150,44 +224,74 @@ Result<SourceDriver::Progress> SourceDriver::poll(Timestamp now, OperatorOutput&
     progress.until = now + Duration{1 + static_cast<std::int64_t>((1 - tokens_) / tokens_per_second_ * 1e6)};
     return progress;
   }
+  SplitReading* next = next_to_poll(now, progress);
+  if (next != nullptr) return poll_reader(*next, now, out, progress);
+  progress.kind = Progress::Kind::wait;
+  return progress;
+}
+
+/// In turns those that do not wait; else null, and when there is something to do again.
+SplitReading* SourceDriver::next_to_poll(Timestamp now, Progress& progress) {
+  progress.until = Timestamp::max();
+  for (std::size_t i = 1; i <= readings_.size(); ++i) {
+    const std::size_t at = (last_polled_ + i) % readings_.size();
+    SplitReading& reading = *readings_[at];
+    if (reading.wait_until <= now) {
+      last_polled_ = at;
+      return &reading;
+    }
+    progress.until = std::min(progress.until, reading.wait_until);
+    note_silence(reading, now, progress);
+  }
+  return nullptr;
+}
+
+Result<SourceDriver::Progress> SourceDriver::poll_reader(SplitReading& reading, Timestamp now, OperatorOutput& out,
+                                                         Progress progress) {
+  polled_ = &reading;
   out_ = &out;
   eval_.processing_time = now;
   rows_emitted_ = 0;
-  auto step = reader_->poll(*this);
+  auto step = reading.reader->poll(*this);
   if (!error_rows_.empty() && !failure_) out.emit(error_rows_.finish(), 1);
   out_ = nullptr;
   if (!step) return fail(step.error());
   if (failure_) return fail(*failure_);
   tokens_ -= rows_emitted_;
   if (rows_emitted_ != 0) {
-    last_record_ = now;
+    reading.last_record = now;
+    reading.idle = false;
     if (idle_) progress.idle = idle_ = false;
-    if (!pieces_.empty()) emit_next_piece(progress, out);
+    if (!reading.pieces.empty()) emit_next_piece(reading, progress, out);
   }
   switch (step->kind) {
-    case SourceStep::Kind::more: progress.kind = Progress::Kind::more; break;
+    case SourceStep::Kind::more: break;
     case SourceStep::Kind::wait:
-      if (!pieces_.empty()) break;
-      progress.kind = Progress::Kind::wait;
-      progress.until = step->until;
-      note_silence(now, progress);
+      if (reading.pieces.empty()) reading.wait_until = step->until;  // the next poll finds whether all do
       break;
-    case SourceStep::Kind::split_end: reading_ = false; break;
+    case SourceStep::Kind::split_end: reading.reading = false; break;
   }
   return progress;
 }
 
-/// A source that has been silent for idle_after stops holding the watermarks of others back. One that still waits for
-/// its first split is not silent: its records are yet to come.
-void SourceDriver::note_silence(Timestamp now, Progress& progress) {
-  if (!spec_.event_time || !spec_.event_time->idle_after || idle_) return;
-  if (watermark_ == Timestamp::min() && progress.kind == Progress::Kind::needs_split) return;
-  const Timestamp idle_at = last_record_ + *spec_.event_time->idle_after;
-  if (now >= idle_at) {
-    progress.idle = idle_ = true;
-  } else if (progress.kind == Progress::Kind::wait) {
+/// A split that has nothing, and has been silent for idle_after, stops holding the others back, and a source whose
+/// splits are all silent, the other inputs of who reads it. Before, `progress` says when that may be.
+void SourceDriver::note_silence(SplitReading& reading, Timestamp now, Progress& progress) {
+  if (!spec_.event_time || !spec_.event_time->idle_after || reading.idle) return;
+  const Timestamp idle_at = reading.last_record + *spec_.event_time->idle_after;
+  if (now < idle_at) {
     progress.until = std::min(progress.until, idle_at);
+    return;
   }
+  reading.idle = true;
+  silence_changed(progress);
+}
+
+void SourceDriver::silence_changed(Progress& progress) {
+  if (readings_.empty()) return;
+  const bool all_idle = std::all_of(readings_.begin(), readings_.end(), [](const auto& r) { return r->idle; });
+  if (all_idle != idle_) progress.idle = idle_ = all_idle;
+  if (!all_idle) advance(progress);
 }
 
 void SourceDriver::refill(Timestamp now) {
@@ -210,16 +314,25 @@ void SourceDriver::emit(BatchPtr batch, std::string_view) {
     return;
   }
   batch = with_event_time(batch);
-  if (batch->rows() != 0) pieces_.add(std::move(batch));
+  if (batch->rows() != 0) polled_->pieces.add(std::move(batch));
 }
 
 /// Emits the next piece; the watermark that follows it goes into `progress`.
-void SourceDriver::emit_next_piece(Progress& progress, OperatorOutput& out) {
-  EventTimePieces::Piece piece = pieces_.take();
+void SourceDriver::emit_next_piece(SplitReading& reading, Progress& progress, OperatorOutput& out) {
+  EventTimePieces::Piece piece = reading.pieces.take();
   out.emit(std::move(piece.batch));
-  Timestamp reached = piece.watermark;
+  reading.watermark = piece.watermark;
+  advance(progress);
+}
+
+/// Time has come as far as in the split that is the farthest behind, but for silent ones.
+void SourceDriver::advance(Progress& progress) {
+  Timestamp reached = Timestamp::max();
+  for (const auto& reading : readings_) {
+    if (!reading->idle) reached = std::min(reached, reading->watermark);
+  }
   for (const PlannedSplit& planned : planned_) reached = std::min(reached, planned.watermark);
-  if (reached > watermark_) progress.watermark = watermark_ = reached;
+  if (reached > watermark_ && reached != Timestamp::max()) progress.watermark = watermark_ = reached;
 }
 
 BatchPtr SourceDriver::with_event_time(const BatchPtr& batch) {
@@ -268,7 +381,7 @@ BatchPtr SourceDriver::without_missing_event_time(const BatchPtr& batch, Column 
 void SourceDriver::report_missing_time(const Batch& batch, std::uint32_t row, const std::string& why) {
   // To find the place takes its time; nobody sees that of a record that is skipped, nor of a second one that fails.
   if (spec_.on_error == ErrorPolicy::skip || failure_) return malformed({}, why, {});
-  RecordPlace place = reader_->place_of(row);
+  RecordPlace place = polled_->reader->place_of(row);
   if (!place.raw) append_row_json(batch, row, place.raw.emplace());
   malformed(*place.raw, why, place.position);
 }
@@ -295,7 +408,7 @@ void SourceDriver::malformed(std::string_view raw, std::string_view error, std::
 }
 
 bool SourceDriver::full() const {
-  return out_->full() || failure_.has_value() || !pieces_.empty();
+  return out_->full() || failure_.has_value() || !polled_->pieces.empty();
 }
 
 std::uint32_t SourceDriver::batch_rows() const {
@@ -305,7 +418,11 @@ std::uint32_t SourceDriver::batch_rows() const {
 }
 
 Status SourceDriver::close() {
-  return reader_->close();
+  Status closed;
+  for (const auto& reading : readings_) {
+    if (auto status = reading->reader->close(); !status && closed) closed = status;
+  }
+  return closed;
 }
 
 }  // namespace dataflow

@@ -1,13 +1,16 @@
 #pragma once
-// What the engine adds to a reader, in one place for all sources: splits one after the other, event time and
-// watermarks per split, idleness, the rate limit and the error policy.
+// What the engine adds to readers, in one place for all sources: splits one after the other, or side by side where they
+// do not end; event time, watermarks and idleness per split; the rate limit and the error policy.
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "libdataflow/operators/event_time_pieces.hpp"
 #include "libdataflow/sources/source.hpp"
+#include "libdataflow/sources/split_reading.hpp"
 #include "serialization/builder.hpp"
 
 namespace dataflow {
@@ -39,19 +42,21 @@ class SourceDriver final : private SourceOutput {
   Status close();
 
   /// Nothing that has been read waits to be emitted: a snapshot may be taken.
-  [[nodiscard]] bool settled() const { return pieces_.empty(); }
-  /// Where it stands: the split that is being read, with its position, and those that are to be read next. When
+  [[nodiscard]] bool settled() const;
+  /// Where it stands: the splits that are being read, with their positions, and those that are to be read next. When
   /// settled.
   Result<CapturedStatePtr> snapshot() const;
   /// After open, before the first poll.
   Status restore(StateReader& state);
-  [[nodiscard]] std::string position() const { return reader_->position(); }
+  /// Of the reader that was asked last.
+  [[nodiscard]] std::string position() const;
 
-  // For people who ask what holds back time.
+  // For people who ask what holds back time: of splits that are read side by side, the one that does.
   /// Event time that was read of the current split, or of the one before; min: none.
-  [[nodiscard]] Timestamp newest() const { return pieces_.newest(); }
+  [[nodiscard]] Timestamp newest() const;
   /// The split that is being read; empty: none.
-  [[nodiscard]] std::string split() const { return reading_ ? current_.id : std::string{}; }
+  [[nodiscard]] std::string split() const;
+  /// Every split is silent.
   [[nodiscard]] bool idle() const { return idle_; }
 
  private:
@@ -65,10 +70,19 @@ class SourceDriver final : private SourceOutput {
   /// `errors`: of the rows whose expression failed, ascending.
   BatchPtr without_missing_event_time(const BatchPtr& batch, Column times, std::span<const RowError> errors);
   void report_missing_time(const Batch& batch, std::uint32_t row, const std::string& why);
-  void emit_next_piece(Progress& progress, OperatorOutput& out);
+  void emit_next_piece(SplitReading& reading, Progress& progress, OperatorOutput& out);
   void refill(Timestamp now);
-  void note_silence(Timestamp now, Progress& progress);
-  Status start_next_split();
+  void advance(Progress& progress);
+  void note_silence(SplitReading& reading, Timestamp now, Progress& progress);
+  void silence_changed(Progress& progress);
+  Status start_planned(Timestamp now, Progress& progress);
+  Status start_next_split(SplitReading& reading);
+  SplitReading& add_reading(Timestamp now);
+  Status drop_ended(Progress& progress);
+  [[nodiscard]] bool any_reading() const;
+  [[nodiscard]] const SplitReading* holds_back() const;
+  SplitReading* next_to_poll(Timestamp now, Progress& progress);
+  Result<Progress> poll_reader(SplitReading& reading, Timestamp now, OperatorOutput& out, Progress progress);
 
   /// A split to be read, from the start or from where a checkpoint left it.
   struct PlannedSplit {
@@ -81,24 +95,25 @@ class SourceDriver final : private SourceOutput {
 
   const SourceSpec& spec_;
   SchemaPtr schema_;
-  std::unique_ptr<SourceReader> reader_;
+  bool side_by_side_;
+  OperatorContext* context_ = nullptr;
+  /// One for all splits, or one for each that is read: those that have ended are dropped.
+  std::vector<std::unique_ptr<SplitReading>> readings_;
+  std::size_t last_polled_ = static_cast<std::size_t>(-1);  ///< its turn was the last; none yet
   std::deque<PlannedSplit> planned_;
-  Split current_;  ///< while reading_
-  bool reading_ = false;
   bool no_more_splits_ = false;
   Counter* errors_ = nullptr;
 
-  EventTimePieces pieces_;  ///< of one read batch; emptied before the reader is polled again
   EvalContext eval_;
 
-  OperatorOutput* out_ = nullptr;  ///< during a poll
+  OperatorOutput* out_ = nullptr;   ///< during a poll
+  SplitReading* polled_ = nullptr;  ///< likewise
   std::optional<Error> failure_;
   std::uint32_t rows_emitted_ = 0;  ///< by the current poll
   std::uint32_t most_rows_ = max_batch_rows;
   BatchBuilder error_rows_;
 
   Timestamp watermark_ = Timestamp::min();  ///< last one given out
-  Timestamp last_record_{};                 ///< processing time
   bool started_ = false;
   bool idle_ = false;
 

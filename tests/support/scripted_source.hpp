@@ -22,11 +22,14 @@ struct Throw {
 using ScriptStep = std::variant<BatchPtr, Pause, Fail, Throw>;
 using Script = std::vector<ScriptStep>;
 
-/// Splits are named "split-0", "split-1", ... and handed out in that order. An endless one repeats its last script.
+/// Splits are named "split-0", "split-1", ... and handed out in that order, each when the one before is read, or all at
+/// once. An endless one repeats its last script.
 class ScriptedSource final : public SourceFactory {
  public:
-  explicit ScriptedSource(std::vector<Script> scripts, bool is_bounded = true)
-      : scripts_{std::make_shared<const std::vector<Script>>(std::move(scripts))}, bounded_{is_bounded} {}
+  explicit ScriptedSource(std::vector<Script> scripts, bool is_bounded = true, bool all_at_once = false)
+      : scripts_{std::make_shared<const std::vector<Script>>(std::move(scripts))},
+        bounded_{is_bounded},
+        side_by_side_{all_at_once} {}
 
   [[nodiscard]] std::unique_ptr<SplitEnumerator> create_enumerator() const override {
     return std::make_unique<Enumerator>(scripts_, bounded_);
@@ -35,6 +38,7 @@ class ScriptedSource final : public SourceFactory {
     return std::make_unique<Reader>(scripts_);
   }
   [[nodiscard]] bool bounded() const override { return bounded_; }
+  [[nodiscard]] bool side_by_side() const override { return side_by_side_; }
 
  private:
   using Scripts = std::shared_ptr<const std::vector<Script>>;
@@ -107,6 +111,7 @@ class ScriptedSource final : public SourceFactory {
 
   Scripts scripts_;
   bool bounded_;
+  bool side_by_side_;
 };
 
 }  // namespace dataflow::testing_support

@@ -1,6 +1,8 @@
 #pragma once
-// Sources of a user's own. A Source lists its splits once; each subtask reads splits, one after the other, with a
-// SplitReader. Neither sees a thread, an actor or a barrier; event time and watermarks are the engine's.
+// Sources of a user's own. A Source lists its splits once. Of one that ends, each subtask reads splits one after the
+// other with a SplitReader, whoever is done taking the next; of one that does not end, all are read at once: they are
+// dealt out in turns, each has a reader of its own, and a subtask's readers are asked in turns. Neither sees a thread,
+// an actor or a barrier; event time, watermarks and idleness of each split are the engine's.
 
 #include <memory>
 #include <string>
@@ -26,7 +28,7 @@ struct ReadStep {
   static ReadStep end() { return {Kind::end, {}}; }
 };
 
-/// Reads the splits of one subtask. May throw: the job then restarts or fails by its strategy.
+/// Reads splits of one subtask. May throw: the job then restarts or fails by its strategy.
 template <class T>
 class SplitReader {
  public:
@@ -45,7 +47,7 @@ class Source {
  public:
   using record_type = T;
   virtual ~Source() = default;
-  /// Names of the splits in the order in which they are handed out. Called once, on the master.
+  /// Names of the splits in the order in which they are handed out, or dealt out. Called once, on the master.
   [[nodiscard]] virtual std::vector<std::string> splits(std::uint32_t /*parallelism*/) const { return {"all"}; }
   [[nodiscard]] virtual std::unique_ptr<SplitReader<T>> reader() const = 0;
   [[nodiscard]] virtual bool bounded() const { return true; }
@@ -79,6 +81,7 @@ class UserSourceReader : public SourceReader {
 class UserSourceFactory : public SourceFactory {
  public:
   [[nodiscard]] std::unique_ptr<SplitEnumerator> create_enumerator() const final;
+  [[nodiscard]] bool side_by_side() const final { return !bounded(); }
   /// Asked on the master; may throw.
   [[nodiscard]] virtual std::vector<std::string> list_splits(std::uint32_t parallelism) const = 0;
 };

@@ -45,7 +45,8 @@ TEST_CASE("counts of different values are within the error that is stated, two o
   }
 }
 
-TEST_CASE("sketches of parts, put together, are the sketch of all: small with small, small with large, large with large") {
+TEST_CASE(
+    "sketches of parts, put together, are the sketch of all: small with small, small with large, large with large") {
   for (const std::uint64_t left : {3, 60, 200, 5'000}) {
     for (const std::uint64_t right : {0, 5, 60, 300, 7'000}) {
       CAPTURE(left);
