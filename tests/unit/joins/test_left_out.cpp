@@ -44,7 +44,8 @@ TEST_CASE("rows without a key are counted on the sides whose rows need a match")
 
 TEST_CASE("left rows without a match are counted in each of their windows") {
   for (const char* window : {"{ tumbling = \"1ms\" }", "{ session = \"1ms\" }"}) {
-    for (const auto& [kind, without_match] : {std::pair{"inner", 2U}, {"right", 2U}, {"semi", 2U}, {"left", 0U}, {"anti", 0U}}) {
+    for (const auto& [kind, without_match] :
+         {std::pair{"inner", 2U}, {"right", 2U}, {"semi", 2U}, {"left", 0U}, {"anti", 0U}}) {
       CAPTURE(kind);
       const std::string of_left = "on = \"left.k = right.k\"\nfields = { l = \"left.id\" }\n";
       JoinBench join{of_left + "window = " + window + "\nkind = \"" + kind + "\"\n", timed_fields, timed_fields};
