@@ -174,6 +174,12 @@ class Why(DfnodeTest):
         self.assert_exit(result, 0)
         self.assertIn("1 came too late", result.stdout)
 
+    def test_calls_without_an_answer_in_time_are_counted(self):
+        result = self.dfnode("why", str(WAITING), "--", "--ends", "--asks")
+        self.assert_exit(result, 0)
+        told = {line.split()[0]: line for line in result.stdout.splitlines() if line.startswith("  ")}
+        self.assertTrue(told["asked"].endswith("  2 had no answer in time"), told["asked"])
+
     def test_of_a_window_in_cpp_it_says_who_holds_back_time(self):
         self.start("run", str(WAITING), "--quiet")
         shown = self.wait_until_waiting("waiting")

@@ -1,5 +1,5 @@
 // A job whose window waits for event time: by itself, or, with --asks, behind calls that are never answered. With
-// --ends its source ends instead of waiting for ever.
+// --ends its source ends instead of waiting for ever, and calls time out soon.
 
 #include <iterator>
 #include <memory>
@@ -65,14 +65,13 @@ void waiting(df::Environment& env) {
                       .event_time(&Payment::time, df::out_of_orderness(1h))
                       .named("payments");
   if (env.args().has("asks")) {
-    payments = payments
-                   .async_map<Payment>(
-                       [](const Payment& p, df::Completion<Payment> done) {
-                         // The first one is answered, so that the window has something to wait for.
-                         if (p.time == df::Timestamp{36h}) done.complete(p);
-                       },
-                       {.timeout = 24h})
-                   .named("asked");
+    const auto ask = [](const Payment& p, df::Completion<Payment> done) {
+      // The first one is answered, so that the window has something to wait for.
+      if (p.time == df::Timestamp{36h}) done.complete(p);
+    };
+    const df::Duration timeout = env.args().has("ends") ? df::Duration{1ms} : df::Duration{24h};
+    payments =
+        payments.async_map<Payment>(ask, {.timeout = timeout}, [](const Payment& p) { return p; }).named("asked");
   }
   payments.key_by(&Payment::card).window(df::tumbling(24h)).process<Daily>().named("daily").print().named("days");
 }
