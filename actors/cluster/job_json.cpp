@@ -91,10 +91,14 @@ ordered_json waiting_json(const JobGraph& graph, const msg::JobView& view) {
       one["watermark"] = to_iso8601(held.watermark);
       one["behind"] = to_string(held.waits_for - held.watermark);
     }
-    ordered_json by{{"source", graph.node(held.source).name}, {"subtask", held.source_subtask}};
+    const StreamNode& holder = graph.node(held.holder);
+    ordered_json by = ordered_json::object();
+    if (held.input) by["input"] = graph.node(*held.input).name;
+    by[holder.is_source() ? "source" : "operator"] = holder.name;
+    by["subtask"] = held.holder_subtask;
     if (!held.split.empty()) by["split"] = held.split;
     if (is_told(held.newest)) by["newest"] = to_iso8601(held.newest);
-    if (const auto& time = graph.node(held.source).source->event_time) {
+    if (const auto time = holder.is_source() ? holder.source->event_time : std::nullopt) {
       by["out_of_orderness"] = to_string(time->out_of_orderness);
       if (time->idle_after) by["idle_after"] = to_string(*time->idle_after);
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace dataflow {
 
@@ -14,6 +15,17 @@ struct Instance {
   std::uint32_t subtask = 0;
   const NodeMetrics* metrics = nullptr;
 };
+
+/// Who holds back an operator's time, and how the way there went.
+struct Holder {
+  Instance at;
+  std::optional<NodeId> input;   ///< the first step, where there were several
+  std::optional<NodeId> lookup;  ///< the way went by its table
+};
+
+bool makes_time(const StreamNode& node) {
+  return node.is_source() || node.type == "event_time";
+}
 
 class Trace {
  public:
@@ -34,24 +46,33 @@ class Trace {
     return first;
   }
 
-  /// The source that holds back the node's time. Nothing while no source has said anything.
-  [[nodiscard]] std::optional<Instance> holder(NodeId node) const {
-    std::optional<Instance> least;
+  /// Who holds back the time of a subtask that waits. Nothing while no source has said anything.
+  [[nodiscard]] std::optional<Holder> holder(const Instance& waiting) const {
+    Holder holder{waiting, std::nullopt, std::nullopt};
     // A path is no longer than the graph.
-    for (std::size_t steps = 0; steps < graph_.nodes.size() && !graph_.nodes[node].is_source(); ++steps) {
-      least = least_input(node);
+    for (std::size_t steps = 0; steps < graph_.nodes.size(); ++steps) {
+      const StreamNode& node = graph_.nodes[holder.at.node];
+      if (steps != 0 && makes_time(node)) break;
+      const auto least = least_input(node);
       if (!least) return std::nullopt;
-      node = least->node;
+      if (keeps_back(node, holder.at, least->from)) break;
+      if (steps == 0 && node.inputs.size() > 1) holder.input = least->from.node;
+      // What the plan has put before an input is called after the operator: nobody knows it by that name.
+      if (steps == 1 && holder.input && node.name.starts_with(graph_.nodes[waiting.node].name + ".")) {
+        holder.input = least->from.node;
+      }
+      if (node.type == "lookup" && least->input == 1) holder.lookup = node.id;
+      holder.at = least->from;
     }
-    return least;
+    return holder;
   }
 
-  /// Whether another subtask of a source is further.
+  /// Whether another subtask of a source is further, and not at its end.
   [[nodiscard]] bool others_are_ahead(const Instance& of) const {
     return std::any_of(graph_.nodes.begin(), graph_.nodes.end(), [&](const StreamNode& node) {
       const auto& all = instances_of(node.id);
       return node.is_source() && std::any_of(all.begin(), all.end(), [&](const Instance& one) {
-               return one.metrics->watermark > of.metrics->watermark;
+               return one.metrics->watermark > of.metrics->watermark && one.metrics->watermark != Timestamp::max();
              });
     });
   }
@@ -63,25 +84,60 @@ class Trace {
     return found == instances_.end() ? none : found->second;
   }
 
+  struct Input {
+    Instance from;
+    std::size_t input = 0;
+  };
+
   /// Of the subtasks that the node reads; idle ones hold nothing back unless all are.
-  [[nodiscard]] std::optional<Instance> least_input(NodeId node) const {
-    std::optional<Instance> least;
-    for (const StreamEdge& edge : graph_.nodes[node].inputs) {
+  [[nodiscard]] std::optional<Input> least_input(const StreamNode& node) const {
+    std::optional<Input> least;
+    for (const StreamEdge& edge : node.inputs) {
       for (const Instance& one : instances_of(edge.from)) {
-        const bool before =
-            !least || (least->metrics->idle && !one.metrics->idle) ||
-            (least->metrics->idle == one.metrics->idle && one.metrics->watermark < least->metrics->watermark);
-        if (before) least = one;
+        const bool idle = is_idle(one);
+        const bool before = !least || (is_idle(least->from) && !idle) ||
+                            (is_idle(least->from) == idle && one.metrics->watermark < least->from.metrics->watermark);
+        if (before) least = Input{one, edge.input};
       }
     }
     return least;
+  }
+  /// A stream without event time that is connected to one with it says that nobody need wait for it.
+  [[nodiscard]] bool is_idle(const Instance& one) const {
+    return one.metrics->idle || graph_.nodes[one.node].type == "no_time";
+  }
+  /// Whether the time that a node has given is behind what it has been given, because calls are under way. Of other
+  /// nodes such a difference is gone by the next report.
+  [[nodiscard]] static bool keeps_back(const StreamNode& node, const Instance& at, const Instance& input) {
+    return node.type == "async_map" && at.metrics->watermark < input.metrics->watermark;
   }
 
   const StreamGraph& graph_;
   std::map<NodeId, std::vector<Instance>> instances_;
 };
 
-/// What would let time reach `waits_for`.
+/// Whether the node is written in C++, where settings are functions.
+bool is_cpp(const StreamNode& node) {
+  return node.defined_at.find(".toml:") == std::string::npos && !node.defined_at.empty();
+}
+
+/// How results come before a window's end, for its kind of job.
+std::string advice_of_window(const StreamNode& window) {
+  return std::string{"; "} + (is_cpp(window) ? ".trigger(df::early(10s))" : "early in the window, e.g. \"10s\",") +
+         " gives results before it ends";
+}
+
+/// What would let time reach `waits_for` where an operator holds it.
+std::string advice_of_operator(const StreamNode& holder, Timestamp waits_for) {
+  if (holder.type == "async_map") {
+    return "it keeps time back until the calls that are under way have their answers; a shorter timeout ends them, "
+           "more capacity has more of them at once";
+  }
+  return "it makes event time anew of its records: one of " + to_iso8601(waits_for + Duration{1}) +
+         " and its out_of_orderness, or later, releases it";
+}
+
+/// What would let time reach `waits_for` where a source holds it.
 std::string advice_for(const StreamNode& waiting, const StreamNode& source, const Instance& holder, Timestamp waits_for,
                        bool others_are_ahead) {
   if (!source.source->event_time) return "the source has no event time";
@@ -100,7 +156,7 @@ std::string advice_for(const StreamNode& waiting, const StreamNode& source, cons
            " instead of " + to_string(spec.out_of_orderness);
   }
   if (others_are_ahead && !spec.idle_after) return advice + "; if none may come for long, " + idle_after;
-  if (waiting.type == "window") return advice + "; early in the window, e.g. \"10s\", gives results before it ends";
+  if (waiting.type == "window" || waiting.type == "co_group") return advice + advice_of_window(waiting);
   return advice;
 }
 
@@ -112,19 +168,29 @@ std::vector<HeldTime> held_time(const JobGraph& graph, const std::vector<Subtask
   for (const StreamNode& node : graph.stream->nodes) {
     const auto waiting = trace.waiting(node.id);
     if (!waiting) continue;
-    const auto holder = trace.holder(node.id);
+    const auto holder = trace.holder(*waiting);
     if (!holder) continue;
-    const StreamNode& source = graph.node(holder->node);
+    const Instance& at = holder->at;
+    const StreamNode& held_by = graph.node(at.node);
     const Timestamp waits_for = waiting->metrics->waits_for;
+    std::string advice;
+    if (holder->lookup) {
+      advice = graph.node(*holder->lookup).name + " waits for its whole table: time goes on when that has been read";
+    } else if (held_by.is_source()) {
+      advice = advice_for(node, held_by, at, waits_for, trace.others_are_ahead(at));
+    } else {
+      advice = advice_of_operator(held_by, waits_for);
+    }
     all.push_back({.node = node.id,
                    .subtask = waiting->subtask,
                    .waits_for = waits_for,
                    .watermark = waiting->metrics->watermark,
-                   .source = holder->node,
-                   .source_subtask = holder->subtask,
-                   .split = holder->metrics->split,
-                   .newest = holder->metrics->newest,
-                   .advice = advice_for(node, source, *holder, waits_for, trace.others_are_ahead(*holder))});
+                   .input = holder->input,
+                   .holder = at.node,
+                   .holder_subtask = at.subtask,
+                   .split = at.metrics->split,
+                   .newest = at.metrics->newest,
+                   .advice = std::move(advice)});
   }
   return all;
 }

@@ -28,6 +28,7 @@ class AsOfJoin final : public TimedJoin {
       const BatchPtr piece = pieces.next(rows().rows_at_once());
       rows_with_key(*piece, join().sides[input].keys, taken_.rows, without_key_);
       Status taken = input == right_input ? take_versions(*piece) : take_left(*piece);
+      count_without_key(input, without_key_.size());  // without those that were late
       if (taken && input == left_input) taken = give_without_key(*piece, out);
       if (taken) taken = rows().make_room();
       if (!taken) return fail(taken.error());
@@ -157,6 +158,7 @@ class AsOfJoin final : public TimedJoin {
     if (Status chosen = select(candidates_, out); !chosen) return chosen;
     std::size_t candidate = 0;
     std::size_t next = 0;
+    std::size_t left_out = 0;
     for (std::size_t i = 0; i < collected_.size(); ++i) {
       const std::byte* version = nullptr;
       if (has_version_[i]) {
@@ -166,12 +168,16 @@ class AsOfJoin final : public TimedJoin {
         }
         ++candidate;
       }
-      if (version == nullptr && !gives_unmatched(join().kind, left_input)) continue;
+      if (version == nullptr && !gives_unmatched(join().kind, left_input)) {
+        ++left_out;
+        continue;
+      }
       results_.sides[left_input].stored.push_back(collected_[i]->bytes());
       results_.sides[right_input].stored.push_back(version);
       results_.times.push_back(collected_[i]->time);
       ++results_.count;
     }
+    count_without_match(left_out);
     return {};
   }
 

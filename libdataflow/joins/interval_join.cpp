@@ -101,6 +101,7 @@ class IntervalJoin final : public TimedJoin {
       drop_late(times_, own_.rows, without_key_);
       first_ = saturating_add(context().watermark().micros, 1);
     }
+    count_without_key(side_, without_key_.size());
     std::reverse(without_key_.begin(), without_key_.end());  // they are taken from the end
     newest_[side_] = std::max(newest_[side_], last_);
     matched_.clear();

@@ -64,6 +64,15 @@ class JoinOperator : public Operator {
   /// Emits a batch of them, without those that cannot be computed, and clears them. Errors: likewise.
   Status emit(Pairs& results, OperatorOutput& out);
 
+  /// Counts rows of a side that have no key, where such rows are in no result.
+  void count_without_key(std::size_t side, std::size_t rows) const {
+    if (rows != 0 && !gives_unmatched(spec_.kind, side)) context_->counter("without_key").add(rows);
+  }
+  /// Counts left rows that are in no result, since nothing matches them: of a join in windows, for each window.
+  void count_without_match(std::size_t rows) const {
+    if (rows != 0) context_->counter("without_match").add(rows);
+  }
+
   static Result<Step> ended(const Status& status, Step step = Step::done) {
     if (!status) return fail(status.error());
     return step;

@@ -170,6 +170,7 @@ class Lookup final : public JoinOperator {
             const std::vector<std::size_t>& key_fields) {
     // What has no key is in no result.
     rows_with_key(batch, key_fields, with_key_, without_key_);
+    if (context().subtask() == 0) count_without_key(right_input, without_key_.size());  // all of them have the table
     found_.resize(with_key_.size());
     groups_.find_or_insert(keys.read(batch), with_key_.size() == batch.rows() ? nullptr : with_key_.data(),
                            with_key_.size(), found_.data());
@@ -233,15 +234,21 @@ class Lookup final : public JoinOperator {
   Status apply(OperatorOutput& out) {
     if (Status chosen = select(candidates_, out); !chosen) return chosen;
     std::size_t next = 0;
+    std::size_t left_out = 0;
     for (const RowEnd& end : ends_) {
       for (; next < selected().size() && selected()[next] < end.candidates; ++next) {
         matched_ = true;
         add_result(end.row, candidates_.sides[right_input].stored[selected()[next]]);
       }
       if (!end.complete) continue;
-      if (!matched_ && gives_unmatched(join().kind, left_input)) add_result(end.row, nullptr);
+      if (!matched_ && gives_unmatched(join().kind, left_input)) {
+        add_result(end.row, nullptr);
+      } else if (!matched_) {
+        ++left_out;
+      }
       matched_ = false;
     }
+    count_without_match(left_out);
     return {};
   }
 

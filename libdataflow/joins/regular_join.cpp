@@ -101,6 +101,7 @@ class RegularJoin final : public JoinOperator {
   Status begin_piece() {
     batch_ = pieces_.next(rows_.rows_at_once());
     rows_with_key(*batch_, join().sides[side_].keys, with_key_, without_key_);
+    count_without_key(side_, without_key_.size());
     std::reverse(without_key_.begin(), without_key_.end());  // they are taken from the end
     const bool all = with_key_.size() == batch_->rows();
     const windows::KeyBatch& keys = keys_of_input(side_).read(*batch_);

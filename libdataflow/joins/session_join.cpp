@@ -43,6 +43,7 @@ class SessionJoin final : public TimedJoin {
     for (pieces.start(batch); !pieces.empty();) {
       const BatchPtr piece = pieces.next(rows().rows_at_once());
       rows_with_key(*piece, join().sides[input].keys, taken_.rows, without_key_);
+      count_without_key(input, without_key_.size());
       Status taken = take(input, *piece);
       if (taken) late().give(input, *piece, late_rows_, out);
       if (taken) taken = give_without_key(input, *piece, out);
@@ -257,6 +258,7 @@ class SessionJoin final : public TimedJoin {
   Status apply(OperatorOutput& out) {
     if (Status chosen = select(candidates_, out); !chosen) return chosen;
     std::size_t next = 0;
+    std::size_t left_out = 0;
     for (const RowEnd& end : ends_) {
       for (; next < selected().size() && selected()[next] < end.candidates; ++next) {
         TimedRow* const right = met_[selected()[next]];
@@ -270,7 +272,9 @@ class SessionJoin final : public TimedJoin {
       }
       const bool alone = end.left->flag == 0 ? gives_unmatched(join().kind, left_input) : join().kind == JoinKind::semi;
       if (alone) add_result(*end.session, end.left, nullptr);
+      if (!alone && end.left->flag == 0) ++left_out;
     }
+    count_without_match(left_out);
     return {};
   }
 

@@ -97,6 +97,7 @@ class WindowJoin final : public JoinOperator {
 
   Result<Step> process(std::size_t input, const BatchPtr& batch, OperatorOutput& out) override {
     rows_with_key(*batch, join().sides[input].keys, with_key_, without_key_);
+    count_without_key(input, without_key_.size());
     const std::size_t with_key = with_key_.size();
     if (gives_unmatched(join().kind, input)) {
       with_key_.insert(with_key_.end(), without_key_.begin(), without_key_.end());
@@ -328,12 +329,18 @@ class WindowJoin final : public JoinOperator {
   void give_left_rows() {
     Firing& firing = *firing_;
     const bool wanted = join().kind == JoinKind::semi;
+    std::size_t left_out = 0;
     for (; firing.left_row < firing.left().size() && !results_.full(); ++firing.left_row) {
       const WindowRow& row = *firing.left()[firing.left_row];
       std::uint32_t right = firing.first_in_chain(row);
       while (right != Firing::none && !equal_keys(row, *firing.right()[right])) right = firing.next_in_chain(right);
-      if ((right != Firing::none) == wanted) add_result(&row, nullptr);
+      if ((right != Firing::none) == wanted) {
+        add_result(&row, nullptr);
+      } else if (wanted) {
+        ++left_out;
+      }
     }
+    count_without_match(left_out);
   }
 
   void collect() {
@@ -374,6 +381,7 @@ class WindowJoin final : public JoinOperator {
   Status apply(OperatorOutput& out) {
     if (Status chosen = select(candidates_, out); !chosen) return chosen;
     std::size_t next = 0;
+    std::size_t left_out = 0;
     for (const RowEnd& end : ends_) {
       const WindowRow* const left = firing_->left()[end.left];
       for (; next < selected().size() && selected()[next] < end.candidates; ++next) {
@@ -386,8 +394,10 @@ class WindowJoin final : public JoinOperator {
       const bool alone =
           firing_->matches == 0 ? gives_unmatched(join().kind, left_input) : join().kind == JoinKind::semi;
       if (alone) add_result(left, nullptr);
+      if (!alone && firing_->matches == 0) ++left_out;
       firing_->matches = 0;
     }
+    count_without_match(left_out);
     return {};
   }
 

@@ -208,6 +208,10 @@ std::optional<Timestamp> KeyedRuntime::next_timer(TimerDomain domain) const {
   return impl_->timers(domain).first();
 }
 
+std::optional<Timestamp> KeyedRuntime::next_result() const {
+  return impl_->event_timers.first_not_named(clean_up_timer);
+}
+
 Result<std::optional<DueTimer>> KeyedRuntime::pop_due(TimerDomain domain, Timestamp until) {
   TimerQueue& timers = impl_->timers(domain);
   if (Status balanced = balance_timers(domain); !balanced) return fail(balanced.error());

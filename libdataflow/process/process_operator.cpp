@@ -99,6 +99,10 @@ std::optional<Timestamp> ProcessOperator::next_processing_timer() const {
   return runtime_ ? runtime_->next_timer(TimerDomain::processing_time) : std::nullopt;
 }
 
+std::optional<Timestamp> ProcessOperator::waits_for() const {
+  return runtime_ ? runtime_->next_result() : std::nullopt;
+}
+
 Result<Step> ProcessOperator::resume(OperatorOutput& out) {
   return go_on(out);
 }

@@ -136,6 +136,16 @@ std::optional<Timestamp> TimerQueue::first() const {
   return pieces_.empty() ? std::nullopt : std::optional{pieces_.front().front.time};
 }
 
+std::optional<Timestamp> TimerQueue::first_not_named(std::string_view name) const {
+  const auto number = static_cast<std::uint32_t>(std::find(names_.begin(), names_.end(), name) - names_.begin());
+  for (const Piece& piece : pieces_) {
+    const auto begin = piece.timers->begin() + static_cast<std::ptrdiff_t>(piece.first);
+    const auto found = std::find_if(begin, piece.timers->end(), [&](const KeyTimer& t) { return t.name != number; });
+    if (found != piece.timers->end()) return found->time;
+  }
+  return std::nullopt;
+}
+
 std::optional<KeyTimer> TimerQueue::pop(Timestamp until) {
   if (pieces_.empty() || pieces_.front().front.time > until) return std::nullopt;
   Piece& piece = pieces_.front();

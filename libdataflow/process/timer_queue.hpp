@@ -63,6 +63,8 @@ class TimerQueue {
   std::vector<KeyTimer> take_behind(std::size_t count);
   /// When the next one is due.
   [[nodiscard]] std::optional<Timestamp> first() const;
+  /// When the next one is due that has another name.
+  [[nodiscard]] std::optional<Timestamp> first_not_named(std::string_view name) const;
   /// Takes out the next one if it is due at `until`.
   std::optional<KeyTimer> pop(Timestamp until);
   /// Stays where it is.

@@ -214,11 +214,9 @@ void build_nexmark(NodeBuilder& builder) {
   }
   spec.events.seed = static_cast<std::uint64_t>(settings.integer("seed"));
   spec.events.events_per_second = settings.number("event_rate");
-  if (!(spec.events.events_per_second > 0)) refuse("event_rate", "must be more than 0 events per second of event time");
-  if (settings.integer("out_of_order_group") < 1 || settings.integer("out_of_order_group") % 953 == 0) {
-    refuse("out_of_order_group", "must be 1 or more, and no multiple of 953, by which the events are shuffled");
-  }
-  spec.events.out_of_order_group = static_cast<std::uint64_t>(settings.integer("out_of_order_group"));
+  spec.events.out_of_order_group =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, settings.integer("out_of_order_group")));
+  for (NexmarkMistake& mistake : mistakes_of(spec.events)) refuse(mistake.setting, std::move(mistake.message));
   const Result<Timestamp> start = parse_iso8601(settings.text("start"));
   if (!start) {
     refuse("start", start.error().message());
@@ -229,8 +227,7 @@ void build_nexmark(NodeBuilder& builder) {
     if (settings.text("stream") == name) spec.only = kind;
   }
   if (!good) return;
-  builder.node().details = (spec.count ? std::to_string(*spec.count) + " events" : "without end");
-  if (spec.only) builder.node().details += ", " + settings.text("stream") + " alone";
+  builder.node().details = describe_nexmark(spec);
   const SchemaPtr schema = nexmark_schema(spec.only);
   set_source(builder, schema, make_nexmark_source(std::move(spec)));
 }
@@ -241,6 +238,26 @@ SchemaPtr nexmark_schema(std::optional<NexmarkKind> only) {
   std::vector<Field> fields;
   for (const NexmarkField& field : fields_of(only)) fields.push_back({std::string{field.name}, type_of(field)});
   return make_schema(std::move(fields));
+}
+
+std::vector<NexmarkMistake> mistakes_of(const NexmarkSettings& settings) {
+  std::vector<NexmarkMistake> mistakes;
+  if (!(settings.events_per_second > 0)) {
+    mistakes.push_back({"event_rate", "must be more than 0 events per second of event time"});
+  }
+  if (settings.out_of_order_group % 953 == 0) {
+    mistakes.push_back(
+        {"out_of_order_group", "must be 1 or more, and no multiple of 953, by which the events are shuffled"});
+  }
+  return mistakes;
+}
+
+std::string describe_nexmark(const NexmarkSourceSpec& spec) {
+  std::string text = spec.count ? std::to_string(*spec.count) + " events" : "without end";
+  for (const auto& [name, kind] : kind_names) {
+    if (spec.only == kind) text += ", " + std::string{name} + " alone";
+  }
+  return text;
 }
 
 SourceFactoryPtr make_nexmark_source(NexmarkSourceSpec spec) {

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "libdataflow/sources/nexmark_events.hpp"
@@ -21,5 +23,14 @@ struct NexmarkSourceSpec {
 /// and every field of any, NULL where an event has none.
 SchemaPtr nexmark_schema(std::optional<NexmarkKind> only);
 SourceFactoryPtr make_nexmark_source(NexmarkSourceSpec spec);
+
+/// A setting that cannot be, by its name in topologies.
+struct NexmarkMistake {
+  std::string_view setting;
+  std::string message;
+};
+std::vector<NexmarkMistake> mistakes_of(const NexmarkSettings& settings);
+/// What people are told of the source: "1000 events, bid alone".
+std::string describe_nexmark(const NexmarkSourceSpec& spec);
 
 }  // namespace dataflow

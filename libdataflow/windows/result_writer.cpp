@@ -88,7 +88,10 @@ Status ResultWriter::flush(Timestamp processing_time, OperatorOutput& out, Resul
     having_->select(*batch, eval_, selected_, failed_);
     for (RowError& error : failed_) error.message = "having: " + error.message;
     if (Status left_out = errors.leave_out(*batch, failed_); !left_out) return left_out;
-    if (selected_.size() < batch->rows()) batch = batch->select_rows(selected_);
+    if (selected_.size() < batch->rows()) {
+      left_out_->add(batch->rows() - selected_.size() - failed_.size());
+      batch = batch->select_rows(selected_);
+    }
   }
   if (batch->rows() > 0) out.emit(std::move(batch), window_main_output);
   return {};

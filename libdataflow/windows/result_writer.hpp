@@ -27,6 +27,10 @@ class ResultWriter {
   /// Takes no more until it is flushed.
   void close() { closed_ = true; }
   [[nodiscard]] bool empty() const { return !made_ && states_.empty(); }
+  /// Before the first flush; `context` outlives the writer.
+  void open(OperatorContext& context) {
+    if (having_) left_out_ = &context.counter("having");
+  }
   /// A group's result. The key's text and the states must stay until `flush`.
   void add(const KeyRef& key, const std::byte* states, std::int64_t start, std::int64_t end, std::int64_t event_time) {
     keys_.push_back(key);
@@ -78,6 +82,7 @@ class ResultWriter {
   const KeyReader& key_reader_;
   Aggregation& aggregation_;
   std::optional<Expression> having_;
+  Counter* left_out_ = nullptr;  ///< results for which having_ is not true
   std::size_t key_columns_;
   bool bounds_;
   std::size_t limit_ = max_batch_rows;  ///< adapted to the rows' size

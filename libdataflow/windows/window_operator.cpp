@@ -29,6 +29,7 @@ Status WindowOperator::open(OperatorContext& context) {
   context_ = &context;
   late_counter_ = &context.counter("late");
   errors_.open(context);
+  writer_.open(context);
   return opened();
 }
 

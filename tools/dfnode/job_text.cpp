@@ -150,7 +150,12 @@ std::string waiting_as_text(const json& waiting) {
   const std::string watermark = text_of(waiting, "watermark");
   out += watermark.empty() ? "has not begun\n" : "is " + watermark + ", " + text_of(waiting, "behind") + " behind\n";
   const json& by = waiting.at("held_by");
-  out += "  held back by " + text_of(by, "source") + ", subtask " + std::to_string(number_of(by, "subtask"));
+  const std::string holder = text_of(by, by.contains("source") ? "source" : "operator");
+  out += "  held back by ";
+  if (const auto input = text_of(by, "input"); !input.empty()) {
+    out += "its input " + (input == holder ? "" : input + ", which comes from ");
+  }
+  out += holder + ", subtask " + std::to_string(number_of(by, "subtask"));
   if (const auto split = text_of(by, "split"); !split.empty()) out += ", in " + split;
   if (const auto newest = text_of(by, "newest"); !newest.empty()) {
     out += ": its newest record is of " + newest + ", out_of_orderness is " + text_of(by, "out_of_orderness");
@@ -161,11 +166,16 @@ std::string waiting_as_text(const json& waiting) {
 /// What became of records that a node did not hand on.
 std::string rest_as_text(const json& node) {
   constexpr std::pair<const char*, const char*> named[] = {{"filtered", "did not meet the condition"},
+                                                           {"having", "did not meet having"},
                                                            {"late", "came too late"},
+                                                           {"without_key", "had no key"},
+                                                           {"without_match", "had no match"},
                                                            {"errors", "could not be computed"},
                                                            {"duplicates", "were there already"},
                                                            {"forgotten", "forgotten keys"},
-                                                           {"unmatched", "took back what nobody has"}};
+                                                           {"unmatched", "took back what nobody has"},
+                                                           {"unknown_retractions", "took back what is not there"},
+                                                           {"timeouts", "had no answer in time"}};
   std::string out;
   for (const auto& [name, meaning] : named) {
     const std::uint64_t count = number_of(node, name);

@@ -26,6 +26,7 @@ struct WhyOptions {
   const CLI::Option* to = nullptr;
   std::string job;
   std::vector<std::string> overrides;
+  std::vector<std::string> arguments;
   double run_seconds = 10;
 };
 
@@ -41,7 +42,7 @@ int print(const std::string& job, bool json) {
 /// Runs the job to its end, or for a while. Nothing of it is seen outside.
 int run_and_explain(const WhyOptions& options) {
   const bool json = options.cluster.json;
-  auto topology = load_job_or_explain({options.job, options.overrides, {}}, json, true);
+  auto topology = load_job_or_explain({options.job, options.overrides, options.arguments}, json, true);
   if (!topology) return exit_wrong;
   StreamGraph graph = std::move(topology->graph);
   graph.settings.checkpoint.reset();
@@ -83,6 +84,8 @@ void add_why(CLI::App& app, Action& action) {
   command.add_option("--set", options->overrides, "Override one key of FILE; may be given several times")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
+  command.add_option("ARGUMENTS", options->arguments, "After `--`: arguments of the job in FILE itself (C++ jobs)")
+      ->type_name("");
   add_seconds(command, "--for", options->run_seconds, "How long FILE runs at most, default 10");
   add_cluster_options(command, options->cluster);
   options->to = command.get_option("--to");

@@ -25,6 +25,7 @@
 #include "dataflow/job.hpp"
 #include "dataflow/joined_streams.hpp"
 #include "dataflow/keyed_stream.hpp"
+#include "dataflow/nexmark.hpp"
 #include "dataflow/pattern.hpp"
 #include "dataflow/pattern_stream.hpp"
 #include "dataflow/process.hpp"

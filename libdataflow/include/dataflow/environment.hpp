@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "dataflow/nexmark.hpp"
 #include "dataflow/source.hpp"
 #include "dataflow/stream.hpp"
 
@@ -106,6 +107,12 @@ class Environment {
   auto generate(std::int64_t count, F make, Place where = Place::current()) {
     using T = std::remove_cvref_t<std::invoke_result_t<F&, std::int64_t>>;
     return from_source<T>(std::make_shared<const Generated<T, F>>(count, std::move(make)), where);
+  }
+  /// The events of the Nexmark benchmark. T's fields are found by name among those of the stream (NexmarkBid and the
+  /// like have all of them). Event time is date_time, behind which no event is late.
+  template <class T = NexmarkEvent>
+  Stream<T> nexmark(const NexmarkOptions& options = {}, Place where = Place::current()) {
+    return source_of<T>(add_nexmark(*plan_, options, where), where);
   }
   /// A source of one's own: `env.from_source<Quote>(std::make_shared<QuoteSource>(url))`.
   template <class T>

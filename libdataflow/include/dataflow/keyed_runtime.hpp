@@ -21,6 +21,9 @@ class StateBackend;
 
 enum class TimerDomain : std::uint8_t { event_time = 0, processing_time = 1 };
 
+/// The name of timers that give memory back and no results.
+inline constexpr std::string_view clean_up_timer = "$clean_up";
+
 /// A timer that is due, taken out of the queue.
 struct DueTimer {
   Timestamp time;
@@ -76,6 +79,9 @@ class KeyedRuntime {
   void set_timer(TimerDomain domain, Timestamp time, std::string_view name);
   void delete_timer(TimerDomain domain, Timestamp time, std::string_view name);
   [[nodiscard]] std::optional<Timestamp> next_timer(TimerDomain domain) const;
+  /// The event time of the first timer that is not for cleaning up, as far as that is known without looking into a
+  /// store. Looks at all in front of it.
+  [[nodiscard]] std::optional<Timestamp> next_result() const;
   /// Takes out the first timer at or before `until`, by (time, key, name), and selects its key. Errors: of the store
   /// behind it.
   Result<std::optional<DueTimer>> pop_due(TimerDomain domain, Timestamp until);

@@ -22,6 +22,7 @@
 namespace dataflow {
 
 struct AsyncOptions;
+struct NexmarkOptions;
 struct Trigger;
 
 /// One output of one node.
@@ -180,6 +181,7 @@ struct ReadOptions {
 };
 NodeId add_file_source(Plan& plan, const RecordInfo& record, std::string_view path, std::string_view format,
                        const ReadOptions& options, const Plan::Place& where);
+NodeId add_nexmark(Plan& plan, const NexmarkOptions& options, const Plan::Place& where);
 
 /// One output field of an aggregation made of ready-made pieces.
 struct AggregatePiece {

@@ -42,6 +42,7 @@ class ProcessOperator : public Operator, public ForgetsKeys {
   Result<Step> on_watermark(Timestamp watermark, OperatorOutput& out) final;
   Result<Step> on_processing_time(Timestamp now, OperatorOutput& out) final;
   [[nodiscard]] std::optional<Timestamp> next_processing_timer() const final;
+  [[nodiscard]] std::optional<Timestamp> waits_for() const final;
   Result<Step> resume(OperatorOutput& out) final;
   Status close() final;
   Result<std::string> receive(std::string_view message, std::string_view json) final;

@@ -135,6 +135,8 @@ class FunctionHarness {
     if (!answer) throw Failure{answer.error()};
     return std::move(*answer);
   }
+  /// The event time of its next timer, without those that only clean up: what `dfnode why` says that it waits for.
+  [[nodiscard]] std::optional<Timestamp> waits_for() { return opened().waits_for(); }
   std::uint64_t counter(std::string_view name) { return bench_.counter(name).value(); }
 
  protected:

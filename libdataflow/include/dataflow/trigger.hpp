@@ -94,8 +94,10 @@ class TriggerContext {
  public:
   using Times = std::vector<std::int64_t>;
   using Values = std::map<std::string, std::string, std::less<>>;
-  TriggerContext(ProcessContext& context, Times& event_times, Times& clock_times, Values& values)
-      : context_{context}, event_times_{event_times}, clock_times_{clock_times}, values_{values} {}
+  /// `merged`: of on_merge, what each of the sessions had put; it outlives the call.
+  TriggerContext(ProcessContext& context, Times& event_times, Times& clock_times, Values& values,
+                 const std::vector<Values>* merged = nullptr)
+      : context_{context}, event_times_{event_times}, clock_times_{clock_times}, values_{values}, merged_{merged} {}
 
   [[nodiscard]] Timestamp watermark() const { return context_.watermark(); }
   /// Processing time.
@@ -115,12 +117,19 @@ class TriggerContext {
   template <class V>
   [[nodiscard]] std::optional<V> get(std::string_view name) const {
     static_assert(Codec<V>::known, "what a trigger keeps is a record or of a field type, and owns its bytes");
-    const auto at = values_.find(key_of(name));
-    if (at == values_.end()) return std::nullopt;
-    ByteReader in{at->second};
-    V value{};
-    Codec<V>::decode(in, value);
-    return value;
+    return decoded<V>(values_, name);
+  }
+  /// In on_merge: what each of the sessions that have become one had put under a name, in the order in which they came
+  /// to be. A session that had put nothing is left out. Empty in other calls.
+  template <class V>
+  [[nodiscard]] std::vector<V> merged(std::string_view name) const {
+    static_assert(Codec<V>::known, "what a trigger keeps is a record or of a field type, and owns its bytes");
+    std::vector<V> all;
+    if (merged_ == nullptr) return all;
+    for (const Values& of_session : *merged_) {
+      if (auto value = decoded<V>(of_session, name)) all.push_back(std::move(*value));
+    }
+    return all;
   }
   template <class V>
   void put(std::string_view name, const V& value) {
@@ -134,6 +143,15 @@ class TriggerContext {
  private:
   /// Apart from what the window's function keeps.
   static std::string key_of(std::string_view name) { return "trigger:" + std::string{name}; }
+  template <class V>
+  static std::optional<V> decoded(const Values& values, std::string_view name) {
+    const auto at = values.find(key_of(name));
+    if (at == values.end()) return std::nullopt;
+    ByteReader in{at->second};
+    V value{};
+    Codec<V>::decode(in, value);
+    return value;
+  }
   static bool insert(Times& times, std::int64_t time) {
     if (std::find(times.begin(), times.end(), time) != times.end()) return false;
     times.push_back(time);
@@ -144,6 +162,7 @@ class TriggerContext {
   Times& event_times_;
   Times& clock_times_;
   Values& values_;
+  const std::vector<Values>* merged_;
 };
 
 /// A trigger of one's own over records T: `.trigger(std::make_shared<Above>(100.0))`. One object serves all subtasks;
@@ -163,9 +182,11 @@ class WindowTrigger {
                                            TriggerContext& /*context*/) const {
     return TriggerResult::go_on;
   }
-  /// Whether it can be used in sessions, of which two may become one: on_merge is then called with what it kept of both
-  /// (of one name, the later one's), and sets its timers anew.
+  /// Whether it can be used in sessions. A record that makes a session longer, or joins two, makes a new one of them.
   [[nodiscard]] virtual bool merges() const { return false; }
+  /// Of such a new session, before on_record of the record that has made it. The context has what the trigger had put:
+  /// `get` the newest session's of a name, `merged` each one's. The timers of the sessions before are gone: what is
+  /// still to come, such as the earliest of the times that it had put, is set anew here.
   virtual void on_merge(const Window& /*window*/, TriggerContext& /*context*/) const {}
 };
 

@@ -253,12 +253,15 @@ class TriggeredWindows : public Base {
     act(open, on_record(record, time, open, context), context, out);
     if (open.goes || open.end == last_micros) return;
     open.goes = true;
-    const Timestamp last{saturating_add(open.end - 1, spec().allowed_lateness.count())};
     if (spec().time == TimeDomain::processing) {
-      context.on_processing_time(last, "over");
+      context.on_processing_time(last_of(open), clean_up_timer);
     } else {
-      context.on_event_time(last, "over");
+      context.on_event_time(last_of(open), clean_up_timer);
     }
+  }
+  /// The time after which it is no more.
+  [[nodiscard]] Timestamp last_of(const Open& open) const {
+    return Timestamp{saturating_add(open.end - 1, spec().allowed_lateness.count())};
   }
 
   /// Joins all sessions that the record's own touches.
@@ -286,25 +289,72 @@ class TriggeredWindows : public Base {
     Open merged;
     merged.start = start;
     merged.end = end;
-    bool any = false;
-    std::erase_if(windows, [&](Open& open) {
-      if (open.start < start || open.end > end) return false;
-      any = true;
+    const auto first_gone = std::stable_partition(
+        windows.begin(), windows.end(), [&](const Open& open) { return open.start < start || open.end > end; });
+    std::vector<Open> gone{std::make_move_iterator(first_gone), std::make_move_iterator(windows.end())};
+    windows.erase(first_gone, windows.end());
+    std::vector<TriggerContext::Values> kept;
+    for (Open& open : gone) {
+      delete_timers(open, windows, context);
       merged.newest = std::max(merged.newest, open.newest);
       merged.count += open.count;
+      merged.next = earlier(merged.next, next_if_longer(open));
       merged.filled = merged.filled || open.filled;
       merged.changed = merged.changed || open.changed;
-      for (auto& [name, value] : open.values) merged.values.insert_or_assign(name, std::move(value));
+      for (const auto& [name, value] : open.values) merged.values.insert_or_assign(name, value);
+      if (!open.values.empty()) kept.push_back(std::move(open.values));
       merged.content.merge(std::move(open.content));
-      return true;
-    });
+    }
     windows.push_back(std::move(merged));
     Open& open = windows.back();
-    if (any && settings_.own_trigger) {
-      TriggerContext of_window = context_of(open, context);
-      settings_.own_trigger->on_merge(open.bounds(), of_window);
-    }
+    if (!gone.empty()) set_timers_anew(open, kept, context);
     return open;
+  }
+
+  /// Those of a session that has become part of another one, but for what an open one of `others` waits for, too.
+  void delete_timers(const Open& gone, const std::vector<Open>& others, Context& context) const {
+    const auto waited_for = [&](TriggerContext::Times Open::*times, std::int64_t time) {
+      return std::any_of(others.begin(), others.end(), [&](const Open& open) {
+        return std::find((open.*times).begin(), (open.*times).end(), time) != (open.*times).end();
+      });
+    };
+    for (const std::int64_t time : gone.event_times) {
+      if (!waited_for(&Open::event_times, time)) context.delete_event_timer(Timestamp{time});
+    }
+    for (const std::int64_t time : gone.clock_times) {
+      if (!waited_for(&Open::clock_times, time)) context.delete_processing_timer(Timestamp{time});
+    }
+    if (!gone.goes) return;
+    if (spec().time == TimeDomain::processing) {
+      context.delete_processing_timer(last_of(gone), clean_up_timer);
+    } else {
+      context.delete_event_timer(last_of(gone), clean_up_timer);
+    }
+  }
+
+  [[nodiscard]] static std::int64_t earlier(std::int64_t a, std::int64_t b) {
+    if (a == Open::no_time) return b;
+    return b == Open::no_time ? a : std::min(a, b);
+  }
+  /// When `continuously` gives the next result of a session that has not ended where it seemed to: that end is no
+  /// multiple of the interval.
+  [[nodiscard]] std::int64_t next_if_longer(const Open& open) const {
+    const bool at_end = settings_.trigger.kind == Trigger::Kind::continuous && open.next == open.end - 1;
+    return at_end ? tumbling_end(open.next - 1, settings_.trigger.interval.count()) : open.next;
+  }
+
+  /// Of a session that others have become part of, whose trigger had put what is `kept`. What only depends on the
+  /// session's end is set by on_record, which comes next.
+  void set_timers_anew(Open& open, const std::vector<TriggerContext::Values>& kept, Context& context) const {
+    TriggerContext of_window{context, open.event_times, open.clock_times, open.values, &kept};
+    if (settings_.own_trigger) return settings_.own_trigger->on_merge(open.bounds(), of_window);
+    if (open.next == Open::no_time) return;
+    if (settings_.trigger.kind == Trigger::Kind::continuous) {
+      open.next = before_end(open, open.next);
+      of_window.set_event_timer(Timestamp{open.next});
+    } else {
+      of_window.set_processing_timer(Timestamp{open.next});
+    }
   }
 
   static TriggerContext context_of(Open& open, Context& context) {

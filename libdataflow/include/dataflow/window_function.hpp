@@ -212,8 +212,18 @@ class WindowFunction final : public Base {
       context.on_event_time(Timestamp{open.end - 1});
     }
     if (spec_.allowed_lateness.count() != 0) {
-      context.on_event_time(Timestamp{saturating_add(open.end - 1, spec_.allowed_lateness.count())}, "expired");
+      context.on_event_time(last_of(open), clean_up_timer);
     }
+  }
+  /// The time after which it is no more.
+  [[nodiscard]] Timestamp last_of(const OpenWindow<A>& open) const {
+    return Timestamp{saturating_add(open.end - 1, spec_.allowed_lateness.count())};
+  }
+  /// Of a session that has become longer.
+  void delete_timers(const OpenWindow<A>& gone, Context& context) const {
+    if (spec_.time == TimeDomain::processing) return context.delete_processing_timer(Timestamp{gone.end - 1});
+    context.delete_event_timer(Timestamp{gone.end - 1});
+    if (spec_.allowed_lateness.count() != 0) context.delete_event_timer(last_of(gone), clean_up_timer);
   }
 
   void add_to_session(const T& record, std::int64_t ts, Windows& windows, Context& context, Output<R>& out,
@@ -232,6 +242,7 @@ class WindowFunction final : public Base {
     OpenWindow<A> merged{.start = start, .end = end};
     std::erase_if(windows, [&](OpenWindow<A>& open) {
       if (open.start < start || open.end > end) return false;
+      if (open.end != end) delete_timers(open, context);
       merged.newest = std::max(merged.newest, open.newest);
       merged.records += open.records;
       merged.aggregate.merge(std::as_const(open.aggregate));

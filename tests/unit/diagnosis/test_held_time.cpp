@@ -63,8 +63,8 @@ TEST_CASE("a window that waits names the source, the subtask and the split that 
   REQUIRE(held.size() == 1);
   CHECK(held[0].node == 2);
   CHECK(held[0].waits_for == midnight - 1us);
-  CHECK(held[0].source == 1);
-  CHECK(held[0].source_subtask == 1);
+  CHECK(held[0].holder == 1);
+  CHECK(held[0].holder_subtask == 1);
   CHECK(held[0].split == "s-1");
   CHECK(held[0].newest == Timestamp{11h});
   CHECK(held[0].advice ==
@@ -83,6 +83,15 @@ TEST_CASE("a source that has been given idle_after is waited for") {
       "it ends");
 }
 
+TEST_CASE("a subtask that has read all there was is no reason to go on without the others") {
+  const JobGraph graph = two_sources("");
+  NodeMetrics ended = source_at(0, noon, 1h, "");
+  ended.watermark = Timestamp::max();
+  const auto held = held_time(graph, {{0, {ended, source_at(1, noon, 0s, "s")}}, {0, {window_at(noon - 1us)}}});
+  REQUIRE(held.size() == 1);
+  CHECK(held[0].advice.ends_with("releases it; early in the window, e.g. \"10s\", gives results before it ends"));
+}
+
 TEST_CASE("an idle source holds nothing back") {
   const JobGraph graph = two_sources(", idle_after = \"1m\"");
   NodeMetrics idle = source_at(1, noon, 0s, "s");
@@ -90,7 +99,7 @@ TEST_CASE("an idle source holds nothing back") {
   const auto held = held_time(
       graph, {{0, {source_at(0, Timestamp{24h + 30min}, 1h, "f"), idle}}, {0, {window_at(Timestamp{23h + 30min})}}});
   REQUIRE(held.size() == 1);
-  CHECK(held[0].source == 0);
+  CHECK(held[0].holder == 0);
   CHECK(held[0].advice ==
         "a record of 1970-01-02T01:00:00Z or later releases it, or an out_of_orderness of at most 30m instead of 1h");
 }
@@ -100,7 +109,7 @@ TEST_CASE("a source without records is named, too") {
   const auto held = held_time(graph, {{0, {source_at(0, Timestamp{30h}, 1h, "f"), source_without_records(1)}},
                                       {0, {window_at(Timestamp::min())}}});
   REQUIRE(held.size() == 1);
-  CHECK(held[0].source == 1);
+  CHECK(held[0].holder == 1);
   CHECK(held[0].newest == Timestamp::min());
   CHECK(held[0].advice.starts_with("it has read no record yet; idle_after"));
 }
@@ -129,6 +138,6 @@ TEST_CASE("a join whose sides do not keep pace names the slower one") {
       *graph, {{0, {source_at(0, Timestamp{30h}, 0s, "f"), source_at(1, noon, 0s, "s"), window_at(noon - 1us)}}});
   REQUIRE(held.size() == 1);
   CHECK(held[0].node == 2);
-  CHECK(held[0].source == 1);
+  CHECK(held[0].holder == 1);
   CHECK(held[0].split == "s");
 }

@@ -245,7 +245,7 @@ void fires_timers_in_order(const BackendKind& backend) {
           subtask->function.value = key;
           const auto domain = static_cast<TimerDomain>(pick(2));
           auto& timers = model[static_cast<std::size_t>(domain)];
-          const Timer timer{now + 1 + pick(50), key, pick(3) == 0 ? "other" : ""};
+          const Timer timer{now + 1 + pick(50), key, pick(3) == 0 ? std::string{clean_up_timer} : ""};
           const auto& [time, of, name] = timer;
           if (pick(3) != 0) {
             subtask->runtime->set_timer(domain, Timestamp{time}, name);
@@ -314,6 +314,13 @@ void fires_timers_in_order(const BackendKind& backend) {
           const auto next = subtask->runtime->next_timer(domain);
           CHECK(next.has_value() == !timers.empty());
           if (next && !timers.empty()) CHECK(next->micros == std::get<0>(*timers.begin()));
+          if (domain == TimerDomain::processing_time) continue;
+          const auto first = std::find_if(timers.begin(), timers.end(),
+                                          [](const Timer& t) { return std::get<2>(t) != clean_up_timer; });
+          const auto result = subtask->runtime->next_result();
+          // In memory is the beginning of all timers, where there is a store.
+          if (result || std::string_view{backend.name} == "heap") CHECK(result.has_value() == (first != timers.end()));
+          if (result && first != timers.end()) CHECK(result->micros == std::get<0>(*first));
         }
       }
     }

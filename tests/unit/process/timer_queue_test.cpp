@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <random>
 #include <set>
 #include <string>
@@ -50,6 +51,11 @@ void compare_with_a_set(std::uint64_t seed, std::int64_t times) {
     REQUIRE(queue.size() == expected.size());
     REQUIRE(queue.first().has_value() == !expected.empty());
     if (queue.first()) REQUIRE(queue.first()->micros == std::get<0>(*expected.begin()));
+    const auto nameless =
+        std::find_if(expected.begin(), expected.end(), [](const Entry& e) { return std::get<2>(e).empty(); });
+    const auto found = queue.first_not_named("named");
+    REQUIRE(found.has_value() == (nameless != expected.end()));
+    if (found) REQUIRE(found->micros == std::get<0>(*nameless));
     if (step % 5000 == 2500) frozen.emplace_back(queue.freeze(), expected);
   }
   for (const auto& [timers, then] : frozen) {

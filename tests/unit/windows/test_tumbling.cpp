@@ -189,6 +189,7 @@ TEST_CASE("having keeps the results for which it is true") {
   windows.push({{"a", 1, 0}, {"b", 4, 0}, {"c", 8, 0}, {std::nullopt, 16, 0}, {"d", std::nullopt, 0}});
   windows.drain();
   CHECK(windows.results() == "b 0 10 1 4");
+  CHECK(windows.context.counter("having").value() == 4);
 }
 
 TEST_CASE("having sees the window's bounds") {
