@@ -1,5 +1,5 @@
-// Patterns, joins and functions over two streams of the C++ API under faults of every kind: what is committed depends on
-// none, nor on which stream's records come first.
+// Patterns, joins and functions over two streams of the C++ API under faults of every kind: what is committed depends
+// on none, nor on which stream's records come first.
 #include <dataflow/testing.hpp>
 
 #include <doctest/doctest.h>

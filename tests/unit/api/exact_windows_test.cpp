@@ -95,12 +95,13 @@ class Cents : public df::WindowProcess<std::string, Payment, std::string> {
                  df::Output<std::string>& out) override {
     std::int64_t sum = 0;
     for (const auto& [time, payment] : payments) sum += payment.cents;
-    out.emit(ctx.key() + " from " + std::to_string(window.start.micros) + ": " + std::to_string(payments.size()) + ", " +
-             std::to_string(sum));
+    out.emit(ctx.key() + " from " + std::to_string(window.start.micros) + ": " + std::to_string(payments.size()) +
+             ", " + std::to_string(sum));
   }
 };
 
-/// Gives and empties a window when its cents since the last result are more than so many, and gives the rest at its end.
+/// Gives and empties a window when its cents since the last result are more than so many, and gives the rest at its
+/// end.
 class Above : public df::WindowTrigger<Payment> {
  public:
   explicit Above(std::int64_t most) : most_{most} {}
@@ -124,17 +125,9 @@ TEST_CASE("triggers are exact with what they and the function keep of a window, 
       [](df::Environment& env) {
         auto keyed = by_card(env);
         keyed.window(df::tumbling(2min)).trigger(df::on_count(3)).process<Sums>().named("counted").print();
-        keyed.window(df::global_window())
-            .trigger(df::purging(df::on_count(4)))
-            .process<Sums>()
-            .named("purged")
-            .print();
+        keyed.window(df::global_window()).trigger(df::purging(df::on_count(4))).process<Sums>().named("purged").print();
         keyed.window(df::tumbling(2min)).trigger(df::continuously(15s)).process<Sums>().named("continuous").print();
-        keyed.window(df::tumbling(2min))
-            .trigger(std::make_shared<Above>(150))
-            .process<Sums>()
-            .named("above")
-            .print();
+        keyed.window(df::tumbling(2min)).trigger(std::make_shared<Above>(150)).process<Sums>().named("above").print();
         keyed.window(df::session(25s)).trigger(df::purging(df::on_count(2))).process<Cents>().named("sessions").print();
       },
       {"counted", "purged", "continuous", "above", "sessions"});
@@ -163,7 +156,8 @@ TEST_CASE("event time behind a map is exact whatever goes wrong") {
             })
             .named("doubled")
             .parallelism(2)
-            // As many as there are of the map: one that reads several of those side by side finds records late by chance.
+            // As many as there are of the map: one that reads several of those side by side finds records late by
+            // chance.
             .event_time(&Payment::time, df::out_of_orderness(5s))
             .parallelism(2)
             .key_by(&Payment::card)

@@ -37,7 +37,7 @@ void check(const Batch& batch, const Batch& expected) {
 }  // namespace
 
 TEST_CASE("each row is on its side, in order, with its time and kind") {
-  TwoSides sides;                                       // one for all, as an exchange has it
+  TwoSides sides;  // one for all, as an exchange has it
   constexpr std::uint64_t spread = 0x9e3779b97f4a7c15;  // one row's hash is where the second side begins
   for (const std::size_t rows : {2, 7, 8, 9, 100, 24, 1001}) {
     std::vector<std::uint64_t> hashes;
