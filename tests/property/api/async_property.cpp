@@ -1,5 +1,5 @@
-// Asynchronous calls against a queue that one would write down: answers in any order, at once, later or never, calls that
-// fail and are made again, capacity, both orders, and checkpoints while calls are under way.
+// Asynchronous calls against a queue that one would write down: answers in any order, at once, later or never, calls
+// that fail and are made again, capacity, both orders, and checkpoints while calls are under way.
 #include <dataflow/testing.hpp>
 
 #include <doctest/doctest.h>
@@ -161,7 +161,8 @@ class AskedByHand {
   };
 
   Entry& find(std::int64_t number) {
-    return *std::find_if(line_.begin(), line_.end(), [&](const Entry& e) { return !e.is_watermark && e.number == number; });
+    return *std::find_if(line_.begin(), line_.end(),
+                         [&](const Entry& e) { return !e.is_watermark && e.number == number; });
   }
   void call(Entry& e) {
     const Reply reply = reply_to(e.number, ++e.attempts);
@@ -199,11 +200,13 @@ class AskedByHand {
     bool held_back = false;
     bool stopped = false;  // a watermark waits, which nothing behind it overtakes
     std::erase_if(line_, [&](const Entry& e) {
-      const bool goes = e.is_watermark || options_.order == AsyncOrder::ordered ? !held_back && (e.is_watermark || e.done)
-                                                                                 : !stopped && e.done;
+      const bool goes = e.is_watermark || options_.order == AsyncOrder::ordered
+                            ? !held_back && (e.is_watermark || e.done)
+                            : !stopped && e.done;
       if (e.is_watermark && !goes) stopped = true;
       held_back = held_back || !goes;
-      if (goes) given.push_back(e.is_watermark ? "w" + std::to_string(e.number) : e.answer + "@" + std::to_string(e.number));
+      if (goes)
+        given.push_back(e.is_watermark ? "w" + std::to_string(e.number) : e.answer + "@" + std::to_string(e.number));
       return goes;
     });
   }

@@ -1,5 +1,6 @@
 #pragma once
-// A function over two streams, run by several subtasks that the test gives records, time and a new number of themselves.
+// A function over two streams, run by several subtasks that the test gives records, time and a new number of
+// themselves.
 
 #include <dataflow/testing.hpp>
 

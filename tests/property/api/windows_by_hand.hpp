@@ -1,6 +1,6 @@
 #pragma once
-// Windows with triggers and evictors as one would write them down from Flink's documentation: all windows that there are
-// in one list, looked at from its beginning whenever anything happens.
+// Windows with triggers and evictors as one would write them down from Flink's documentation: all windows that there
+// are in one list, looked at from its beginning whenever anything happens.
 
 #include <dataflow/testing.hpp>
 

@@ -101,6 +101,11 @@ class Sums : public Base {
   df::MapState<std::int64_t, std::int64_t> sums_{this, "sums"};
 };
 
+class Pieces : public Sums<df::Process<Order, std::string>> {
+ public:
+  void process(const Order& o, Context& ctx, df::Output<std::string>&) override { add(o.time, o.pieces, ctx); }
+};
+
 class Balance : public Sums<df::CoProcess<Order, Parcel, std::string>> {
  public:
   void process_first(const Order& o, Context& ctx, df::Output<std::string>&) override { add(o.time, o.pieces, ctx); }
@@ -143,10 +148,11 @@ TEST_CASE("functions without key are exact with state, rules and timers, whateve
         auto ordered = orders(env);
         auto sent = parcels(env);
         // What is kept without key goes to no other number of subtasks; those around it do.
+        ordered.process<Pieces>().named("pieces").parallelism(1).print();
         ordered.connect(sent).process<Balance>().named("balance").parallelism(1).print();
         ordered.connect(sent.broadcast()).process<OfKnown>().named("of_known").parallelism(1).print();
       },
-      {"balance", "of_known"});
+      {"pieces", "balance", "of_known"});
 }
 
 }  // namespace

@@ -42,8 +42,8 @@ Lines given(Listed& h) {
   return lines;
 }
 
-/// Keeps the number of each record under its own name and the newest under one name for all; at a session's end it gives
-/// it, when it knows of as many records as there are.
+/// Gives a session at its end, for which it sets one timer, and another when it has become longer by another session.
+/// Keeps the number of each record under its own name, and the newest under one name for all.
 class EndOfSession : public df::WindowTrigger<Payment> {
  public:
   explicit EndOfSession(std::int64_t records) : records_{records} {}
@@ -51,10 +51,12 @@ class EndOfSession : public df::WindowTrigger<Payment> {
                               df::TriggerContext& ctx) const override {
     ctx.put("of " + std::to_string(p.number), p.number);
     ctx.put("newest", p.number);
-    ctx.set_event_timer(df::Timestamp{window.end.micros - 1});
+    if (!ctx.get<bool>("waits")) ctx.set_event_timer(df::Timestamp{window.end.micros - 1});
+    ctx.put("waits", true);
     return df::TriggerResult::go_on;
   }
-  df::TriggerResult on_event_time(df::Timestamp time, const df::Window& window, df::TriggerContext& ctx) const override {
+  df::TriggerResult on_event_time(df::Timestamp time, const df::Window& window,
+                                  df::TriggerContext& ctx) const override {
     CHECK(time.micros == window.end.micros - 1);
     for (std::int64_t number = 1; number <= records_; ++number) {
       CHECK(ctx.get<std::int64_t>("of " + std::to_string(number)) == number);
@@ -64,7 +66,6 @@ class EndOfSession : public df::WindowTrigger<Payment> {
   }
   [[nodiscard]] bool merges() const override { return true; }
   void on_merge(const df::Window& window, df::TriggerContext& ctx) const override {
-    ctx.put("merges", ctx.get<std::int64_t>("merges").value_or(0) + 1);
     ctx.set_event_timer(df::Timestamp{window.end.micros - 1});
   }
 

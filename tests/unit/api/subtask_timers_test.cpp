@@ -72,8 +72,7 @@ struct HarnessOf {
   using type = df::testing::Harness<P>;
 };
 template <df::CoFunction P>
-  requires(!df::BroadcastFunction<P>)
-struct HarnessOf<P> {
+requires(!df::BroadcastFunction<P>) struct HarnessOf<P> {
   using type = df::testing::CoHarness<P>;
 };
 template <df::BroadcastFunction P>
@@ -106,8 +105,13 @@ TEST_CASE_TEMPLATE("a function without key has timers of its subtask, by time an
     const auto pause = [&] {
       if (restored) h.restore(h.snapshot());
     };
-    for (const Command& c : {Command{"set", "b", 5s}, {"set", "a", 5s}, {"set", "a", 3s}, {"set", "a", 3s},
-                             {"set", "gone", 4s}, {"set by the clock", "c", 7s}, {"set by the clock", "c", 7s},
+    for (const Command& c : {Command{"set", "b", 5s},
+                             {"set", "a", 5s},
+                             {"set", "a", 3s},
+                             {"set", "a", 3s},
+                             {"set", "gone", 4s},
+                             {"set by the clock", "c", 7s},
+                             {"set by the clock", "c", 7s},
                              {"set by the clock", "gone", 6s}}) {
       give(h, c);
     }
@@ -163,8 +167,12 @@ TEST_CASE("records of both streams set timers of one function") {
 
 TEST_CASE("rules set no timers, which would be each subtask's") {
   const auto has_timers = []<class Context>(Context*) {
-    return requires(Context & ctx) { ctx.on_event_time(df::Timestamp{}); } ||
-           requires(Context & ctx) { ctx.on_processing_time(df::Timestamp{}); };
+    return requires(Context & ctx) {
+      ctx.on_event_time(df::Timestamp{});
+    }
+    || requires(Context & ctx) {
+      ctx.on_processing_time(df::Timestamp{});
+    };
   };
   CHECK(has_timers(static_cast<WithRules::Context*>(nullptr)));
   CHECK(!has_timers(static_cast<WithRules::BroadcastContext*>(nullptr)));
