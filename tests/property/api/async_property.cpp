@@ -221,7 +221,8 @@ class AskedByHand {
 TEST_CASE("answers are given as one would give them by hand, in whatever order they come") {
   std::size_t timeouts = 0;
   std::size_t retries = 0;
-  for (const std::uint64_t seed : seeds(300)) {
+  const auto all = seeds(300);
+  for (const std::uint64_t seed : all) {
     CAPTURE(seed);
     std::mt19937_64 random{seed};
     const auto up_to = [&](std::int64_t most) {
@@ -289,6 +290,7 @@ TEST_CASE("answers are given as one would give them by hand, in whatever order t
       REQUIRE(asked.takes(Operator::Event::end) == by_hand.empty());
     }
   }
+  if (all.size() == 1) return;
   CHECK(timeouts > 10);
   CHECK(retries > 10);
 }

@@ -129,7 +129,8 @@ Lines sorted(Lines lines) {
 
 TEST_CASE("two streams' records of a key find each other as by hand, through checkpoints of any number of subtasks") {
   std::size_t lines = 0;
-  for (const std::uint64_t seed : seeds(200)) {
+  const auto all = seeds(200);
+  for (const std::uint64_t seed : all) {
     CAPTURE(seed);
     std::mt19937_64 random{seed};
     const auto up_to = [&](std::int64_t most) {
@@ -163,6 +164,7 @@ TEST_CASE("two streams' records of a key find each other as by hand, through che
     subtasks.watermark(Timestamp::max());
     REQUIRE(sorted(subtasks.given()) == sorted(by_hand.time_comes_to(1'000'000)));
   }
+  if (all.size() == 1) return;
   CHECK(lines > 100);
 }
 

@@ -99,7 +99,8 @@ std::string text_of(Lines lines) {
 
 TEST_CASE("windows with any trigger and evictor give what one finds by hand, also through checkpoints") {
   std::map<std::pair<int, int>, std::size_t> results;  // by window and trigger
-  for (const std::uint64_t seed : seeds(1000)) {
+  const auto all = seeds(1000);
+  for (const std::uint64_t seed : all) {
     CAPTURE(seed);
     Random random{seed};
     Settings settings{.spec = any_window(random)};
@@ -147,6 +148,7 @@ TEST_CASE("windows with any trigger and evictor give what one finds by hand, als
     h.watermark(Timestamp::max());
     check(by_hand.time_comes_to(Timestamp::max().micros));
   }
+  if (all.size() == 1) return;
   CHECK(results.size() > 20);
 }
 
