@@ -105,6 +105,7 @@ Simulated simulate(void (*job)(Environment&), const Inputs& inputs, Seeds seeds,
     for (const auto& [kind, count] : result.counts.faults) sum.faults += count;
     sum.restarts += result.counts.restarts;
     sum.checkpoints += result.counts.checkpoints_completed;
+    sum.rescales += result.counts.rescales;
   }
   return sum;
 }

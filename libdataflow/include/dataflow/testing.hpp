@@ -368,6 +368,7 @@ struct Simulated {
   std::uint64_t faults = 0;
   std::uint64_t restarts = 0;
   std::uint64_t checkpoints = 0;  ///< that were completed
+  std::uint64_t rescales = 0;     ///< after which it went on with another parallelism
 };
 
 /// Runs a bounded job on a simulated cluster for each seed, under faults drawn from it (processes killed, networks cut,

@@ -188,7 +188,7 @@ class TriggeredWindows : public Base {
       context.counter("late").add(1);
       emit_late(context, settings_.late_output, record);
     }
-    std::erase_if(windows, [](const Open& open) { return open.spent(); });
+    std::erase_if(windows, [&](const Open& open) { return is_spent(open); });
     windows_.count_use(before, !windows.empty());
   }
 
@@ -198,7 +198,7 @@ class TriggeredWindows : public Base {
     const bool by_the_clock = context.timer_domain() == TimerDomain::processing_time;
     for (Open& open : windows) {
       if (context.timer_name() == "early") {
-        if (open.changed) act(open, TriggerResult::fire, context, out);
+        if (open.changed) act(open, fires(), context, out);
         continue;
       }
       TriggerContext::Times& times = by_the_clock ? open.clock_times : open.event_times;
@@ -210,7 +210,7 @@ class TriggeredWindows : public Base {
     const bool over = !by_the_clock && time == Timestamp::max();
     const bool own_time = by_the_clock == (spec().time == TimeDomain::processing);
     std::erase_if(windows, [&](const Open& open) {
-      return over || open.spent() || (own_time && is_expired(open.end, time.micros));
+      return over || is_spent(open) || (own_time && is_expired(open.end, time.micros));
     });
     windows_.count_use(before, !windows.empty());
   }
@@ -234,6 +234,9 @@ class TriggeredWindows : public Base {
     if (end == last_micros) return now == last_micros;
     return window_expired(end, spec().allowed_lateness.count(), now);
   }
+
+  /// Whether nothing is lost with it. A session's bounds are: records join it until it is over, also when it is empty.
+  [[nodiscard]] bool is_spent(const Open& open) const { return spec().kind != WindowKind::session && open.spent(); }
 
   Open& window_of(std::vector<Open>& windows, std::int64_t start, std::int64_t end) {
     for (Open& open : windows) {

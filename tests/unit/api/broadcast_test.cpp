@@ -5,12 +5,18 @@
 #include <unistd.h>
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <set>
 
 #include "libdataflow/checkpoint/restored_checkpoint.hpp"
 #include "libdataflow/state/state_backend.hpp"
+#include "tests/support/faults.hpp"
 
 namespace df = dataflow;
 using namespace std::chrono_literals;
+using dataflow::testing_support::check_exact;
 using df::testing::BroadcastHarness;
 using df::testing::run;
 
@@ -263,24 +269,105 @@ TEST_CASE("every subtask has the rules, and rules without event time hold nobody
   }
 }
 
+/// A limit that is one from some time on; less than nothing takes it away.
+struct DatedLimit {
+  std::string kind;
+  double most = 0;
+  df::Timestamp since;
+};
+DATAFLOW_RECORD(DatedLimit, kind, most, since)
+
+/// A payment waits until all limits of its time are there, and is held against the newest that is no newer: which of
+/// the streams comes first does not matter.
+class AboveLimitOfItsTime : public df::KeyedBroadcastProcess<std::string, Payment, DatedLimit, Alert> {
+ public:
+  void process(const Payment& p, Context& ctx, df::Output<Alert>&) override {
+    waiting_.add(p);
+    ctx.on_event_time(p.time);
+  }
+  void process_broadcast(const DatedLimit& rule, BroadcastContext&, df::Output<Alert>&) override {
+    const auto* known = limits_.find(rule.kind);
+    auto limits = known == nullptr ? std::map<df::Timestamp, double>{} : *known;
+    limits[rule.since] = rule.most;
+    limits_.put(rule.kind, limits);
+  }
+  void on_timer(df::Timestamp time, Context& ctx, df::Output<Alert>& out) override {
+    waiting_.update([&](std::vector<Payment>& waiting) {
+      for (const Payment& p : waiting) {
+        if (p.time == time && is_above(p)) {
+          count_ = count_.value_or(0) + 1;
+          out.emit({ctx.key(), p.amount, *count_});
+        }
+      }
+      std::erase_if(waiting, [&](const Payment& p) { return p.time == time; });
+    });
+  }
+
+ private:
+  [[nodiscard]] bool is_above(const Payment& p) const {
+    const auto* limits = limits_.find(p.kind);
+    if (limits == nullptr) return false;
+    const auto behind = limits->upper_bound(p.time);
+    if (behind == limits->begin()) return false;
+    const double most = std::prev(behind)->second;
+    return most >= 0 && p.amount > most;
+  }
+  df::BroadcastState<std::string, std::map<df::Timestamp, double>> limits_{this, "limits"};
+  df::ListState<Payment> waiting_{this, "waiting"};
+  df::ValueState<std::int64_t> count_{this, "count"};
+};
+
+std::vector<Payment> dated_payments() {
+  std::vector<Payment> all;
+  for (int i = 0; i < 400; ++i) {
+    all.push_back({"card" + std::to_string(i % 7),
+                   i % 3 == 0   ? "food"
+                   : i % 3 == 1 ? "books"
+                                : "rent",
+                   static_cast<double>(i * 37 % 101), df::Timestamp{1s * i}});
+  }
+  return all;
+}
+std::vector<DatedLimit> dated_limits() {
+  std::vector<DatedLimit> all;
+  for (int i = 1; i <= 20; ++i) {
+    all.push_back({i % 2 == 0 ? "food" : "books", i % 5 == 0 ? -1.0 : i * 31 % 90, df::Timestamp{18s * i}});
+  }
+  return all;
+}
+
+void limited_by_date(df::Environment& env) {
+  auto rules = env.from_collection(dated_limits()).event_time(&DatedLimit::since).named("rules");
+  env.from_collection(dated_payments())
+      .event_time(&Payment::time)
+      .named("payments")
+      .key_by(&Payment::card)
+      .connect(rules.broadcast())
+      .process<AboveLimitOfItsTime>()
+      .named("above_limit")
+      .print();
+}
+
 TEST_CASE("a broadcast stream's rules are exact whatever goes wrong") {
-  const auto job = [](df::Environment& env) {
-    std::vector<Payment> payments;
-    for (int i = 0; i < 300; ++i) {
-      payments.push_back({"card" + std::to_string(i % 7), "food", static_cast<double>(i), df::Timestamp{1s * i}});
+  std::multiset<std::string> expected;
+  std::map<std::string, std::int64_t> so_far;
+  for (const Payment& p : dated_payments()) {
+    std::optional<DatedLimit> limit;
+    for (const DatedLimit& l : dated_limits()) {
+      if (l.kind == p.kind && l.since <= p.time) limit = l;
     }
-    // Rules that no payment's kind has: what comes first does not matter.
-    auto rules = env.from_collection<Limit>({{"a", 1}, {"b", 2}, {"c", 3}}).named("rules");
-    env.from_collection(payments)
-        .event_time(&Payment::time)
-        .named("payments")
-        .key_by(&Payment::card)
-        .connect(rules.broadcast())
-        .process<AboveLimit>()
-        .named("above_limit")
-        .print();
-  };
-  CHECK(df::testing::simulate(job, {}, {.first = 1, .last = 5}).checkpoints > 0);
+    if (!limit || limit->most < 0 || p.amount <= limit->most) continue;
+    expected.insert(p.card + " " + std::to_string(p.amount) + " " + std::to_string(++so_far[p.card]));
+  }
+  REQUIRE(expected.size() > 50);
+  for (const std::uint32_t parallelism : {1U, 3U}) {
+    std::multiset<std::string> given;
+    for (const Alert& a : run(limited_by_date, {}, {.parallelism = parallelism}).of<Alert>("above_limit")) {
+      given.insert(a.card + " " + std::to_string(a.amount) + " " + std::to_string(a.so_far));
+    }
+    CHECK(given == expected);
+  }
+  check_exact(limited_by_date, {"above_limit"});
 }
 
 class Everywhere : public df::BroadcastProcess<Payment, Limit, std::string> {

@@ -3,12 +3,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <limits>
-#include <map>
-#include <random>
+
+#include "tests/support/faults.hpp"
 
 namespace df = dataflow;
 using namespace std::chrono_literals;
+using dataflow::testing_support::check_exact;
 using df::testing::Harness;
 using df::testing::run;
 
@@ -91,6 +91,30 @@ TEST_CASE("purging takes what was given out of the window") {
   h.restore(h.snapshot());
   h.push(pay(6, 1s));
   CHECK(given(h) == Lines{"all 5 6"});
+}
+
+TEST_CASE("purging takes what an early result has given out of the window, too") {
+  Listed h{Settings{.spec = df::tumbling(10s), .trigger = df::purging(df::early(5s))}};
+  h.push(pay(1, 3s));
+  h.processing_time(5s);
+  CHECK(given(h) == Lines{"0 1"});
+  h.push(pay(2, 4s));
+  h.watermark(10s);
+  CHECK(given(h) == Lines{"0 2"});
+}
+
+TEST_CASE("a session that was emptied goes on until it is over") {
+  Listed h{Settings{.spec = df::session(10s), .trigger = df::purging(df::on_count(2))}};
+  const std::string empty = h.snapshot();
+  h.push(pay(1, 0s));
+  h.push(pay(2, 5s));
+  CHECK(given(h) == Lines{"0 1 2"});
+  h.restore(h.snapshot());
+  h.push(pay(3, 12s));
+  h.push(pay(4, 8s));
+  CHECK(given(h) == Lines{"0 3 4"});
+  h.watermark(22s);
+  CHECK(h.snapshot() == empty);
 }
 
 TEST_CASE("count_of gives its function the records of each count") {
@@ -345,87 +369,7 @@ TEST_CASE("window functions run in jobs, and are exact whatever goes wrong") {
   const auto counts = outputs.of<std::int64_t>("counted");
   CHECK(counts == std::vector<std::int64_t>{60, 60, 60, 60, 60});
   CHECK(outputs.of<std::string>("listed").size() == 7 * 11);
-  CHECK(df::testing::simulate(listings, {}, {.first = 1, .last = 5}).checkpoints > 0);
-}
-
-/// Windows as one would write them down: every record is kept, and every window looked at each time.
-class ByHand {
- public:
-  ByHand(df::Duration size, df::Duration slide, df::Duration lateness)
-      : size_{size.count()}, slide_{slide.count()}, lateness_{lateness.count()} {}
-
-  /// What the windows of a late record give at once.
-  Lines push(const Payment& p) {
-    Lines given;
-    for (std::int64_t start : starts_of(p.time.micros)) {
-      if (start + size_ - 1 + lateness_ <= watermark_) continue;
-      records_[start].push_back(p);
-      if (start + size_ - 1 <= watermark_) given.push_back(listing(start));
-    }
-    std::sort(given.begin(), given.end());
-    return given;
-  }
-  Lines time_comes_to(std::int64_t watermark) {
-    Lines given;
-    for (const auto& [start, records] : records_) {
-      const std::int64_t last = start + size_ - 1;
-      if (watermark_ < last && last <= watermark) given.push_back(listing(start));
-    }
-    watermark_ = watermark;
-    std::sort(given.begin(), given.end());
-    return given;
-  }
-
- private:
-  [[nodiscard]] std::vector<std::int64_t> starts_of(std::int64_t time) const {
-    std::vector<std::int64_t> starts;
-    for (std::int64_t start = -size_; start <= time; start += slide_) {
-      if (time < start + size_) starts.push_back(start);
-    }
-    return starts;
-  }
-  [[nodiscard]] std::string listing(std::int64_t start) const {
-    std::string text = std::to_string(start / 1'000'000);
-    for (const Payment& p : records_.at(start)) text += " " + std::to_string(static_cast<int>(p.amount));
-    return text;
-  }
-
-  std::int64_t size_, slide_, lateness_;
-  std::int64_t watermark_ = std::numeric_limits<std::int64_t>::min();
-  std::map<std::int64_t, std::vector<Payment>> records_;  ///< by the window's start
-};
-
-TEST_CASE("windows of records in any order give what one finds by hand, also through checkpoints") {
-  for (unsigned seed = 1; seed <= 200; ++seed) {
-    CAPTURE(seed);
-    std::minstd_rand random{seed};
-    const auto up_to = [&](int most) { return static_cast<std::int64_t>(random() % static_cast<unsigned>(most + 1)); };
-    const df::Duration slide{(1 + up_to(9)) * 1s};
-    const df::Duration size = slide * (1 + up_to(3));
-    const df::Duration lateness{up_to(1) * up_to(20) * 1s};
-    Settings settings{.spec = size == slide ? df::tumbling(size) : df::sliding(size, slide)};
-    settings.spec.allowed_lateness = lateness;
-    Listed h{settings};
-    ByHand by_hand{size, slide, lateness};
-    std::int64_t watermark = 0;
-    for (int step = 1; step <= 60; ++step) {
-      Lines expected;
-      if (up_to(3) == 0) {
-        watermark += up_to(8) * 1'000'000;
-        h.watermark(df::Timestamp{watermark});
-        expected = by_hand.time_comes_to(watermark);
-      } else {
-        const Payment p = pay(step, df::Duration{std::max<std::int64_t>(0, watermark + (up_to(30) - 15) * 1'000'000)});
-        h.push(p);
-        expected = by_hand.push(p);
-      }
-      if (up_to(9) == 0) h.restore(h.snapshot());
-      Lines lines = h.output();
-      std::sort(lines.begin(), lines.end());
-      h.clear_output();
-      REQUIRE(lines == expected);
-    }
-  }
+  check_exact(listings, {"listed", "counted"});
 }
 
 template <class Build>
