@@ -64,8 +64,7 @@ void tell(df::Environment& env) {
 TEST_CASE("splits that do not end are all read, by fewer subtasks and by more") {
   for (const std::uint32_t parallelism : {1, 2, 3, 7}) {
     CAPTURE(parallelism);
-    const auto outputs =
-        df::testing::run(tell, {}, {.parallelism = parallelism, .until = df::Timestamp{2500ms}});
+    const auto outputs = df::testing::run(tell, {}, {.parallelism = parallelism, .until = df::Timestamp{2500ms}});
     auto told = outputs.of<std::string>("told");
     std::sort(told.begin(), told.end());
     CHECK(told == std::vector<std::string>{"a0", "a1", "a2", "b0", "b1", "b2", "c0", "c1", "c2", "d0", "d1", "d2", "e0",

@@ -67,15 +67,15 @@ std::string read(std::vector<Script> scripts, const EventTimeSpec& event_time) {
 TEST_CASE("time is where the split is that is the farthest behind, until it ends") {
   const EventTimeSpec by_at{.field = 1, .out_of_orderness = 0s, .idle_after = {}};
   const std::string lines = read({{at_second(10), Pause{1s}, at_second(20), Pause{1s}, at_second(30), Pause{5s}},
-                            {at_second(15), Pause{4s}, at_second(16)}},
-                           by_at);
+                                  {at_second(15), Pause{4s}, at_second(16)}},
+                                 by_at);
   CHECK(lines == "r10 r15 w9 r20 w14 r30 r16 w15 w29 end");
 }
 
 TEST_CASE("a silent split alone stops holding time back, and takes nothing back when it wakes") {
   const EventTimeSpec by_at{.field = 1, .out_of_orderness = 0s, .idle_after = 30s};
-  const Script fast{at_second(100), Pause{20s}, at_second(150), Pause{20s}, at_second(200),
-                    Pause{20s},     at_second(250), Pause{20s}, at_second(300)};
+  const Script fast{at_second(100), Pause{20s},     at_second(150), Pause{20s},    at_second(200),
+                    Pause{20s},     at_second(250), Pause{20s},     at_second(300)};
   const Script silent{at_second(10), Pause{50s}, at_second(20), Pause{1s}, at_second(260), Pause{9s}};
   // At 30 s the second one is silent; at 50 s its record is late, and it holds back again.
   CHECK(read({fast, silent}, by_at) == "r100 r10 w9 r150 w149 r200 w199 r20 r260 r250 w249 r300 w299 end");
@@ -84,12 +84,13 @@ TEST_CASE("a silent split alone stops holding time back, and takes nothing back 
 TEST_CASE("a source is silent when all of its splits are, and lets another source's time through") {
   const EventTimeSpec by_at{.field = 1, .out_of_orderness = 0s, .idle_after = 30s};
   GraphBuilder b;
-  b.source("in", schema, at_once({{at_second(10), Pause{5min}}, {at_second(20), Pause{20s}, at_second(30), Pause{5min}}}),
-           by_at);
-  b.source("other", schema,
-           std::make_shared<ScriptedSource>(std::vector<Script>{{at_second(100), Pause{25s}, at_second(110), Pause{15s},
-                                                                 at_second(120), Pause{15s}, at_second(130), Pause{1s}}}),
-           by_at);
+  b.source("in", schema,
+           at_once({{at_second(10), Pause{5min}}, {at_second(20), Pause{20s}, at_second(30), Pause{5min}}}), by_at);
+  b.source(
+      "other", schema,
+      std::make_shared<ScriptedSource>(std::vector<Script>{{at_second(100), Pause{25s}, at_second(110), Pause{15s},
+                                                            at_second(120), Pause{15s}, at_second(130), Pause{1s}}}),
+      by_at);
   const auto log = std::make_shared<Lines>();
   b.sink("log", {"in", "other"}, log_to(log));
   REQUIRE(LocalExecutor::create(b.graph).value()->run());
