@@ -117,6 +117,16 @@ TEST_CASE("a session that was emptied goes on until it is over") {
   CHECK(h.snapshot() == empty);
 }
 
+TEST_CASE("a window without end that gives results continuously is over with its input") {
+  Listed h{Settings{.spec = df::global_window(), .trigger = df::continuously(10s)}};
+  h.push(pay(1, 1s));
+  h.push(pay(2, 25s));
+  h.watermark(12s);
+  CHECK(given(h) == Lines{"all 1 2"});
+  h.watermark(df::Timestamp::max());
+  CHECK(given(h) == Lines{"all 1 2", "all 1 2", "all 1 2"});  // at 20 s, 30 s and the end
+}
+
 TEST_CASE("count_of gives its function the records of each count") {
   Listed h{Settings{.spec = df::count_of(2)}};
   for (int i = 1; i <= 5; ++i) h.push(pay(i, 1s));
