@@ -141,7 +141,7 @@ TEST_CASE("whatever goes wrong, each job commits what it commits when nothing do
 TEST_CASE("as batch, a job commits what it commits when it streams, whatever room its keys have in memory") {
   const testing_support::TemporaryFolder folder;
   for (const std::string& name : all_jobs()) {
-    if (name == "late") continue;  // nothing is late in a batch
+    if (name.starts_with("late")) continue;  // nothing is late in a batch
     CAPTURE(name);
     const StreamGraph streaming = job(name);
     StreamGraph batch = graph_of(load_topology(jobs_folder / (name + ".toml"), {.overrides = {"mode=batch"}}));
