@@ -422,9 +422,10 @@ class TriggeredWindows : public Base {
     if (settings_.own_trigger) return settings_.own_trigger->on_event_time(time, open.bounds(), of_window);
     if (settings_.trigger.kind == Trigger::Kind::continuous && time.micros == open.next) {
       // When all input is there, a window without end has nothing more to say behind its newest record but its last.
-      const bool over = open.end == last_micros && context.watermark() == Timestamp::max() && time.micros >= open.newest;
-      open.next = over ? Open::no_time
-                       : before_end(open, saturating_add(time.micros, settings_.trigger.interval.count()));
+      const bool over =
+          open.end == last_micros && context.watermark() == Timestamp::max() && time.micros >= open.newest;
+      open.next =
+          over ? Open::no_time : before_end(open, saturating_add(time.micros, settings_.trigger.interval.count()));
       if (open.next > time.micros) of_window.set_event_timer(Timestamp{open.next});
     }
     return fires();
