@@ -85,8 +85,9 @@ class FunctionHarness {
 
   /// Event time comes to `time`: what is due fires.
   void watermark(Timestamp time) {
-    bench_.run(opened(), [&] { return opened().on_watermark(time, bench_); });
-    bench_.watermark_ = time;
+    Operator& under_test = opened();
+    bench_.watermark_ = time;  // who fires sees it, as in a job
+    bench_.run(under_test, [&] { return under_test.on_watermark(time, bench_); });
   }
   /// The clock comes to `time`: what is due fires.
   void processing_time(Timestamp time) {
