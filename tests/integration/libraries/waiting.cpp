@@ -65,7 +65,7 @@ void waiting(df::Environment& env) {
                       .event_time(&Payment::time, df::out_of_orderness(1h))
                       .named("payments");
   if (env.args().has("asks")) {
-    const auto ask = [](const Payment& p, df::Completion<Payment> done) {
+    const auto ask = [](const Payment& p, const df::Completion<Payment>& done) {
       // The first one is answered, so that the window has something to wait for.
       if (p.time == df::Timestamp{36h}) done.complete(p);
     };

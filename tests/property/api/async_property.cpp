@@ -80,7 +80,7 @@ class Asked : public testing::Bench {
   };
   void open() {
     calls_.clear();
-    auto call = [this](const Question& question, Completion<std::string> done) {
+    auto call = [this](const Question& question, const Completion<std::string>& done) {
       Call& made = calls_[question.number];
       made.completion = done;
       switch (reply_to(question.number, ++made.attempts)) {

@@ -70,8 +70,8 @@ class Subtasks {
   }
   void watermark(Timestamp time) {
     for (Subtask& subtask : subtasks_) {
-      subtask.world->run(*subtask.op, [&] { return subtask.op->on_watermark(time, *subtask.world); });
       subtask.world->watermark_ = time;
+      subtask.world->run(*subtask.op, [&] { return subtask.op->on_watermark(time, *subtask.world); });
     }
   }
 
@@ -152,8 +152,8 @@ class Subtasks {
     }
   }
   void push(std::uint32_t subtask, std::size_t input, const BatchPtr& batch) {
-    auto& [world, op] = subtasks_[subtask];
-    world->run(*op, [&] { return op->process(input, batch, *world); });
+    const Subtask& to = subtasks_[subtask];
+    to.world->run(*to.op, [&] { return to.op->process(input, batch, *to.world); });
   }
 
   std::unique_ptr<ProcessFactory<P>> factory_;
