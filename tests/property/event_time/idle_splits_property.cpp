@@ -1,6 +1,6 @@
-// Splits that fall silent: windows, sessions and joins over sources of which some splits say nothing for a while. Only who
-// has been silent for idle_after may be late, nothing is lost, and what is not late is counted as a quadratic reference
-// counts it.
+// Splits that fall silent: windows, sessions and joins over sources of which some splits say nothing for a while. Only
+// who has been silent for idle_after may be late, nothing is lost, and what is not late is counted as a quadratic
+// reference counts it.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -156,8 +156,8 @@ std::vector<Numbers> tumbling_of(const std::vector<Record>& records) {
   return {windows.begin(), windows.end()};
 }
 
-/// Whatever is less than the gap apart belongs together, however long the chain. (Exactly a gap apart would depend on which
-/// of two splits is read first.)
+/// Whatever is less than the gap apart belongs together, however long the chain. (Exactly a gap apart would depend on
+/// which of two splits is read first.)
 std::vector<Numbers> sessions_of(const std::vector<Record>& records) {
   std::set<Numbers> sessions;
   for (const Record& one : records) {
@@ -191,7 +191,8 @@ std::vector<Numbers> pairs_of(const std::vector<Record>& records) {
   std::vector<Numbers> pairs;
   for (const Record& left : records) {
     for (const Record& right : records) {
-      const bool meet = left.key != no_key && left.key == right.key && right.at >= left.at - 3 && right.at <= left.at + 5;
+      const bool meet =
+          left.key != no_key && left.key == right.key && right.at >= left.at - 3 && right.at <= left.at + 5;
       if (meet) pairs.push_back({left.id, right.id});
     }
   }
@@ -223,12 +224,13 @@ TEST_CASE("who is late has been silent, and nothing is lost, whichever splits fa
     for (StreamNode& node : graph.nodes) {
       if (node.is_sink()) node.factory = make_collect_sink(out[node.name] = std::make_shared<Collected>());
     }
-    auto executor = LocalExecutor::create(std::move(graph), {.parallelism = 1 + static_cast<std::uint32_t>(random() % 3)});
+    auto executor =
+        LocalExecutor::create(std::move(graph), {.parallelism = 1 + static_cast<std::uint32_t>(random() % 3)});
     REQUIRE(executor);
     REQUIRE((*executor)->run());
 
-    const bool silent =
-        std::any_of(made.records.begin(), made.records.end(), [](const Record& record) { return record.after_silence; });
+    const bool silent = std::any_of(made.records.begin(), made.records.end(),
+                                    [](const Record& record) { return record.after_silence; });
     for (const std::string name : {"tumbling", "sessions"}) {
       CAPTURE(name);
       const std::set<std::int64_t> late = ids_of(*out[name + "_late"]);
