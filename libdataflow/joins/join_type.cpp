@@ -234,8 +234,8 @@ NodeType join_type() {
            {.name = "window",
             .kind = OptionKind::table,
             .help = "Rows meet that are in the same window, when it is over; the result has window_start and "
-                    "window_end, of "
-                    "semi and anti joins where `fields` names them. A session is of a key's rows of both sides.",
+                    "window_end, of semi and anti joins where `fields` names them. A session is of a key's rows of "
+                    "both sides.",
             .example = "{ tumbling = \"10s\" }",
             .nested = window_table_options()},
            {.name = "between",

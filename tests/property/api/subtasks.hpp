@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include "libdataflow/checkpoint/restored_checkpoint.hpp"
-#include "libdataflow/checkpoint/state_file.hpp"
+#include "libdataflow/checkpoint/memory_storage.hpp"
 #include "serialization/key_hash.hpp"
+#include "tests/support/stored_checkpoints.hpp"
 
 namespace dataflow::testing_support {
 
@@ -96,28 +96,20 @@ class Subtasks {
 
   /// Goes on from a checkpoint of all of them, as so many new ones.
   void restore(std::uint32_t parallelism) {
-    CheckpointMetadata metadata;
-    metadata.max_parallelism = max_parallelism;
-    metadata.operators.push_back({"tested", {}, std::nullopt});
     const Timestamp watermark = subtasks_[0].world->watermark_;
+    std::vector<CapturedStatePtr> captured;
     for (Subtask& subtask : subtasks_) {
-      auto captured = subtask.op->snapshot();
-      REQUIRE(captured);
-      CapturedStates states;
-      states.emplace_back("tested", std::move(*captured));
-      auto state = collect_task_state(std::move(states));
+      auto state = subtask.op->snapshot();
       REQUIRE(state);
-      metadata.operators[0].subtasks.push_back(
-          {std::move(state->operators[0].tables), static_cast<std::uint32_t>(metadata.files.size())});
-      metadata.files.push_back(std::move(state->file));
+      captured.push_back(std::move(*state));
     }
-    auto decoded = decode_metadata(encode_metadata(metadata), "the checkpoint");
-    REQUIRE(decoded);
-    const auto checkpoint = RestoredCheckpoint::of(std::move(*decoded));
+    UploadedFiles uploaded;
+    const auto checkpoint = checkpoint_of(std::move(captured), true, "checkpoint", std::make_shared<MemoryStorage>(),
+                                          uploaded, max_parallelism);
     subtasks_.clear();
     open(parallelism);
     for (std::uint32_t i = 0; i < parallelism; ++i) {
-      const auto restored = subtasks_[i].op->restore(*checkpoint->reader("tested", i, parallelism));
+      const auto restored = subtasks_[i].op->restore(*checkpoint->reader("op", i, parallelism));
       REQUIRE_MESSAGE(restored.has_value(), (restored ? "" : restored.error().message()));
       subtasks_[i].world->watermark_ = watermark;
     }
